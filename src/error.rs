@@ -1,0 +1,152 @@
+//! The one error type of the crate.
+
+use std::path::{Path, PathBuf};
+
+/// Shorthand for a result with naswot's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, each with what a user needs to mend it.
+///
+/// A failure of one network (an unusable cell, a missing weight) is an item of a stream and
+/// leaves the others alone; [`Error::is_fatal`] marks the errors that end a run.
+///
+/// ```
+/// let error = "|none~0|+|none~0|".parse::<naswot::nasbench201::Cell>().unwrap_err();
+/// assert!(!error.is_fatal());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A cell that its search space does not contain, or a description that is no cell.
+    #[error("{space}: {message}")]
+    Cell {
+        /// The search space, as architecture files spell it.
+        space: &'static str,
+        /// What is wrong with the cell.
+        message: String,
+    },
+    /// A line of an architecture file that cannot be read.
+    #[error("{message}")]
+    Architecture {
+        /// What is wrong with the line.
+        message: String,
+    },
+    /// A graph that is no network.
+    #[error("node `{node}`: {message}")]
+    Graph {
+        /// The node's name.
+        node: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A batch of images that cannot be used.
+    #[error("batch: {message}")]
+    Batch {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A file of images that cannot be read as what it was said to be.
+    #[error("{}: {message}", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A file of weights that cannot be read.
+    #[error("{}: {message}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A tensor of a checkpoint that is missing, misshapen or has no place in the network.
+    #[error("weights: tensor `{name}` {message}")]
+    Parameter {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A kernel (agreement matrix) that cannot be one.
+    #[error("kernel: {message}")]
+    Kernel {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Activations that overflowed or are not numbers.
+    #[error("non-finite activations at `{node}`: the weights or the images are too large for {precision}")]
+    NonFinite {
+        /// The first node where they were seen.
+        node: String,
+        /// The precision that was used.
+        precision: &'static str,
+    },
+    /// A network that needs more memory than it may have.
+    #[error(
+        "needs {needed} bytes of memory, over the limit of {limit}: take a smaller batch or a higher limit"
+    )]
+    Memory {
+        /// Bytes needed by this network alone.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A backend that does not work on this machine.
+    #[error("backend {backend}: {reason}")]
+    Backend {
+        /// The backend asked for.
+        backend: String,
+        /// Why it cannot be used, and what to do.
+        reason: String,
+    },
+    /// A setting that makes no sense.
+    #[error("{name}: {message}")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Scores and accuracies that cannot be compared.
+    #[error("{message}")]
+    Correlation {
+        /// What is wrong with them.
+        message: String,
+    },
+    /// Reading or writing failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The run was cancelled before this network was scored.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// Whether the error ends a whole run, rather than one network of it.
+    ///
+    /// ```
+    /// assert!(naswot::Error::Cancelled.is_fatal());
+    /// ```
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Error::Backend { .. } | Error::Io { .. } | Error::Cancelled)
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Error::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn data(path: &Path, message: impl Into<String>) -> Self {
+        Error::Data { path: path.to_owned(), message: message.into() }
+    }
+
+    pub(crate) fn graph(node: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::Graph { node: node.into(), message: message.into() }
+    }
+}
