@@ -268,7 +268,7 @@ impl Window {
 }
 
 /// What a node computes from its inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Op {
     /// The batch of images.
@@ -305,6 +305,12 @@ pub enum Op {
 pub struct Eps(f64);
 
 impl Eq for Eps {}
+
+impl std::hash::Hash for Eps {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
 
 impl Eps {
     /// PyTorch's default, 1e-5.

@@ -1,5 +1,288 @@
 //! One network compiled once, for all backends.
+//!
+//! A [`Plan`] is made from a [`Graph`] by these passes, one file each: `reach`, `simplify`, `merge`, `fuse`,
+//! `schedule`, `codes`, `place`. It prints itself as a table (`naswot plan`).
+//!
+//! Layouts, the same on every backend:
+//! - A tensor is N x H x W pixels of `pitch` octets (8 channels each). *Plain* tensors, which `combine` writes,
+//!   hold zeros in their pad channels; the pads of *raw* ones, which `conv` writes, are undefined.
+//! - A batch norm is three numbers a channel in the norm arena, (mean, a = gamma / sqrt(var + eps), beta):
+//!   whoever reads computes (y - mean) * a + beta.
+//! - Partial statistics are (sum, M2 about the block's own mean) for each block of [`Plan::block_pixels`]
+//!   pixels and each channel of the producing tensor.
+//! - Codes are 32-bit words, image by image, at the places that the regions say.
 
+mod codes;
+mod display;
+mod fuse;
+pub(crate) mod jobs;
+mod merge;
+mod place;
 mod reach;
+mod schedule;
+mod simplify;
+mod value;
 
+use std::ops::Range;
+
+use crate::graph::{Convention, Graph, Op, Shape};
+use crate::{Error, Result};
+use fuse::Jobs;
+use jobs::{AgreementJob, CombineJob, ConvJob, OCTET, Parameter, Region, Statistics, Tensor, octets};
+pub use jobs::{Slot, TileClass};
 pub(crate) use reach::reach;
+
+/// Blocks of pixels that a job leaves partial statistics of, at most.
+const MAX_BLOCKS: usize = 128;
+/// Pixels of a block are a multiple of this.
+const BLOCK_UNIT: usize = 128;
+
+/// Jobs of one slot, by position.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotJobs {
+    pub(crate) slot: Slot,
+    pub(crate) combines: Range<usize>,
+    pub(crate) convs: Range<usize>,
+}
+
+/// A network compiled for batches of one size and shape, under one convention.
+///
+/// ```
+/// use naswot::{Convention, nasbench201::Cell, plan::Plan};
+///
+/// let cell: Cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|".parse()?;
+/// let plan = Plan::new(cell.network(16, 5)?.graph(), [32, 3, 32, 32], Convention::Relu)?;
+/// assert_eq!(plan.activations(), 40_960 + 143_360);
+/// println!("{plan}");
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plan {
+    images: usize,
+    convention: Convention,
+    activations: u32,
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) combines: Vec<CombineJob>,
+    pub(crate) convs: Vec<ConvJob>,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) agreements: Vec<AgreementJob>,
+    pub(crate) slots: Vec<SlotJobs>,
+    pub(crate) words_per_image: usize,
+    pub(crate) arena_octets: usize,
+    pub(crate) norm_entries: usize,
+    pub(crate) partial_entries: usize,
+}
+
+impl Plan {
+    /// Compiles a network for a batch of N x C x H x W images.
+    ///
+    /// # Errors
+    /// A shape that does not fit the graph (naming the node), a batch norm over a single value, or so many
+    /// code bits that K would not fit 32-bit integers.
+    pub fn new(graph: &Graph, batch: [usize; 4], convention: Convention) -> Result<Self> {
+        let [images, channels, height, width] = batch;
+        if images == 0 {
+            return Err(Error::Batch { message: "holds no images".to_owned() });
+        }
+        if channels != graph.in_channels() {
+            let message = format!("has {channels} channels, the network reads {}", graph.in_channels());
+            return Err(Error::Batch { message });
+        }
+        let shapes = graph.shapes(height, width)?;
+        check_batch_norms(graph, &shapes, images)?;
+        let activations = graph.activations(height, width, convention)?;
+        let activations = u32::try_from(activations).map_err(|_| Error::Kernel {
+            message: format!("{activations} code bits an image do not fit its 32-bit entries"),
+        })?;
+        let values = simplify::simplify(graph, &shapes, &reach(graph), convention);
+        let (values, groups) = merge::merge(values);
+        let mut jobs = fuse::fuse(&values, &groups, shapes[0]);
+        schedule::schedule(&mut jobs);
+        let codes = codes::codes(&mut jobs);
+        let Jobs { mut tensors, mut convs, mut combines, parameters, norm_entries, .. } = jobs;
+        convs.sort_by_key(|job| job.slot);
+        combines.sort_by_key(|job| job.slot);
+        let slots = slots(&combines, &convs);
+        let lives = lives(tensors.len(), &combines, &convs, &slots);
+        let arena_octets = place::place(&mut tensors, &lives, images);
+        let partial_entries = place_partials(&slots, &mut combines, &mut convs, &tensors, images);
+        Ok(Plan {
+            images,
+            convention,
+            activations,
+            tensors,
+            parameters,
+            combines,
+            convs,
+            regions: codes.regions,
+            agreements: codes.agreements,
+            slots,
+            words_per_image: codes.words_per_image,
+            arena_octets,
+            norm_entries,
+            partial_entries,
+        })
+    }
+
+    /// N, images of the batch.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// N_A, code bits of one image: the diagonal of K.
+    pub fn activations(&self) -> u32 {
+        self.activations
+    }
+
+    /// How ReLUs are counted.
+    pub fn convention(&self) -> Convention {
+        self.convention
+    }
+
+    /// When its jobs run, in order.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.iter().map(|jobs| jobs.slot)
+    }
+
+    /// Memory that running it takes.
+    pub fn memory(&self) -> Memory {
+        let scratch = self.combines.iter().filter(|job| job.window.is_some());
+        let scratch = scratch.map(|job| job.source[0] * job.source[1] * job.octets()).max().unwrap_or(0);
+        Memory {
+            arena: self.arena_octets * OCTET,
+            norms: 3 * self.norm_entries,
+            partials: 2 * self.partial_entries,
+            scratch: scratch * OCTET,
+            codes: self.images * self.words_per_image,
+            kernel: self.images * self.images,
+        }
+    }
+
+    /// Pixels of one block of partial statistics, counted over all images: a function of N, H and W alone, so
+    /// that sums do not depend on threads or groups.
+    pub(crate) fn block_pixels(images: usize, shape: Shape) -> usize {
+        (images * shape.pixels()).div_ceil(MAX_BLOCKS).next_multiple_of(BLOCK_UNIT)
+    }
+}
+
+/// Memory of one network on its way, in numbers; weights are shared by networks and not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Memory {
+    /// Activations, in numbers of the storage type.
+    pub arena: usize,
+    /// Batch norms, in numbers of the storage type.
+    pub norms: usize,
+    /// Partial statistics, in numbers of the storage type.
+    pub partials: usize,
+    /// One image before pooling, in numbers of the storage type, for each thread that pools.
+    pub scratch: usize,
+    /// Code words of 4 bytes.
+    pub codes: usize,
+    /// Entries of K, 4 bytes each.
+    pub kernel: usize,
+}
+
+impl Memory {
+    /// Bytes in all for a storage type of so many bytes.
+    ///
+    /// ```
+    /// use naswot::{Convention, Graph, plan::Plan};
+    ///
+    /// let mut g = Graph::builder(3)?;
+    /// let x = g.input();
+    /// let x = g.relu(x)?;
+    /// let plan = Plan::new(&g.output(x)?, [2, 3, 4, 4], Convention::Relu)?;
+    /// assert_eq!(plan.memory().bytes(4), 4 * (2 * 32 + 2 * 2));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn bytes(&self, storage: usize) -> u64 {
+        let numbers = self.arena + self.norms + self.partials + self.scratch;
+        (storage * numbers + 4 * (self.codes + self.kernel)) as u64
+    }
+}
+
+fn check_batch_norms(graph: &Graph, shapes: &[Shape], images: usize) -> Result<()> {
+    for (node, shape) in graph.nodes().iter().zip(shapes) {
+        if matches!(node.op(), Op::BatchNorm { .. }) && images * shape.pixels() == 1 {
+            return Err(Error::graph(
+                node.name(),
+                "normalises over a single value: take more or larger images",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn slots(combines: &[CombineJob], convs: &[ConvJob]) -> Vec<SlotJobs> {
+    let mut all: Vec<Slot> =
+        combines.iter().map(|job| job.slot).chain(convs.iter().map(|job| job.slot)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
+        .map(|slot| SlotJobs {
+            slot,
+            combines: combines.partition_point(|job| job.slot < slot)
+                ..combines.partition_point(|job| job.slot <= slot),
+            convs: convs.partition_point(|job| job.slot < slot)
+                ..convs.partition_point(|job| job.slot <= slot),
+        })
+        .collect()
+}
+
+/// First and last slot of every tensor; none for the image.
+fn lives(
+    tensors: usize,
+    combines: &[CombineJob],
+    convs: &[ConvJob],
+    slots: &[SlotJobs],
+) -> Vec<Option<place::Life>> {
+    let mut lives: Vec<Option<place::Life>> = vec![None; tensors];
+    let mut extend = |tensor: usize, position: usize| {
+        let life = lives[tensor].get_or_insert((position, position));
+        *life = (life.0.min(position), life.1.max(position));
+    };
+    for (position, jobs) in slots.iter().enumerate() {
+        for job in &combines[jobs.combines.clone()] {
+            job.output
+                .into_iter()
+                .chain(job.terms.iter().map(|term| term.tensor))
+                .for_each(|t| extend(t, position));
+        }
+        for job in &convs[jobs.convs.clone()] {
+            [job.output, job.input].into_iter().for_each(|tensor| extend(tensor, position));
+        }
+    }
+    lives[jobs::IMAGE] = None;
+    lives
+}
+
+/// Places of partial statistics, which live for one slot only; returns the entries of their arena.
+fn place_partials(
+    slots: &[SlotJobs],
+    combines: &mut [CombineJob],
+    convs: &mut [ConvJob],
+    tensors: &[Tensor],
+    images: usize,
+) -> usize {
+    let mut arena = 0;
+    for jobs in slots {
+        let mut next = 0;
+        let mut take = |statistics: &mut Statistics, shape: Shape, octets: usize| {
+            if !statistics.norms.is_empty() {
+                let blocks = (images * shape.pixels()).div_ceil(Plan::block_pixels(images, shape));
+                statistics.partials = next;
+                next += blocks * octets * OCTET;
+            }
+        };
+        for job in &mut combines[jobs.combines.clone()] {
+            take(&mut job.statistics, job.shape, octets(job.shape.channels));
+        }
+        for job in &mut convs[jobs.convs.clone()] {
+            let octets = job.octets().len();
+            take(&mut job.statistics, tensors[job.output].shape, octets);
+        }
+        arena = arena.max(next);
+    }
+    arena
+}

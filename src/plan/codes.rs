@@ -1,0 +1,128 @@
+//! Says which job emits the bits of each counted ReLU, and where they go.
+//!
+//! The first combine in slot order that reads all of a ReLU's channels, pixel by pixel, emits them; where there
+//! is none, a combine is added that has no other output. Parts of a concat that stand side by side in a job and
+//! weigh the same share a region. Regions of one weight are adjacent: an `agreement` job covers up to 4096
+//! words of them. This pass follows `schedule`, since "first" means slots.
+
+use super::fuse::{JobId, Jobs, Pending};
+use super::jobs::*;
+use super::schedule::slot;
+use crate::graph::Shape;
+
+/// Words that one agreement job counts at most.
+const AGREEMENT_WORDS: usize = 4096;
+/// Sections of one weight start on so many words, and images on so many.
+const SECTION_WORDS: usize = 8;
+const IMAGE_WORDS: usize = 32;
+
+pub(super) struct Codes {
+    pub(super) regions: Vec<Region>,
+    pub(super) agreements: Vec<AgreementJob>,
+    pub(super) words_per_image: usize,
+}
+
+/// Gives every pending ReLU an emitter, then lays out the code words.
+pub(super) fn codes(jobs: &mut Jobs) -> Codes {
+    let mut by_slot: Vec<usize> = (0..jobs.combines.len()).collect();
+    by_slot.sort_by_key(|&id| jobs.combines[id].slot);
+    // Weight of the bits that each term of each combine emits.
+    let mut weights: Vec<Vec<u32>> = jobs.combines.iter().map(|job| vec![0; job.terms.len()]).collect();
+    for pending in std::mem::take(&mut jobs.pending) {
+        match emitter(jobs, &by_slot, &pending.term) {
+            Some((id, term)) => weights[id][term] += pending.weight,
+            None => {
+                add_bits_only(jobs, &pending);
+                weights.push(vec![pending.weight]);
+            }
+        }
+    }
+    let mut regions = Vec::new();
+    for (job, weights) in jobs.combines.iter_mut().zip(&weights) {
+        assign_regions(job, weights, &mut regions);
+    }
+    lay_out(regions)
+}
+
+/// The first combine, and its term, that reads just the channels of a ReLU, each pixel at its own place.
+fn emitter(jobs: &Jobs, by_slot: &[usize], relu: &Term) -> Option<(usize, usize)> {
+    by_slot.iter().find_map(|&id| {
+        let job = &jobs.combines[id];
+        let reads = |term: &Term| {
+            let place = |t: &Term| (t.tensor, t.channel, t.channels, t.norm);
+            !term.average && place(term) == place(relu)
+        };
+        let term = job.terms.iter().position(reads).filter(|_| job.keeps_pixels());
+        term.map(|term| (id, term))
+    })
+}
+
+fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
+    let from = jobs.tensors[pending.term.tensor].shape;
+    let shape = Shape { channels: pending.term.channels, ..from };
+    let id = jobs.combines.len();
+    jobs.combines.push(CombineJob {
+        slot: slot(jobs, &[pending.term.tensor], shape, 0, 0),
+        name: pending.name.clone(),
+        terms: vec![pending.term],
+        output: None,
+        shape,
+        source: [from.height, from.width],
+        window: None,
+        weight: 0,
+        code: None,
+        statistics: Statistics::default(),
+    });
+    jobs.order.push(JobId::Combine(id));
+}
+
+/// Regions of one job: neighbouring terms of one weight that cover different channels share one.
+fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Region>) {
+    let octets = job.octets();
+    let words = (job.shape.pixels() * octets).div_ceil(4);
+    let mut open = |weight: u32| {
+        regions.push(Region { weight, word: 0, words });
+        regions.len() - 1
+    };
+    // Region, weight and end of the channels of the term before.
+    let mut last: Option<(usize, u32, usize)> = None;
+    for (term, &weight) in job.terms.iter_mut().zip(weights) {
+        if weight == 0 {
+            last = None;
+            continue;
+        }
+        let region = match last {
+            Some((region, before, end)) if before == weight && end <= term.to => region,
+            _ => open(weight),
+        };
+        term.code = Some(region);
+        last = Some((region, weight, term.to + term.channels));
+    }
+    if job.weight > 0 {
+        job.code = Some(open(job.weight));
+    }
+}
+
+/// Gives regions their words, those of one weight side by side.
+fn lay_out(mut regions: Vec<Region>) -> Codes {
+    let mut weights: Vec<u32> = regions.iter().map(|region| region.weight).collect();
+    weights.sort_unstable();
+    weights.dedup();
+    let mut agreements = Vec::new();
+    let mut word = 0;
+    for weight in weights {
+        let first = word;
+        for region in regions.iter_mut().filter(|region| region.weight == weight) {
+            region.word = word;
+            word += region.words;
+        }
+        let pieces = (first..word).step_by(AGREEMENT_WORDS);
+        agreements.extend(pieces.map(|piece| AgreementJob {
+            word: piece,
+            words: AGREEMENT_WORDS.min(word - piece),
+            weight,
+        }));
+        word = word.next_multiple_of(SECTION_WORDS);
+    }
+    Codes { regions, agreements, words_per_image: word.next_multiple_of(IMAGE_WORDS) }
+}

@@ -1,0 +1,322 @@
+//! Turns values into jobs. Batch norm, ReLU, truncation, concat and add become *terms* of the job that reads
+//! them, so they never have a pass over memory of their own.
+//!
+//! A convolution reads one whole plain tensor, with or without ReLU. A sum or concat is inlined only into one
+//! single reader that is itself a sum, a concat or a window; in every other case one combine stores it.
+//! ReLUs whose bits a reader will emit are left as [`Pending`] for the pass `codes`.
+
+use super::jobs::*;
+use super::merge::ConvGroup;
+use super::value::{AVERAGE_3X3, Value, readers};
+use crate::graph::{Op, Shape};
+
+/// A job: its kind, and its position among the jobs of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JobId {
+    Combine(usize),
+    Conv(usize),
+}
+
+/// Jobs in the order in which they were found, producers first.
+#[derive(Default)]
+pub(super) struct Jobs {
+    pub(super) order: Vec<JobId>,
+    pub(super) tensors: Vec<Tensor>,
+    /// For each tensor the job that writes it; none for the image.
+    pub(super) producers: Vec<Option<JobId>>,
+    pub(super) convs: Vec<ConvJob>,
+    pub(super) combines: Vec<CombineJob>,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) norm_entries: usize,
+    pub(super) pending: Vec<Pending>,
+    /// Zero fills and their segments: no producer says when they run, so the graph does.
+    pub(super) fills: Vec<(usize, usize)>,
+}
+
+/// Bits of a ReLU that some reader of these channels is to emit.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) name: String,
+    /// How a reader without ReLU would read the value.
+    pub(super) term: Term,
+    pub(super) weight: u32,
+}
+
+struct Fuse<'a> {
+    values: &'a [Value],
+    readers: Vec<Vec<usize>>,
+    /// Of a convolution or batch norm: tensor and channel of the raw numbers, entry of the norm arena.
+    lazy: Vec<Option<(TensorId, usize, Option<usize>)>>,
+    /// Of a value that a combine stores: where.
+    plain: Vec<Option<TensorId>>,
+    jobs: Jobs,
+}
+
+pub(super) fn fuse(values: &[Value], groups: &[ConvGroup], image: Shape) -> Jobs {
+    let mut fuse = Fuse {
+        values,
+        readers: readers(values),
+        lazy: vec![None; values.len()],
+        plain: vec![None; values.len()],
+        jobs: Jobs::default(),
+    };
+    fuse.tensor(image, octets(image.channels), false, None);
+    for (i, value) in values.iter().enumerate() {
+        match &value.op {
+            Op::Conv(_) => {
+                if let Some(group) = groups.iter().find(|group| group.members[0] == i) {
+                    fuse.conv(group);
+                }
+            }
+            Op::BatchNorm { .. } => fuse.batch_norm(i),
+            _ => {}
+        }
+        if value.weight > 0 {
+            fuse.relu_bits(i);
+        }
+    }
+    fuse.jobs
+}
+
+impl Fuse<'_> {
+    fn tensor(&mut self, shape: Shape, pitch: usize, raw: bool, producer: Option<JobId>) -> TensorId {
+        self.jobs.tensors.push(Tensor { shape, pitch, raw, offset: 0 });
+        self.jobs.producers.push(producer);
+        self.jobs.tensors.len() - 1
+    }
+
+    /// The terms of a value that is read within a sum.
+    fn terms(&mut self, v: usize) -> Vec<Term> {
+        match self.values[v].op {
+            Op::Zero => Vec::new(),
+            Op::Add | Op::Concat if self.is_inlined(v) => self.inner_terms(v),
+            _ => vec![self.term(v)],
+        }
+    }
+
+    /// The terms of a sum's or concat's inputs.
+    fn inner_terms(&mut self, v: usize) -> Vec<Term> {
+        let value = &self.values[v];
+        let mut terms = Vec::new();
+        let mut to = 0;
+        for &input in &value.inputs {
+            terms.extend(self.terms(input).into_iter().map(|term| Term { to: term.to + to, ..term }));
+            if value.op == Op::Concat {
+                to += self.values[input].shape.channels;
+            }
+        }
+        terms
+    }
+
+    fn is_inlined(&self, v: usize) -> bool {
+        match self.readers[v][..] {
+            [reader] => match &self.values[reader].op {
+                Op::Add | Op::Concat | Op::MaxPool(_) => true,
+                op @ Op::AvgPool(_) => *op != AVERAGE_3X3,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// A value as one term.
+    fn term(&mut self, v: usize) -> Term {
+        let channels = self.values[v].shape.channels;
+        let at = |tensor, channel, norm| Term {
+            tensor,
+            channel,
+            to: 0,
+            channels,
+            norm,
+            relu: false,
+            average: false,
+            code: None,
+        };
+        if let Some((tensor, channel, norm)) = self.lazy[v] {
+            return at(tensor, channel, norm);
+        }
+        let values = self.values;
+        match &values[v].op {
+            Op::Relu(_) => Term { relu: true, ..self.bare_term(values[v].inputs[0]) },
+            Op::Slice { .. } => Term { channels, ..self.term(values[v].inputs[0]) },
+            op if *op == AVERAGE_3X3 => {
+                let input = values[v].inputs[0];
+                let term = self.term(input);
+                let term = if term.average { at(self.plain(input), 0, None) } else { term };
+                Term { average: true, ..term }
+            }
+            _ => at(self.plain(v), 0, None),
+        }
+    }
+
+    /// A value as one term to which a ReLU can be added.
+    fn bare_term(&mut self, v: usize) -> Term {
+        let term = self.term(v);
+        if !term.relu && !term.average {
+            return term;
+        }
+        Term { tensor: self.plain(v), channel: 0, norm: None, relu: false, average: false, ..term }
+    }
+
+    /// The tensor in which a combine stores a value.
+    fn plain(&mut self, v: usize) -> TensorId {
+        let value = &self.values[v];
+        if value.op == Op::Input {
+            return IMAGE;
+        }
+        if let Some(tensor) = self.plain[v] {
+            return tensor;
+        }
+        let (terms, window) = match &value.op {
+            Op::Add | Op::Concat => (self.inner_terms(v), None),
+            Op::Zero => (Vec::new(), None),
+            Op::MaxPool(window) => (self.terms(value.inputs[0]), Some((Pool::Max, *window))),
+            op @ Op::AvgPool(window) if *op != AVERAGE_3X3 => {
+                (self.terms(value.inputs[0]), Some((Pool::Average, *window)))
+            }
+            _ => (vec![self.term(v)], None),
+        };
+        let tensor = self.combine(v, terms, window);
+        self.plain[v] = Some(tensor);
+        tensor
+    }
+
+    fn combine(
+        &mut self,
+        v: usize,
+        terms: Vec<Term>,
+        window: Option<(Pool, crate::graph::Window)>,
+    ) -> TensorId {
+        let value = &self.values[v];
+        let from = window.map_or(value.shape, |_| self.values[value.inputs[0]].shape);
+        let id = self.jobs.combines.len();
+        let output = self.tensor(value.shape, octets(value.shape.channels), false, Some(JobId::Combine(id)));
+        if terms.is_empty() {
+            self.jobs.fills.push((id, value.segment));
+        }
+        self.jobs.combines.push(CombineJob {
+            slot: Slot::default(),
+            name: value.name.clone(),
+            terms,
+            output: Some(output),
+            shape: value.shape,
+            source: [from.height, from.width],
+            window,
+            weight: 0,
+            code: None,
+            statistics: Statistics::default(),
+        });
+        self.jobs.order.push(JobId::Combine(id));
+        output
+    }
+
+    fn conv(&mut self, group: &ConvGroup) {
+        let first = group.members[0];
+        let Op::Conv(conv) = self.values[first].op else { return };
+        let (input, relu) = self.conv_input(self.values[first].inputs[0]);
+        let id = self.jobs.convs.len();
+        let shape = self.values[first].shape;
+        let output = self.tensor(shape, 0, true, Some(JobId::Conv(id)));
+        let mut parts = Vec::new();
+        let mut octet = 0;
+        for &member in &group.members {
+            let parameter = self.parameter(member);
+            let channels = self.values[member].shape.channels;
+            parts.push(Part { parameter, row: 0, octet, octets: octets(channels) });
+            self.lazy[member] = Some((output, octet * OCTET, None));
+            octet += octets(channels);
+        }
+        self.jobs.tensors[output].pitch = octet;
+        self.jobs.tensors[output].shape.channels = octet * OCTET;
+        self.jobs.convs.push(ConvJob {
+            slot: Slot::default(),
+            class: TileClass::Narrow,
+            input,
+            relu,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: conv.padding,
+            dilation: conv.dilation,
+            groups: conv.groups,
+            output,
+            parts,
+            scaled: group.scaled,
+            statistics: Statistics::default(),
+        });
+        self.jobs.order.push(JobId::Conv(id));
+    }
+
+    /// The plain tensor that a convolution of a value reads, and whether through a ReLU.
+    fn conv_input(&mut self, v: usize) -> (TensorId, bool) {
+        let term = self.term(v);
+        let tensor = &self.jobs.tensors[term.tensor];
+        let whole =
+            !tensor.raw && term.norm.is_none() && !term.average && term.channels == tensor.shape.channels;
+        if whole { (term.tensor, term.relu) } else { (self.plain(v), false) }
+    }
+
+    fn parameter(&mut self, v: usize) -> usize {
+        let Op::Conv(conv) = &self.values[v].op else { return usize::MAX };
+        let in_channels = self.values[self.values[v].inputs[0]].shape.channels;
+        self.jobs.parameters.push(Parameter {
+            name: self.values[v].name.clone(),
+            out_channels: conv.out_channels,
+            in_channels: in_channels / conv.groups,
+            kernel: conv.kernel,
+            distribution: conv.initializer.distribution(),
+            standard_deviation: conv.standard_deviation(in_channels),
+        });
+        self.jobs.parameters.len() - 1
+    }
+
+    /// Asks the producer of a batch norm's input for statistics.
+    fn batch_norm(&mut self, v: usize) {
+        let value = &self.values[v];
+        let Op::BatchNorm { eps } = value.op else { return };
+        let input = value.inputs[0];
+        let (tensor, channel) = match (self.lazy[input], &self.values[input].op) {
+            (Some((tensor, channel, None)), _) => (tensor, channel),
+            // The image has no producer that could leave statistics: a combine copies it.
+            (_, Op::Input) => {
+                let terms = vec![self.term(input)];
+                (self.combine(v, terms, None), 0)
+            }
+            _ => (self.plain(input), 0),
+        };
+        let entry = self.jobs.norm_entries;
+        self.jobs.norm_entries += octets(value.shape.channels) * OCTET;
+        self.lazy[v] = Some((tensor, channel, Some(entry)));
+        let mut norm = NormJob {
+            name: value.name.clone(),
+            eps,
+            scale: None,
+            channel,
+            channels: value.shape.channels,
+            all_channels: value.shape.channels,
+            first: 0,
+            entry,
+        };
+        match self.jobs.producers[tensor] {
+            Some(JobId::Conv(id)) => {
+                let job = &mut self.jobs.convs[id];
+                let part = job.parts.iter().find(|part| part.octet * OCTET == channel);
+                norm.scale = part.filter(|_| !job.scaled).map(|part| part.parameter);
+                job.statistics.norms.push(norm);
+            }
+            Some(JobId::Combine(id)) => self.jobs.combines[id].statistics.norms.push(norm),
+            None => {}
+        }
+    }
+
+    /// Has the bits of a counted ReLU emitted: by the combine that stores its input, or by a reader.
+    fn relu_bits(&mut self, v: usize) {
+        let Value { name, weight, .. } = &self.values[v];
+        let term = Term { relu: false, ..self.term(v) };
+        let tensor = &self.jobs.tensors[term.tensor];
+        let stored = !tensor.raw && term.norm.is_none() && term.channels == tensor.shape.channels;
+        match self.jobs.producers[term.tensor] {
+            Some(JobId::Combine(id)) if stored => self.jobs.combines[id].weight += weight,
+            _ => self.jobs.pending.push(Pending { name: name.clone(), term, weight: *weight }),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Jobs, terms and tensors: what a backend runs. Layouts are in the header of [`super`].
+
+use std::fmt;
+
+use crate::graph::{Distribution, Eps, Shape, Window};
+
+/// Channels that stand together: one pixel's eight neighbours in a channels-last tensor.
+pub(crate) const OCTET: usize = 8;
+
+/// Octets that hold so many channels.
+pub(crate) fn octets(channels: usize) -> usize {
+    channels.div_ceil(OCTET)
+}
+
+/// Position of a tensor in [`super::Plan`]'s list; 0 is the image.
+pub(crate) type TensorId = usize;
+
+/// The image, which lies outside the arena and is shared by all networks.
+pub(crate) const IMAGE: TensorId = 0;
+
+/// A place in memory: N x H x W pixels of `pitch` octets each.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    pub(crate) shape: Shape,
+    /// Octets from one pixel to the next.
+    pub(crate) pitch: usize,
+    /// Convolution output before batch norm: pad channels are undefined. Else they are zero.
+    pub(crate) raw: bool,
+    /// First octet in the arena.
+    pub(crate) offset: usize,
+}
+
+impl Tensor {
+    /// Octets of one image.
+    pub(crate) fn image_octets(&self) -> usize {
+        self.shape.pixels() * self.pitch
+    }
+}
+
+/// When a job runs: see the header of `schedule.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Slot {
+    /// Changes of resolution before it.
+    pub segment: usize,
+    /// Even for `combine`, odd for `conv`.
+    pub phase: usize,
+    /// Rows of pixels of the outputs.
+    pub height: usize,
+    /// Columns of pixels of the outputs.
+    pub width: usize,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:<2} {}x{}", self.segment, self.phase, self.height, self.width)
+    }
+}
+
+/// Output channels that one conv job covers at most, by the widest single conv of a network's segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TileClass {
+    /// 64 channels.
+    Narrow,
+    /// 128 channels.
+    Wide,
+}
+
+impl TileClass {
+    /// Output channels of a job at most.
+    pub(crate) fn channels(self) -> usize {
+        match self {
+            TileClass::Narrow => 64,
+            TileClass::Wide => 128,
+        }
+    }
+}
+
+/// One tensor of weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) out_channels: usize,
+    /// Input channels of one group.
+    pub(crate) in_channels: usize,
+    pub(crate) kernel: [usize; 2],
+    pub(crate) distribution: Distribution,
+    pub(crate) standard_deviation: f64,
+}
+
+/// One way of reading a tensor: normalise, ReLU, average, truncate, shift. The value of an output channel is
+/// the sum, in list order, of the terms that cover it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub(crate) tensor: TensorId,
+    /// First channel read.
+    pub(crate) channel: usize,
+    /// Output channel that the first one goes to.
+    pub(crate) to: usize,
+    pub(crate) channels: usize,
+    /// Entry of the norm arena for the first channel.
+    pub(crate) norm: Option<usize>,
+    pub(crate) relu: bool,
+    /// Average over 3 x 3 pixels, padding not counted, of what the other fields make of each pixel.
+    pub(crate) average: bool,
+    /// Code region where the signs go, before the ReLU.
+    pub(crate) code: Option<usize>,
+}
+
+/// Channels of a conv job that belong to one parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) parameter: usize,
+    /// First octet of the parameter's rows.
+    pub(crate) row: usize,
+    /// First octet of the output tensor.
+    pub(crate) octet: usize,
+    pub(crate) octets: usize,
+}
+
+/// A batch norm's channels, joined from partial statistics when its producer has run.
+#[derive(Clone, Debug)]
+pub(crate) struct NormJob {
+    pub(crate) name: String,
+    pub(crate) eps: Eps,
+    /// The parameter whose scale was left out of the producer's output.
+    pub(crate) scale: Option<usize>,
+    /// First channel in the producer's tensor.
+    pub(crate) channel: usize,
+    pub(crate) channels: usize,
+    /// All channels of the batch norm, and the first of these among them.
+    pub(crate) all_channels: usize,
+    pub(crate) first: usize,
+    /// Entry of the norm arena for the first channel.
+    pub(crate) entry: usize,
+}
+
+/// Statistics that a job leaves: (sum, M2) per block of pixels and channel of its tensor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Statistics {
+    pub(crate) norms: Vec<NormJob>,
+    /// First entry in the arena of partial statistics.
+    pub(crate) partials: usize,
+}
+
+/// A convolution, or several of one input and geometry side by side.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvJob {
+    pub(crate) slot: Slot,
+    pub(crate) class: TileClass,
+    pub(crate) input: TensorId,
+    /// ReLU on load.
+    pub(crate) relu: bool,
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    pub(crate) groups: usize,
+    pub(crate) output: TensorId,
+    pub(crate) parts: Vec<Part>,
+    /// Whether outputs are multiplied by the parameter's scale.
+    pub(crate) scaled: bool,
+    pub(crate) statistics: Statistics,
+}
+
+impl ConvJob {
+    /// Octets of the output tensor that the job writes.
+    pub(crate) fn octets(&self) -> std::ops::Range<usize> {
+        let first = self.parts.first().map_or(0, |part| part.octet);
+        first..self.parts.last().map_or(first, |part| part.octet + part.octets)
+    }
+}
+
+/// Maximum or average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pool {
+    Max,
+    Average,
+}
+
+/// A sum of terms, pooled when there is a window, stored when there is an output; emits code bits.
+#[derive(Clone, Debug)]
+pub(crate) struct CombineJob {
+    pub(crate) slot: Slot,
+    /// For errors: the node whose value it is.
+    pub(crate) name: String,
+    pub(crate) terms: Vec<Term>,
+    /// None: only bits are wanted.
+    pub(crate) output: Option<TensorId>,
+    /// Shape of the output.
+    pub(crate) shape: Shape,
+    /// Height and width of the terms' tensors.
+    pub(crate) source: [usize; 2],
+    pub(crate) window: Option<(Pool, Window)>,
+    /// How often the bits of the value itself count, and their region.
+    pub(crate) weight: u32,
+    pub(crate) code: Option<usize>,
+    pub(crate) statistics: Statistics,
+}
+
+impl CombineJob {
+    /// Octets of one output pixel.
+    pub(crate) fn octets(&self) -> usize {
+        octets(self.shape.channels)
+    }
+
+    /// Whether every output pixel stands for the input pixel at its own place.
+    pub(crate) fn keeps_pixels(&self) -> bool {
+        let same_size = self.source == [self.shape.height, self.shape.width];
+        same_size && self.window.is_none_or(|(_, window)| window.stride == [1, 1])
+    }
+}
+
+/// Code words of one combine job: bit = pixel * 8 * octets + output channel, zero where no term of the region
+/// covers a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Region {
+    pub(crate) weight: u32,
+    /// First 32-bit word among an image's codes.
+    pub(crate) word: usize,
+    pub(crate) words: usize,
+}
+
+/// Words of the codes whose agreement is counted in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AgreementJob {
+    pub(crate) word: usize,
+    pub(crate) words: usize,
+    pub(crate) weight: u32,
+}

@@ -1,0 +1,135 @@
+//! Computes once what several nodes compute alike: operations without parameters on the same inputs are one
+//! (k ReLUs of one tensor count k times), and convolutions of one input and one geometry share a job.
+
+use std::collections::HashMap;
+
+use super::value::{Value, readers, retain};
+use crate::graph::{Conv, Op};
+
+/// Convolutions that one job computes, side by side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConvGroup {
+    pub(super) members: Vec<usize>,
+    /// Whether the outputs carry the initialiser's true scale, because something other than a batch norm reads
+    /// them.
+    pub(super) scaled: bool,
+}
+
+/// What convolutions of one job have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct Geometry {
+    input: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+    /// Bits of the standard deviation, where the outputs carry it.
+    scale: Option<u64>,
+    /// The conv's own position where its channels are grouped: such a job stays alone.
+    alone: Option<usize>,
+}
+
+pub(super) fn merge(values: Vec<Value>) -> (Vec<Value>, Vec<ConvGroup>) {
+    let values = merge_alike(values);
+    let groups = group_convs(&values);
+    (values, groups)
+}
+
+/// Operations without parameters on the same inputs become one; ReLUs add their weights.
+fn merge_alike(mut values: Vec<Value>) -> Vec<Value> {
+    let mut seen: HashMap<(Op, Vec<usize>), usize> = HashMap::new();
+    let mut same: Vec<usize> = (0..values.len()).collect();
+    let mut keep = vec![true; values.len()];
+    for i in 0..values.len() {
+        values[i].inputs.iter_mut().for_each(|input| *input = same[*input]);
+        let key = match &values[i].op {
+            Op::Conv(_) | Op::BatchNorm { .. } | Op::Input | Op::Zero => continue,
+            // The multiplicity is in the weight.
+            Op::Relu(_) => Op::Relu(crate::Multiplicity::ONCE),
+            op => op.clone(),
+        };
+        let first = *seen.entry((key, values[i].inputs.clone())).or_insert(i);
+        if first != i {
+            values[first].weight += values[i].weight;
+            same[i] = first;
+            keep[i] = false;
+        }
+    }
+    retain(values, &keep)
+}
+
+fn group_convs(values: &[Value]) -> Vec<ConvGroup> {
+    let readers = readers(values);
+    let mut seen: HashMap<Geometry, usize> = HashMap::new();
+    let mut groups: Vec<ConvGroup> = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let Op::Conv(conv) = &value.op else { continue };
+        let scaled = !readers[i].iter().all(|&reader| matches!(values[reader].op, Op::BatchNorm { .. }));
+        let group = *seen.entry(geometry(values, i, conv, scaled)).or_insert_with(|| {
+            groups.push(ConvGroup { members: Vec::new(), scaled });
+            groups.len() - 1
+        });
+        groups[group].members.push(i);
+    }
+    groups
+}
+
+fn geometry(values: &[Value], i: usize, conv: &Conv, scaled: bool) -> Geometry {
+    let input = values[i].inputs[0];
+    Geometry {
+        input,
+        kernel: conv.kernel,
+        stride: conv.stride,
+        padding: conv.padding,
+        dilation: conv.dilation,
+        scale: scaled.then(|| conv.standard_deviation(values[input].shape.channels).to_bits()),
+        alone: (conv.groups > 1).then_some(i),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::simplify::simplify;
+    use crate::{Convention, Graph, GraphBuilder, Multiplicity, NodeId};
+
+    fn merged(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> (Vec<Value>, Vec<ConvGroup>) {
+        let mut g = Graph::builder(8).unwrap();
+        let output = build(&mut g);
+        let graph = g.output(output).unwrap();
+        let shapes = graph.shapes(8, 8).unwrap();
+        merge(simplify(&graph, &shapes, &crate::plan::reach(&graph), Convention::Original))
+    }
+
+    #[test]
+    fn relus_of_one_tensor_add_their_weights() {
+        let (values, _) = merged(|g| {
+            let a = g.relu_counted(g.input(), Multiplicity::RELU_CONV_BN).unwrap();
+            let b = g.relu(g.input()).unwrap();
+            g.concat(&[a, b]).unwrap()
+        });
+        assert_eq!(values.len(), 2);
+        assert_eq!(values[1].weight, 3);
+    }
+
+    #[test]
+    fn convs_of_one_input_share_a_job_unless_only_one_of_them_keeps_its_scale() {
+        let (_, groups) = merged(|g| {
+            let x = g.input();
+            let mut outputs = Vec::new();
+            for (name, channels, kernel, norm) in
+                [("a", 8, 1, true), ("b", 5, 1, true), ("c", 8, 3, true), ("d", 8, 1, false)]
+            {
+                let mut y = g.conv(x, Conv::new(channels, kernel).padding(kernel / 2), name).unwrap();
+                if norm {
+                    y = g.batch_norm(y, &format!("{name}.norm")).unwrap();
+                }
+                outputs.push(g.relu(y).unwrap());
+            }
+            g.concat(&outputs).unwrap()
+        });
+        let members: Vec<usize> = groups.iter().map(|group| group.members.len()).collect();
+        assert_eq!(members, [2, 1, 1]);
+        assert!(groups[2].scaled && !groups[0].scaled);
+    }
+}

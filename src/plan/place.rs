@@ -1,0 +1,79 @@
+//! Gives every tensor its place in the arena: first fit, largest first, over [producing slot, last reading
+//! slot]. A place is free again after its slot, never within it, since the jobs of a slot run at once.
+
+use super::jobs::*;
+
+/// Tensors start on so many octets.
+const ALIGNMENT: usize = 16;
+
+/// First and last slot, by position, in which a tensor must keep its place.
+pub(super) type Life = (usize, usize);
+
+/// Sets the offsets of all tensors but the image, and says how many octets the arena has.
+pub(super) fn place(tensors: &mut [Tensor], lives: &[Option<Life>], images: usize) -> usize {
+    let size = |tensor: &Tensor| (images * tensor.image_octets()).next_multiple_of(ALIGNMENT);
+    let mut by_size: Vec<(TensorId, Life)> =
+        lives.iter().enumerate().filter_map(|(id, life)| life.map(|life| (id, life))).collect();
+    by_size.sort_by_key(|&(id, _)| (std::cmp::Reverse(size(&tensors[id])), id));
+    let mut arena = 0;
+    let mut placed: Vec<(usize, usize, Life)> = Vec::new();
+    for (id, life) in by_size {
+        let size = size(&tensors[id]);
+        let mut offset = 0;
+        // `placed` is sorted by offset: the first gap that is wide enough is the place.
+        for &(start, end, _) in placed.iter().filter(|(.., other)| overlap(*other, life)) {
+            if offset + size <= start {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        tensors[id].offset = offset;
+        arena = arena.max(offset + size);
+        let position = placed.partition_point(|&(start, ..)| start <= offset);
+        placed.insert(position, (offset, offset + size, life));
+    }
+    arena
+}
+
+fn overlap(a: Life, b: Life) -> bool {
+    a.0 <= b.1 && b.0 <= a.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Shape;
+    use proptest::prelude::*;
+
+    fn tensor(channels: usize) -> Tensor {
+        let shape = Shape { channels, height: 1, width: 1 };
+        Tensor { shape, pitch: octets(channels), raw: false, offset: 0 }
+    }
+
+    #[test]
+    fn a_place_is_used_again_after_its_slot_and_not_within_it() {
+        let mut tensors = vec![tensor(128); 3];
+        assert_eq!(place(&mut tensors, &[Some((0, 1)), Some((1, 2)), Some((2, 3))], 1), 32);
+        assert_eq!(tensors[0].offset, tensors[2].offset);
+    }
+
+    proptest! {
+        #[test]
+        fn tensors_that_live_at_once_never_overlap(
+            sizes in prop::collection::vec((1usize..400, 0usize..9, 0usize..5), 1..40)
+        ) {
+            let mut tensors: Vec<Tensor> = sizes.iter().map(|&(channels, ..)| tensor(channels)).collect();
+            let lives: Vec<Option<Life>> =
+                sizes.iter().map(|&(_, first, length)| Some((first, first + length))).collect();
+            let arena = place(&mut tensors, &lives, 3);
+            for (i, a) in tensors.iter().enumerate() {
+                prop_assert!(a.offset % ALIGNMENT == 0 && a.offset + 3 * a.image_octets() <= arena);
+                for (j, b) in tensors.iter().enumerate().skip(i + 1) {
+                    let apart = a.offset + 3 * a.image_octets() <= b.offset
+                        || b.offset + 3 * b.image_octets() <= a.offset;
+                    prop_assert!(apart || !overlap(lives[i].unwrap(), lives[j].unwrap()));
+                }
+            }
+        }
+    }
+}
