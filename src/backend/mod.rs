@@ -1,0 +1,221 @@
+//! Backends: what runs [`Plan`]s. A backend knows plans and nothing of search spaces.
+//!
+//! Each backend is an [`Executor`], which takes groups of networks from a [`Queue`] as fast as its device
+//! can work and puts results back in any order.
+
+pub(crate) mod cpu;
+pub(crate) mod queue;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::plan::Plan;
+use crate::weights::WeightSource;
+use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
+use queue::Queue;
+
+/// What computes scores.
+///
+/// ```
+/// use naswot::Backend;
+/// assert_eq!("cpu".parse::<Backend>()?, Backend::Cpu);
+/// assert_eq!("cuda:1".parse::<Backend>()?, Backend::Cuda(1));
+/// assert!("tpu".parse::<Backend>().is_err());
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The fastest that works on this machine; never a software adapter.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by its number.
+    Cuda(usize),
+    /// Any GPU through wgpu, the best one or the one whose name contains this text.
+    Wgpu(Option<String>),
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, device) = text.split_once(':').map_or((text, None), |(name, device)| (name, Some(device)));
+        let unknown = |message: String| Error::Setting { name: "backend", message };
+        match (name, device) {
+            ("auto", None) => Ok(Backend::Auto),
+            ("cpu", None) => Ok(Backend::Cpu),
+            ("cuda", None) => Ok(Backend::Cuda(0)),
+            ("cuda", Some(number)) => number
+                .parse()
+                .map(Backend::Cuda)
+                .map_err(|_| unknown(format!("`{number}` is not the number of a CUDA device"))),
+            ("wgpu", device) => Ok(Backend::Wgpu(device.map(str::to_owned))),
+            _ => Err(unknown(format!("`{text}` is none of auto, cpu, cuda[:N], wgpu[:NAME]"))),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Backend::Auto => f.write_str("auto"),
+            Backend::Cpu => f.write_str("cpu"),
+            Backend::Cuda(number) => write!(f, "cuda:{number}"),
+            Backend::Wgpu(None) => f.write_str("wgpu"),
+            Backend::Wgpu(Some(name)) => write!(f, "wgpu:{name}"),
+        }
+    }
+}
+
+/// Number formats of activations and products.
+///
+/// ```
+/// use naswot::Precision;
+/// assert_eq!("f64".parse::<Precision>()?, Precision::F64);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// The fastest that has been shown good enough on the device.
+    #[default]
+    Auto,
+    /// Single precision.
+    F32,
+    /// Double precision, on the CPU: the reference.
+    F64,
+    /// Single precision storage, products rounded to TF32.
+    Tf32,
+    /// bfloat16 storage and products.
+    Bf16,
+}
+
+impl Precision {
+    /// The precision's name, as the command line spells it.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Precision::F32.name(), "f32");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Auto => "auto",
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        use Precision::{Auto, Bf16, F32, F64, Tf32};
+        [Auto, F32, F64, Tf32, Bf16].into_iter().find(|precision| precision.name() == text).ok_or_else(|| {
+            let message = format!("`{text}` is none of auto, f32, f64, tf32, bf16");
+            Error::Setting { name: "precision", message }
+        })
+    }
+}
+
+/// A device that a backend found, or the reason why it found none.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Device {
+    /// What `--backend` would take to choose it.
+    pub backend: String,
+    /// Its name, empty where there is none.
+    pub name: String,
+    /// Why it cannot be used; none when it can.
+    pub unusable: Option<String>,
+    /// Precisions that it computes in.
+    pub precisions: Vec<&'static str>,
+}
+
+/// Every backend and device: usable or not, and why.
+///
+/// ```
+/// let devices = naswot::devices();
+/// assert!(devices.iter().any(|device| device.backend == "cpu" && device.unusable.is_none()));
+/// ```
+pub fn devices() -> Vec<Device> {
+    let absent = |backend: &str| Device {
+        backend: backend.to_owned(),
+        name: String::new(),
+        unusable: Some(not_built(backend)),
+        precisions: Vec::new(),
+    };
+    vec![cpu::device(), absent("cuda"), absent("wgpu")]
+}
+
+fn not_built(backend: &str) -> String {
+    format!("this version of naswot has no {backend} backend; use cpu")
+}
+
+/// What the networks of a run have in common.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) batch: Batch,
+    pub(crate) weights: Weights,
+    pub(crate) source: Arc<dyn WeightSource>,
+    pub(crate) convention: Convention,
+    pub(crate) precision: Precision,
+    pub(crate) threads: usize,
+    pub(crate) group_size: Option<usize>,
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) keep_kernels: bool,
+}
+
+impl Setup {
+    /// Compiles a network for the batch, and checks that its weights are there.
+    pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
+        self.source.check(network.graph())?;
+        Plan::new(network.graph(), self.batch.shape(), self.convention)
+    }
+}
+
+/// What running one network gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) log_det: f64,
+    pub(crate) kernel: Option<Kernel>,
+    pub(crate) activations: u32,
+    /// Wall time of its group, by networks in it.
+    pub(crate) seconds: f64,
+}
+
+/// A device at work.
+pub(crate) trait Executor: Send + Sync {
+    /// The backend's name, as rows show it.
+    fn backend(&self) -> &'static str;
+    /// The device's name.
+    fn device(&self) -> &str;
+    /// The precision that is really used.
+    fn precision(&self) -> Precision;
+    /// Networks that a stream keeps waiting, so that the device never does.
+    fn lookahead(&self) -> usize;
+    /// Takes networks from the queue until it is closed and empty, and puts their outcomes back.
+    fn run(&self, queue: &Queue);
+    /// The same device with another batch, other weights or other settings.
+    fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>>;
+}
+
+/// Opens a backend's device.
+pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>> {
+    match backend {
+        Backend::Auto | Backend::Cpu => cpu::open(setup),
+        Backend::Cuda(_) | Backend::Wgpu(_) => {
+            let name = if matches!(backend, Backend::Cuda(_)) { "cuda" } else { "wgpu" };
+            Err(Error::Backend { backend: backend.to_string(), reason: not_built(name) })
+        }
+    }
+}

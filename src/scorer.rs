@@ -1,0 +1,400 @@
+//! Scores networks: the front door of the crate.
+
+use std::collections::VecDeque;
+use std::iter::Fuse;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::backend::queue::{Queue, Ticket};
+use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
+use crate::plan::Plan;
+use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
+
+/// What made a score. Everything here but [`Settings::device`] takes part in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// N x C x H x W of the batch.
+    pub batch_shape: [usize; 4],
+    /// Where the images came from: `synthetic`, `cifar10`, ..
+    pub data: String,
+    /// SHA-256 of the batch's numbers.
+    pub batch_sha256: String,
+    /// Seed of the weights; none for a checkpoint.
+    pub seed: Option<u64>,
+    /// `space`, each search space's own initial weights, or `checkpoint`.
+    pub initializer: &'static str,
+    /// SHA-256 of the checkpoint; none for seeded weights.
+    pub weights_sha256: Option<String>,
+    /// How ReLUs were counted.
+    pub convention: Convention,
+    /// What was really used, never `auto`.
+    pub precision: Precision,
+    /// The backend's name, never `auto`.
+    pub backend: &'static str,
+    /// The device's name.
+    pub device: String,
+    /// Version of this crate.
+    pub naswot_version: &'static str,
+}
+
+/// The score of one network, and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Score {
+    /// log |det K|, natural logarithm; negative infinity exactly when K is singular. Higher is better; scores
+    /// of different batch sizes cannot be compared.
+    pub log_det: f64,
+    /// N_A: code bits of one image.
+    pub activations: u64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of the convolutions for one image.
+    pub macs: u64,
+    /// K, when the scorer was told to keep it.
+    pub kernel: Option<Kernel>,
+    /// Wall time of the network's group, divided by the networks in it.
+    pub seconds: f64,
+    /// What made the score; shared by the scores of one scorer.
+    pub settings: Arc<Settings>,
+}
+
+/// Collects the settings of a [`Scorer`].
+///
+/// ```
+/// use naswot::{Backend, Batch, Convention, Precision, Scorer, Weights};
+///
+/// let scorer = Scorer::builder(Batch::synthetic(8, 0)?)
+///     .backend(Backend::Cpu)
+///     .precision(Precision::F64)
+///     .weights(Weights::Seeded { seed: 1 })
+///     .convention(Convention::Original)
+///     .threads(1)
+///     .keep_kernels(true)
+///     .build()?;
+/// assert_eq!(scorer.settings().precision, Precision::F64);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ScorerBuilder {
+    batch: Batch,
+    weights: Weights,
+    backend: Backend,
+    convention: Convention,
+    precision: Precision,
+    threads: Option<usize>,
+    group_size: Option<usize>,
+    memory_limit: Option<u64>,
+    keep_kernels: bool,
+}
+
+impl ScorerBuilder {
+    /// Where to compute; [`Backend::Auto`] when not set.
+    pub fn backend(self, backend: Backend) -> Self {
+        ScorerBuilder { backend, ..self }
+    }
+
+    /// The weights; seed 0 when not set.
+    pub fn weights(self, weights: Weights) -> Self {
+        ScorerBuilder { weights, ..self }
+    }
+
+    /// How ReLUs are counted; once each when not set.
+    pub fn convention(self, convention: Convention) -> Self {
+        ScorerBuilder { convention, ..self }
+    }
+
+    /// Number formats; [`Precision::Auto`] when not set.
+    pub fn precision(self, precision: Precision) -> Self {
+        ScorerBuilder { precision, ..self }
+    }
+
+    /// Threads of the CPU; all cores when not set. Never changes a score.
+    pub fn threads(self, threads: usize) -> Self {
+        ScorerBuilder { threads: Some(threads), ..self }
+    }
+
+    /// Networks that run together; chosen by device and network size when not set. Never changes a score.
+    pub fn group_size(self, networks: usize) -> Self {
+        ScorerBuilder { group_size: Some(networks), ..self }
+    }
+
+    /// Bytes that networks may take at once, the weights they share not counted; what the device has when not
+    /// set. Never changes a score: a network that needs more is an error of its own.
+    pub fn memory_limit(self, bytes: u64) -> Self {
+        ScorerBuilder { memory_limit: Some(bytes), ..self }
+    }
+
+    /// Whether scores carry K; they do not when not set.
+    pub fn keep_kernels(self, keep: bool) -> Self {
+        ScorerBuilder { keep_kernels: keep, ..self }
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// A backend that does not work here, a precision that it lacks, or a setting of zero.
+    pub fn build(self) -> Result<Scorer> {
+        let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
+        if self.threads == Some(0) {
+            return Err(zero("threads"));
+        }
+        if self.group_size == Some(0) {
+            return Err(zero("group size"));
+        }
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let setup = Setup {
+            source: self.weights.source(),
+            batch: self.batch,
+            weights: self.weights,
+            convention: self.convention,
+            precision: self.precision,
+            threads: self.threads.unwrap_or_else(cores),
+            group_size: self.group_size,
+            memory_limit: self.memory_limit,
+            keep_kernels: self.keep_kernels,
+        };
+        let executor = backend::open(&self.backend, setup.clone())?;
+        Ok(Scorer::new(setup, executor))
+    }
+}
+
+/// Scores networks on one batch with one set of weights. Owns the device; cheap to clone, and may be used from
+/// many threads.
+///
+/// ```
+/// use naswot::{Batch, Scorer, nasbench201::Cell};
+///
+/// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+/// let cell: Cell = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|nor_conv_1x1~2|".parse()?;
+/// let score = scorer.score(&cell.network(4, 1)?)?;
+/// assert!(score.log_det > 0.0);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Scorer {
+    setup: Setup,
+    executor: Arc<dyn Executor>,
+    settings: Arc<Settings>,
+}
+
+impl Scorer {
+    /// Starts a scorer for a batch of images.
+    pub fn builder(batch: Batch) -> ScorerBuilder {
+        ScorerBuilder {
+            batch,
+            weights: Weights::default(),
+            backend: Backend::default(),
+            convention: Convention::default(),
+            precision: Precision::default(),
+            threads: None,
+            group_size: None,
+            memory_limit: None,
+            keep_kernels: false,
+        }
+    }
+
+    fn new(setup: Setup, executor: Arc<dyn Executor>) -> Self {
+        let settings = Settings {
+            batch_shape: setup.batch.shape(),
+            data: setup.batch.label().to_owned(),
+            batch_sha256: setup.batch.sha256().to_owned(),
+            seed: match setup.weights {
+                Weights::Seeded { seed } => Some(seed),
+                _ => None,
+            },
+            initializer: setup.weights.label(),
+            weights_sha256: setup.weights.sha256().map(str::to_owned),
+            convention: setup.convention,
+            precision: executor.precision(),
+            backend: executor.backend(),
+            device: executor.device().to_owned(),
+            naswot_version: env!("CARGO_PKG_VERSION"),
+        };
+        Scorer { setup, executor, settings: Arc::new(settings) }
+    }
+
+    /// What its scores are made from.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// The device's name.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer};
+    /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
+    /// println!("{}", scorer.device());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn device(&self) -> &str {
+        self.executor.device()
+    }
+
+    /// The same device and settings with other weights.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, Weights};
+    /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
+    /// let other = scorer.with_weights(Weights::Seeded { seed: 7 })?;
+    /// assert_eq!(other.settings().seed, Some(7));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ScorerBuilder::build`].
+    pub fn with_weights(&self, weights: Weights) -> Result<Self> {
+        self.reopen(Setup { source: weights.source(), weights, ..self.setup.clone() })
+    }
+
+    /// The same device and settings with another batch.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer};
+    /// let batch = Batch::synthetic(4, 0)?;
+    /// let scorer = Scorer::builder(batch.clone()).build()?;
+    /// let smaller = scorer.with_batch(batch.first(2)?)?;
+    /// assert_eq!(smaller.settings().batch_shape[0], 2);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ScorerBuilder::build`].
+    pub fn with_batch(&self, batch: Batch) -> Result<Self> {
+        self.reopen(Setup { batch, ..self.setup.clone() })
+    }
+
+    fn reopen(&self, setup: Setup) -> Result<Self> {
+        let executor = self.executor.reopen(setup.clone())?;
+        Ok(Scorer::new(setup, executor))
+    }
+
+    /// What would run for a network.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
+    /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
+    /// println!("{}", scorer.plan(&cell.network(16, 5)?)?);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; a checkpoint that does not fit the network.
+    pub fn plan(&self, network: &Network) -> Result<Plan> {
+        self.setup.plan(network)
+    }
+
+    /// Scores one network, its images spread over the cores.
+    ///
+    /// # Errors
+    /// The network does not fit the batch, the weights or the memory, or its activations are not finite.
+    pub fn score(&self, network: &Network) -> Result<Score> {
+        let queue = Queue::of(std::iter::once(network.clone()));
+        self.run(&queue);
+        self.finish(network, queue.wait(0))
+    }
+
+    /// Scores networks; results are in the order of the networks, and a failure leaves the others alone.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let cells = nasbench201::sample(3, 0)?;
+    /// let networks: Vec<_> = cells.iter().map(|cell| cell.network(4, 1)).collect::<Result<_, _>>()?;
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// assert_eq!(scorer.score_all(&networks).len(), 3);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn score_all(&self, networks: &[Network]) -> Vec<Result<Score>> {
+        let queue = Queue::of(networks.iter().cloned());
+        self.run(&queue);
+        networks.iter().enumerate().map(|(index, network)| self.finish(network, queue.wait(index))).collect()
+    }
+
+    /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it is
+    /// known. Takes a bounded number of networks ahead of what it yields, so memory stays bounded. Dropping the
+    /// stream cancels what has not started and waits for what has.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// let networks = nasbench201::all().filter_map(|cell| cell.network(4, 1).ok());
+    /// for score in scorer.stream(networks).take(2) {
+    ///     println!("{}", score?.log_det);
+    /// }
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn stream<I: IntoIterator<Item = Network>>(&self, networks: I) -> Stream<I::IntoIter> {
+        let queue = Arc::new(Queue::default());
+        let runner = {
+            let (scorer, queue) = (self.clone(), Arc::clone(&queue));
+            std::thread::spawn(move || scorer.run(&queue))
+        };
+        Stream {
+            networks: networks.into_iter().fuse(),
+            ahead: VecDeque::new(),
+            next: 0,
+            scorer: self.clone(),
+            queue,
+            runner: Some(runner),
+        }
+    }
+
+    fn run(&self, queue: &Queue) {
+        self.executor.run(queue);
+        queue.end();
+    }
+
+    fn finish(&self, network: &Network, outcome: Result<Outcome>) -> Result<Score> {
+        let Outcome { log_det, kernel, activations, seconds } = outcome?;
+        let [_, _, height, width] = self.settings.batch_shape;
+        Ok(Score {
+            log_det,
+            activations: activations.into(),
+            parameters: network.parameters(),
+            macs: network.macs(height, width)?,
+            kernel,
+            seconds,
+            settings: Arc::clone(&self.settings),
+        })
+    }
+}
+
+/// Scores in the order of the networks; see [`Scorer::stream`].
+pub struct Stream<I: Iterator<Item = Network>> {
+    networks: Fuse<I>,
+    /// Networks handed to the device whose results have not been yielded.
+    ahead: VecDeque<Network>,
+    /// Index of the next result to yield.
+    next: usize,
+    scorer: Scorer,
+    queue: Arc<Queue>,
+    runner: Option<JoinHandle<()>>,
+}
+
+impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
+    type Item = Result<Score>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ahead.len() < self.scorer.executor.lookahead() {
+            let Some(network) = self.networks.next() else {
+                self.queue.close();
+                break;
+            };
+            self.queue.push(Ticket { index: self.next + self.ahead.len(), network: network.clone() });
+            self.ahead.push_back(network);
+        }
+        let network = self.ahead.pop_front()?;
+        let outcome = self.queue.wait(self.next);
+        self.next += 1;
+        Some(self.scorer.finish(&network, outcome))
+    }
+}
+
+impl<I: Iterator<Item = Network>> Drop for Stream<I> {
+    fn drop(&mut self) {
+        self.queue.cancel();
+        if let Some(runner) = self.runner.take() {
+            // A panic of the runner has been reported on its own thread; there is nothing to add.
+            let _ = runner.join();
+        }
+    }
+}
