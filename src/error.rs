@@ -146,6 +146,10 @@ impl Error {
         Error::Data { path: path.to_owned(), message: message.into() }
     }
 
+    pub(crate) fn parameter(name: &str, message: impl Into<String>) -> Self {
+        Error::Parameter { name: name.to_owned(), message: message.into() }
+    }
+
     pub(crate) fn graph(node: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Graph { node: node.into(), message: message.into() }
     }

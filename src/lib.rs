@@ -2,12 +2,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod digest;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod graph;
 mod network;
 pub mod plan;
 mod random;
 mod space;
+mod weights;
 
 pub use error::{Error, Result};
 pub use graph::{
@@ -16,3 +20,4 @@ pub use graph::{
 };
 pub use network::Network;
 pub use space::{nasbench101, nasbench201};
+pub use weights::{Checkpoint, Weights};

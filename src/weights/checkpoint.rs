@@ -1,0 +1,435 @@
+//! PyTorch state dicts, as safetensors.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::{RowShape, WeightSource};
+use crate::digest::sha256_hex;
+use crate::{Distribution, Error, Graph, Op, Result};
+
+/// The weights of a PyTorch checkpoint: a state dict that was saved as safetensors. Cheap to clone.
+///
+/// A convolution's weight has the name of its node and the shape C_out x C_in / groups x r x s; a batch norm
+/// has `name.weight` and `name.bias`. A network fits when each of its parameters is there with its shape,
+/// all values are finite, and no tensor is left over but `classifier.*`, `*.running_mean`, `*.running_var`
+/// and `*.num_batches_tracked`, which no score depends on.
+#[derive(Clone, Debug)]
+pub struct Checkpoint(Arc<Contents>);
+
+#[derive(Debug)]
+struct Contents {
+    path: PathBuf,
+    sha256: String,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+#[derive(Debug)]
+struct Tensor {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    /// Position of the first value that is NaN or infinite.
+    non_finite: Option<usize>,
+}
+
+impl Checkpoint {
+    /// Reads a safetensors file. Tensors of type F64, F16 and BF16 are converted to F32.
+    ///
+    /// ```
+    /// # use safetensors::tensor::{Dtype, TensorView, serialize};
+    /// # let gamma: Vec<u8> = [1.0f32, -0.5].iter().flat_map(|x| x.to_le_bytes()).collect();
+    /// # let tensor = TensorView::new(Dtype::F32, vec![2], &gamma).unwrap();
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("weights.safetensors");
+    /// # std::fs::write(&path, serialize([("norm.weight", tensor)], None).unwrap()).unwrap();
+    /// use naswot::{Checkpoint, Weights};
+    ///
+    /// let checkpoint = Checkpoint::load(&path)?;
+    /// assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["norm.weight"]);
+    /// assert_eq!(checkpoint.path(), path);
+    /// assert_eq!(checkpoint.sha256().len(), 64);
+    /// assert_eq!(Weights::Checkpoint(checkpoint).label(), "checkpoint");
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for a file that cannot be read, is no safetensors file, or has a tensor of another
+    /// type that is not one of those that no score depends on. Whether the tensors fit a network is that
+    /// network's question.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| weights_error(path, error))?;
+        Self::parse(path, &bytes)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|error| weights_error(path, format_args!("is not a safetensors file: {error}")))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.iter() {
+            match Tensor::new(&view) {
+                Some(tensor) => {
+                    tensors.insert(name.to_owned(), tensor);
+                }
+                None if is_ignored(name) => {}
+                None => {
+                    let dtype = view.dtype();
+                    let message = format_args!("tensor `{name}` is {dtype}, and not F32, F64, F16 or BF16");
+                    return Err(weights_error(path, message));
+                }
+            }
+        }
+        Ok(Checkpoint(Arc::new(Contents { path: path.to_owned(), sha256: sha256_hex([bytes]), tensors })))
+    }
+
+    /// The file it was read from.
+    ///
+    /// See [`Checkpoint::load`] for an example.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// SHA-256 of the file in lowercase hex.
+    ///
+    /// See [`Checkpoint::load`] for an example.
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
+    }
+
+    /// Names of its floating-point tensors, in alphabetical order.
+    ///
+    /// See [`Checkpoint::load`] for an example.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor that must be there, with this shape and finite values.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        let Some(tensor) = self.0.tensors.get(name) else {
+            let message = format!("is missing; the network needs one of shape {}", dimensions(shape));
+            return Err(Error::parameter(name, message));
+        };
+        if tensor.shape != shape {
+            let (found, needed) = (dimensions(&tensor.shape), dimensions(shape));
+            return Err(Error::parameter(name, format!("has shape {found}; the network needs {needed}")));
+        }
+        if let Some(position) = tensor.non_finite {
+            let value = tensor.values[position];
+            return Err(Error::parameter(name, format!("holds {value} at element {position}")));
+        }
+        Ok(&tensor.values)
+    }
+}
+
+impl Tensor {
+    /// Takes floating-point numbers as F32; none for another type.
+    fn new(view: &TensorView) -> Option<Self> {
+        let data = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F32 => words(data).map(f32::from_le_bytes).collect(),
+            Dtype::F64 => words(data).map(|word| f64::from_le_bytes(word) as f32).collect(),
+            Dtype::F16 => words(data).map(|word| f16::from_le_bytes(word).to_f32()).collect(),
+            Dtype::BF16 => words(data).map(|word| bf16::from_le_bytes(word).to_f32()).collect(),
+            _ => return None,
+        };
+        let non_finite = values.iter().position(|value| !value.is_finite());
+        Some(Tensor { shape: view.shape().to_vec(), values, non_finite })
+    }
+}
+
+impl WeightSource for Checkpoint {
+    fn rows(
+        &self,
+        name: &str,
+        shape: &RowShape,
+        _distribution: Distribution,
+        octets: Range<usize>,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        let RowShape { out_channels, in_channels, kernel: [height, width] } = *shape;
+        let values = self.tensor(name, &[out_channels, in_channels, height, width])?;
+        let taps = height * width;
+        let row_len = shape.row_len();
+        let padded_in = row_len / taps;
+        let start = out.len();
+        out.resize(start + 8 * octets.len() * row_len, 0.0);
+        for (row, c_out) in out[start..].chunks_exact_mut(row_len).zip(8 * octets.start..out_channels) {
+            let source = &values[c_out * in_channels * taps..][..in_channels * taps];
+            for (c_in, plane) in source.chunks_exact(taps).enumerate() {
+                for (tap, &value) in plane.iter().enumerate() {
+                    row[tap * padded_in + c_in] = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scale(&self, _standard_deviation: f64) -> f64 {
+        1.0
+    }
+
+    fn batch_norm(&self, name: &str, channels: usize) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+        let [gamma, beta] = batch_norm_names(name);
+        let gamma = self.tensor(&gamma, &[channels])?;
+        let beta = self.tensor(&beta, &[channels])?;
+        Ok(Some((gamma.to_vec(), beta.to_vec())))
+    }
+
+    fn check(&self, graph: &Graph) -> Result<()> {
+        let parameters = parameters(graph);
+        for (name, shape) in &parameters {
+            self.tensor(name, shape)?;
+        }
+        match self.names().find(|&name| !parameters.contains_key(name) && !is_ignored(name)) {
+            Some(name) => Err(Error::parameter(name, "has no place in the network")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names and shapes of the parameters of a graph, as PyTorch has them.
+fn parameters(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
+    let mut parameters = BTreeMap::new();
+    for node in graph.nodes() {
+        match node.op() {
+            Op::Conv(conv) => {
+                let in_channels = graph.nodes()[node.inputs()[0].index()].channels() / conv.groups;
+                let shape = vec![conv.out_channels, in_channels, conv.kernel[0], conv.kernel[1]];
+                parameters.insert(node.name().to_owned(), shape);
+            }
+            Op::BatchNorm { .. } => {
+                for name in batch_norm_names(node.name()) {
+                    parameters.insert(name, vec![node.channels()]);
+                }
+            }
+            _ => {}
+        }
+    }
+    parameters
+}
+
+fn batch_norm_names(name: &str) -> [String; 2] {
+    [format!("{name}.weight"), format!("{name}.bias")]
+}
+
+/// Whether a tensor is one that a state dict has and no score depends on.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with("classifier.")
+        || [".running_mean", ".running_var", ".num_batches_tracked"].iter().any(|end| name.ends_with(end))
+}
+
+/// The bytes as words of a fixed width; their number is a multiple of it.
+fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    bytes.as_chunks().0.iter().copied()
+}
+
+fn dimensions(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        return "() (a single number)".to_owned();
+    }
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+fn weights_error(path: &Path, message: impl std::fmt::Display) -> Error {
+    Error::Weights { path: path.to_owned(), message: message.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use safetensors::serialize;
+
+    use super::*;
+    use crate::{Conv, fuzz};
+
+    type Entry = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+    fn f32_bytes(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
+    }
+
+    fn file(entries: &[Entry]) -> Vec<u8> {
+        let views = entries
+            .iter()
+            .map(|(name, dtype, shape, data)| (*name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+        serialize(views, None).unwrap()
+    }
+
+    fn checkpoint(entries: &[Entry]) -> Result<Checkpoint> {
+        Checkpoint::parse(Path::new("w.safetensors"), &file(entries))
+    }
+
+    /// A grouped convolution of 4 -> 6 channels, kernel 1x2, and a batch norm.
+    fn graph() -> Graph {
+        let mut g = Graph::builder(4).unwrap();
+        let conv = Conv { kernel: [1, 2], ..Conv::new(6, 1).groups(2) };
+        let x = g.conv(g.input(), conv, "conv.weight").unwrap();
+        let x = g.batch_norm(x, "norm").unwrap();
+        g.output(x).unwrap()
+    }
+
+    /// What fits the graph; element e of the convolution is e + 1.
+    fn entries() -> Vec<Entry> {
+        vec![
+            ("conv.weight", Dtype::F32, vec![6, 2, 1, 2], f32_bytes((1..=24u8).map(f32::from))),
+            ("norm.weight", Dtype::F32, vec![6], f32_bytes([1.0, -1.0, 0.5, 2.0, 0.0, 1.0])),
+            ("norm.bias", Dtype::F32, vec![6], f32_bytes([0.0; 6])),
+            ("norm.running_mean", Dtype::F32, vec![6], f32_bytes([f32::NAN; 6])),
+            ("norm.num_batches_tracked", Dtype::I64, vec![], vec![0; 8]),
+            ("classifier.weight", Dtype::F32, vec![1, 6], f32_bytes([0.0; 6])),
+        ]
+    }
+
+    fn refusal(entries: &[Entry]) -> String {
+        checkpoint(entries).unwrap().check(&graph()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rows_are_transposed_and_padded_with_zeros() {
+        let checkpoint = checkpoint(&entries()).unwrap();
+        checkpoint.check(&graph()).unwrap();
+        let shape = RowShape { out_channels: 6, in_channels: 2, kernel: [1, 2] };
+        let mut out = vec![7.0];
+        checkpoint.rows("conv.weight", &shape, Distribution::Normal, 0..1, &mut out).unwrap();
+        assert_eq!(out.remove(0), 7.0);
+        assert_eq!(out.len(), 8 * 2 * 8);
+        for (i, &value) in out.iter().enumerate() {
+            let (c_out, tap, c_in) = (i / 16, i / 8 % 2, i % 8);
+            let known = if c_out < 6 && c_in < 2 { 4 * c_out + 2 * c_in + tap + 1 } else { 0 };
+            assert_eq!(value, known as f32, "element {i}");
+        }
+    }
+
+    #[test]
+    fn weights_do_not_depend_on_the_octets_that_are_asked_for() {
+        let data = f32_bytes((0..19 * 9).map(|i| i as f32));
+        let checkpoint = checkpoint(&[("a", Dtype::F32, vec![19, 9, 1, 1], data)]).unwrap();
+        let shape = RowShape { out_channels: 19, in_channels: 9, kernel: [1, 1] };
+        let rows = |octets: Range<usize>, out: &mut Vec<f32>| {
+            checkpoint.rows("a", &shape, Distribution::Normal, octets, out).unwrap();
+        };
+        let (mut all, mut pieces) = (Vec::new(), Vec::new());
+        rows(0..3, &mut all);
+        rows(0..2, &mut pieces);
+        rows(2..3, &mut pieces);
+        assert_eq!(all.len(), 24 * 16);
+        assert_eq!(all, pieces);
+    }
+
+    #[test]
+    fn gamma_and_beta_are_read_and_the_scale_is_one() {
+        let checkpoint = checkpoint(&entries()).unwrap();
+        let (gamma, beta) = checkpoint.batch_norm("norm", 6).unwrap().unwrap();
+        assert_eq!(gamma, [1.0, -1.0, 0.5, 2.0, 0.0, 1.0]);
+        assert_eq!(beta, [0.0; 6]);
+        assert_eq!(checkpoint.scale(0.1), 1.0);
+    }
+
+    #[test]
+    fn every_floating_type_is_read() {
+        let halves = [1.5f32, -0.25];
+        let entries = [
+            ("a", Dtype::F64, vec![2], halves.iter().flat_map(|&x| f64::from(x).to_le_bytes()).collect()),
+            ("b", Dtype::F16, vec![2], halves.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect()),
+            (
+                "c",
+                Dtype::BF16,
+                vec![2],
+                halves.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
+            ),
+        ];
+        let checkpoint = checkpoint(&entries).unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(checkpoint.tensor(name, &[2]).unwrap(), halves);
+        }
+    }
+
+    #[test]
+    fn a_network_that_does_not_fit_names_the_tensor() {
+        let mut missing = entries();
+        missing.remove(2);
+        assert_eq!(
+            refusal(&missing),
+            "weights: tensor `norm.bias` is missing; the network needs one of shape 6"
+        );
+
+        let mut misshapen = entries();
+        misshapen[0].2 = vec![6, 1, 2, 2];
+        assert_eq!(
+            refusal(&misshapen),
+            "weights: tensor `conv.weight` has shape 6x1x2x2; the network needs 6x2x1x2"
+        );
+
+        let mut placeless = entries();
+        placeless.push(("conv.bias", Dtype::F32, vec![], vec![0; 4]));
+        assert_eq!(refusal(&placeless), "weights: tensor `conv.bias` has no place in the network");
+
+        let mut infinite = entries();
+        infinite[0].3[12..16].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes());
+        assert_eq!(refusal(&infinite), "weights: tensor `conv.weight` holds -inf at element 3");
+    }
+
+    #[test]
+    fn a_name_of_the_graph_is_never_ignored() {
+        let mut g = Graph::builder(1).unwrap();
+        let x = g.conv(g.input(), Conv::new(1, 1), "classifier.weight").unwrap();
+        let graph = g.output(x).unwrap();
+        let one = |value| [("classifier.weight", Dtype::F32, vec![1, 1, 1, 1], f32_bytes([value]))];
+        checkpoint(&one(1.0)).unwrap().check(&graph).unwrap();
+        checkpoint(&one(f32::NAN)).unwrap().check(&graph).unwrap_err();
+    }
+
+    #[test]
+    fn integers_are_refused_where_they_could_matter() {
+        let error = checkpoint(&[("steps", Dtype::I64, vec![], vec![0; 8])]).unwrap_err();
+        let message = "w.safetensors: tensor `steps` is I64, and not F32, F64, F16 or BF16";
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn unreadable_files_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("w.safetensors");
+        for bytes in [None, Some(b"".as_slice()), Some(b"PK\x03\x04 a pickle, as torch.save makes it")] {
+            if let Some(bytes) = bytes {
+                std::fs::write(&path, bytes).unwrap();
+            }
+            let error = Checkpoint::load(&path).unwrap_err();
+            assert!(matches!(&error, Error::Weights { path: named, .. } if *named == path), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_reference_checkpoints_load() {
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+        let mut loaded = 0;
+        for case in std::fs::read_dir(cases).unwrap() {
+            let path = case.unwrap().path().join("weights.safetensors");
+            if path.exists() {
+                let checkpoint = Checkpoint::load(&path).unwrap();
+                assert!(checkpoint.names().any(|name| name == "classifier.weight"));
+                assert!(checkpoint.0.tensors.values().all(|tensor| tensor.non_finite.is_none()));
+                loaded += 1;
+            }
+        }
+        assert_eq!(loaded, 9);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(fuzz::CASES))]
+
+        #[test]
+        fn damaged_files_are_errors_or_values(bytes in fuzz::damaged(vec![file(&entries())])) {
+            if let Ok(checkpoint) = Checkpoint::parse(Path::new("w"), &bytes) {
+                let values: usize = checkpoint.0.tensors.values().map(|tensor| tensor.values.len()).sum();
+                prop_assert!(2 * values <= bytes.len());
+                let _ = checkpoint.check(&graph());
+            }
+        }
+    }
+}
