@@ -89,7 +89,7 @@ impl Plan {
         let pixels = output.shape.pixels() as u64;
         let taps = job.kernel[0] * job.kernel[1];
         let macs = job.parts.iter().map(|part| {
-            let parameter = &self.parameters[part.parameter];
+            let parameter = &self.parameters[part.parameter].shape;
             let end = ((part.row + part.octets) * OCTET).min(parameter.out_channels);
             (end - part.row * OCTET) as u64 * (parameter.in_channels * taps) as u64 * pixels
         });

@@ -8,7 +8,8 @@
 use super::jobs::*;
 use super::merge::ConvGroup;
 use super::value::{AVERAGE_3X3, Value, readers};
-use crate::graph::{Op, Shape};
+use crate::graph::{Op, Shape, Window};
+use crate::weights::RowShape;
 
 /// A job: its kind, and its position among the jobs of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +186,7 @@ impl Fuse<'_> {
         &mut self,
         v: usize,
         terms: Vec<Term>,
-        window: Option<(Pool, crate::graph::Window)>,
+        window: Option<(Pool, Window)>,
     ) -> TensorId {
         let value = &self.values[v];
         let from = window.map_or(value.shape, |_| self.values[value.inputs[0]].shape);
@@ -260,9 +261,11 @@ impl Fuse<'_> {
         let in_channels = self.values[self.values[v].inputs[0]].shape.channels;
         self.jobs.parameters.push(Parameter {
             name: self.values[v].name.clone(),
-            out_channels: conv.out_channels,
-            in_channels: in_channels / conv.groups,
-            kernel: conv.kernel,
+            shape: RowShape {
+                out_channels: conv.out_channels,
+                in_channels: in_channels / conv.groups,
+                kernel: conv.kernel,
+            },
             distribution: conv.initializer.distribution(),
             standard_deviation: conv.standard_deviation(in_channels),
         });

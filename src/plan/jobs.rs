@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::graph::{Distribution, Eps, Shape, Window};
+use crate::weights::RowShape;
 
 /// Channels that stand together: one pixel's eight neighbours in a channels-last tensor.
 pub(crate) const OCTET: usize = 8;
@@ -80,10 +81,7 @@ impl TileClass {
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: String,
-    pub(crate) out_channels: usize,
-    /// Input channels of one group.
-    pub(crate) in_channels: usize,
-    pub(crate) kernel: [usize; 2],
+    pub(crate) shape: RowShape,
     pub(crate) distribution: Distribution,
     pub(crate) standard_deviation: f64,
 }

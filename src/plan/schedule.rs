@@ -59,7 +59,7 @@ fn cut_wide_convs(jobs: &mut Jobs) {
     let segments = jobs.convs.iter().map(|job| job.slot.segment).max().map_or(0, |last| last + 1);
     let mut classes = vec![TileClass::Narrow; segments];
     for job in &jobs.convs {
-        let widest = job.parts.iter().map(|part| jobs.parameters[part.parameter].out_channels).max();
+        let widest = job.parts.iter().map(|part| jobs.parameters[part.parameter].shape.out_channels).max();
         if widest > Some(TileClass::Narrow.channels()) {
             classes[job.slot.segment] = TileClass::Wide;
         }

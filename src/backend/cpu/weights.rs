@@ -1,0 +1,81 @@
+//! Rows of the weight pool: made once for a run, shared by all networks, and kept as `conv` reads them.
+//!
+//! The pool's own layout is [C_out padded to 8][r][s][C_in padded to 8]; `conv` wants the eight output channels
+//! of an octet side by side, so each octet is kept as [r][s][C_in padded to 8][8].
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::real::Real;
+use crate::plan::jobs::{OCTET, Parameter, Part};
+use crate::weights::WeightSource;
+use crate::{Distribution, Result};
+
+/// Numbers that the pool holds before it is emptied: 1 GiB in f32.
+const CAPACITY: usize = 1 << 28;
+
+/// Weights of one octet of output channels.
+pub(super) type Octet<T> = Arc<[T]>;
+
+/// Kernel, padded input channels and distribution: with the name, all that weights depend on beside the source.
+type Kind = ([usize; 2], usize, Distribution);
+
+#[derive(Default)]
+struct Rows<T> {
+    by_name: HashMap<String, HashMap<Kind, Vec<Option<Octet<T>>>>>,
+    numbers: usize,
+}
+
+/// Weights that networks of a run have asked for.
+pub(super) struct Pool<T> {
+    source: Arc<dyn WeightSource>,
+    rows: RwLock<Rows<T>>,
+}
+
+impl<T: Real> Pool<T> {
+    pub(super) fn new(source: Arc<dyn WeightSource>) -> Self {
+        Pool { source, rows: RwLock::new(Rows { by_name: HashMap::new(), numbers: 0 }) }
+    }
+
+    pub(super) fn source(&self) -> &dyn WeightSource {
+        &*self.source
+    }
+
+    /// Appends the octets of a part of a job.
+    pub(super) fn octets(&self, parameter: &Parameter, part: &Part, out: &mut Vec<Octet<T>>) -> Result<()> {
+        let shape = &parameter.shape;
+        let kind = (shape.kernel, shape.in_channels.next_multiple_of(OCTET), parameter.distribution);
+        let wanted = part.row..part.row + part.octets;
+        {
+            let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+            let known = rows.by_name.get(&parameter.name).and_then(|kinds| kinds.get(&kind));
+            let known = known.and_then(|known| known.get(wanted.clone()));
+            if let Some(known) = known.filter(|known| known.iter().all(Option::is_some)) {
+                out.extend(known.iter().flatten().cloned());
+                return Ok(());
+            }
+        }
+        let made = self.make(parameter, wanted.clone())?;
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers: usize = made.iter().map(|octet| octet.len()).sum();
+        if rows.numbers + numbers > CAPACITY {
+            rows.by_name.clear();
+            rows.numbers = 0;
+        }
+        rows.numbers += numbers;
+        let known = rows.by_name.entry(parameter.name.clone()).or_default().entry(kind).or_default();
+        known.resize(known.len().max(wanted.end), None);
+        for (place, octet) in known[wanted].iter_mut().zip(made) {
+            out.push(Arc::clone(place.insert(octet)));
+        }
+        Ok(())
+    }
+
+    fn make(&self, parameter: &Parameter, octets: std::ops::Range<usize>) -> Result<Vec<Octet<T>>> {
+        let mut rows = Vec::new();
+        self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, &mut rows)?;
+        let row = parameter.shape.row_len();
+        let transpose = |octet: &[f32]| (0..row * OCTET).map(|i| T::from_f32(octet[i % OCTET * row + i / OCTET])).collect();
+        Ok(rows.chunks_exact(row * OCTET).map(transpose).collect())
+    }
+}

@@ -1,0 +1,166 @@
+//! Memory of one network while it runs, and how jobs see it.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::real::Real;
+use crate::plan::Plan;
+use crate::plan::jobs::{IMAGE, OCTET, Tensor, TensorId};
+use crate::{Error, Result};
+
+/// Batch norms, one entry a channel: a reader computes (y - mean) * a + beta.
+#[derive(Debug, Default)]
+pub(super) struct Norms<T> {
+    pub(super) mean: Vec<T>,
+    pub(super) a: Vec<T>,
+    pub(super) beta: Vec<T>,
+}
+
+/// Partial statistics, [block][channel] from each job's first entry on.
+#[derive(Debug, Default)]
+pub(super) struct Partials<T> {
+    pub(super) sum: Vec<T>,
+    pub(super) m2: Vec<T>,
+}
+
+/// What a network writes while it runs. Grows to the largest network that it has seen.
+#[derive(Debug, Default)]
+pub(super) struct Workspace<T> {
+    pub(super) arena: Vec<T>,
+    pub(super) norms: Norms<T>,
+    pub(super) partials: Partials<T>,
+    pub(super) codes: Vec<u32>,
+    pub(super) kernel: Vec<u32>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Makes room for a plan and sets K to N_A everywhere and the codes to zero.
+    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        let memory = plan.memory();
+        let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO, plan);
+        grow(&mut self.arena, memory.arena)?;
+        for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
+            grow(norms, plan.norm_entries)?;
+        }
+        for partials in [&mut self.partials.sum, &mut self.partials.m2] {
+            grow(partials, plan.partial_entries)?;
+        }
+        self.codes.clear();
+        resize(&mut self.codes, memory.codes, 0, plan)?;
+        self.kernel.clear();
+        resize(&mut self.kernel, memory.kernel, plan.activations(), plan)
+    }
+
+    /// Bytes that it holds.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let numbers = self.arena.capacity()
+            + self.norms.mean.capacity()
+            + self.norms.a.capacity()
+            + self.norms.beta.capacity()
+            + self.partials.sum.capacity()
+            + self.partials.m2.capacity();
+        numbers * size_of::<T>() + 4 * (self.codes.capacity() + self.kernel.capacity())
+    }
+}
+
+/// Grows a vector to a length, exactly, and says so when there is no memory for it.
+fn resize<V: Copy>(numbers: &mut Vec<V>, length: usize, value: V, plan: &Plan) -> Result<()> {
+    let more = length.saturating_sub(numbers.len());
+    numbers.try_reserve_exact(more).map_err(|_| Error::Memory {
+        needed: plan.memory().bytes(size_of::<V>()),
+        limit: (numbers.capacity() * size_of::<V>()) as u64,
+    })?;
+    numbers.resize(length, value);
+    Ok(())
+}
+
+/// The tensors that a job reads, while it writes another one.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a, T> {
+    plan: &'a Plan,
+    image: &'a [T],
+    /// The arena below and above the tensor that is written.
+    below: &'a [T],
+    above: &'a [T],
+    above_start: usize,
+}
+
+impl<'a, T: Real> Sources<'a, T> {
+    /// Takes a tensor out of the arena to write it (an empty one when there is none).
+    pub(super) fn split(
+        plan: &'a Plan,
+        image: &'a [T],
+        arena: &'a mut [T],
+        output: Option<TensorId>,
+    ) -> (Self, &'a mut [T]) {
+        let hole = output.map_or(0..0, |tensor| numbers(plan, &plan.tensors[tensor]));
+        let above_start = hole.end;
+        let (rest, above) = arena.split_at_mut(hole.end);
+        let (below, output) = rest.split_at_mut(hole.start);
+        (Sources { plan, image, below, above, above_start }, output)
+    }
+
+    /// One image of a tensor, [h][w][pitch octets].
+    pub(super) fn image(&self, tensor: TensorId, n: usize) -> &'a [T] {
+        let place = &self.plan.tensors[tensor];
+        let length = place.image_octets() * OCTET;
+        let start = n * length;
+        if tensor == IMAGE {
+            return &self.image[start..start + length];
+        }
+        let start = start + place.offset * OCTET;
+        if start >= self.above_start {
+            &self.above[start - self.above_start..start - self.above_start + length]
+        } else {
+            &self.below[start..start + length]
+        }
+    }
+}
+
+/// Numbers of the arena that hold a tensor.
+pub(super) fn numbers(plan: &Plan, tensor: &Tensor) -> Range<usize> {
+    let start = tensor.offset * OCTET;
+    start..start + plan.images() * tensor.image_octets() * OCTET
+}
+
+/// Calls `work` for each image with its part of the outputs and of the codes, in turn or spread over the cores;
+/// each thread has one state. The work on one image must not depend on any other.
+pub(super) fn for_each_image<T: Real, S>(
+    spread: bool,
+    plan: &Plan,
+    output: &mut [T],
+    codes: &mut [u32],
+    state: impl Fn() -> S + Send + Sync,
+    work: impl Fn(&mut S, usize, &mut [T], &mut [u32]) -> Result<()> + Send + Sync,
+) -> Result<()> {
+    let images = plan.images();
+    let words = plan.words_per_image;
+    let length = output.len() / images;
+    if spread {
+        return (0..images)
+            .into_par_iter()
+            .zip(parts(output, length, images))
+            .zip(parts(codes, words, images))
+            .map_init(&state, |state, ((n, output), codes)| work(state, n, output, codes))
+            .collect();
+    }
+    let mut state = state();
+    let outputs = parts(output, length, images);
+    let codes = parts(codes, words, images);
+    outputs.into_iter().zip(codes).enumerate().try_for_each(|(n, (output, codes))| {
+        work(&mut state, n, output, codes)
+    })
+}
+
+/// Cuts a slice into parts of one length, empty ones where there is nothing to cut.
+fn parts<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (part, rest) = whole.split_at_mut(length);
+        parts.push(part);
+        whole = rest;
+    }
+    parts
+}
