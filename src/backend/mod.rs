@@ -1,0 +1,3 @@
+//! Backends: what runs Plans on a device.
+
+pub(crate) mod cpu;
