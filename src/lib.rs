@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backend;
 mod digest;
 mod error;
 #[cfg(test)]
@@ -10,14 +11,17 @@ mod graph;
 mod network;
 pub mod plan;
 mod random;
+mod scorer;
 mod space;
 mod weights;
 
+pub use backend::{Backend, Device, Precision, devices};
 pub use error::{Error, Result};
 pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,
     Shape, Window,
 };
 pub use network::Network;
+pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{nasbench101, nasbench201};
 pub use weights::{Checkpoint, Weights};

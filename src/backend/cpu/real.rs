@@ -1,0 +1,69 @@
+//! The floating-point types of the twins: f32, as the fast paths compute, and f64, their reference.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
+
+/// f32 or f64, with what the twins need.
+///
+/// There is no fused multiply-add here: it would make a twin's bits depend on the target.
+pub(crate) trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + bytemuck::Pod
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + 'static
+{
+    /// The number 0.
+    const ZERO: Self;
+    /// From single precision; exact.
+    fn from_f32(value: f32) -> Self;
+    /// From double precision, rounded to nearest.
+    fn from_f64(value: f64) -> Self;
+    /// To double precision; exact.
+    fn to_f64(self) -> f64;
+    /// Square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// The larger of two numbers; where one is NaN, the other.
+    fn max(self, other: Self) -> Self;
+}
+
+macro_rules! real {
+    ($t:ident) => {
+        impl Real for $t {
+            const ZERO: Self = 0.0;
+
+            fn from_f32(value: f32) -> Self {
+                value as $t
+            }
+
+            fn from_f64(value: f64) -> Self {
+                value as $t
+            }
+
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+
+            fn sqrt(self) -> Self {
+                $t::sqrt(self)
+            }
+
+            fn max(self, other: Self) -> Self {
+                $t::max(self, other)
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);
