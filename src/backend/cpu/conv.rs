@@ -17,6 +17,8 @@ pub(super) struct Conv<'a, T> {
     pub(super) output: &'a Tensor,
     /// Input channels of one group, and output channels of one group.
     pub(super) group_channels: [usize; 2],
+    /// Zeros, as many as the input has channels: what lies outside the image.
+    pub(super) outside: &'a [T],
     /// Packed weights of each octet that the job writes.
     pub(super) weights: &'a [Octet<T>],
     /// For each octet what its outputs are multiplied with.
@@ -57,12 +59,11 @@ impl<T: Real> Conv<'_, T> {
         }
     }
 
-    /// Input pixels under one tap for P output pixels of a row, all of the tensor's channels; `outside` where
-    /// there is no pixel, and none when the whole row lies outside.
+    /// Input pixels under one tap for P output pixels of a row, all of the tensor's channels; zeros where there
+    /// is no pixel, and none when the whole row lies outside.
     fn under_tap<'x, const P: usize>(
-        &self,
+        &'x self,
         x: &'x [T],
-        outside: &'x [T],
         (r, s): (usize, usize),
         (oy, ox): (usize, usize),
     ) -> Option<[&'x [T]; P]> {
@@ -73,8 +74,8 @@ impl<T: Real> Conv<'_, T> {
         Some(std::array::from_fn(|p| {
             let ix = ((ox + p) * job.stride[1] + s * job.dilation[1]).checked_sub(job.padding[1]);
             match ix.filter(|&ix| ix < width) {
-                Some(ix) => &x[(iy * width + ix) * pitch..][..outside.len()],
-                None => outside,
+                Some(ix) => &x[(iy * width + ix) * pitch..][..self.outside.len()],
+                None => self.outside,
             }
         }))
     }
@@ -87,18 +88,49 @@ impl<T: Real> Conv<'_, T> {
         oy: usize,
         ox: usize,
     ) -> [[T; OCTET]; P] {
-        let channels = self.group_channels[0];
-        let outside = &ZEROS.with(T::zeros)[..channels];
+        let channels = self.outside.len();
         let tap_len = channels.next_multiple_of(OCTET) * OCTET;
         let mut sums = [[T::ZERO; OCTET]; P];
         for (tap, weights) in weights.chunks_exact(tap_len).enumerate() {
             let tap = (tap / self.job.kernel[1], tap % self.job.kernel[1]);
-            let Some(pixels) = self.under_tap::<P>(x, outside, tap, (oy, ox)) else { continue };
+            let Some(pixels) = self.under_tap::<P>(x, tap, (oy, ox)) else { continue };
+            let pixels = pixels.map(|pixel| &pixel[..channels]);
             for (c, weights) in weights.chunks_exact(OCTET).take(channels).enumerate() {
-                for p in 0..P {
-                    let value = if RELU { pixels[p][c].max(T::ZERO) } else { pixels[p][c] };
+                for (sums, pixel) in sums.iter_mut().zip(&pixels) {
+                    let value = if RELU { pixel[c].max(T::ZERO) } else { pixel[c] };
+                    for (sum, &weight) in sums.iter_mut().zip(weights) {
+                        *sum += value * weight;
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// The same where the channels fall into groups: each output channel reads its own group's inputs.
+    fn grouped_pixels<const P: usize, const RELU: bool>(
+        &self,
+        x: &[T],
+        weights: &[T],
+        octet: usize,
+        oy: usize,
+        ox: usize,
+    ) -> [[T; OCTET]; P] {
+        let [inputs, outputs] = self.group_channels;
+        let tap_len = inputs.next_multiple_of(OCTET) * OCTET;
+        // Pad channels repeat the last group; nobody reads them.
+        let first = |l: usize| ((octet * OCTET + l) / outputs).min(self.job.groups - 1) * inputs;
+        let firsts: [usize; OCTET] = std::array::from_fn(first);
+        let mut sums = [[T::ZERO; OCTET]; P];
+        for (tap, weights) in weights.chunks_exact(tap_len).enumerate() {
+            let tap = (tap / self.job.kernel[1], tap % self.job.kernel[1]);
+            let Some(pixels) = self.under_tap::<P>(x, tap, (oy, ox)) else { continue };
+            for (c, weights) in weights.chunks_exact(OCTET).take(inputs).enumerate() {
+                for (sums, pixel) in sums.iter_mut().zip(&pixels) {
                     for l in 0..OCTET {
-                        sums[p][l] += value * weights[l];
+                        let value = pixel[firsts[l] + c];
+                        let value = if RELU { value.max(T::ZERO) } else { value };
+                        sums[l] += value * weights[l];
                     }
                 }
             }

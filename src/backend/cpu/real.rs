@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
 
+use crate::Precision;
+
 /// f32 or f64, with what the twins need.
 ///
 /// There is no fused multiply-add here: it would make a twin's bits depend on the target.
@@ -25,6 +27,12 @@ pub(crate) trait Real:
 {
     /// The number 0.
     const ZERO: Self;
+    /// The precision it stands for.
+    const PRECISION: Precision;
+    /// That precision's name.
+    const NAME: &'static str;
+    /// Neighbouring pixels that `conv` keeps in registers: as many vectors for either type.
+    const PIXELS: usize;
     /// From single precision; exact.
     fn from_f32(value: f32) -> Self;
     /// From double precision, rounded to nearest.
@@ -35,12 +43,17 @@ pub(crate) trait Real:
     fn sqrt(self) -> Self;
     /// The larger of two numbers; where one is NaN, the other.
     fn max(self, other: Self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
 }
 
 macro_rules! real {
-    ($t:ident) => {
+    ($t:ident, $precision:ident, $pixels:literal) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
+            const PRECISION: Precision = Precision::$precision;
+            const NAME: &'static str = stringify!($t);
+            const PIXELS: usize = $pixels;
 
             fn from_f32(value: f32) -> Self {
                 value as $t
@@ -61,9 +74,13 @@ macro_rules! real {
             fn max(self, other: Self) -> Self {
                 $t::max(self, other)
             }
+
+            fn is_finite(self) -> bool {
+                $t::is_finite(self)
+            }
         }
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, F32, 4);
+real!(f64, F64, 2);

@@ -1,0 +1,133 @@
+//! Batch statistics of a tensor, and the batch norms made from them.
+//!
+//!     mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//!
+//! Each block of pixels leaves (sum, M2 about its own mean) per channel; blocks are joined in order by the
+//! formula of Chan, Golub and LeVeque (1979), so nothing cancels and the result does not depend on threads.
+//! The initialiser's scale is left out of a convolution's outputs, and comes back as eps / scale^2.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::real::Real;
+use super::workspace::{Norms, Partials};
+use crate::plan::jobs::{NormJob, OCTET, Parameter};
+use crate::weights::WeightSource;
+use crate::{Error, Result};
+
+/// Pixels that are added up before they meet the block's sum: keeps rounding small.
+const RUN: usize = 16;
+
+/// A job's tensor, and where its statistics go.
+pub(super) struct Layout {
+    /// Octets from one pixel to the next.
+    pub(super) pitch: usize,
+    /// Octets that the job wrote.
+    pub(super) octets: Range<usize>,
+    /// Pixels of the whole batch, and of one block.
+    pub(super) pixels: usize,
+    pub(super) block: usize,
+    /// The job's first entry of the partial statistics.
+    pub(super) first: usize,
+}
+
+impl Layout {
+    fn channels(&self) -> usize {
+        self.octets.len() * OCTET
+    }
+
+    fn entries(&self) -> Range<usize> {
+        self.first..self.first + self.pixels.div_ceil(self.block) * self.channels()
+    }
+}
+
+/// Leaves the partial statistics of a tensor, [n * h * w][pitch octets].
+pub(super) fn partials<T: Real>(spread: bool, tensor: &[T], layout: &Layout, partials: &mut Partials<T>) {
+    let channels = layout.channels();
+    let blocks = tensor.chunks(layout.block * layout.pitch * OCTET);
+    let sums = partials.sum[layout.entries()].chunks_exact_mut(channels);
+    let m2s = partials.m2[layout.entries()].chunks_exact_mut(channels);
+    let work = blocks.zip(sums.zip(m2s));
+    if spread {
+        let work: Vec<_> = work.collect();
+        work.into_par_iter().for_each(|(block, (sum, m2))| block_statistics(block, layout, sum, m2));
+    } else {
+        work.for_each(|(block, (sum, m2))| block_statistics(block, layout, sum, m2));
+    }
+}
+
+fn block_statistics<T: Real>(block: &[T], layout: &Layout, sum: &mut [T], m2: &mut [T]) {
+    let pitch = layout.pitch * OCTET;
+    let count = T::from_f64((block.len() / pitch) as f64);
+    for (o, octet) in layout.octets.clone().enumerate() {
+        let at = o * OCTET..(o + 1) * OCTET;
+        let octet_of = |pixel: &[T]| -> [T; OCTET] { std::array::from_fn(|l| pixel[octet * OCTET + l]) };
+        let total = sum_runs(block, pitch, |pixel| octet_of(pixel));
+        let mean = total.map(|total| total / count);
+        let squares = sum_runs(block, pitch, |pixel| {
+            let y = octet_of(pixel);
+            std::array::from_fn(|l| (y[l] - mean[l]) * (y[l] - mean[l]))
+        });
+        sum[at.clone()].copy_from_slice(&total);
+        m2[at].copy_from_slice(&squares);
+    }
+}
+
+/// Sums something of every pixel, run by run.
+fn sum_runs<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTET]) -> [T; OCTET] {
+    let mut total = [T::ZERO; OCTET];
+    for run in block.chunks(RUN * pitch) {
+        let mut sum = [T::ZERO; OCTET];
+        for pixel in run.chunks_exact(pitch) {
+            let value = value(pixel);
+            sum.iter_mut().zip(value).for_each(|(sum, value)| *sum += value);
+        }
+        total.iter_mut().zip(sum).for_each(|(total, sum)| *total += sum);
+    }
+    total
+}
+
+/// Joins partial statistics into the entries of one batch norm.
+pub(super) fn batch_norm<T: Real>(
+    norm: &NormJob,
+    layout: &Layout,
+    partials: &Partials<T>,
+    parameters: &[Parameter],
+    source: &dyn WeightSource,
+    norms: &mut Norms<T>,
+) -> Result<()> {
+    let scale = norm.scale.map_or(1.0, |parameter| source.scale(parameters[parameter].standard_deviation));
+    let eps = T::from_f64(norm.eps.get() / (scale * scale));
+    let affine = source.batch_norm(&norm.name, norm.all_channels)?;
+    let pixels = T::from_f64(layout.pixels as f64);
+    for c in 0..norm.channels {
+        let (mean, m2) = join(layout, partials, norm.channel - layout.octets.start * OCTET + c);
+        let (gamma, beta) = affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| {
+            (gamma[norm.first + c], beta[norm.first + c])
+        });
+        let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
+        if !mean.is_finite() || !a.is_finite() || !m2.is_finite() {
+            return Err(Error::NonFinite { node: norm.name.clone(), precision: T::NAME });
+        }
+        norms.mean[norm.entry + c] = mean;
+        norms.a[norm.entry + c] = a;
+        norms.beta[norm.entry + c] = T::from_f32(beta);
+    }
+    Ok(())
+}
+
+/// Mean and M2 of one channel over all blocks, in order.
+fn join<T: Real>(layout: &Layout, partials: &Partials<T>, channel: usize) -> (T, T) {
+    let entries = layout.entries().skip(channel).step_by(layout.channels());
+    let (mut seen, mut mean, mut m2) = (0, T::ZERO, T::ZERO);
+    for entry in entries {
+        let count = layout.block.min(layout.pixels - seen);
+        let share = T::from_f64(count as f64 / (seen + count) as f64);
+        let delta = partials.sum[entry] / T::from_f64(count as f64) - mean;
+        mean += delta * share;
+        m2 += partials.m2[entry] + delta * delta * share * T::from_f64(seen as f64);
+        seen += count;
+    }
+    (mean, m2)
+}
