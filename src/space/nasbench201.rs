@@ -28,9 +28,10 @@ pub const EDGES: [(usize, usize); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), 
 
 /// Classes of CIFAR-10: the classifier counts as parameters, and cannot change a score.
 const CLASSES: usize = 10;
-/// Far beyond any use; within them no parameter count overflows.
-const MAX_CHANNELS: usize = 1 << 14;
-const MAX_CELLS: usize = 1 << 10;
+
+/// Limits far above any device's memory, below which no count of parameters or operations overflows.
+const MAX_CHANNELS: usize = 4_096;
+const MAX_CELLS: usize = 1_000;
 
 /// The operation on an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,7 +127,7 @@ impl Cell {
     /// ```
     #[must_use]
     pub fn mutate(&self, seed: u64) -> Self {
-        let mut rng = Rng::new(seed, Domain::Sampling, "nasbench201 mutation");
+        let mut rng = Rng::new(seed, Domain::Sampling, "nasbench201/mutation");
         let edge = rng.below(EDGES.len() as u32) as usize;
         // 1 to 4 places further round the circle of five: any operation but the present one.
         let step = 1 + rng.below(Op::ALL.len() as u32 - 1) as usize;
@@ -152,7 +153,7 @@ impl Cell {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Setting`] when `c` is 0 or above 16,384, or `n` is 0 or above 1,024.
+    /// [`Error::Setting`] when `c` is 0 or above 4,096, or `n` is 0 or above 1,000.
     pub fn network(&self, c: usize, n: usize) -> Result<Network> {
         within("stem", c, MAX_CHANNELS)?;
         within("cells", n, MAX_CELLS)?;
@@ -261,9 +262,10 @@ pub fn all() -> impl DoubleEndedIterator<Item = Cell> + ExactSizeIterator + Clon
 /// [`Error::Setting`] when `n` is more than the [`COUNT`] of the space.
 pub fn sample(n: usize, seed: u64) -> Result<Vec<Cell>> {
     if n > COUNT {
-        return Err(Error::Setting { name: "n", message: format!("{n} cells of a space of {COUNT}") });
+        let message = format!("{n} different cells are more than the {COUNT} of nasbench201");
+        return Err(Error::Setting { name: "n", message });
     }
-    let mut rng = Rng::new(seed, Domain::Sampling, "nasbench201 sample");
+    let mut rng = Rng::new(seed, Domain::Sampling, "nasbench201/cells");
     let mut indices: Vec<usize> = (0..COUNT).collect();
     // The first n steps of a Fisher-Yates shuffle.
     for i in 0..n {
@@ -293,7 +295,7 @@ fn within(name: &'static str, value: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&value) {
         Ok(())
     } else {
-        Err(Error::Setting { name, message: format!("{value} is not in 1..={most}") })
+        Err(Error::Setting { name, message: format!("{value} is not from 1 to {most}") })
     }
 }
 
