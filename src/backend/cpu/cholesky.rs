@@ -63,7 +63,7 @@ pub(crate) fn factorize<T: Real>(a: &mut [T], n: usize) -> Pivots {
 }
 
 /// target -= factor * row.
-fn subtract<T: Real>(target: &mut [T], factor: T, row: &[T]) {
+pub(crate) fn subtract<T: Real>(target: &mut [T], factor: T, row: &[T]) {
     for (t, &u) in target.iter_mut().zip(row) {
         *t -= factor * u;
     }

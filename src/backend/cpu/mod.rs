@@ -5,7 +5,7 @@
 //! many wait; the cores share the images of one network when few do. Either way every number is computed by
 //! the same operations in the same order.
 
-mod agreement;
+pub(crate) mod agreement;
 mod batch_norm;
 pub(crate) mod cholesky;
 mod combine;
@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, IMAGE, OCTET, Statistics, TensorId};
+use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, TensorId};
 use crate::{Batch, Error, Kernel, Precision, Result};
 use batch_norm::Layout;
 use combine::{Combine, Scratch};
@@ -122,7 +122,13 @@ impl<T: Real> Cpu<T> {
         }
         let n = plan.images();
         for job in &plan.agreements {
-            let section = agreement::Section::new(&workspace.codes, plan.words_per_image, job.word, job.words, job.weight);
+            let section = agreement::Section {
+                codes: &workspace.codes,
+                words_per_image: plan.words_per_image,
+                first: job.word,
+                words: job.words,
+                weight: job.weight,
+            };
             if spread {
                 let rows = workspace.kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));

@@ -136,8 +136,7 @@ pub(super) fn for_each_image<T: Real, S>(
     work: impl Fn(&mut S, usize, &mut [T], &mut [u32]) -> Result<()> + Send + Sync,
 ) -> Result<()> {
     let images = plan.images();
-    let words = plan.words_per_image;
-    let length = output.len() / images;
+    let (length, words) = (output.len() / images, codes.len() / images);
     if spread {
         return (0..images)
             .into_par_iter()
