@@ -15,4 +15,4 @@ pub use graph::{
     Shape, Window,
 };
 pub use network::Network;
-pub use space::{nasbench101, nasbench201};
+pub use space::{Architecture, Space, nasbench101, nasbench201};
