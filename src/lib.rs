@@ -28,3 +28,4 @@ pub use graph::{
 pub use kernel::Kernel;
 pub use network::Network;
 pub use space::{Architecture, Space, nasbench101, nasbench201};
+pub use weights::{Checkpoint, Weights};
