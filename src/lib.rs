@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod data;
 mod digest;
 mod error;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod random;
 mod space;
 mod weights;
 
+pub use data::{Batch, Dataset};
 pub use error::{Error, Result};
 pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,

@@ -1,0 +1,282 @@
+//! The images that every network of a run sees.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use super::{draw, npy, synthetic, too_few};
+use crate::digest::sha256_hex;
+use crate::{Error, Result};
+
+/// Normalised images, N x C x H x W in f32. Cheap to clone.
+///
+/// ```
+/// use naswot::Batch;
+///
+/// let batch = Batch::new([2, 1, 1, 3], vec![0.0, 0.5, -1.0, 0.25, 1.5, 0.0])?;
+/// assert_eq!(batch.len(), 2);
+/// assert_eq!(batch.first(1)?.data(), [0.0, 0.5, -1.0]);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Batch(Arc<Images>);
+
+struct Images {
+    shape: [usize; 4],
+    data: Vec<f32>,
+    label: &'static str,
+    sha256: OnceLock<String>,
+}
+
+impl Batch {
+    /// Takes images that are already normalised, in the order N, C, H, W. Their label is `custom`.
+    ///
+    /// ```
+    /// assert!(naswot::Batch::new([1, 3, 2, 2], vec![0.0; 12]).is_ok());
+    /// let error = naswot::Batch::new([1, 3, 2, 2], vec![0.0; 11]).unwrap_err();
+    /// assert_eq!(error.to_string(), "batch: 1x3x2x2 images are 12 numbers, and there are 11");
+    /// ```
+    ///
+    /// # Errors
+    /// A size of zero, another number of values than the sizes say, or a value that is NaN or infinite
+    /// (the first one is named).
+    pub fn new(shape: [usize; 4], data: Vec<f32>) -> Result<Self> {
+        Self::labelled("custom", shape, data).map_err(|message| Error::Batch { message })
+    }
+
+    /// As [`Batch::new`], with a label; the error says what is wrong.
+    pub(super) fn labelled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
+        let [n, channels, height, width] = shape;
+        if shape.contains(&0) {
+            return Err(format!("{n}x{channels}x{height}x{width} images have a size of zero"));
+        }
+        let needed = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        if needed != Some(data.len()) {
+            let needed = needed.map_or("too many".to_owned(), |needed| needed.to_string());
+            let found = data.len();
+            return Err(format!(
+                "{n}x{channels}x{height}x{width} images are {needed} numbers, and there are {found}"
+            ));
+        }
+        if let Some(position) = data.iter().position(|value| !value.is_finite()) {
+            let (row, column) = (position / width % height, position % width);
+            let (image, channel) =
+                (position / width / height / channels, position / width / height % channels);
+            let value = data[position];
+            return Err(format!(
+                "image {image} holds {value} at channel {channel}, row {row}, column {column} (from 0)"
+            ));
+        }
+        Ok(Batch(Arc::new(Images { shape, data, label, sha256: OnceLock::new() })))
+    }
+
+    /// Images made from a seed, 3x32x32 and normalised as CIFAR-10: occluding shapes with the 1/f amplitude
+    /// spectrum, the edges and the correlated colours of natural images. Every platform makes the same bits.
+    /// Image i depends on the seed and i alone, so a larger batch begins with the smaller ones.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::synthetic(4, 0)?;
+    /// assert_eq!(batch.shape(), [4, 3, 32, 32]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No images, or more than there is memory for.
+    pub fn synthetic(n: usize, seed: u64) -> Result<Self> {
+        let shape = [n, 3, synthetic::SIDE, synthetic::SIDE];
+        synthetic::images(n, seed)
+            .and_then(|data| Self::labelled("synthetic", shape, data))
+            .map_err(|message| Error::Batch { message })
+    }
+
+    /// Reads a NumPy file of normalised images: float32, N x C x H x W, in C order. They are taken as they
+    /// are.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("batch.npy");
+    /// # let mut file = b"\x93NUMPY\x01\x00\x40\x00".to_vec();
+    /// # let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 1, 3)}";
+    /// # file.extend(format!("{header:<63}\n").bytes());
+    /// # file.extend([0.0f32; 6].iter().flat_map(|x| x.to_le_bytes()));
+    /// # std::fs::write(&path, file).unwrap();
+    /// // numpy.save("batch.npy", numpy.zeros((2, 1, 1, 3), numpy.float32))
+    /// let batch = naswot::Batch::npy(&path)?;
+    /// assert_eq!(batch.shape(), [2, 1, 1, 3]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be opened; [`Error::Data`] for one that is no such array, is cut
+    /// off, or holds NaN or infinity.
+    pub fn npy(path: impl AsRef<Path>) -> Result<Self> {
+        npy::read(path.as_ref())
+    }
+
+    /// Images, channels, height and width.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::new([1, 3, 2, 2], vec![0.0; 12])?;
+    /// assert_eq!(batch.shape(), [1, 3, 2, 2]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn shape(&self) -> [usize; 4] {
+        self.0.shape
+    }
+
+    /// Number of images, at least 1.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Batch::synthetic(3, 0)?.len(), 3);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    #[expect(clippy::len_without_is_empty, reason = "no batch is empty")]
+    pub fn len(&self) -> usize {
+        self.0.shape[0]
+    }
+
+    /// The values, in the order N, C, H, W.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::new([1, 1, 1, 2], vec![0.5, -0.5])?;
+    /// assert_eq!(batch.data(), [0.5, -0.5]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn data(&self) -> &[f32] {
+        &self.0.data
+    }
+
+    /// What reports call the images: `synthetic`, `cifar10`, `cifar100`, `npy`, or `custom` for those of
+    /// [`Batch::new`].
+    ///
+    /// ```
+    /// assert_eq!(naswot::Batch::synthetic(1, 0)?.label(), "synthetic");
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn label(&self) -> &'static str {
+        self.0.label
+    }
+
+    /// SHA-256 of the values as little-endian bytes in the order N, C, H, W, in lowercase hex. It does not
+    /// cover the shape.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::new([1, 1, 1, 1], vec![0.0])?;
+    /// assert!(batch.sha256().starts_with("df3f6198"));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn sha256(&self) -> &str {
+        self.0.sha256.get_or_init(|| {
+            sha256_hex(self.0.data.chunks(1 << 10).map(|chunk| {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+                bytes
+            }))
+        })
+    }
+
+    /// The first n images.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::synthetic(8, 0)?;
+    /// assert_eq!(batch.first(3)?.data(), naswot::Batch::synthetic(3, 0)?.data());
+    /// assert!(batch.first(9).is_err());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No images, or more than there are.
+    pub fn first(&self, n: usize) -> Result<Self> {
+        self.check(n)?;
+        Ok(if n == self.len() { self.clone() } else { self.pick(0..n) })
+    }
+
+    /// Images drawn without replacement, in the order drawn.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::synthetic(8, 0)?;
+    /// assert_eq!(batch.sample(3, 1)?.data(), batch.sample(3, 1)?.data());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No images, or more than there are.
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Self> {
+        self.check(n)?;
+        let total = u32::try_from(self.len())
+            .map_err(|_| Error::Batch { message: "2^32 images or more cannot be drawn from".to_owned() })?;
+        Ok(self.pick(draw(total, n, seed)))
+    }
+
+    fn check(&self, n: usize) -> Result<()> {
+        too_few(self.len(), n).map_or(Ok(()), |message| Err(Error::Batch { message }))
+    }
+
+    fn pick(&self, positions: impl IntoIterator<Item = usize>) -> Self {
+        let [_, channels, height, width] = self.0.shape;
+        let size = channels * height * width;
+        let mut data = Vec::new();
+        for position in positions {
+            data.extend_from_slice(&self.0.data[position * size..][..size]);
+        }
+        let shape = [data.len() / size, channels, height, width];
+        Batch(Arc::new(Images { shape, data, label: self.0.label, sha256: OnceLock::new() }))
+    }
+}
+
+impl fmt::Debug for Batch {
+    /// Shape and label, without the images.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("shape", &self.0.shape)
+            .field("label", &self.0.label)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(shape: [usize; 4], data: Vec<f32>) -> String {
+        Batch::new(shape, data).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        assert_eq!(message([0, 3, 32, 32], vec![]), "batch: 0x3x32x32 images have a size of zero");
+        let [huge, n] = [usize::MAX, 2];
+        assert_eq!(
+            message([n, huge, 1, 1], vec![0.0]),
+            format!("batch: 2x{huge}x1x1 images are too many numbers, and there are 1")
+        );
+        let mut data = vec![0.0; 2 * 3 * 4 * 5];
+        data[((3 + 2) * 4 + 3) * 5 + 1] = f32::NAN;
+        assert_eq!(
+            message([2, 3, 4, 5], data),
+            "batch: image 1 holds NaN at channel 2, row 3, column 1 (from 0)"
+        );
+        assert!(message([1, 1, 1, 1], vec![f32::NEG_INFINITY]).contains("holds -inf"));
+    }
+
+    #[test]
+    fn images_are_taken_in_order_or_drawn() {
+        let batch = Batch::new([5, 2, 1, 1], (0..10u8).map(f32::from).collect()).unwrap();
+        assert_eq!(batch.first(2).unwrap().data(), [0.0, 1.0, 2.0, 3.0]);
+        let drawn = batch.sample(5, 9).unwrap();
+        let mut images: Vec<f32> = drawn.data().chunks(2).map(|image| image[0]).collect();
+        images.sort_unstable_by(f32::total_cmp);
+        assert_eq!(images, [0.0, 2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(batch.first(0).unwrap_err().to_string(), "batch: no images were asked for");
+        let error = batch.sample(6, 0).unwrap_err().to_string();
+        assert_eq!(error, "batch: 6 images were asked for, and there are 5");
+    }
+
+    #[test]
+    fn the_digest_is_that_of_little_endian_bytes() {
+        let values: Vec<f32> = (0..3000u16).map(f32::from).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let batch = Batch::new([3, 10, 10, 10], values).unwrap();
+        assert_eq!(batch.sha256(), sha256_hex([bytes]));
+        assert_eq!(batch.clone().sha256(), batch.sha256());
+    }
+}

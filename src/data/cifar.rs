@@ -1,0 +1,387 @@
+//! CIFAR-10 and CIFAR-100 in their binary record format (Krizhevsky, 2009): one label byte, or two, then
+//! 3,072 bytes of pixels as red, green and blue planes.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Batch, Normalisation, draw, too_few};
+use crate::{Error, Result};
+
+const SIDE: usize = 32;
+const PIXELS: usize = 3 * SIDE * SIDE;
+
+/// How a data set is stored.
+#[derive(Debug)]
+struct Format {
+    label: &'static str,
+    /// Classes of each label byte.
+    classes: &'static [u8],
+    folder: &'static str,
+    /// Files of the training split, in order.
+    files: &'static [&'static str],
+    normalisation: Normalisation,
+}
+
+const CIFAR10: Format = Format {
+    label: "cifar10",
+    classes: &[10],
+    folder: "cifar-10-batches-bin",
+    files: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    normalisation: Normalisation::CIFAR10,
+};
+
+const CIFAR100: Format = Format {
+    label: "cifar100",
+    classes: &[20, 100],
+    folder: "cifar-100-binary",
+    files: &["train.bin"],
+    normalisation: Normalisation::CIFAR100,
+};
+
+impl Format {
+    /// Bytes of a record.
+    fn record(&self) -> usize {
+        self.classes.len() + PIXELS
+    }
+
+    /// Records of a file of so many bytes, at least one; the error says why they are not whole.
+    fn records(&self, size: u64) -> Result<u32, String> {
+        let (label, record) = (self.label, self.record() as u64);
+        match size {
+            0 => Err("is empty".to_owned()),
+            _ if !size.is_multiple_of(record) => Err(format!(
+                "is {size} bytes, which are not whole {label} records of {record} bytes: \
+                 it is cut off or another kind of file"
+            )),
+            _ => u32::try_from(size / record).map_err(|_| format!("is {size} bytes, too many for {label}")),
+        }
+    }
+
+    /// Appends the normalised pixels of a record; the error says which label cannot be.
+    fn decode(&self, record: &[u8], tables: &[[f32; 256]; 3], data: &mut Vec<f32>) -> Result<(), String> {
+        let (labels, pixels) = record.split_at(self.classes.len());
+        if let Some((label, classes)) =
+            labels.iter().zip(self.classes).find(|(label, classes)| label >= classes)
+        {
+            return Err(format!("has label {label}, not one of {classes} classes"));
+        }
+        for (plane, table) in pixels.chunks_exact(SIDE * SIDE).zip(tables) {
+            data.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
+        }
+        Ok(())
+    }
+
+    /// The files of the training split in a folder, or in the official folder within it.
+    fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let holds = |folder: &Path| folder.join(self.files[0]).is_file();
+        let inner = folder.join(self.folder);
+        match [folder, &inner].into_iter().find(|folder| holds(folder)) {
+            Some(folder) => Ok(self.files.iter().map(|file| folder.join(file)).collect()),
+            None => {
+                let (name, first) = (self.folder, self.files[0]);
+                let message = format!("holds neither {first} nor {name}/{first} (the binary version)");
+                Err(Error::data(folder, message))
+            }
+        }
+    }
+}
+
+/// Images in files, from which batches are taken. Only what a batch needs is read.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    path: PathBuf,
+    format: &'static Format,
+    files: Vec<Images>,
+}
+
+/// A file of whole records.
+#[derive(Clone, Debug)]
+struct Images {
+    path: PathBuf,
+    records: u32,
+}
+
+impl Dataset {
+    /// Opens CIFAR-10: a file of whole records, the folder of the binary version (its training split,
+    /// `data_batch_1.bin` to `data_batch_5.bin` in this order), or a folder that holds that folder.
+    /// Images are normalised as the benchmarks do: (x / 255 - mean / 255) / (deviation / 255) in f32, mean
+    /// 125.3, 123.0, 113.9 and deviation 63.0, 62.1, 66.7.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("data_batch_1.bin");
+    /// # std::fs::write(&path, vec![0; 2 * 3073]).unwrap();
+    /// use naswot::Dataset;
+    ///
+    /// let batch = Dataset::cifar10(&path)?.first(2)?;
+    /// assert_eq!(batch.shape(), [2, 3, 32, 32]);
+    /// assert_eq!(batch.label(), "cifar10");
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that is not there or cannot be opened; [`Error::Data`] for one that is empty
+    /// or not of whole records, and for a folder without the training split.
+    pub fn cifar10(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open(path.as_ref(), &CIFAR10)
+    }
+
+    /// Opens CIFAR-100: a file of whole records, the folder of the binary version (its training split,
+    /// `train.bin`), or a folder that holds that folder. Images are normalised as
+    /// [`cifar10`](Dataset::cifar10) does, with mean 129.3, 124.1, 112.4 and deviation 68.2, 65.4, 70.4.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # std::fs::write(directory.path().join("train.bin"), vec![0; 2 * 3074]).unwrap();
+    /// let batch = naswot::Dataset::cifar100(directory.path())?.first(1)?;
+    /// assert_eq!(batch.label(), "cifar100");
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::cifar10`].
+    pub fn cifar100(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open(path.as_ref(), &CIFAR100)
+    }
+
+    fn open(path: &Path, format: &'static Format) -> Result<Self> {
+        let files = if path.is_dir() { format.files_in(path)? } else { vec![path.to_owned()] };
+        let files = files.into_iter().map(|file| Images::open(file, format)).collect::<Result<_>>()?;
+        Ok(Dataset { path: path.to_owned(), format, files })
+    }
+
+    /// Number of images, at least 1.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("data_batch_1.bin");
+    /// # std::fs::write(&path, vec![0; 2 * 3073]).unwrap();
+    /// assert_eq!(naswot::Dataset::cifar10(&path)?.len(), 2);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    #[expect(clippy::len_without_is_empty, reason = "no data set is empty")]
+    pub fn len(&self) -> usize {
+        self.files.iter().map(|file| file.records as usize).sum()
+    }
+
+    /// The first n images in the order of the files.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("data_batch_1.bin");
+    /// # std::fs::write(&path, vec![0; 2 * 3073]).unwrap();
+    /// let data = naswot::Dataset::cifar10(&path)?;
+    /// assert_eq!(data.first(1)?.len(), 1);
+    /// assert!(data.first(3).is_err());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Data`] for no images, more than there are, or a label that the data set does not have;
+    /// [`Error::Io`] where reading fails.
+    pub fn first(&self, n: usize) -> Result<Batch> {
+        self.check(n)?;
+        self.read(0..n)
+    }
+
+    /// Images drawn without replacement, in the order drawn.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("data_batch_1.bin");
+    /// # std::fs::write(&path, vec![0; 2 * 3073]).unwrap();
+    /// let data = naswot::Dataset::cifar10(&path)?;
+    /// assert_eq!(data.sample(2, 7)?.data(), data.sample(2, 7)?.data());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::first`].
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Batch> {
+        self.check(n)?;
+        let total = u32::try_from(self.len())
+            .map_err(|_| Error::data(&self.path, "2^32 images or more cannot be drawn from"))?;
+        self.read(draw(total, n, seed))
+    }
+
+    fn check(&self, n: usize) -> Result<()> {
+        too_few(self.len(), n).map_or(Ok(()), |message| Err(Error::data(&self.path, message)))
+    }
+
+    /// Reads the images at some positions, which are below [`Dataset::len`].
+    fn read(&self, positions: impl IntoIterator<Item = usize>) -> Result<Batch> {
+        let tables = self.format.normalisation.tables();
+        let mut files: Vec<Option<File>> = self.files.iter().map(|_| None).collect();
+        let mut record = vec![0; self.format.record()];
+        let mut data = Vec::new();
+        for position in positions {
+            let (mut file, mut position) = (0, position);
+            while position >= self.files[file].records as usize {
+                position -= self.files[file].records as usize;
+                file += 1;
+            }
+            let images = &self.files[file];
+            images.read_record(&mut files[file], position, &mut record)?;
+            self.format.decode(&record, &tables, &mut data).map_err(|message| {
+                Error::data(&images.path, format!("record {position} (from 0) {message}"))
+            })?;
+        }
+        let shape = [data.len() / PIXELS, 3, SIDE, SIDE];
+        Batch::labelled(self.format.label, shape, data).map_err(|message| Error::data(&self.path, message))
+    }
+}
+
+impl Images {
+    fn open(path: PathBuf, format: &Format) -> Result<Self> {
+        let size = fs::metadata(&path).map_err(|error| Error::io(&path, error))?.len();
+        let records = format.records(size).map_err(|message| Error::data(&path, message))?;
+        Ok(Images { path, records })
+    }
+
+    /// Fills `record` with the one at a position, opening the file when it is not open yet.
+    fn read_record(&self, file: &mut Option<File>, position: usize, record: &mut [u8]) -> Result<()> {
+        let mut read = || {
+            let file = match file {
+                Some(file) => file,
+                None => file.insert(File::open(&self.path)?),
+            };
+            file.seek(SeekFrom::Start(position as u64 * record.len() as u64))?;
+            file.read_exact(record)
+        };
+        read().map_err(|error| Error::io(&self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+    use crate::fuzz;
+
+    /// Records whose pixels all are the record's number.
+    fn records(labels: &[u8], numbers: std::ops::Range<u8>) -> Vec<u8> {
+        numbers.flat_map(|number| [labels.to_vec(), vec![number; PIXELS]].concat()).collect()
+    }
+
+    fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
+        let folder = tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
+    }
+
+    /// The number of each image, back from its first pixel.
+    fn numbers(batch: &Batch) -> Vec<usize> {
+        let table = Normalisation::CIFAR10.tables()[0];
+        let number = |image: &[f32]| table.iter().position(|&value| value == image[0]).unwrap();
+        batch.data().chunks(PIXELS).map(number).collect()
+    }
+
+    fn message<T: std::fmt::Debug>(result: Result<T>, folder: &TempDir) -> String {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Data { .. } | Error::Io { .. }));
+        error.to_string().replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    #[test]
+    fn planes_are_normalised_by_their_own_channel() {
+        let mut record = records(&[19, 99], 0..1);
+        record[2 + SIDE * SIDE] = 255;
+        record[2 + 3 * SIDE * SIDE - 1] = 128;
+        let folder = folder(&[("a.bin", record)]);
+        let batch = Dataset::cifar100(folder.path().join("a.bin")).unwrap().first(1).unwrap();
+        let tables = Normalisation::CIFAR100.tables();
+        assert_eq!(batch.data()[0], tables[0][0]);
+        assert_eq!(batch.data()[SIDE * SIDE], tables[1][255]);
+        assert_eq!(batch.data()[PIXELS - 1], tables[2][128]);
+    }
+
+    #[test]
+    fn the_official_folder_is_read_in_order_from_inside_and_outside() {
+        let names: Vec<String> =
+            (1..=5).map(|i| format!("cifar-10-batches-bin/data_batch_{i}.bin")).collect();
+        let files: Vec<_> =
+            (0..5).map(|i| (names[i].as_str(), records(&[9], 2 * i as u8..2 * i as u8 + 2))).collect();
+        let folder = folder(&files);
+        for path in [folder.path().to_owned(), folder.path().join("cifar-10-batches-bin")] {
+            let data = Dataset::cifar10(path).unwrap();
+            assert_eq!(data.len(), 10);
+            assert_eq!(numbers(&data.first(10).unwrap()), (0..10).collect::<Vec<_>>());
+            let drawn = numbers(&data.sample(10, 1).unwrap());
+            assert!(drawn.starts_with(&numbers(&data.sample(4, 1).unwrap())));
+            assert_eq!(drawn, draw(10, 10, 1));
+        }
+    }
+
+    #[test]
+    fn folders_without_the_training_split_are_named() {
+        let folder = folder(&[("test_batch.bin", vec![0; 3073]), ("part/data_batch_1.bin", vec![0; 3073])]);
+        let error = Dataset::cifar10(folder.path()).unwrap_err().to_string();
+        let all =
+            "holds neither data_batch_1.bin nor cifar-10-batches-bin/data_batch_1.bin (the binary version)";
+        assert_eq!(error, format!("{}: {all}", folder.path().display()));
+        let part = message(Dataset::cifar10(folder.path().join("part")), &folder);
+        assert!(part.starts_with("part/data_batch_2.bin: "), "{part}");
+    }
+
+    #[test]
+    fn files_that_are_not_whole_records_are_named() {
+        let folder = folder(&[("empty", vec![]), ("cut", vec![0; 3073 + 3072]), ("ten", vec![0; 3073])]);
+        let open = |name| message(Dataset::cifar10(folder.path().join(name)), &folder);
+        assert_eq!(open("empty"), "empty: is empty");
+        assert_eq!(
+            open("cut"),
+            "cut: is 6145 bytes, which are not whole cifar10 records of 3073 bytes: \
+             it is cut off or another kind of file"
+        );
+        assert!(open("none").starts_with("none: "));
+        let hundred = message(Dataset::cifar100(folder.path().join("ten")), &folder);
+        assert!(hundred.starts_with("ten: is 3073 bytes, which are not whole cifar100 records"), "{hundred}");
+    }
+
+    #[test]
+    fn labels_and_numbers_of_images_are_checked() {
+        let mut bytes = records(&[0], 0..4);
+        bytes[3 * 3073] = 10;
+        let folder = folder(&[("a.bin", bytes), ("b.bin", records(&[19, 100], 0..1))]);
+        let data = Dataset::cifar10(folder.path().join("a.bin")).unwrap();
+        assert_eq!(data.first(3).unwrap().len(), 3);
+        assert_eq!(
+            message(data.first(4), &folder),
+            "a.bin: record 3 (from 0) has label 10, not one of 10 classes"
+        );
+        assert_eq!(message(data.first(5), &folder), "a.bin: 5 images were asked for, and there are 4");
+        assert_eq!(message(data.sample(0, 0), &folder), "a.bin: no images were asked for");
+        let data = Dataset::cifar100(folder.path().join("b.bin")).unwrap();
+        assert!(message(data.first(1), &folder).contains("label 100, not one of 100 classes"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(fuzz::CASES))]
+
+        #[test]
+        fn damaged_files_are_errors_or_values(bytes in fuzz::damaged(vec![records(&[9], 0..1)])) {
+            if let Ok(records) = CIFAR10.records(bytes.len() as u64) {
+                prop_assert_eq!(records as usize * 3073, bytes.len());
+                let mut data = Vec::new();
+                let tables = [[0.0; 256]; 3];
+                let labels_are_right = bytes.chunks(3073).all(|record| record[0] < 10);
+                let mut decode = |record| CIFAR10.decode(record, &tables, &mut data);
+                let decoded = bytes.chunks(3073).try_for_each(&mut decode);
+                prop_assert_eq!(decoded.is_ok(), labels_are_right);
+            }
+        }
+    }
+}
