@@ -31,7 +31,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backend;
 mod data;
+mod determinant;
 mod digest;
 mod error;
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod scorer;
 mod space;
 mod weights;
 
+pub use backend::{Backend, Device, Precision, devices};
 pub use data::{Batch, Dataset};
 pub use error::{Error, Result};
 pub use graph::{
