@@ -3,8 +3,10 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backend;
+mod determinant;
 mod error;
 mod graph;
+mod kernel;
 mod network;
 pub mod plan;
 mod random;
@@ -15,5 +17,6 @@ pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,
     Shape, Window,
 };
+pub use kernel::Kernel;
 pub use network::Network;
 pub use space::{nasbench101, nasbench201};
