@@ -71,6 +71,18 @@ pub(crate) fn agreement(
 /// The same for the rows `rows` alone, which are all that `k_rows` holds, and only above the diagonal:
 /// threads can share out the rows and [`mirror`] K when all sections are done. Row i has n - 1 - i pairs.
 pub(crate) fn agreement_rows(section: &Section, rows: Range<usize>, k_rows: &mut [u32], n: usize) {
+    agreement_rows_by(section, rows, k_rows, n, hamming);
+}
+
+/// The same with another way to count the bits that differ.
+#[inline(always)]
+pub(super) fn agreement_rows_by(
+    section: &Section,
+    rows: Range<usize>,
+    k_rows: &mut [u32],
+    n: usize,
+    hamming: impl Fn(&[u32], &[u32]) -> u32,
+) {
     for word in (0..section.words).step_by(WORDS) {
         let words = word..section.words.min(word + WORDS);
         for image in (0..n).step_by(IMAGES) {
@@ -96,7 +108,7 @@ pub(crate) fn mirror(k: &mut [u32], n: usize) {
 }
 
 /// Bits in which two codes of one length differ.
-fn hamming(a: &[u32], b: &[u32]) -> u32 {
+pub(super) fn hamming(a: &[u32], b: &[u32]) -> u32 {
     let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
     let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
     let mut adder = Adder::default();

@@ -1,0 +1,413 @@
+//! Sums of terms in lanes: see the twin, `cpu/combine.rs`, for what is computed.
+//!
+//! A row of pixels at a time, which stays in cache while its terms are added one after the other. The first term
+//! that covers a channel writes it, so there is nothing to clear. A pool keeps as many rows of sums as its window
+//! is high, in a ring.
+
+use std::ops::Range;
+
+use super::codes::{Planes, put};
+use super::layout::{Layout, Unit, Units, block};
+use super::simd::{Kernel, Simd};
+use crate::backend::cpu::workspace::Norms;
+use crate::plan::Plan;
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
+use crate::{Error, Result};
+
+/// A term, or the part of one, whose channels are all covered already or all not.
+struct Step<'a> {
+    term: &'a Term,
+    /// Among the term's channels.
+    channels: Range<usize>,
+    add: bool,
+}
+
+/// A combine job, made ready.
+pub(super) struct Combine<'a> {
+    plan: &'a Plan,
+    job: &'a CombineJob,
+    norms: &'a Norms<f32>,
+    steps: Vec<Step<'a>>,
+    /// Channels that no term covers: zeros.
+    gaps: Vec<usize>,
+    /// Input rows and columns of each output row and column, where there is a window.
+    windows: Option<(Pool, [Vec<Range<usize>>; 2])>,
+}
+
+/// Rows on their way: those of a pool's window, or one whose bits alone are wanted.
+pub(super) struct Scratch<S: Simd> {
+    rows: Units<S>,
+}
+
+impl<S: Simd> Default for Scratch<S> {
+    fn default() -> Self {
+        Scratch { rows: Units::default() }
+    }
+}
+
+/// One block of a tensor by its position.
+pub(super) type Source<'a, S> = &'a dyn Fn(usize) -> &'a [Unit<S>];
+
+impl<'a> Combine<'a> {
+    pub(super) fn new(plan: &'a Plan, job: &'a CombineJob, norms: &'a Norms<f32>) -> Self {
+        let channels = job.shape.channels;
+        let mut covered = vec![false; channels];
+        let mut steps = Vec::new();
+        for term in &job.terms {
+            let mut c = 0;
+            while c < term.channels {
+                let add = covered[term.to + c];
+                let same = covered[term.to + c..term.to + term.channels].iter().take_while(|&&old| old == add);
+                let end = c + same.count();
+                steps.push(Step { term, channels: c..end, add });
+                covered[term.to + c..term.to + end].fill(true);
+                c = end;
+            }
+        }
+        let gaps = (0..channels).filter(|&c| !covered[c]).collect();
+        let windows = job.window.map(|(pool, window)| {
+            let spans = |axis: usize| {
+                let (k, s, p) = (window.kernel[axis], window.stride[axis], window.padding[axis]);
+                let size = job.source[axis];
+                let outputs = (size + 2 * p - k) / s + 1;
+                (0..outputs).map(|o| (o * s).saturating_sub(p)..(o * s + k - p).min(size)).collect()
+            };
+            (pool, [spans(0), spans(1)])
+        });
+        Combine { plan, job, norms, steps, gaps, windows }
+    }
+
+    /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
+    pub(super) fn block<S: Simd>(
+        &self,
+        simd: S,
+        scratch: &mut Scratch<S>,
+        source: Source<'_, S>,
+        b: usize,
+        output: &mut [Unit<S>],
+        planes: &mut Planes,
+    ) -> Result<()> {
+        let pitch = self.job.octets() * OCTET;
+        let row_len = self.job.source[1] * pitch;
+        let Some((pool, spans)) = &self.windows else {
+            if self.job.output.is_none() {
+                scratch.rows.resize(row_len)?;
+            }
+            for y in 0..self.job.source[0] {
+                let row = match self.job.output {
+                    Some(_) => &mut output[y * row_len..][..row_len],
+                    None => &mut scratch.rows.get_mut()[..row_len],
+                };
+                self.sum(simd, source, b, y, row, planes)?;
+                self.emit_row(simd, b, y, row, planes);
+            }
+            return Ok(());
+        };
+        let out_len = spans[1].len() * pitch;
+        let ring = spans[0].iter().map(Range::len).max().unwrap_or(1);
+        scratch.rows.resize((ring + 1) * row_len)?;
+        let mut next = 0;
+        for (oy, ys) in spans[0].iter().enumerate() {
+            while next < ys.end {
+                let row = &mut scratch.rows.get_mut()[next % ring * row_len..][..row_len];
+                self.sum(simd, source, b, next, row, planes)?;
+                next += 1;
+            }
+            let (rows, column) = scratch.rows.get_mut().split_at_mut(ring * row_len);
+            let rows = ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
+            let output = &mut output[oy * out_len..][..out_len];
+            let column = &mut column[..row_len];
+            simd.call(PoolRow { pool: *pool, rows, column, spans: &spans[1], pitch, output });
+            self.emit_row(simd, b, oy, output, planes);
+        }
+        // Rows below the last window still have bits to emit.
+        while next < self.job.source[0] {
+            let row = &mut scratch.rows.get_mut()[..row_len];
+            self.sum(simd, source, b, next, row, planes)?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    /// One row of sums, and the bits of its terms.
+    fn sum<S: Simd>(
+        &self,
+        simd: S,
+        source: Source<'_, S>,
+        b: usize,
+        y: usize,
+        row: &mut [Unit<S>],
+        planes: &mut Planes,
+    ) -> Result<()> {
+        let pitch = self.job.octets() * OCTET;
+        for pixel in row.chunks_exact_mut(pitch) {
+            for &gap in &self.gaps {
+                pixel[gap] = bytemuck::Zeroable::zeroed();
+            }
+        }
+        let mut finite = true;
+        for step in &self.steps {
+            let term = step.term;
+            let tensor = &self.plan.tensors[term.tensor];
+            let channels = step.channels.clone();
+            let bits = term.code.map(|code| {
+                let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * pitch;
+                planes.at::<S>(b, first + term.to + channels.start)
+            });
+            let norms = term.norm.map(|entry| {
+                let entries = entry + channels.start..entry + channels.end;
+                [&self.norms.mean[entries.clone()], &self.norms.a[entries.clone()], &self.norms.beta[entries]]
+            });
+            simd.call(TermRow {
+                x: source(term.tensor),
+                tensor,
+                y,
+                from: term.channel + channels.start,
+                norms,
+                relu: term.relu,
+                average: term.average,
+                add: step.add,
+                row,
+                pitch,
+                to: term.to + channels.start,
+                channels: channels.len(),
+                bits,
+                finite: &mut finite,
+            });
+        }
+        if finite {
+            Ok(())
+        } else {
+            Err(Error::NonFinite { node: self.job.name.clone(), precision: "f32" })
+        }
+    }
+
+    /// Emits the bits of a row of the job's own values.
+    fn emit_row<S: Simd>(&self, simd: S, b: usize, y: usize, row: &[Unit<S>], planes: &mut Planes) {
+        if let Some(code) = self.job.code {
+            let pitch = self.job.octets() * OCTET;
+            let first = self.plan.regions[code].word * 32 + y * row.len();
+            let (bits, share) = planes.at::<S>(b, first);
+            simd.call(Emit { row, pitch, channels: self.job.shape.channels, bits, share });
+        }
+    }
+}
+
+/// One row of one term.
+struct TermRow<'a, S: Simd> {
+    x: &'a [Unit<S>],
+    tensor: &'a Tensor,
+    y: usize,
+    from: usize,
+    norms: Option<[&'a [f32]; 3]>,
+    relu: bool,
+    average: bool,
+    add: bool,
+    row: &'a mut [Unit<S>],
+    pitch: usize,
+    to: usize,
+    channels: usize,
+    /// Plane words of the row's first channel, and the block's share of each.
+    bits: Option<(&'a mut [u8], usize)>,
+    finite: &'a mut bool,
+}
+
+impl<S: Simd> Kernel<S> for TermRow<'_, S> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        if self.average {
+            return self.averages(simd);
+        }
+        match (self.norms.is_some(), self.relu, self.add, self.bits.is_some()) {
+            (true, true, false, true) => self.pixels::<true, true, false, true>(simd),
+            (true, true, false, false) => self.pixels::<true, true, false, false>(simd),
+            (true, true, true, true) => self.pixels::<true, true, true, true>(simd),
+            (true, true, true, false) => self.pixels::<true, true, true, false>(simd),
+            (true, false, false, true) => self.pixels::<true, false, false, true>(simd),
+            (true, false, false, false) => self.pixels::<true, false, false, false>(simd),
+            (true, false, true, true) => self.pixels::<true, false, true, true>(simd),
+            (true, false, true, false) => self.pixels::<true, false, true, false>(simd),
+            (false, true, false, true) => self.pixels::<false, true, false, true>(simd),
+            (false, true, false, false) => self.pixels::<false, true, false, false>(simd),
+            (false, true, true, true) => self.pixels::<false, true, true, true>(simd),
+            (false, true, true, false) => self.pixels::<false, true, true, false>(simd),
+            (false, false, false, true) => self.pixels::<false, false, false, true>(simd),
+            (false, false, false, false) => self.pixels::<false, false, false, false>(simd),
+            (false, false, true, true) => self.pixels::<false, false, true, true>(simd),
+            (false, false, true, false) => self.pixels::<false, false, true, false>(simd),
+        }
+    }
+}
+
+impl<S: Simd> TermRow<'_, S> {
+    #[inline(always)]
+    fn pixels<const NORM: bool, const RELU: bool, const ADD: bool, const BITS: bool>(self, simd: S) {
+        let zero = simd.splat(0.0);
+        let x_pitch = Layout::pitch(self.tensor);
+        let width = self.tensor.shape.width;
+        let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
+        let n = self.channels;
+        let [mean, a, beta] = self.norms.unwrap_or([&[]; 3]);
+        let (words, share) = self.bits.unwrap_or((&mut [], 0));
+        // Infinite times zero is not a number, and stays it.
+        let mut trace = [zero; 2];
+        for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate() {
+            let from = &from[self.from..self.from + n];
+            let to = &mut to[self.to..self.to + n];
+            let word = if BITS { &mut words[p * self.pitch * 4..][..n * 4] } else { &mut words[..] };
+            for c in 0..n {
+                let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
+                if NORM {
+                    let (mean, a, beta) = (simd.splat(mean[c]), simd.splat(a[c]), simd.splat(beta[c]));
+                    v = [
+                        simd.mul_add(simd.sub(v[0], mean), a, beta),
+                        simd.mul_add(simd.sub(v[1], mean), a, beta),
+                    ];
+                } else {
+                    trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
+                }
+                if BITS {
+                    let bits = simd.positive(v[0]) | simd.positive(v[1]) << S::LANES;
+                    put::<S>(&mut word[c * 4..c * 4 + 4], share, bits);
+                }
+                if RELU {
+                    v = [simd.max(v[0], zero), simd.max(v[1], zero)];
+                }
+                if ADD {
+                    v = [simd.add(simd.load(&to[c][0]), v[0]), simd.add(simd.load(&to[c][1]), v[1])];
+                }
+                simd.store(v[0], &mut to[c][0]);
+                simd.store(v[1], &mut to[c][1]);
+            }
+        }
+        if !NORM {
+            *self.finite &= is_zero(simd, trace);
+        }
+    }
+
+    /// Averages over the 3 x 3 pixels around each, as many as there are.
+    #[inline(always)]
+    fn averages(self, simd: S) {
+        let zero = simd.splat(0.0);
+        let x_pitch = Layout::pitch(self.tensor);
+        let (height, width) = (self.tensor.shape.height, self.tensor.shape.width);
+        let rows = self.y.saturating_sub(1)..height.min(self.y + 2);
+        for (p, to) in self.row.chunks_exact_mut(self.pitch).enumerate() {
+            let columns = p.saturating_sub(1)..width.min(p + 2);
+            let share = simd.splat(1.0 / (rows.len() * columns.len()) as f32);
+            for c in 0..self.channels {
+                let mut sum = [zero; 2];
+                for y in rows.clone() {
+                    for x in columns.clone() {
+                        let unit = &self.x[(y * width + x) * x_pitch + self.from + c];
+                        for v in 0..2 {
+                            let mut value = simd.load(&unit[v]);
+                            if let Some([mean, a, beta]) = self.norms {
+                                let centred = simd.sub(value, simd.splat(mean[c]));
+                                value = simd.mul_add(centred, simd.splat(a[c]), simd.splat(beta[c]));
+                            }
+                            if self.relu {
+                                value = simd.max(value, zero);
+                            }
+                            sum[v] = simd.add(sum[v], value);
+                        }
+                    }
+                }
+                let unit = &mut to[self.to + c];
+                for v in 0..2 {
+                    let mut value = simd.mul(sum[v], share);
+                    if self.add {
+                        value = simd.add(simd.load(&unit[v]), value);
+                    }
+                    simd.store(value, &mut unit[v]);
+                }
+            }
+        }
+    }
+}
+
+/// Whether all lanes are zero, which NaN is not.
+#[inline(always)]
+fn is_zero<S: Simd>(simd: S, v: [S::V; 2]) -> bool {
+    let mut unit = <Unit<S> as bytemuck::Zeroable>::zeroed();
+    simd.store(v[0], &mut unit[0]);
+    simd.store(v[1], &mut unit[1]);
+    let lanes: &[f32] = bytemuck::cast_slice(&unit);
+    lanes.iter().all(|&lane| lane == 0.0)
+}
+
+/// One row of a pool: down the columns first, then across.
+struct PoolRow<'a, S: Simd> {
+    pool: Pool,
+    rows: Vec<&'a [Unit<S>]>,
+    column: &'a mut [Unit<S>],
+    spans: &'a [Range<usize>],
+    pitch: usize,
+    output: &'a mut [Unit<S>],
+}
+
+impl<S: Simd> Kernel<S> for PoolRow<'_, S> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        match self.pool {
+            Pool::Max => self.pool::<true>(simd),
+            Pool::Average => self.pool::<false>(simd),
+        }
+    }
+}
+
+impl<S: Simd> PoolRow<'_, S> {
+    #[inline(always)]
+    fn pool<const MAX: bool>(self, simd: S) {
+        let height = self.rows.len();
+        for (i, unit) in self.column.iter_mut().enumerate() {
+            for v in 0..2 {
+                let mut value = simd.load(&self.rows[0][i][v]);
+                for row in &self.rows[1..] {
+                    let other = simd.load(&row[i][v]);
+                    value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
+                }
+                simd.store(value, &mut unit[v]);
+            }
+        }
+        for (span, out) in self.spans.iter().zip(self.output.chunks_exact_mut(self.pitch)) {
+            let share = simd.splat(1.0 / (height * span.len()) as f32);
+            for (c, unit) in out.iter_mut().enumerate() {
+                for v in 0..2 {
+                    let mut value = simd.load(&self.column[span.start * self.pitch + c][v]);
+                    for x in span.start + 1..span.end {
+                        let other = simd.load(&self.column[x * self.pitch + c][v]);
+                        value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
+                    }
+                    let value = if MAX { value } else { simd.mul(value, share) };
+                    simd.store(value, &mut unit[v]);
+                }
+            }
+        }
+    }
+}
+
+/// The bits of a row of values.
+struct Emit<'a, S: Simd> {
+    row: &'a [Unit<S>],
+    pitch: usize,
+    channels: usize,
+    bits: &'a mut [u8],
+    share: usize,
+}
+
+impl<S: Simd> Kernel<S> for Emit<'_, S> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let words = self.bits.chunks_exact_mut(self.pitch * 4);
+        for (pixel, words) in self.row.chunks_exact(self.pitch).zip(words) {
+            for (unit, word) in pixel[..self.channels].iter().zip(words.chunks_exact_mut(4)) {
+                let [low, high] = [simd.positive(simd.load(&unit[0])), simd.positive(simd.load(&unit[1]))];
+                put::<S>(word, self.share, low | high << S::LANES);
+            }
+        }
+    }
+}
+
+/// Checks at compile time that a block's bits fit a plane word.
+const _: () = assert!(block::<super::simd::Portable>() <= 32);

@@ -1,0 +1,121 @@
+//! Images in lanes: tensors of units, a unit being one channel of one pixel of a block of images.
+
+use bytemuck::Zeroable;
+
+use super::simd::Simd;
+use crate::plan::Plan;
+use crate::plan::jobs::{OCTET, Tensor};
+use crate::{Batch, Error, Result};
+
+/// One channel of one pixel, for the images of a block: two vectors.
+pub(super) type Unit<S> = [<S as Simd>::Lanes; 2];
+
+/// Images of a block.
+pub(super) const fn block<S: Simd>() -> usize {
+    2 * S::LANES
+}
+
+/// Units that start on a cache line.
+pub(super) struct Units<S: Simd> {
+    numbers: Vec<Unit<S>>,
+    skip: usize,
+}
+
+impl<S: Simd> Default for Units<S> {
+    fn default() -> Self {
+        Units { numbers: Vec::new(), skip: 0 }
+    }
+}
+
+impl<S: Simd> Units<S> {
+    /// Makes room for so many units; what they hold is anything.
+    pub(super) fn resize(&mut self, units: usize) -> Result<()> {
+        const LINE: usize = 64;
+        let spare = LINE.div_ceil(size_of::<Unit<S>>());
+        let wanted = units + spare;
+        if self.numbers.len() < wanted {
+            let more = wanted - self.numbers.len();
+            self.numbers.try_reserve_exact(more).map_err(|_| Error::Memory {
+                needed: (wanted * size_of::<Unit<S>>()) as u64,
+                limit: (self.numbers.capacity() * size_of::<Unit<S>>()) as u64,
+            })?;
+            self.numbers.resize(wanted, Unit::<S>::zeroed());
+            let offset = self.numbers.as_ptr().cast::<u8>().align_offset(LINE);
+            // A unit may be smaller than a line, and an allocator may align to less than a unit.
+            self.skip = if offset % size_of::<Unit<S>>() == 0 { offset / size_of::<Unit<S>>() } else { 0 };
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self) -> &[Unit<S>] {
+        &self.numbers[self.skip..]
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut [Unit<S>] {
+        &mut self.numbers[self.skip..]
+    }
+}
+
+/// Where the tensors of a plan lie, counted in units.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    images: usize,
+    /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
+    pub(super) blocks: usize,
+}
+
+impl Layout {
+    pub(super) fn new<S: Simd>(images: usize) -> Self {
+        Layout { images, blocks: images.div_ceil(block::<S>()) }
+    }
+
+    /// Units from one pixel to the next.
+    pub(super) fn pitch(tensor: &Tensor) -> usize {
+        tensor.pitch * OCTET
+    }
+
+    /// Units of one block of a tensor.
+    pub(super) fn block_units(tensor: &Tensor) -> usize {
+        tensor.image_octets() * OCTET
+    }
+
+    /// First unit of the place at an octet of the arena: places that are apart for `images` images stay apart
+    /// for full blocks, since all of them are stretched alike.
+    fn stretch(&self, octets: usize) -> usize {
+        (octets * OCTET * self.blocks).div_ceil(self.images)
+    }
+
+    /// Units of a tensor in the arena.
+    pub(super) fn place(&self, tensor: &Tensor) -> std::ops::Range<usize> {
+        let start = self.stretch(tensor.offset);
+        start..start + self.blocks * Self::block_units(tensor)
+    }
+
+    /// Units of the arena.
+    pub(super) fn arena(&self, plan: &Plan) -> usize {
+        self.stretch(plan.arena_octets)
+    }
+
+    /// Images in the lanes of a block.
+    pub(super) fn images_of<S: Simd>(&self, b: usize) -> usize {
+        (self.images - b * block::<S>()).min(block::<S>())
+    }
+}
+
+/// The batch in lanes: [block][h][w][channels padded to 8], zeros in what holds no image or channel.
+pub(super) fn image<S: Simd>(batch: &Batch) -> Result<Units<S>> {
+    let [images, channels, height, width] = batch.shape();
+    let pixels = height * width;
+    let pitch = channels.next_multiple_of(OCTET);
+    let mut units = Units::<S>::default();
+    units.resize(images.div_ceil(block::<S>()) * pixels * pitch)?;
+    let numbers: &mut [f32] = bytemuck::cast_slice_mut(units.get_mut());
+    for (plane, values) in batch.data().chunks_exact(pixels).enumerate() {
+        let (n, c) = (plane / channels, plane % channels);
+        let (b, lane) = (n / block::<S>(), n % block::<S>());
+        for (p, &value) in values.iter().enumerate() {
+            numbers[((b * pixels + p) * pitch + c) * block::<S>() + lane] = value;
+        }
+    }
+    Ok(units)
+}

@@ -1,0 +1,123 @@
+//! Batch statistics of lanes.
+//!
+//! Each lane adds up, over one block's pixels, d = y - shift and d^2, its shift being the block's first pixel: so the
+//! sums stay of the size of the deviation, and nothing cancels. Lanes and then blocks are joined in f64, in order,
+//! by the formula of Chan, Golub and LeVeque (1979). Lanes that hold no image are left out.
+
+use bytemuck::Zeroable;
+
+use super::layout::Unit;
+use super::simd::{Kernel, Simd};
+
+/// Sums of one block: for each channel, a unit each.
+pub(super) struct Sums<S: Simd> {
+    shift: Vec<Unit<S>>,
+    sum: Vec<Unit<S>>,
+    squares: Vec<Unit<S>>,
+}
+
+impl<S: Simd> Default for Sums<S> {
+    fn default() -> Self {
+        Sums { shift: Vec::new(), sum: Vec::new(), squares: Vec::new() }
+    }
+}
+
+impl<S: Simd> Sums<S> {
+    /// Starts a block whose first pixel has these channels.
+    pub(super) fn start(&mut self, first_pixel: &[Unit<S>]) {
+        self.shift.clear();
+        self.shift.extend_from_slice(first_pixel);
+        for sums in [&mut self.sum, &mut self.squares] {
+            sums.clear();
+            sums.resize(first_pixel.len(), Unit::<S>::zeroed());
+        }
+    }
+
+    /// Adds pixels, `channels` units from each `pitch` on, `first` being the first.
+    pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S>], pitch: usize, first: usize) {
+        simd.call(Add { sums: self, pixels, pitch, first });
+    }
+
+    /// Joins the block's first `images` lanes, of `pixels` pixels each, into moments by channel.
+    pub(super) fn finish(&self, images: usize, pixels: usize, moments: &mut [Moments]) {
+        let lanes = |units: &[Unit<S>]| -> Vec<f32> { bytemuck::cast_slice(units).to_vec() };
+        let (shift, sum, squares) = (lanes(&self.shift), lanes(&self.sum), lanes(&self.squares));
+        let n = pixels as f64;
+        for (c, moments) in moments.iter_mut().enumerate() {
+            for lane in c * 2 * S::LANES..c * 2 * S::LANES + images {
+                let sum = f64::from(sum[lane]);
+                let m2 = f64::from(squares[lane]) - sum * sum / n;
+                moments.join(Moments { count: n, mean: f64::from(shift[lane]) + sum / n, m2 });
+            }
+        }
+    }
+}
+
+/// Count, mean and sum of squares about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Moments {
+    pub(super) count: f64,
+    pub(super) mean: f64,
+    pub(super) m2: f64,
+}
+
+impl Moments {
+    fn join(&mut self, other: Moments) {
+        let count = self.count + other.count;
+        let delta = other.mean - self.mean;
+        self.mean += delta * (other.count / count);
+        self.m2 += other.m2 + delta * delta * (self.count * other.count / count);
+        self.count = count;
+    }
+}
+
+struct Add<'a, S: Simd> {
+    sums: &'a mut Sums<S>,
+    pixels: &'a [Unit<S>],
+    pitch: usize,
+    first: usize,
+}
+
+impl<S: Simd> Kernel<S> for Add<'_, S> {
+    #[inline(always)]
+    fn run(mut self, simd: S) {
+        // Two channels at a time, so that four chains of additions hide each other's latency.
+        let channels = self.sums.shift.len();
+        for c in (0..channels / 2 * 2).step_by(2) {
+            self.channels::<2>(simd, c);
+        }
+        if channels % 2 == 1 {
+            self.channels::<1>(simd, channels - 1);
+        }
+    }
+}
+
+impl<S: Simd> Add<'_, S> {
+    #[inline(always)]
+    fn channels<const C: usize>(&mut self, simd: S, c: usize) {
+        let load = |units: &[Unit<S>], i: usize| [simd.load(&units[c + i][0]), simd.load(&units[c + i][1])];
+        let zero = [[simd.splat(0.0); 2]; C];
+        let (mut shift, mut sum, mut squares) = (zero, zero, zero);
+        for i in 0..C {
+            shift[i] = load(&self.sums.shift, i);
+            sum[i] = load(&self.sums.sum, i);
+            squares[i] = load(&self.sums.squares, i);
+        }
+        for pixel in self.pixels.chunks_exact(self.pitch) {
+            let units = &pixel[self.first + c..][..C];
+            for i in 0..C {
+                for v in 0..2 {
+                    let d = simd.sub(simd.load(&units[i][v]), shift[i][v]);
+                    sum[i][v] = simd.add(sum[i][v], d);
+                    squares[i][v] = simd.mul_add(d, d, squares[i][v]);
+                }
+            }
+        }
+        for i in 0..C {
+            for v in 0..2 {
+                simd.store(sum[i][v], &mut self.sums.sum[c + i][v]);
+                simd.store(squares[i][v], &mut self.sums.squares[c + i][v]);
+            }
+        }
+    }
+}
