@@ -76,9 +76,10 @@ struct Cpu<T> {
 
 impl<T: Real> Cpu<T> {
     fn new(setup: Setup) -> Result<Self> {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
-            Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
-        })?;
+        let threads =
+            rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
+                Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
+            })?;
         Ok(Cpu {
             device: processor(),
             image: octets_last(&setup.batch),
@@ -146,14 +147,27 @@ impl<T: Real> Cpu<T> {
         })
     }
 
-    fn combine(&self, plan: &Plan, job: &CombineJob, workspace: &mut Workspace<T>, spread: bool) -> Result<()> {
+    fn combine(
+        &self,
+        plan: &Plan,
+        job: &CombineJob,
+        workspace: &mut Workspace<T>,
+        spread: bool,
+    ) -> Result<()> {
         let (sources, output) = Sources::split(plan, &self.image, &mut workspace.arena, job.output);
         let combine = Combine { plan, job, norms: &workspace.norms };
-        for_each_image(spread, plan, output, &mut workspace.codes, Scratch::default, |scratch, n, output, codes| {
-            combine.image(scratch, &sources, n, output, codes)
-        })?;
+        for_each_image(
+            spread,
+            plan,
+            output,
+            &mut workspace.codes,
+            Scratch::default,
+            |scratch, n, output, codes| combine.image(scratch, &sources, n, output, codes),
+        )?;
         match job.output {
-            Some(output) => self.statistics(plan, output, 0..job.octets(), &job.statistics, workspace, spread),
+            Some(output) => {
+                self.statistics(plan, output, 0..job.octets(), &job.statistics, workspace, spread)
+            }
             None => Ok(()),
         }
     }
@@ -163,25 +177,26 @@ impl<T: Real> Cpu<T> {
         for part in &job.parts {
             let parameter = &plan.parameters[part.parameter];
             self.pool.octets(parameter, part, &mut weights)?;
-            let scale = job.scaled.then(|| T::from_f64(self.pool.source().scale(parameter.standard_deviation)));
+            let scale =
+                job.scaled.then(|| T::from_f64(self.pool.source().scale(parameter.standard_deviation)));
             scales.resize(weights.len(), scale);
         }
         let shape = &plan.parameters[job.parts[0].parameter].shape;
         let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
-        let conv = Conv {
-            job,
-            input,
-            output,
-            group_channels: [shape.in_channels, shape.out_channels / job.groups],
-            outside: &vec![T::ZERO; shape.in_channels * job.groups],
-            weights: &weights,
-            scales: &scales,
-        };
+        let group_channels = [shape.in_channels, shape.out_channels / job.groups];
+        let conv = Conv::new(job, [input, output], group_channels, &weights, &scales);
         let (sources, y) = Sources::split(plan, &self.image, &mut workspace.arena, Some(job.output));
-        for_each_image(spread, plan, y, &mut [], || (), |(), n, y, _| {
-            conv.image(sources.image(job.input, n), y);
-            Ok(())
-        })?;
+        for_each_image(
+            spread,
+            plan,
+            y,
+            &mut [],
+            || conv.frame(),
+            |frame, n, y, _| {
+                conv.image(frame, sources.image(job.input, n), y);
+                Ok(())
+            },
+        )?;
         self.statistics(plan, job.output, job.octets(), &job.statistics, workspace, spread)
     }
 
