@@ -230,13 +230,8 @@ fn add_octet<T: Real>(sums: &mut [T], values: &[T; OCTET]) {
     sums[..OCTET].iter_mut().zip(values).for_each(|(sum, &v)| *sum += v);
 }
 
-/// Whether whole octets of numbers are finite: zero times anything else is not a number.
 fn all_finite<T: Real>(values: &[T]) -> bool {
-    let mut zeros = [T::ZERO; OCTET];
-    for octet in values.as_chunks::<OCTET>().0 {
-        zeros.iter_mut().zip(octet).for_each(|(zero, &v)| *zero += v * T::ZERO);
-    }
-    zeros.iter().all(|&zero| zero == T::ZERO)
+    values.iter().fold(true, |finite, v| finite & v.is_finite())
 }
 
 /// For each output position along one axis, the input positions in its window; there is always one.
