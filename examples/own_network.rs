@@ -11,7 +11,13 @@ fn conv_norm(g: &mut GraphBuilder, x: NodeId, conv: Conv, names: [&str; 2]) -> R
 }
 
 /// A basic block (He et al., 2016): two 3x3 convolutions beside a shortcut, ReLU after the sum.
-fn basic_block(g: &mut GraphBuilder, x: NodeId, name: &str, channels: usize, stride: usize) -> Result<NodeId> {
+fn basic_block(
+    g: &mut GraphBuilder,
+    x: NodeId,
+    name: &str,
+    channels: usize,
+    stride: usize,
+) -> Result<NodeId> {
     let at = |part: &str| format!("{name}.{part}");
     let first = Conv::new(channels, 3).stride(stride).padding(1);
     let y = conv_norm(g, x, first, [&at("conv1"), &at("bn1")])?;

@@ -1,7 +1,9 @@
 //! Sums of terms: normalise, ReLU, truncate, add and concat are ways of reading. Then pooling, code bits.
 //!
-//!     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
-//!     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//! ```text
+//! v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
+//! f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//! ```
 //!
 //! A term's code is the sign of its value before the ReLU, v > 0; the job's own code is the sign of what it
 //! stores. An image is made row by row. A term is cut into pieces of eight channels, and each piece walks the

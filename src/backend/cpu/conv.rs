@@ -1,6 +1,8 @@
 //! 2-D convolution as implicit matrix product, channels last.
 //!
-//!     y[p, k] = sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
+//! ```text
+//! y[p, k] = sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
+//! ```
 //!
 //! in that order of r, s, c. An image is staged first: copied into a frame of zeros, its pad channels left out
 //! and the ReLU on load done. What lies under one row of the kernel then stands side by side, a *run*, and the

@@ -22,7 +22,7 @@ use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
 use crate::measure::Stage;
 use crate::plan::jobs::OCTET;
-use crate::{Batch, Error, Precision, Result};
+use crate::{Batch, Error, Network, Precision, Result};
 use real::Real;
 use run::Run;
 use weights::Pool;
@@ -87,25 +87,33 @@ impl<T: Real> Cpu<T> {
         })
     }
 
-    /// Takes networks one by one until there are no more.
+    /// Takes groups of networks until there are no more.
     fn work(&self, queue: &Queue, spread: bool) {
         let mut workspace = Workspace::default();
-        while let Some(ticket) = queue.take(1).pop() {
-            let Ticket { index, network } = ticket;
+        loop {
+            let group = queue.take(self.setup.group_size.unwrap_or(1));
+            if group.is_empty() {
+                return;
+            }
             let start = Instant::now();
-            let plan = self.timed(Stage::Plan, spread, || self.setup.plan(&network));
-            let outcome = plan.and_then(|plan| {
-                let needed = plan.memory().bytes(size_of::<T>());
-                let _pass = self.gate.enter(needed)?;
-                let outcome = Run { cpu: self, plan: &plan, workspace: &mut workspace, spread }.score();
-                if self.setup.memory_limit.is_some() {
-                    workspace = Workspace::default();
-                }
-                outcome
-            });
-            let seconds = start.elapsed().as_secs_f64();
-            queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
+            let outcomes: Vec<Result<Outcome>> =
+                group.iter().map(|ticket| self.network(&ticket.network, &mut workspace, spread)).collect();
+            let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
+            for (Ticket { index, .. }, outcome) in group.into_iter().zip(outcomes) {
+                queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
+            }
         }
+    }
+
+    /// Compiles a network and runs it once there is memory for it.
+    fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
+        let plan = self.timed(Stage::Plan, spread, || self.setup.plan(network))?;
+        let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
+        let outcome = Run { cpu: self, plan: &plan, workspace, spread }.score();
+        if self.setup.memory_limit.is_some() {
+            *workspace = Workspace::default();
+        }
+        outcome
     }
 
     /// Does some work of a stage, and tells a probe how long it took where there is one.
