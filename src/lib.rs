@@ -2,10 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod analysis;
 mod backend;
-mod data;
 mod determinant;
-mod digest;
 mod error;
 #[cfg(test)]
 mod fuzz;
