@@ -33,7 +33,9 @@
 
 pub mod analysis;
 mod backend;
+mod data;
 mod determinant;
+mod digest;
 mod error;
 #[cfg(test)]
 mod fuzz;

@@ -15,12 +15,21 @@ impl Lines {
 
     /// Prints a line.
     pub(crate) fn print(&mut self, line: impl Display) -> Result<()> {
-        writeln!(self.0, "{line}").map_err(|error| Failure::write("standard output", &error))
+        writeln!(self.0, "{line}").map_err(failure)
     }
 
-    /// Makes sure that everything is printed.
+    /// Makes sure that what there is can be seen.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.0.flush().map_err(failure)
+    }
+
+    /// The end of a command that has printed everything.
     pub(crate) fn finish(mut self) -> Result {
-        self.0.flush().map_err(|error| Failure::write("standard output", &error))?;
+        self.flush()?;
         Ok(Exit::Success)
     }
+}
+
+fn failure(error: io::Error) -> Failure {
+    Failure::write("standard output", &error)
 }

@@ -1,7 +1,10 @@
 //! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod completions;
 mod console;
+mod correlate;
+mod devices;
 mod exit;
 mod input;
 mod interrupt;
@@ -11,11 +14,14 @@ mod old_rows;
 mod options;
 mod output;
 mod pipeline;
+mod plan;
 mod progress;
 mod resume;
 mod rows;
 mod sample;
 mod score;
+mod space;
+mod table;
 
 use std::process::ExitCode;
 
@@ -57,6 +63,11 @@ Examples:
 enum Command {
     Score(score::Score),
     Sample(sample::Sample),
+    Space(space::SpaceCommand),
+    Plan(plan::PlanCommand),
+    Devices(devices::Devices),
+    Correlate(correlate::Correlate),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +77,11 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Score(command) => command.run(console),
         Command::Sample(command) => command.run(),
+        Command::Space(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Devices(command) => command.run(),
+        Command::Correlate(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
     };
     let exit = result.unwrap_or_else(|Failure { exit, message }| {
         if let Some(message) = message {

@@ -72,9 +72,13 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// Removes the bar and says what became of the networks. Where all went well and nobody watches, nothing.
-    pub(crate) fn finish(self) {
+    /// Removes the bar.
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+
+    /// Says what became of the networks. Where all went well and nobody watches, nothing.
+    pub(crate) fn summarise(&self) {
         if self.tally.failed > 0 && !self.console.quiet {
             console::say(self.summary());
         } else {

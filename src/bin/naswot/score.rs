@@ -128,14 +128,17 @@ impl Score {
         let kernels = kernels.as_ref();
         let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
         let ended = self.rows(&mut input, &mut Pipeline { run, progress: &mut progress });
-        let failed = progress.tally().failed;
-        progress.finish();
-        if input.taken() == 0 && matches!(ended, Ok(Ended::Complete)) {
+        progress.clear();
+        if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
+            progress.summarise();
+        }
+        let ended = ended?;
+        if input.taken() == 0 && ended == Ended::Complete {
             console.warning(format_args!("{name}: holds no architectures"));
         }
-        Ok(match ended? {
+        Ok(match ended {
             Ended::Interrupted => Exit::Interrupted,
-            Ended::Complete if failed > 0 => Exit::SomeFailed,
+            Ended::Complete if progress.tally().failed > 0 => Exit::SomeFailed,
             Ended::Complete => Exit::Success,
         })
     }
