@@ -14,10 +14,10 @@ pub(crate) struct Console {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more: what is used, and a summary also where standard error is no terminal
+    /// Say more: what is used, and a summary at the end
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub(crate) verbose: bool,
-    /// Colour messages and help; `auto` is on a terminal where NO_COLOR is not set
+    /// Colour help and messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }

@@ -25,8 +25,10 @@ pub(crate) struct NetworkOptions {
     /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
     #[arg(long, value_name = "N", value_parser = within(1, 1000))]
     pub(crate) cells: Option<usize>,
-    /// How ReLUs are counted: every module once, or as the paper's public code does, which counts those of
-    /// NAS-Bench-201's ReLU-Conv-BN blocks twice
+    /// How ReLUs are counted
+    ///
+    /// `relu`: every module once. `original`: as the paper's public code does, which counts those of
+    /// NAS-Bench-201's ReLU-Conv-BN blocks twice.
     #[arg(long, default_value = Convention::Relu.name(), value_parser = convention())]
     pub(crate) convention: Convention,
 }
@@ -35,15 +37,20 @@ pub(crate) struct NetworkOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct DataOptions {
-    /// `synthetic`, `cifar10:PATH`, `cifar100:PATH` (the binary version: a file or the folder, training
-    /// split), or `npy:FILE` (float32, N x C x H x W, taken as it is)
+    /// synthetic, cifar10:PATH, cifar100:PATH or npy:FILE
+    ///
+    /// CIFAR is read in its binary version, from a file of records or the folder of the training split, and
+    /// normalised. A NumPy file (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs
+    /// in their statistics and need no file.
     #[arg(long, value_name = "DATA", default_value = "synthetic")]
     pub(crate) data: Source,
     /// Images in the batch [default: 32; the whole file for npy]
     #[arg(long, value_name = "N", value_parser = within(1, MOST_IMAGES))]
     pub(crate) batch_size: Option<usize>,
-    /// Draw the images with this seed, without replacement [default: the first ones in file order; 0 for
-    /// synthetic, whose seed it is]
+    /// Draw the images with a seed [default: take the first ones]
+    ///
+    /// They are drawn without replacement. For synthetic images it is the seed that they are made from, 0 by
+    /// default.
     #[arg(long, value_name = "SEED")]
     pub(crate) data_seed: Option<u64>,
 }

@@ -23,20 +23,28 @@ use crate::rows::{Format, RowMaker};
 const EXAMPLES: &str = "\
 Examples:
   naswot sample --space nasbench201 -n 100 | naswot score -
-  naswot score cells.jsonl -o scores.csv --data cifar10:cifar-10-batches-bin --batch-size 128
-  naswot score cells.jsonl -o scores.csv --resume      after Ctrl-C, a full disk or a power cut
-  naswot score cells.jsonl --kernels kernels -o scores.jsonl
+  naswot score cells.jsonl -o scores.csv --data cifar10:cifar-10-batches-bin
+  naswot score cells.jsonl -o scores.csv --resume
+  naswot score cells.jsonl -o scores.jsonl --kernels kernels";
 
-A row is written as soon as it and all before it are known. Columns, exit codes and the rules of --resume:
-docs/output.md. Exit status: 0 all scored (-inf is a score), 1 some failed, 2 could not start, 3 stopped half
-way, 130 Ctrl-C.";
+const MORE: &str = "\
+Rows come in the order of the input, each as soon as it and all before it are
+known, so that a run that is killed loses nothing but the row it was writing.
+docs/output.md describes the columns and the rules of --resume.
+
+Exit status:
+  0    every network was scored (-inf is a score)
+  1    came to the end, but some networks failed
+  2    could not start: options, input, data, weights, backend, output
+  3    stopped half way (disk full, say); finished rows are on disk
+  130  Ctrl-C; finished rows are on disk";
 
 /// Score every network of a file
 ///
 /// Scores untrained networks by NASWOT: the log-determinant of the agreement matrix K of their ReLU codes over
 /// one batch of images. Higher is better; scores of different batches cannot be compared.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
 pub(crate) struct Score {
     /// Architectures, one JSON object a line; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -56,19 +64,24 @@ pub(crate) struct Score {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 struct OutputOptions {
-    /// Write rows to this file, as its ending says: .csv or .jsonl [default: standard output]
+    /// Write rows to a .csv or .jsonl file [default: standard output]
     #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
     out: Option<OutFile>,
-    /// Form of rows on standard output [default: csv]
+    /// Form of the rows on standard output [default: csv]
     #[arg(long, value_name = "FORMAT", conflicts_with = "out", value_parser = format())]
     format: Option<Format>,
-    /// Write K of every network to DIR/<index>.npy (uint32, N x N)
+    /// Write the K of every network to DIR/<index>.npy
+    ///
+    /// The agreement matrix: uint32, N x N, in NumPy's format. It is written before the row.
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
-    /// Go on with the rows that are in the output already
+    /// Go on where an earlier run has ended
+    ///
+    /// Finished rows are kept as they are, if they are of the same networks and settings. A last row that was
+    /// cut is written again.
     #[arg(long, requires = "out", conflicts_with = "force")]
     resume: bool,
-    /// With --resume: score again what had failed
+    /// With --resume: score the failed networks again
     #[arg(long, requires = "resume")]
     retry_failed: bool,
     /// Replace an output that exists already
@@ -82,30 +95,35 @@ struct WeightOptions {
     /// Seed of the weights
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Initial weights: `space` is each search space's own
+    /// Initial weights: each search space's own
     #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
     init: String,
-    /// Take the weights of a PyTorch checkpoint (safetensors) instead; the seed has no meaning then
+    /// Take the weights of a PyTorch checkpoint (safetensors)
+    ///
+    /// Tensors have the names of the benchmark's public PyTorch code. Every network of the file must fit; the
+    /// seed has no meaning then.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Machine (never changes which score a precision gives)")]
+#[command(next_help_heading = "Machine")]
 struct MachineOptions {
-    /// auto, cpu, cuda[:N] or wgpu[:NAME]
+    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     backend: Backend,
     /// Number format of activations and products
     #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
     precision: Precision,
-    /// Threads [default: all cores]
+    /// Threads of the processor [default: all cores]
     #[arg(long, value_name = "N", value_parser = within(1, 1024))]
     threads: Option<usize>,
     /// Networks that run together [default: what suits the device]
     #[arg(long, value_name = "N", value_parser = within(1, 1 << 20))]
     group_size: Option<usize>,
-    /// Bytes that networks may take at once; K, M, G and T are powers of 1024 [default: what there is]
+    /// Memory that networks may take at once, such as 800M or 4G [default: no limit]
+    ///
+    /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory_limit: Option<NonZeroU64>,
 }
