@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
+use crate::measure::Probe;
 use crate::plan::Plan;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
 
@@ -84,6 +85,7 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
+    probe: Option<Arc<Probe>>,
 }
 
 impl ScorerBuilder {
@@ -128,6 +130,12 @@ impl ScorerBuilder {
         ScorerBuilder { keep_kernels: keep, ..self }
     }
 
+    /// What looks into the run; nothing when not set. For benches.
+    #[doc(hidden)]
+    pub fn probe(self, probe: Arc<Probe>) -> Self {
+        ScorerBuilder { probe: Some(probe), ..self }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
@@ -151,6 +159,7 @@ impl ScorerBuilder {
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
+            probe: self.probe,
         };
         let executor = backend::open(&self.backend, setup.clone())?;
         Ok(Scorer::new(setup, executor))
@@ -189,6 +198,7 @@ impl Scorer {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            probe: None,
         }
     }
 
@@ -332,6 +342,7 @@ impl Scorer {
             networks: networks.into_iter().fuse(),
             ahead: VecDeque::new(),
             next: 0,
+            cancelled: false,
             scorer: self.clone(),
             queue,
             runner: Some(runner),
@@ -339,8 +350,9 @@ impl Scorer {
     }
 
     fn run(&self, queue: &Queue) {
+        // Ends the queue also when the executor panics, so that nobody waits for ever.
+        let _end = EndOnDrop(queue);
         self.executor.run(queue);
-        queue.end();
     }
 
     fn finish(&self, network: &Network, outcome: Result<Outcome>) -> Result<Score> {
@@ -358,6 +370,14 @@ impl Scorer {
     }
 }
 
+struct EndOnDrop<'a>(&'a Queue);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Scores in the order of the networks; see [`Scorer::stream`].
 pub struct Stream<I: Iterator<Item = Network>> {
     networks: Fuse<I>,
@@ -365,16 +385,37 @@ pub struct Stream<I: Iterator<Item = Network>> {
     ahead: VecDeque<Network>,
     /// Index of the next result to yield.
     next: usize,
+    cancelled: bool,
     scorer: Scorer,
     queue: Arc<Queue>,
     runner: Option<JoinHandle<()>>,
+}
+
+impl<I: Iterator<Item = Network>> Stream<I> {
+    /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and
+    /// not started is an [`Error::Cancelled`].
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(4, 1).ok()));
+    /// assert!(stream.next().is_some_and(|score| score.is_ok()));
+    /// stream.cancel();
+    /// let finished = stream.take_while(|score| score.is_ok()).count();
+    /// assert!(finished < nasbench201::COUNT);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+        self.queue.cancel();
+    }
 }
 
 impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
     type Item = Result<Score>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ahead.len() < self.scorer.executor.lookahead() {
+        while !self.cancelled && self.ahead.len() < self.scorer.executor.lookahead() {
             let Some(network) = self.networks.next() else {
                 self.queue.close();
                 break;
