@@ -85,6 +85,7 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
+    twins: bool,
     probe: Option<Arc<Probe>>,
 }
 
@@ -136,6 +137,12 @@ impl ScorerBuilder {
         ScorerBuilder { probe: Some(probe), ..self }
     }
 
+    /// Whether the CPU runs the plain form of every stage in f32 too, rather than the fast one: to find the
+    /// stage at fault where the two differ.
+    pub fn twins(self, twins: bool) -> Self {
+        ScorerBuilder { twins, ..self }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
@@ -159,6 +166,7 @@ impl ScorerBuilder {
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
+            twins: self.twins,
             probe: self.probe,
         };
         let executor = backend::open(&self.backend, setup.clone())?;
@@ -198,6 +206,7 @@ impl Scorer {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            twins: false,
             probe: None,
         }
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::measure::Probe;
+use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
 use crate::weights::WeightSource;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
@@ -174,10 +174,20 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
+    /// Whether the CPU takes its twins in f32 too.
+    pub(crate) twins: bool,
     pub(crate) probe: Option<Arc<Probe>>,
 }
 
 impl Setup {
+    /// Does some work of a stage, and tells the probe how long it took where there is one.
+    pub(crate) fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
+        match &self.probe {
+            Some(probe) => probe.measure(stage, if spread { 1 } else { self.threads }, work),
+            None => work(),
+        }
+    }
+
     /// Compiles a network for the batch, and checks that its weights are there.
     pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
         self.source.check(network.graph())?;

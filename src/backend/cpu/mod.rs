@@ -1,4 +1,4 @@
-//! The CPU backend: a twin in plain Rust for each stage.
+//! The CPU backend: a twin in plain Rust for each stage, and a fast path beside them.
 //!
 //! The twins are generic over f32 and f64, use the layouts of the plan, and spell out each sum in one fixed
 //! order: they are the reference of every other path, and f64 is the oracle. One core runs one network when
@@ -10,6 +10,7 @@ mod batch_norm;
 pub(crate) mod cholesky;
 mod combine;
 mod conv;
+mod lanes;
 pub(crate) mod real;
 mod run;
 mod weights;
@@ -21,12 +22,13 @@ use std::time::Instant;
 use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
 use crate::measure::Stage;
+use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
 use crate::{Batch, Error, Network, Precision, Result};
+use lanes::Lanes;
+use lanes::simd::Isa;
 use real::Real;
-use run::Run;
-use weights::Pool;
-use workspace::Workspace;
+use run::Twin;
 
 /// Networks that a stream keeps waiting for each thread.
 const LOOKAHEAD: usize = 16;
@@ -50,8 +52,23 @@ fn processor() -> String {
 
 pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
     match setup.precision {
-        Precision::Auto | Precision::F32 => Ok(Arc::new(Cpu::<f32>::new(setup)?)),
-        Precision::F64 => Ok(Arc::new(Cpu::<f64>::new(setup)?)),
+        Precision::F64 => open_path(Twin::<f64>::new(&setup), setup, processor()),
+        Precision::Auto | Precision::F32 if setup.twins => {
+            open_path(Twin::<f32>::new(&setup), setup, processor())
+        }
+        Precision::Auto | Precision::F32 => {
+            let isa = Isa::choose()?;
+            let device = format!("{} ({})", processor(), isa.name());
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                Isa::Portable(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+            }
+        }
         other => Err(Error::Setting {
             name: "precision",
             message: format!("the cpu backend computes in f32 and f64, not {other}"),
@@ -59,37 +76,46 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
     }
 }
 
-/// The twins at work in one precision.
-struct Cpu<T> {
+fn open_path<P: Path>(path: P, setup: Setup, device: String) -> Result<Arc<dyn Executor>> {
+    Ok(Arc::new(Cpu::new(path, setup, device)?))
+}
+
+/// A way to run plans.
+trait Path: Send + Sync + Sized + 'static {
+    /// What one network writes while it runs, kept for the next.
+    type Workspace: Default;
+    const PRECISION: Precision;
+
+    /// Bytes that a plan takes.
+    fn bytes(&self, plan: &Plan) -> u64;
+
+    /// Runs a plan, counts agreements and takes the log-determinant; with `spread` the threads of the rayon
+    /// pool around it share the images, and none has a network of its own.
+    fn score(&self, setup: &Setup, plan: &Plan, workspace: &mut Self::Workspace, spread: bool) -> Result<Outcome>;
+}
+
+/// The processor at work.
+struct Cpu<P> {
     setup: Setup,
     device: String,
-    /// The batch as a plain tensor.
-    image: Vec<T>,
-    pool: Pool<T>,
+    path: P,
     /// For the images of one network.
     threads: rayon::ThreadPool,
     gate: Gate,
 }
 
-impl<T: Real> Cpu<T> {
-    fn new(setup: Setup) -> Result<Self> {
+impl<P: Path> Cpu<P> {
+    fn new(path: P, setup: Setup, device: String) -> Result<Self> {
         let threads =
             rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
                 Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
             })?;
-        Ok(Cpu {
-            device: processor(),
-            image: octets_last(&setup.batch),
-            pool: Pool::new(Arc::clone(&setup.source)),
-            threads,
-            gate: Gate::new(setup.memory_limit),
-            setup,
-        })
+        Ok(Cpu { device, path, threads, gate: Gate::new(setup.memory_limit), setup })
     }
 
     /// Takes groups of networks until there are no more.
     fn work(&self, queue: &Queue, spread: bool) {
-        let mut workspace = Workspace::default();
+        let mut workspace = P::Workspace::default();
         loop {
             let group = queue.take(self.setup.group_size.unwrap_or(1));
             if group.is_empty() {
@@ -106,26 +132,18 @@ impl<T: Real> Cpu<T> {
     }
 
     /// Compiles a network and runs it once there is memory for it.
-    fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
-        let plan = self.timed(Stage::Plan, spread, || self.setup.plan(network))?;
-        let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
-        let outcome = Run { cpu: self, plan: &plan, workspace, spread }.score();
+    fn network(&self, network: &Network, workspace: &mut P::Workspace, spread: bool) -> Result<Outcome> {
+        let plan = self.setup.timed(Stage::Plan, spread, || self.setup.plan(network))?;
+        let _pass = self.gate.enter(self.path.bytes(&plan))?;
+        let outcome = self.path.score(&self.setup, &plan, workspace, spread);
         if self.setup.memory_limit.is_some() {
-            *workspace = Workspace::default();
+            *workspace = P::Workspace::default();
         }
         outcome
     }
-
-    /// Does some work of a stage, and tells a probe how long it took where there is one.
-    fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
-        match &self.setup.probe {
-            Some(probe) => probe.measure(stage, if spread { 1 } else { self.setup.threads }, work),
-            None => work(),
-        }
-    }
 }
 
-impl<T: Real> Executor for Cpu<T> {
+impl<P: Path> Executor for Cpu<P> {
     fn backend(&self) -> &'static str {
         "cpu"
     }
@@ -135,7 +153,7 @@ impl<T: Real> Executor for Cpu<T> {
     }
 
     fn precision(&self) -> Precision {
-        T::PRECISION
+        P::PRECISION
     }
 
     fn lookahead(&self) -> usize {

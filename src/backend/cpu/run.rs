@@ -1,58 +1,86 @@
 //! One network on its way through the stages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Cpu;
+use super::weights::Pool;
+use super::{Path, octets_last};
 use super::agreement::{self, Section};
 use super::batch_norm::{self, Layout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
 use super::real::Real;
 use super::workspace::{Sources, Workspace, for_each_image, numbers};
-use crate::backend::Outcome;
+use crate::backend::{Outcome, Setup};
 use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
-use crate::{Kernel, Result};
+use crate::{Kernel, Precision, Result};
+
+/// The twins in one precision.
+pub(super) struct Twin<T> {
+    /// The batch as a plain tensor.
+    image: Vec<T>,
+    pool: Pool<T>,
+}
+
+impl<T: Real> Twin<T> {
+    pub(super) fn new(setup: &Setup) -> Self {
+        Twin { image: octets_last(&setup.batch), pool: Pool::new(Arc::clone(&setup.source)) }
+    }
+}
+
+impl<T: Real> Path for Twin<T> {
+    type Workspace = Workspace<T>;
+    const PRECISION: Precision = T::PRECISION;
+
+    fn bytes(&self, plan: &Plan) -> u64 {
+        plan.memory().bytes(size_of::<T>())
+    }
+
+    fn score(&self, setup: &Setup, plan: &Plan, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
+        Run { twin: self, setup, plan, workspace, spread }.score()
+    }
+}
 
 /// A plan at work.
-pub(super) struct Run<'a, T> {
-    pub(super) cpu: &'a Cpu<T>,
-    pub(super) plan: &'a Plan,
-    pub(super) workspace: &'a mut Workspace<T>,
-    /// Whether the cores share the images of this network, and none has a network of its own.
-    pub(super) spread: bool,
+struct Run<'a, T> {
+    twin: &'a Twin<T>,
+    setup: &'a Setup,
+    plan: &'a Plan,
+    workspace: &'a mut Workspace<T>,
+    spread: bool,
 }
 
 impl<T: Real> Run<'_, T> {
     /// Runs the plan, slot by slot, then counts agreements and takes the log-determinant.
-    pub(super) fn score(mut self) -> Result<Outcome> {
+    fn score(mut self) -> Result<Outcome> {
         let plan = self.plan;
         self.workspace.prepare(plan)?;
         for slot in &plan.slots {
             plan.combines[slot.combines.clone()].iter().try_for_each(|job| self.combine(job))?;
             plan.convs[slot.convs.clone()].iter().try_for_each(|job| self.conv(job))?;
         }
-        if let Some(probe) = &self.cpu.setup.probe {
+        if let Some(probe) = &self.setup.probe {
             probe.see_codes(plan, &self.workspace.codes);
         }
-        self.cpu.timed(Stage::Agreement, self.spread, || self.agreement());
+        self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let kernel = Kernel::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
-            log_det: self.cpu.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
+            log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
             activations: plan.activations(),
-            kernel: self.cpu.setup.keep_kernels.then_some(kernel),
+            kernel: self.setup.keep_kernels.then_some(kernel),
             seconds: 0.0,
         })
     }
 
     fn combine(&mut self, job: &CombineJob) -> Result<()> {
-        let Run { cpu, plan, spread, .. } = *self;
-        cpu.timed(Stage::Combine, spread, || {
+        let Run { twin, setup, plan, spread, .. } = *self;
+        setup.timed(Stage::Combine, spread, || {
             let Workspace { arena, norms, codes, .. } = &mut *self.workspace;
-            let (sources, output) = Sources::split(plan, &cpu.image, arena, job.output);
+            let (sources, output) = Sources::split(plan, &twin.image, arena, job.output);
             let combine = Combine { plan, job, norms };
             for_each_image(spread, plan, output, codes, Scratch::default, |scratch, n, output, codes| {
                 combine.image(scratch, &sources, n, output, codes)
@@ -65,23 +93,23 @@ impl<T: Real> Run<'_, T> {
     }
 
     fn conv(&mut self, job: &ConvJob) -> Result<()> {
-        let Run { cpu, plan, spread, .. } = *self;
+        let Run { twin, setup, plan, spread, .. } = *self;
         let (mut weights, mut scales) = (Vec::new(), Vec::new());
-        cpu.timed(Stage::Weights, spread, || {
+        setup.timed(Stage::Weights, spread, || {
             job.parts.iter().try_for_each(|part| {
                 let parameter = &plan.parameters[part.parameter];
-                let scale = cpu.pool.source().scale(parameter.standard_deviation);
+                let scale = twin.pool.source().scale(parameter.standard_deviation);
                 scales.extend(std::iter::repeat_n(job.scaled.then(|| T::from_f64(scale)), part.octets));
-                cpu.pool.octets(parameter, part, &mut weights)
+                twin.pool.octets(parameter, part, &mut weights)
             })
         })?;
-        cpu.timed(Stage::Conv, spread, || {
+        setup.timed(Stage::Conv, spread, || {
             let shape = &plan.parameters[job.parts[0].parameter].shape;
             let tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
             let group_channels = [shape.in_channels, shape.out_channels / job.groups];
             let conv = Conv::new(job, tensors, group_channels, &weights, &scales);
             let arena = &mut self.workspace.arena;
-            let (sources, y) = Sources::split(plan, &cpu.image, arena, Some(job.output));
+            let (sources, y) = Sources::split(plan, &twin.image, arena, Some(job.output));
             for_each_image(
                 spread,
                 plan,
@@ -102,7 +130,7 @@ impl<T: Real> Run<'_, T> {
         if statistics.norms.is_empty() {
             return Ok(());
         }
-        let Run { cpu, plan, spread, .. } = *self;
+        let Run { twin, setup, plan, spread, .. } = *self;
         let tensor = &plan.tensors[output];
         let layout = Layout {
             pitch: tensor.pitch,
@@ -111,11 +139,11 @@ impl<T: Real> Run<'_, T> {
             block: Plan::block_pixels(plan.images(), tensor.shape),
             first: statistics.partials,
         };
-        cpu.timed(Stage::BatchNorm, spread, || {
+        setup.timed(Stage::BatchNorm, spread, || {
             let Workspace { arena, partials, norms, .. } = &mut *self.workspace;
             batch_norm::partials(spread, &arena[numbers(plan, tensor)], &layout, partials);
             statistics.norms.iter().try_for_each(|norm| {
-                batch_norm::batch_norm(norm, &layout, partials, &plan.parameters, cpu.pool.source(), norms)
+                batch_norm::batch_norm(norm, &layout, partials, &plan.parameters, twin.pool.source(), norms)
             })
         })
     }

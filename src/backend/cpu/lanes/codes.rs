@@ -1,71 +1,60 @@
 //! Code bits of lanes: planes on the way, code words at the end.
 //!
 //! A comparison gives one bit for each image of a block, where a code word holds 32 bits of one image. So bits go
-//! to planes first: word q of a group of 32 images holds bit q of all their codes. A 32 x 32 transposition, 16 of
-//! them side by side, makes code words of them.
+//! to planes first: entry q of a block's plane holds bit q of the codes of all its images. A 32 x 32 transposition,
+//! 16 of them side by side, makes code words of them.
 
 use super::layout::block;
 use super::simd::{Kernel, Simd};
 use crate::plan::Plan;
 
-/// Images of a plane word.
+/// Images whose bits fill a word of the transposition.
 const GROUP: usize = 32;
 /// Matrices that are transposed side by side.
 const BESIDE: usize = 16;
 
-/// Bits by plane: [group of 32 images][bit of the code] words.
-#[derive(Default)]
-pub(super) struct Planes {
-    bytes: Vec<u8>,
-    /// Bytes of one group.
-    group: usize,
+/// Bytes of a plane's entry: one bit for each image of a block.
+pub(super) const fn entry<S: Simd>() -> usize {
+    block::<S>() / 8
 }
 
-impl Planes {
-    /// Clears the planes of a plan.
-    pub(super) fn prepare(&mut self, plan: &Plan) {
-        // Images start on 32 words, so rounds of the transposition are whole.
-        self.group = plan.words_per_image * 32 * 4;
-        self.bytes.clear();
-        self.bytes.resize(plan.images().div_ceil(GROUP) * self.group, 0);
-    }
-
-    /// Bytes of the plane words from a bit on, and where in each of them a block has its share.
-    pub(super) fn at<S: Simd>(&mut self, b: usize, bit: usize) -> (&mut [u8], usize) {
-        let per_group = GROUP / block::<S>();
-        let share = b % per_group * (block::<S>() / 8);
-        (&mut self.bytes[b / per_group * self.group + bit * 4..], share)
-    }
-
-    /// Transposes the planes into code words, [image][words per image].
-    pub(super) fn transpose<S: Simd>(&self, simd: S, plan: &Plan, codes: &mut [u32]) {
-        let words = plan.words_per_image;
-        if words == 0 {
-            return;
-        }
-        let images = codes.chunks_mut(GROUP * words);
-        for (group, codes) in self.bytes.chunks_exact(self.group).zip(images) {
-            for (round, bytes) in group.chunks_exact(BESIDE * GROUP * 4).enumerate() {
-                simd.call(Transpose { bytes, codes, words, first: round * BESIDE });
-            }
-        }
-    }
+/// Bytes of one block's plane.
+pub(super) fn plane<S: Simd>(plan: &Plan) -> usize {
+    plan.words_per_image * 32 * entry::<S>()
 }
 
-/// Stores the bits of one unit in a plane word.
+/// Stores the bits of a block.
 #[inline(always)]
-pub(super) fn put<S: Simd>(word: &mut [u8], share: usize, bits: u32) {
-    let bytes = bits.to_le_bytes();
+pub(super) fn put<S: Simd>(entry: &mut [u8], bits: [u32; 2]) {
+    let bytes = (bits[0] | bits[1] << S::LANES).to_le_bytes();
     match block::<S>() {
-        8 => word[share] = bytes[0],
-        16 => word[share..share + 2].copy_from_slice(&bytes[..2]),
-        _ => word.copy_from_slice(&bytes),
+        8 => entry[0] = bytes[0],
+        16 => entry.copy_from_slice(&bytes[..2]),
+        _ => entry.copy_from_slice(&bytes),
+    }
+}
+
+/// Transposes planes, [block][bit], into code words, [image][words per image].
+pub(super) fn transpose<S: Simd>(simd: S, plan: &Plan, planes: &[u8], codes: &mut [u32]) {
+    let words = plan.words_per_image;
+    if words == 0 {
+        return;
+    }
+    let blocks = planes.chunks(GROUP / block::<S>() * plane::<S>(plan));
+    for (planes, codes) in blocks.zip(codes.chunks_mut(GROUP * words)) {
+        // Images start on 32 words, so rounds are whole.
+        for first in (0..words).step_by(BESIDE) {
+            simd.call(Transpose { planes, plane: plane::<S>(plan), codes, words, first });
+        }
     }
 }
 
 /// 16 matrices of 32 x 32 bits, word by word side by side.
 struct Transpose<'a> {
-    bytes: &'a [u8],
+    /// Planes of 32 images, one block after the other.
+    planes: &'a [u8],
+    /// Bytes of one plane.
+    plane: usize,
     codes: &'a mut [u32],
     words: usize,
     /// First word of the images' codes.
@@ -75,11 +64,20 @@ struct Transpose<'a> {
 impl<S: Simd> Kernel<S> for Transpose<'_> {
     #[inline(always)]
     fn run(self, _simd: S) {
-        // Bit k of matrix m is plane word 32 m + k.
+        // Bit k of matrix m is bit 32 (first + m) + k of the codes.
         let mut rows = [[0u32; BESIDE]; 32];
-        for (m, matrix) in self.bytes.chunks_exact(32 * 4).enumerate() {
-            for (k, word) in matrix.chunks_exact(4).enumerate() {
-                rows[k][m] = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        let bytes = entry::<S>();
+        for (b, plane) in self.planes.chunks_exact(self.plane).enumerate() {
+            let entries = &plane[self.first * 32 * bytes..][..BESIDE * 32 * bytes];
+            for (m, matrix) in entries.chunks_exact(32 * bytes).enumerate() {
+                for (k, entry) in matrix.chunks_exact(bytes).enumerate() {
+                    let bits = match bytes {
+                        1 => u32::from(entry[0]),
+                        2 => u32::from(u16::from_le_bytes([entry[0], entry[1]])),
+                        _ => u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]),
+                    };
+                    rows[k][m] |= bits << (b * block::<S>());
+                }
             }
         }
         // Swaps ever smaller blocks across the diagonal (Warren, Hacker's Delight, 7-3).

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::codes::{Planes, put};
-use super::layout::{Layout, Unit, Units, block};
+use super::codes::{entry, put};
+use super::layout::{Layout, Unit, Units};
 use super::simd::{Kernel, Simd};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
@@ -83,11 +83,10 @@ impl<'a> Combine<'a> {
         simd: S,
         scratch: &mut Scratch<S>,
         source: Source<'_, S>,
-        b: usize,
         output: &mut [Unit<S>],
-        planes: &mut Planes,
+        plane: &mut [u8],
     ) -> Result<()> {
-        let pitch = self.job.octets() * OCTET;
+        let pitch = self.job.shape.channels;
         let row_len = self.job.source[1] * pitch;
         let Some((pool, spans)) = &self.windows else {
             if self.job.output.is_none() {
@@ -98,8 +97,8 @@ impl<'a> Combine<'a> {
                     Some(_) => &mut output[y * row_len..][..row_len],
                     None => &mut scratch.rows.get_mut()[..row_len],
                 };
-                self.sum(simd, source, b, y, row, planes)?;
-                self.emit_row(simd, b, y, row, planes);
+                self.sum(simd, source, y, row, plane)?;
+                self.emit_row(simd, y, row, plane)?;
             }
             return Ok(());
         };
@@ -110,7 +109,7 @@ impl<'a> Combine<'a> {
         for (oy, ys) in spans[0].iter().enumerate() {
             while next < ys.end {
                 let row = &mut scratch.rows.get_mut()[next % ring * row_len..][..row_len];
-                self.sum(simd, source, b, next, row, planes)?;
+                self.sum(simd, source, next, row, plane)?;
                 next += 1;
             }
             let (rows, column) = scratch.rows.get_mut().split_at_mut(ring * row_len);
@@ -118,12 +117,12 @@ impl<'a> Combine<'a> {
             let output = &mut output[oy * out_len..][..out_len];
             let column = &mut column[..row_len];
             simd.call(PoolRow { pool: *pool, rows, column, spans: &spans[1], pitch, output });
-            self.emit_row(simd, b, oy, output, planes);
+            self.emit_row(simd, oy, output, plane)?;
         }
         // Rows below the last window still have bits to emit.
         while next < self.job.source[0] {
             let row = &mut scratch.rows.get_mut()[..row_len];
-            self.sum(simd, source, b, next, row, planes)?;
+            self.sum(simd, source, next, row, plane)?;
             next += 1;
         }
         Ok(())
@@ -134,12 +133,12 @@ impl<'a> Combine<'a> {
         &self,
         simd: S,
         source: Source<'_, S>,
-        b: usize,
         y: usize,
         row: &mut [Unit<S>],
-        planes: &mut Planes,
+        plane: &mut [u8],
     ) -> Result<()> {
-        let pitch = self.job.octets() * OCTET;
+        let pitch = self.job.shape.channels;
+        let code_pitch = self.job.octets() * OCTET;
         for pixel in row.chunks_exact_mut(pitch) {
             for &gap in &self.gaps {
                 pixel[gap] = bytemuck::Zeroable::zeroed();
@@ -151,8 +150,8 @@ impl<'a> Combine<'a> {
             let tensor = &self.plan.tensors[term.tensor];
             let channels = step.channels.clone();
             let bits = term.code.map(|code| {
-                let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * pitch;
-                planes.at::<S>(b, first + term.to + channels.start)
+                let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * code_pitch;
+                &mut plane[(first + term.to + channels.start) * entry::<S>()..]
             });
             let norms = term.norm.map(|entry| {
                 let entries = entry + channels.start..entry + channels.end;
@@ -169,27 +168,31 @@ impl<'a> Combine<'a> {
                 add: step.add,
                 row,
                 pitch,
+                code_pitch,
                 to: term.to + channels.start,
                 channels: channels.len(),
                 bits,
                 finite: &mut finite,
             });
         }
-        if finite {
-            Ok(())
-        } else {
-            Err(Error::NonFinite { node: self.job.name.clone(), precision: "f32" })
-        }
+        self.check(finite)
+    }
+
+    fn check(&self, finite: bool) -> Result<()> {
+        let error = || Error::NonFinite { node: self.job.name.clone(), precision: "f32" };
+        if finite { Ok(()) } else { Err(error()) }
     }
 
     /// Emits the bits of a row of the job's own values.
-    fn emit_row<S: Simd>(&self, simd: S, b: usize, y: usize, row: &[Unit<S>], planes: &mut Planes) {
+    fn emit_row<S: Simd>(&self, simd: S, y: usize, row: &[Unit<S>], plane: &mut [u8]) -> Result<()> {
+        let mut finite = true;
         if let Some(code) = self.job.code {
-            let pitch = self.job.octets() * OCTET;
-            let first = self.plan.regions[code].word * 32 + y * row.len();
-            let (bits, share) = planes.at::<S>(b, first);
-            simd.call(Emit { row, pitch, channels: self.job.shape.channels, bits, share });
+            let code_pitch = self.job.octets() * OCTET;
+            let first = self.plan.regions[code].word * 32 + y * self.job.shape.width * code_pitch;
+            let bits = &mut plane[first * entry::<S>()..];
+            simd.call(Emit { row, channels: self.job.shape.channels, code_pitch, bits, finite: &mut finite });
         }
+        self.check(finite)
     }
 }
 
@@ -205,10 +208,12 @@ struct TermRow<'a, S: Simd> {
     add: bool,
     row: &'a mut [Unit<S>],
     pitch: usize,
+    /// Bits from one pixel to the next.
+    code_pitch: usize,
     to: usize,
     channels: usize,
-    /// Plane words of the row's first channel, and the block's share of each.
-    bits: Option<(&'a mut [u8], usize)>,
+    /// The plane, from the row's first channel on.
+    bits: Option<&'a mut [u8]>,
     finite: &'a mut bool,
 }
 
@@ -248,13 +253,13 @@ impl<S: Simd> TermRow<'_, S> {
         let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
         let n = self.channels;
         let [mean, a, beta] = self.norms.unwrap_or([&[]; 3]);
-        let (words, share) = self.bits.unwrap_or((&mut [], 0));
+        let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; 2];
         for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate() {
             let from = &from[self.from..self.from + n];
             let to = &mut to[self.to..self.to + n];
-            let word = if BITS { &mut words[p * self.pitch * 4..][..n * 4] } else { &mut words[..] };
+            let bits = if BITS { &mut bits[p * self.code_pitch * entry::<S>()..][..n * entry::<S>()] } else { &mut [] };
             for c in 0..n {
                 let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
                 if NORM {
@@ -267,8 +272,8 @@ impl<S: Simd> TermRow<'_, S> {
                     trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
                 }
                 if BITS {
-                    let bits = simd.positive(v[0]) | simd.positive(v[1]) << S::LANES;
-                    put::<S>(&mut word[c * 4..c * 4 + 4], share, bits);
+                    let entry = &mut bits[c * entry::<S>()..][..entry::<S>()];
+                    put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
                 }
                 if RELU {
                     v = [simd.max(v[0], zero), simd.max(v[1], zero)];
@@ -390,24 +395,25 @@ impl<S: Simd> PoolRow<'_, S> {
 /// The bits of a row of values.
 struct Emit<'a, S: Simd> {
     row: &'a [Unit<S>],
-    pitch: usize,
     channels: usize,
+    code_pitch: usize,
     bits: &'a mut [u8],
-    share: usize,
+    finite: &'a mut bool,
 }
 
 impl<S: Simd> Kernel<S> for Emit<'_, S> {
     #[inline(always)]
     fn run(self, simd: S) {
-        let words = self.bits.chunks_exact_mut(self.pitch * 4);
-        for (pixel, words) in self.row.chunks_exact(self.pitch).zip(words) {
-            for (unit, word) in pixel[..self.channels].iter().zip(words.chunks_exact_mut(4)) {
-                let [low, high] = [simd.positive(simd.load(&unit[0])), simd.positive(simd.load(&unit[1]))];
-                put::<S>(word, self.share, low | high << S::LANES);
+        let zero = simd.splat(0.0);
+        let mut trace = [zero; 2];
+        let entries = self.bits.chunks_exact_mut(self.code_pitch * entry::<S>());
+        for (pixel, entries) in self.row.chunks_exact(self.channels).zip(entries) {
+            for (unit, entry) in pixel.iter().zip(entries.chunks_exact_mut(entry::<S>())) {
+                let v = [simd.load(&unit[0]), simd.load(&unit[1])];
+                trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
+                put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
             }
         }
+        *self.finite &= is_zero(simd, trace);
     }
 }
-
-/// Checks at compile time that a block's bits fit a plane word.
-const _: () = assert!(block::<super::simd::Portable>() <= 32);

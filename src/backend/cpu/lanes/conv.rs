@@ -7,9 +7,11 @@
 //! [`Simd::TILE`] output channels: all its sums stay in registers while taps and input channels run by. Weights
 //! of a tile are [r][s][c][tile].
 
+use std::ops::Range;
+
 use super::layout::Unit;
 use super::simd::{Kernel, Simd};
-use crate::plan::jobs::{ConvJob, Tensor};
+use crate::plan::jobs::ConvJob;
 
 /// Output channels of one job that share their input channels and their pass over the pixels.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +28,11 @@ pub(super) struct Tile {
 /// One row of output pixels for one tile.
 pub(super) struct Row<'a, S: Simd> {
     pub(super) job: &'a ConvJob,
-    pub(super) input: &'a Tensor,
-    /// One block of the input, and the output row.
+    /// One block of the input, its units from pixel to pixel, and its size.
     pub(super) x: &'a [Unit<S>],
+    pub(super) x_pitch: usize,
+    pub(super) size: [usize; 2],
+    /// The output row.
     pub(super) y: &'a mut [Unit<S>],
     pub(super) y_pitch: usize,
     pub(super) oy: usize,
@@ -48,7 +52,7 @@ impl<S: Simd> Kernel<S> for Row<'_, S> {
         macro_rules! by_channels {
             ($($n:literal)*) => {
                 match (self.channels, self.job.relu) {
-                    $(($n, false) => self.pixels::<$n, false>(simd), ($n, true) => self.pixels::<$n, true>(simd),)*
+                    $(($n, false) => self.row::<$n, false>(simd), ($n, true) => self.row::<$n, true>(simd),)*
                     _ => {}
                 }
             };
@@ -58,43 +62,75 @@ impl<S: Simd> Kernel<S> for Row<'_, S> {
 }
 
 impl<S: Simd> Row<'_, S> {
+    /// Adds one kernel row after the other to the sums, which lie in the output row meanwhile: a pixel's inner
+    /// loop then begins and ends in memory, and keeps its sums in registers.
     #[inline(always)]
-    fn pixels<const C: usize, const RELU: bool>(self, simd: S) {
+    fn row<const C: usize, const RELU: bool>(mut self, simd: S) {
         if C > S::TILE {
             return;
         }
         let job = self.job;
-        let pitch = self.input.pitch * crate::plan::jobs::OCTET;
-        let (height, width) = (self.input.shape.height, self.input.shape.width);
-        let tap = self.in_channels * C;
         // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
-        let joined = pitch == self.in_channels && job.dilation[1] == 1;
+        let joined = self.x_pitch == self.in_channels && job.dilation[1] == 1;
+        let mut first = true;
+        for r in 0..job.kernel[0] {
+            let iy = (self.oy * job.stride[0] + r * job.dilation[0]).wrapping_sub(job.padding[0]);
+            if iy >= self.size[0] {
+                continue;
+            }
+            if joined {
+                self.pass::<C, RELU>(simd, (r, 0..job.kernel[1]), iy, first);
+                first = false;
+            } else {
+                for s in 0..job.kernel[1] {
+                    self.pass::<C, RELU>(simd, (r, s..s + 1), iy, first);
+                    first = false;
+                }
+            }
+        }
+        if first {
+            self.pass::<C, RELU>(simd, (0, 0..0), 0, true);
+        }
+        if let Some(scale) = self.scale {
+            let scale = simd.splat(scale);
+            for unit in self.y.chunks_mut(self.y_pitch).flat_map(|pixel| &mut pixel[self.out_first..][..C]) {
+                for v in unit {
+                    simd.store(simd.mul(simd.load(v), scale), v);
+                }
+            }
+        }
+    }
+
+    /// Adds the taps of some kernel columns to all pixels of the row.
+    #[inline(always)]
+    fn pass<const C: usize, const RELU: bool>(
+        &mut self,
+        simd: S,
+        (r, columns): (usize, Range<usize>),
+        iy: usize,
+        first: bool,
+    ) {
+        let job = self.job;
+        let zero = simd.splat(0.0);
+        let tap = self.in_channels * C;
+        let row = iy * self.size[1] * self.x_pitch + self.in_first;
         for (ox, pixel) in self.y.chunks_mut(self.y_pitch).enumerate() {
-            let mut sums = [[simd.splat(0.0); 2]; C];
-            let columns = taps(ox, job.stride[1], job.padding[1], job.dilation[1], job.kernel[1], width);
-            for r in 0..job.kernel[0] {
-                let iy = (self.oy * job.stride[0] + r * job.dilation[0]).wrapping_sub(job.padding[0]);
-                if iy >= height {
-                    continue;
-                }
-                let mut s = columns.start;
-                while s < columns.end {
-                    let count = if joined { columns.end - s } else { 1 };
-                    let ix = ox * job.stride[1] + s * job.dilation[1] - job.padding[1];
-                    let x = &self.x[(iy * width + ix) * pitch + self.in_first..][..count * self.in_channels];
-                    let weights = &self.weights[(r * job.kernel[1] + s) * tap..][..count * tap];
-                    multiply::<S, C, RELU>(simd, x, weights, &mut sums);
-                    s += count;
+            let inside = taps(ox, job.stride[1], job.padding[1], job.dilation[1], job.kernel[1], self.size[1]);
+            let s = inside.start.max(columns.start)..inside.end.min(columns.end);
+            let pixel = &mut pixel[self.out_first..][..C];
+            let mut sums = [[zero; 2]; C];
+            if !first {
+                for (sum, unit) in sums.iter_mut().zip(&*pixel) {
+                    *sum = [simd.load(&unit[0]), simd.load(&unit[1])];
                 }
             }
-            if let Some(scale) = self.scale {
-                let scale = simd.splat(scale);
-                for sum in &mut sums {
-                    *sum = [simd.mul(sum[0], scale), simd.mul(sum[1], scale)];
-                }
+            if !s.is_empty() {
+                let ix = ox * job.stride[1] + s.start * job.dilation[1] - job.padding[1];
+                let x = &self.x[row + ix * self.x_pitch..][..s.len() * self.in_channels];
+                let weights = &self.weights[(r * job.kernel[1] + s.start) * tap..][..s.len() * tap];
+                multiply::<S, C, RELU>(simd, x, weights, &mut sums);
             }
-            let outputs = &mut pixel[self.out_first..self.out_first + C];
-            for (unit, sum) in outputs.iter_mut().zip(&sums) {
+            for (unit, sum) in pixel.iter_mut().zip(&sums) {
                 simd.store(sum[0], &mut unit[0]);
                 simd.store(sum[1], &mut unit[1]);
             }
@@ -111,7 +147,7 @@ fn taps(
     dilation: usize,
     kernel: usize,
     size: usize,
-) -> std::ops::Range<usize> {
+) -> Range<usize> {
     let start = padding.saturating_sub(o * stride).div_ceil(dilation);
     let end = (size + padding).saturating_sub(o * stride).div_ceil(dilation).min(kernel);
     start.min(end)..end

@@ -69,14 +69,14 @@ impl Layout {
         Layout { images, blocks: images.div_ceil(block::<S>()) }
     }
 
-    /// Units from one pixel to the next.
+    /// Units from one pixel to the next: a plain tensor has no pads here, parts of a raw one start on octets.
     pub(super) fn pitch(tensor: &Tensor) -> usize {
-        tensor.pitch * OCTET
+        if tensor.raw { tensor.pitch * OCTET } else { tensor.shape.channels }
     }
 
     /// Units of one block of a tensor.
     pub(super) fn block_units(tensor: &Tensor) -> usize {
-        tensor.image_octets() * OCTET
+        tensor.shape.pixels() * Self::pitch(tensor)
     }
 
     /// First unit of the place at an octet of the arena: places that are apart for `images` images stay apart
@@ -102,19 +102,18 @@ impl Layout {
     }
 }
 
-/// The batch in lanes: [block][h][w][channels padded to 8], zeros in what holds no image or channel.
+/// The batch in lanes: [block][h][w][channel], zeros in lanes that hold no image.
 pub(super) fn image<S: Simd>(batch: &Batch) -> Result<Units<S>> {
     let [images, channels, height, width] = batch.shape();
     let pixels = height * width;
-    let pitch = channels.next_multiple_of(OCTET);
     let mut units = Units::<S>::default();
-    units.resize(images.div_ceil(block::<S>()) * pixels * pitch)?;
+    units.resize(images.div_ceil(block::<S>()) * pixels * channels)?;
     let numbers: &mut [f32] = bytemuck::cast_slice_mut(units.get_mut());
     for (plane, values) in batch.data().chunks_exact(pixels).enumerate() {
         let (n, c) = (plane / channels, plane % channels);
         let (b, lane) = (n / block::<S>(), n % block::<S>());
         for (p, &value) in values.iter().enumerate() {
-            numbers[((b * pixels + p) * pitch + c) * block::<S>() + lane] = value;
+            numbers[((b * pixels + p) * channels + c) * block::<S>() + lane] = value;
         }
     }
     Ok(units)

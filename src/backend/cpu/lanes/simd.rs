@@ -9,12 +9,12 @@ use bytemuck::Pod;
 use crate::{Error, Result};
 
 /// Work that is compiled once for each instruction set.
-pub(super) trait Kernel<S: Simd> {
+pub(crate) trait Kernel<S: Simd> {
     fn run(self, simd: S);
 }
 
 /// One instruction set.
-pub(super) trait Simd: Copy + Send + Sync + 'static {
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Numbers of one vector, in memory.
     type Lanes: Pod + Send + Sync;
     /// One vector, in a register.

@@ -4,6 +4,8 @@
 //! sums stay of the size of the deviation, and nothing cancels. Lanes and then blocks are joined in f64, in order,
 //! by the formula of Chan, Golub and LeVeque (1979). Lanes that hold no image are left out.
 
+use std::ops::Range;
+
 use bytemuck::Zeroable;
 
 use super::layout::Unit;
@@ -23,19 +25,23 @@ impl<S: Simd> Default for Sums<S> {
 }
 
 impl<S: Simd> Sums<S> {
-    /// Starts a block whose first pixel has these channels.
-    pub(super) fn start(&mut self, first_pixel: &[Unit<S>]) {
+    /// Starts a block at its first pixel; `channels` says which units of a pixel count.
+    pub(super) fn start(&mut self, first_pixel: &[Unit<S>], channels: &[Range<usize>]) {
         self.shift.clear();
-        self.shift.extend_from_slice(first_pixel);
+        channels.iter().for_each(|range| self.shift.extend_from_slice(&first_pixel[range.clone()]));
         for sums in [&mut self.sum, &mut self.squares] {
             sums.clear();
-            sums.resize(first_pixel.len(), Unit::<S>::zeroed());
+            sums.resize(self.shift.len(), Unit::<S>::zeroed());
         }
     }
 
-    /// Adds pixels, `channels` units from each `pitch` on, `first` being the first.
-    pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S>], pitch: usize, first: usize) {
-        simd.call(Add { sums: self, pixels, pitch, first });
+    /// Adds pixels, `pitch` units each.
+    pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S>], pitch: usize, channels: &[Range<usize>]) {
+        let mut at = 0;
+        for range in channels {
+            simd.call(Add { sums: self, pixels, pitch, first: range.start, at: at..at + range.len() });
+            at += range.len();
+        }
     }
 
     /// Joins the block's first `images` lanes, of `pixels` pixels each, into moments by channel.
@@ -62,7 +68,10 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    fn join(&mut self, other: Moments) {
+    pub(super) fn join(&mut self, other: Moments) {
+        if other.count == 0.0 {
+            return;
+        }
         let count = self.count + other.count;
         let delta = other.mean - self.mean;
         self.mean += delta * (other.count / count);
@@ -75,14 +84,16 @@ struct Add<'a, S: Simd> {
     sums: &'a mut Sums<S>,
     pixels: &'a [Unit<S>],
     pitch: usize,
+    /// First unit of a pixel, and the sums that it and those behind it belong to.
     first: usize,
+    at: Range<usize>,
 }
 
 impl<S: Simd> Kernel<S> for Add<'_, S> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         // Two channels at a time, so that four chains of additions hide each other's latency.
-        let channels = self.sums.shift.len();
+        let channels = self.at.len();
         for c in (0..channels / 2 * 2).step_by(2) {
             self.channels::<2>(simd, c);
         }
@@ -95,13 +106,13 @@ impl<S: Simd> Kernel<S> for Add<'_, S> {
 impl<S: Simd> Add<'_, S> {
     #[inline(always)]
     fn channels<const C: usize>(&mut self, simd: S, c: usize) {
-        let load = |units: &[Unit<S>], i: usize| [simd.load(&units[c + i][0]), simd.load(&units[c + i][1])];
+        let at = self.at.start + c;
         let zero = [[simd.splat(0.0); 2]; C];
         let (mut shift, mut sum, mut squares) = (zero, zero, zero);
         for i in 0..C {
-            shift[i] = load(&self.sums.shift, i);
-            sum[i] = load(&self.sums.sum, i);
-            squares[i] = load(&self.sums.squares, i);
+            shift[i] = [simd.load(&self.sums.shift[at + i][0]), simd.load(&self.sums.shift[at + i][1])];
+            sum[i] = [simd.load(&self.sums.sum[at + i][0]), simd.load(&self.sums.sum[at + i][1])];
+            squares[i] = [simd.load(&self.sums.squares[at + i][0]), simd.load(&self.sums.squares[at + i][1])];
         }
         for pixel in self.pixels.chunks_exact(self.pitch) {
             let units = &pixel[self.first + c..][..C];
@@ -115,8 +126,8 @@ impl<S: Simd> Add<'_, S> {
         }
         for i in 0..C {
             for v in 0..2 {
-                simd.store(sum[i][v], &mut self.sums.sum[c + i][v]);
-                simd.store(squares[i][v], &mut self.sums.squares[c + i][v]);
+                simd.store(sum[i][v], &mut self.sums.sum[at + i][v]);
+                simd.store(squares[i][v], &mut self.sums.squares[at + i][v]);
             }
         }
     }

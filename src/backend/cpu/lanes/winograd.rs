@@ -35,11 +35,16 @@ pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
 }
 
 /// Transformed inputs and products of one piece.
-#[derive(Default)]
 pub(super) struct Scratch<S: Simd> {
     inputs: Units<S>,
     products: Units<S>,
     zeros: Units<S>,
+}
+
+impl<S: Simd> Default for Scratch<S> {
+    fn default() -> Self {
+        Scratch { inputs: Units::default(), products: Units::default(), zeros: Units::default() }
+    }
 }
 
 /// Units from one position to the next.
@@ -64,6 +69,7 @@ pub(super) struct Tile<'a> {
     pub(super) channels: usize,
     /// [36][in channel][channel].
     pub(super) weights: &'a [f32],
+    pub(super) scale: Option<f32>,
 }
 
 /// Four output rows of one block.
@@ -82,7 +88,6 @@ pub(super) struct Rows<'a, S: Simd> {
     /// First output row.
     pub(super) oy: usize,
     pub(super) tiles: &'a [Tile<'a>],
-    pub(super) scale: Option<f32>,
 }
 
 impl<S: Simd> Kernel<S> for Rows<'_, S> {
@@ -186,7 +191,7 @@ impl<S: Simd> Rows<'_, S> {
         let step = step::<S>(S::TILE);
         let products = &self.scratch.products.get()[..POSITIONS * step];
         let zero = simd.splat(0.0);
-        let scale = simd.splat(self.scale.unwrap_or(1.0));
+        let scale = simd.splat(tile.scale.unwrap_or(1.0));
         for c in 0..tile.channels {
             for v in 0..2 {
                 let mut half = [[zero; SPAN]; PIECE];
@@ -203,7 +208,7 @@ impl<S: Simd> Rows<'_, S> {
                 for i in 0..PIECE {
                     let row = output_transform(simd, half[i]);
                     for j in 0..PIECE {
-                        let value = if self.scale.is_some() { simd.mul(row[j], scale) } else { row[j] };
+                        let value = if tile.scale.is_some() { simd.mul(row[j], scale) } else { row[j] };
                         let pixel = i * self.size[1] + ox + j;
                         simd.store(value, &mut self.y[pixel * self.y_pitch + tile.out_first + c][v]);
                     }
