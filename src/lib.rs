@@ -28,5 +28,5 @@ pub use graph::{
 pub use kernel::Kernel;
 pub use network::Network;
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
-pub use space::{nasbench101, nasbench201};
+pub use space::{Architecture, Space, nasbench101, nasbench201};
 pub use weights::{Checkpoint, Weights};

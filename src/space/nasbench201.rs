@@ -17,6 +17,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::quoted;
 use crate::random::{Domain, Rng};
 use crate::{Conv, Error, Graph, GraphBuilder, Multiplicity, Network, NodeId, Result, Window};
 
@@ -70,7 +71,7 @@ impl Op {
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 
@@ -339,13 +340,4 @@ fn parse_op(name: &str) -> Result<Op, String> {
 
 fn invalid(message: String) -> Error {
     Error::Cell { space: "nasbench201", message }
-}
-
-/// A piece of input for a message: on one line, and cut where it is long.
-fn quoted(text: &str) -> String {
-    const MOST: usize = 100;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
-    }
 }
