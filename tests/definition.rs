@@ -20,7 +20,7 @@ fn k_of_a_random_network_is_what_its_definition_says() {
     let cases_wanted = asked.unwrap_or(CASES);
     let mut runner = TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
     let (doubtful, differing) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let outcome = runner.run(&cases(14), |case| {
+    let outcome = runner.run(&cases(22), |case| {
         for (convention, threads) in [(Convention::Relu, 1), (Convention::Original, 2)] {
             let (in_doubt, differs) = compare(&case, convention, threads)?;
             doubtful.fetch_add(usize::from(in_doubt), Relaxed);
