@@ -45,11 +45,7 @@ impl Batch {
     }
 
     /// As [`Batch::new`], with a label; the error says what is wrong.
-    pub(super) fn labelled(
-        label: &'static str,
-        shape: [usize; 4],
-        data: Vec<f32>,
-    ) -> std::result::Result<Self, String> {
+    pub(super) fn labelled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
         let [n, channels, height, width] = shape;
         if shape.contains(&0) {
             return Err(format!("{n}x{channels}x{height}x{width} images have a size of zero"));
@@ -85,10 +81,11 @@ impl Batch {
     /// ```
     ///
     /// # Errors
-    /// No images.
+    /// No images, or more than there is memory for.
     pub fn synthetic(n: usize, seed: u64) -> Result<Self> {
-        let images = synthetic::images(n, seed);
-        Self::labelled("synthetic", [n, 3, synthetic::SIDE, synthetic::SIDE], images)
+        let shape = [n, 3, synthetic::SIDE, synthetic::SIDE];
+        synthetic::images(n, seed)
+            .and_then(|data| Self::labelled("synthetic", shape, data))
             .map_err(|message| Error::Batch { message })
     }
 
@@ -99,7 +96,8 @@ impl Batch {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("batch.npy");
     /// # let mut file = b"\x93NUMPY\x01\x00\x40\x00".to_vec();
-    /// # file.extend(format!("{:<63}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 1, 3)}").bytes());
+    /// # let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 1, 3)}";
+    /// # file.extend(format!("{header:<63}\n").bytes());
     /// # file.extend([0.0f32; 6].iter().flat_map(|x| x.to_le_bytes()));
     /// # std::fs::write(&path, file).unwrap();
     /// // numpy.save("batch.npy", numpy.zeros((2, 1, 1, 3), numpy.float32))
