@@ -3,4 +3,5 @@
 
 pub mod checkpoint;
 pub mod graphs;
+pub mod harness;
 pub mod naive;
