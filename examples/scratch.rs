@@ -10,10 +10,23 @@ fn main() {
         let cell: nasbench201::Cell = arch.parse().unwrap();
         let batch = Batch::npy(p.join("batch.npy")).unwrap();
         let w = Checkpoint::load(p.join("weights.safetensors")).unwrap();
-        let s = Scorer::builder(batch).weights(Weights::Checkpoint(w)).keep_kernels(true).precision(if f64_ { Precision::F64 } else { Precision::F32 }).build().unwrap();
+        let s = Scorer::builder(batch)
+            .weights(Weights::Checkpoint(w))
+            .keep_kernels(true)
+            .precision(if f64_ { Precision::F64 } else { Precision::F32 })
+            .build()
+            .unwrap();
         let t = std::time::Instant::now();
         let net = cell.network(16, 5).unwrap();
         let score = s.score(&net).unwrap();
-        println!("{} {} {} want {} {} {:?}", p.display(), score.log_det, score.activations, j["score"], j["activations"], t.elapsed());
+        println!(
+            "{} {} {} want {} {} {:?}",
+            p.display(),
+            score.log_det,
+            score.activations,
+            j["score"],
+            j["activations"],
+            t.elapsed()
+        );
     }
 }

@@ -1,4 +1,33 @@
-//! NASWOT.
+//! Scores neural architectures without training them.
+//!
+//! NASWOT (Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021) tells
+//! from an untrained network how well it would do when trained. It feeds one batch of N images, takes the sign
+//! of every ReLU's input as a bit, so that each image has a code of N_A bits, and builds the N x N matrix
+//! K_ij = N_A - Hamming distance of codes i and j. The score is log |det K|: higher is better.
+//!
+//! ```
+//! use naswot::{Batch, Scorer, nasbench101};
+//!
+//! let scorer = Scorer::builder(Batch::synthetic(16, 0)?).build()?;
+//! let skeleton = nasbench101::Skeleton { stem: 4, stacks: 3, cells: 1 };
+//! let cells = nasbench101::sample(3, 0)?;
+//! let networks = cells.iter().map(|cell| cell.network(&skeleton)).collect::<Result<Vec<_>, _>>()?;
+//! for (network, score) in networks.iter().zip(scorer.score_all(&networks)) {
+//!     println!("{} {:.3}", network.id(), score?.log_det);
+//! }
+//! # Ok::<(), naswot::Error>(())
+//! ```
+//!
+//! - A [`Network`] is a [`Graph`] with a name. Search spaces make them ([`nasbench101`], [`nasbench201`]); a
+//!   [`GraphBuilder`] makes any other.
+//! - A [`Batch`] of images and the [`Weights`] are the same for every network of a run.
+//! - A [`Scorer`] compiles each network into a [`plan::Plan`] and runs it on a [`Backend`]; it takes one network,
+//!   a slice, or a lazy stream of any length.
+//! - A [`Score`] may be negative infinity: K is singular. That is a result. What failed is an [`Error`].
+//! - A [`Kernel`] is K itself, and can be scored without any network.
+//!
+//! Scores depend on the batch, the weights and the precision, all of which are in [`Settings`], and never on
+//! how networks were grouped, ordered or spread over threads.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

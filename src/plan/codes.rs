@@ -126,3 +126,66 @@ fn lay_out(mut regions: Vec<Region>) -> Codes {
     }
     Codes { regions, agreements, words_per_image: word.next_multiple_of(IMAGE_WORDS) }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Plan;
+    use crate::{Conv, Convention, Graph, GraphBuilder, Multiplicity, NodeId, Window};
+
+    fn plan(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Plan {
+        let mut g = Graph::builder(8).unwrap();
+        let output = build(&mut g);
+        Plan::new(&g.output(output).unwrap(), [2, 8, 4, 4], Convention::Original).unwrap()
+    }
+
+    fn conv_relu(g: &mut GraphBuilder, channels: usize, name: &str) -> NodeId {
+        let x = g.conv(g.input(), Conv::new(channels, 1), name).unwrap();
+        let x = g.batch_norm(x, &format!("{name}.norm")).unwrap();
+        g.relu(x).unwrap()
+    }
+
+    #[test]
+    fn parts_of_a_concat_share_a_region_and_a_term_over_them_has_its_own() {
+        let plan = plan(|g| {
+            let [a, b, c] =
+                [("a", 6), ("b", 5), ("c", 11)].map(|(name, channels)| conv_relu(g, channels, name));
+            let parts = g.concat(&[a, b]).unwrap();
+            let sum = g.add(&[parts, c]).unwrap();
+            g.relu(sum).unwrap()
+        });
+        let job = &plan.combines[0];
+        let codes: Vec<Option<usize>> = job.terms.iter().map(|term| term.code).collect();
+        assert_eq!(codes, [Some(0), Some(0), Some(1)]);
+        assert_eq!(job.code, Some(2));
+        // 16 pixels of two octets.
+        assert!(plan.regions.iter().all(|region| region.words == 8));
+        assert_eq!(plan.agreements.len(), 1);
+        assert_eq!(plan.words_per_image, 32);
+    }
+
+    #[test]
+    fn a_pool_with_a_stride_cannot_emit_the_bits_of_what_it_reads() {
+        let plan = plan(|g| {
+            let a = conv_relu(g, 8, "a");
+            let pool = g.max_pool(a, Window::new(2, 2, 0)).unwrap();
+            g.relu(pool).unwrap()
+        });
+        let bits_only: Vec<_> = plan.combines.iter().filter(|job| job.output.is_none()).collect();
+        assert_eq!(bits_only.len(), 1);
+        assert_eq!(bits_only[0].slot.phase, 2);
+        assert_eq!(bits_only[0].shape.pixels(), 16);
+    }
+
+    #[test]
+    fn sections_of_different_weight_never_share_an_agreement_job() {
+        let plan = plan(|g| {
+            let twice = g.relu_counted(g.input(), Multiplicity::RELU_CONV_BN).unwrap();
+            let once = conv_relu(g, 8, "a");
+            g.add(&[twice, once]).unwrap()
+        });
+        let jobs: Vec<(usize, usize, u32)> =
+            plan.agreements.iter().map(|job| (job.word, job.words, job.weight)).collect();
+        assert_eq!(jobs, [(0, 4, 1), (8, 4, 2)]);
+        assert_eq!(plan.activations(), 128 + 2 * 128);
+    }
+}

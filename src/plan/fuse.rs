@@ -182,12 +182,7 @@ impl Fuse<'_> {
         tensor
     }
 
-    fn combine(
-        &mut self,
-        v: usize,
-        terms: Vec<Term>,
-        window: Option<(Pool, Window)>,
-    ) -> TensorId {
+    fn combine(&mut self, v: usize, terms: Vec<Term>, window: Option<(Pool, Window)>) -> TensorId {
         let value = &self.values[v];
         let from = window.map_or(value.shape, |_| self.values[value.inputs[0]].shape);
         let id = self.jobs.combines.len();
@@ -321,5 +316,85 @@ impl Fuse<'_> {
             Some(JobId::Combine(id)) if stored => self.jobs.combines[id].weight += weight,
             _ => self.jobs.pending.push(Pending { name: name.clone(), term, weight: *weight }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{merge::merge, reach, simplify::simplify};
+    use crate::{Conv, Convention, Graph, GraphBuilder, NodeId};
+
+    fn fused(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Jobs {
+        let mut g = Graph::builder(8).unwrap();
+        let output = build(&mut g);
+        let graph = g.output(output).unwrap();
+        let shapes = graph.shapes(4, 4).unwrap();
+        let (values, groups) = merge(simplify(&graph, &shapes, &reach(&graph), Convention::Relu));
+        fuse(&values, &groups, shapes[0])
+    }
+
+    fn conv_norm(g: &mut GraphBuilder, x: NodeId, channels: usize, name: &str) -> NodeId {
+        let x = g.conv(x, Conv::new(channels, 1), name).unwrap();
+        g.batch_norm(x, &format!("{name}.norm")).unwrap()
+    }
+
+    #[test]
+    fn a_sum_inside_a_concat_inside_a_pool_is_one_combine() {
+        let jobs = fused(|g| {
+            let a = conv_norm(g, g.input(), 8, "a");
+            let b = conv_norm(g, g.input(), 8, "b");
+            let sum = g.add(&[a, b]).unwrap();
+            let both = g.concat(&[g.input(), sum]).unwrap();
+            let pool = g.max_pool(both, Window::new(2, 2, 0)).unwrap();
+            g.relu(pool).unwrap()
+        });
+        assert_eq!((jobs.convs.len(), jobs.combines.len()), (1, 1));
+        let job = &jobs.combines[0];
+        let places: Vec<(usize, usize)> = job.terms.iter().map(|term| (term.channel, term.to)).collect();
+        assert_eq!(places, [(0, 0), (0, 8), (8, 8)]);
+        assert_eq!((job.weight, job.window.is_some(), jobs.pending.len()), (1, true, 0));
+    }
+
+    #[test]
+    fn a_sum_with_two_readers_is_stored_and_read_through_the_relu() {
+        let jobs = fused(|g| {
+            let a = conv_norm(g, g.input(), 8, "a");
+            let sum = g.add(&[a, g.input()]).unwrap();
+            let relu = g.relu(sum).unwrap();
+            let b = conv_norm(g, relu, 8, "b");
+            let total = g.add(&[sum, b]).unwrap();
+            g.relu(total).unwrap()
+        });
+        assert_eq!(jobs.combines.len(), 2);
+        let conv = &jobs.convs[1];
+        assert!(conv.relu && jobs.producers[conv.input] == Some(JobId::Combine(0)));
+        assert_eq!((jobs.combines[0].weight, jobs.combines[1].weight), (1, 1));
+    }
+
+    #[test]
+    fn a_truncated_slice_is_copied_before_a_conv_reads_it() {
+        let jobs = fused(|g| {
+            let slice = g.slice(g.input(), 5).unwrap();
+            let x = conv_norm(g, slice, 8, "a");
+            g.relu(x).unwrap()
+        });
+        let copy = &jobs.combines[0];
+        assert_eq!((copy.terms[0].tensor, copy.terms[0].channels, copy.shape.channels), (IMAGE, 5, 5));
+        assert_eq!(Some(jobs.convs[0].input), copy.output);
+        assert_eq!(jobs.pending.len(), 1);
+    }
+
+    #[test]
+    fn a_conv_that_a_sum_reads_without_batch_norm_keeps_its_scale() {
+        let jobs = fused(|g| {
+            let a = g.conv(g.input(), Conv::new(8, 1), "a").unwrap();
+            let sum = g.add(&[a, g.input()]).unwrap();
+            let norm = g.batch_norm(sum, "norm").unwrap();
+            g.relu(norm).unwrap()
+        });
+        assert!(jobs.convs[0].scaled && jobs.convs[0].statistics.norms.is_empty());
+        let norms = &jobs.combines[0].statistics.norms;
+        assert_eq!((norms.len(), norms[0].scale), (1, None));
     }
 }

@@ -110,3 +110,75 @@ fn cut(job: &ConvJob, most: usize) -> Vec<ConvJob> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::{Conv, Convention, Graph, GraphBuilder, NodeId, Window};
+
+    fn conv_relu(g: &mut GraphBuilder, x: NodeId, channels: usize, name: &str) -> NodeId {
+        let x = g.conv(x, Conv::new(channels, 1), name).unwrap();
+        let x = g.batch_norm(x, &format!("{name}.norm")).unwrap();
+        g.relu(x).unwrap()
+    }
+
+    fn plan(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Plan {
+        let mut g = Graph::builder(8).unwrap();
+        let output = build(&mut g);
+        Plan::new(&g.output(output).unwrap(), [2, 8, 8, 8], Convention::Relu).unwrap()
+    }
+
+    fn phases(plan: &Plan) -> Vec<(usize, usize)> {
+        plan.slots().map(|slot| (slot.segment, slot.phase)).collect()
+    }
+
+    #[test]
+    fn phases_alternate_and_a_new_resolution_starts_anew() {
+        let plan = plan(|g| {
+            let a = conv_relu(g, g.input(), 8, "a");
+            let b = conv_relu(g, a, 8, "b");
+            let pool = g.max_pool(b, Window::new(2, 2, 0)).unwrap();
+            conv_relu(g, pool, 8, "c")
+        });
+        assert_eq!(phases(&plan), [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn a_zero_fill_runs_in_the_segment_where_the_graph_has_it() {
+        let plan = plan(|g| {
+            let pool = g.max_pool(g.input(), Window::new(2, 2, 0)).unwrap();
+            let zero = g.zero(pool).unwrap();
+            conv_relu(g, zero, 8, "a")
+        });
+        assert_eq!(phases(&plan), [(1, 0), (1, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn convs_wider_than_their_tile_become_jobs_of_one_slot() {
+        let plan = plan(|g| {
+            let parts = [("a", 60), ("b", 30), ("c", 64)]
+                .map(|(name, channels)| conv_relu(g, g.input(), channels, name));
+            g.concat(&parts).unwrap()
+        });
+        assert_eq!(plan.slots[0].convs, 0..3);
+        assert!(plan.convs.iter().all(|job| job.class == TileClass::Narrow && job.octets().len() <= 8));
+        let covered: Vec<usize> = plan.convs.iter().flat_map(|job| job.octets()).collect();
+        assert_eq!(covered, (0..8 + 4 + 8).collect::<Vec<_>>());
+        let rows: Vec<usize> =
+            plan.convs.iter().flat_map(|job| job.parts.iter().map(|part| part.row)).collect();
+        assert_eq!(rows, [0, 0, 0, 4]);
+        let norms: usize =
+            plan.convs.iter().flat_map(|job| &job.statistics.norms).map(|norm| norm.channels).sum();
+        assert_eq!(norms, 60 + 30 + 64);
+    }
+
+    #[test]
+    fn one_wide_conv_makes_its_whole_segment_wide() {
+        let plan = plan(|g| {
+            let wide = conv_relu(g, g.input(), 65, "wide");
+            conv_relu(g, wide, 8, "narrow")
+        });
+        assert!(plan.convs.iter().all(|job| job.class == TileClass::Wide));
+    }
+}

@@ -103,9 +103,8 @@ pub(super) fn batch_norm<T: Real>(
     let pixels = T::from_f64(layout.pixels as f64);
     for c in 0..norm.channels {
         let (mean, m2) = join(layout, partials, norm.channel - layout.octets.start * OCTET + c);
-        let (gamma, beta) = affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| {
-            (gamma[norm.first + c], beta[norm.first + c])
-        });
+        let (gamma, beta) =
+            affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
         let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
         if !mean.is_finite() || !a.is_finite() || !m2.is_finite() {
             return Err(Error::NonFinite { node: norm.name.clone(), precision: T::NAME });

@@ -178,7 +178,8 @@ fn pool_image<T: Real>(
 ) {
     let windows = spans[0].iter().flat_map(|ys| spans[1].iter().map(move |xs| (ys, xs)));
     for ((ys, xs), out) in windows.zip(output.chunks_exact_mut(channels)) {
-        let pixels = ys.clone().flat_map(|y| xs.clone().map(move |x| &sums[y * row_len + x * channels..][..channels]));
+        let pixels =
+            ys.clone().flat_map(|y| xs.clone().map(move |x| &sums[y * row_len + x * channels..][..channels]));
         let mut pixels = pixels;
         if let Some(first) = pixels.next() {
             out.copy_from_slice(first);

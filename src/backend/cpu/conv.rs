@@ -70,7 +70,9 @@ impl<T: Real> Conv<'_, T> {
         let job = self.job;
         let pitch = self.input.pitch * OCTET;
         let (height, width) = (self.input.shape.height, self.input.shape.width);
-        let iy = (oy * job.stride[0] + r * job.dilation[0]).checked_sub(job.padding[0]).filter(|&iy| iy < height)?;
+        let iy = (oy * job.stride[0] + r * job.dilation[0])
+            .checked_sub(job.padding[0])
+            .filter(|&iy| iy < height)?;
         Some(std::array::from_fn(|p| {
             let ix = ((ox + p) * job.stride[1] + s * job.dilation[1]).checked_sub(job.padding[1]);
             match ix.filter(|&ix| ix < width) {

@@ -23,7 +23,7 @@ use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, TensorId};
-use crate::{Batch, Error, Kernel, Precision, Result};
+use crate::{Batch, Error, Kernel, Network, Precision, Result};
 use batch_norm::Layout;
 use combine::{Combine, Scratch};
 use conv::Conv;
@@ -76,9 +76,10 @@ struct Cpu<T> {
 
 impl<T: Real> Cpu<T> {
     fn new(setup: Setup) -> Result<Self> {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
-            Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
-        })?;
+        let threads =
+            rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
+                Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
+            })?;
         Ok(Cpu {
             device: processor(),
             image: octets_last(&setup.batch),
@@ -89,24 +90,33 @@ impl<T: Real> Cpu<T> {
         })
     }
 
-    /// Takes networks one by one until there are no more.
+    /// Takes groups of networks until there are no more.
     fn work(&self, queue: &Queue, spread: bool) {
         let mut workspace = Workspace::default();
-        while let Some(ticket) = queue.take(1).pop() {
-            let Ticket { index, network } = ticket;
+        loop {
+            let group = queue.take(self.setup.group_size.unwrap_or(1));
+            if group.is_empty() {
+                return;
+            }
             let start = Instant::now();
-            let outcome = self.setup.plan(&network).and_then(|plan| {
-                let needed = plan.memory().bytes(size_of::<T>());
-                let _pass = self.gate.enter(needed)?;
-                let outcome = self.score(&plan, &mut workspace, spread);
-                if self.setup.memory_limit.is_some() {
-                    workspace = Workspace::default();
-                }
-                outcome
-            });
-            let seconds = start.elapsed().as_secs_f64();
-            queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
+            let outcomes: Vec<Result<Outcome>> =
+                group.iter().map(|ticket| self.network(&ticket.network, &mut workspace, spread)).collect();
+            let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
+            for (Ticket { index, .. }, outcome) in group.into_iter().zip(outcomes) {
+                queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
+            }
         }
+    }
+
+    /// Compiles a network and runs it once there is memory for it.
+    fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
+        let plan = self.setup.plan(network)?;
+        let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
+        let outcome = self.score(&plan, workspace, spread);
+        if self.setup.memory_limit.is_some() {
+            *workspace = Workspace::default();
+        }
+        outcome
     }
 
     /// Runs a plan, slot by slot, then counts agreements and takes the log-determinant.
@@ -146,14 +156,27 @@ impl<T: Real> Cpu<T> {
         })
     }
 
-    fn combine(&self, plan: &Plan, job: &CombineJob, workspace: &mut Workspace<T>, spread: bool) -> Result<()> {
+    fn combine(
+        &self,
+        plan: &Plan,
+        job: &CombineJob,
+        workspace: &mut Workspace<T>,
+        spread: bool,
+    ) -> Result<()> {
         let (sources, output) = Sources::split(plan, &self.image, &mut workspace.arena, job.output);
         let combine = Combine { plan, job, norms: &workspace.norms };
-        for_each_image(spread, plan, output, &mut workspace.codes, Scratch::default, |scratch, n, output, codes| {
-            combine.image(scratch, &sources, n, output, codes)
-        })?;
+        for_each_image(
+            spread,
+            plan,
+            output,
+            &mut workspace.codes,
+            Scratch::default,
+            |scratch, n, output, codes| combine.image(scratch, &sources, n, output, codes),
+        )?;
         match job.output {
-            Some(output) => self.statistics(plan, output, 0..job.octets(), &job.statistics, workspace, spread),
+            Some(output) => {
+                self.statistics(plan, output, 0..job.octets(), &job.statistics, workspace, spread)
+            }
             None => Ok(()),
         }
     }
@@ -163,7 +186,8 @@ impl<T: Real> Cpu<T> {
         for part in &job.parts {
             let parameter = &plan.parameters[part.parameter];
             self.pool.octets(parameter, part, &mut weights)?;
-            let scale = job.scaled.then(|| T::from_f64(self.pool.source().scale(parameter.standard_deviation)));
+            let scale =
+                job.scaled.then(|| T::from_f64(self.pool.source().scale(parameter.standard_deviation)));
             scales.resize(weights.len(), scale);
         }
         let shape = &plan.parameters[job.parts[0].parameter].shape;
@@ -178,10 +202,17 @@ impl<T: Real> Cpu<T> {
             scales: &scales,
         };
         let (sources, y) = Sources::split(plan, &self.image, &mut workspace.arena, Some(job.output));
-        for_each_image(spread, plan, y, &mut [], || (), |(), n, y, _| {
-            conv.image(sources.image(job.input, n), y);
-            Ok(())
-        })?;
+        for_each_image(
+            spread,
+            plan,
+            y,
+            &mut [],
+            || (),
+            |(), n, y, _| {
+                conv.image(sources.image(job.input, n), y);
+                Ok(())
+            },
+        )?;
         self.statistics(plan, job.output, job.octets(), &job.statistics, workspace, spread)
     }
 

@@ -75,7 +75,9 @@ impl<T: Real> Pool<T> {
         let mut rows = Vec::new();
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, &mut rows)?;
         let row = parameter.shape.row_len();
-        let transpose = |octet: &[f32]| (0..row * OCTET).map(|i| T::from_f32(octet[i % OCTET * row + i / OCTET])).collect();
+        let transpose = |octet: &[f32]| {
+            (0..row * OCTET).map(|i| T::from_f32(octet[i % OCTET * row + i / OCTET])).collect()
+        };
         Ok(rows.chunks_exact(row * OCTET).map(transpose).collect())
     }
 }

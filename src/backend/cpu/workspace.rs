@@ -148,9 +148,11 @@ pub(super) fn for_each_image<T: Real, S>(
     let mut state = state();
     let outputs = parts(output, length, images);
     let codes = parts(codes, words, images);
-    outputs.into_iter().zip(codes).enumerate().try_for_each(|(n, (output, codes))| {
-        work(&mut state, n, output, codes)
-    })
+    outputs
+        .into_iter()
+        .zip(codes)
+        .enumerate()
+        .try_for_each(|(n, (output, codes))| work(&mut state, n, output, codes))
 }
 
 /// Cuts a slice into parts of one length, empty ones where there is nothing to cut.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Cell, VertexOp, invalid};
+use crate::space::quoted;
 use crate::{Error, Result};
 
 impl fmt::Display for Cell {
@@ -28,7 +29,7 @@ impl FromStr for Cell {
     fn from_str(text: &str) -> Result<Self> {
         let (adjacency, ops) = text
             .split_once('/')
-            .ok_or_else(|| invalid(format!("{text:?} has no '/' before its operations")))?;
+            .ok_or_else(|| invalid(format!("{} has no '/' before its operations", quoted(text))))?;
         let entries = digits(adjacency, 2, "the adjacency matrix")?;
         let ops: Vec<VertexOp> =
             digits(ops, 3, "the operations")?.into_iter().map(|d| VertexOp::ALL[usize::from(d)]).collect();

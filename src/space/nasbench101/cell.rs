@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::invalid;
+use crate::space::quoted;
 use crate::{Error, Result};
 
 /// Most vertices of a cell, input and output included.
@@ -65,7 +66,7 @@ impl FromStr for VertexOp {
     fn from_str(name: &str) -> Result<Self> {
         VertexOp::ALL.into_iter().find(|op| op.name() == name).ok_or_else(|| {
             let [a, b, c] = VertexOp::ALL;
-            invalid(format!("{name:?} is not an operation: those are {a}, {b} and {c}"))
+            invalid(format!("{} is not an operation: those are {a}, {b} and {c}", quoted(name)))
         })
     }
 }
@@ -257,7 +258,8 @@ fn interior<Name: AsRef<str>>(ops: &[Name]) -> Result<Vec<VertexOp>> {
     for (vertex, name, needed) in [(0, first, "input"), (ops.len() - 1, last, "output")] {
         let name = name.as_ref();
         if name != needed {
-            return Err(invalid(format!("vertex {vertex}: {name:?} stands where {needed:?} must")));
+            let message = format!("vertex {vertex}: {} stands where {needed:?} must", quoted(name));
+            return Err(invalid(message));
         }
     }
     let parse = |(vertex, name): (usize, &Name)| {
