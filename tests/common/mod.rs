@@ -5,3 +5,4 @@ pub mod checkpoint;
 pub mod graphs;
 pub mod harness;
 pub mod naive;
+pub mod networks;

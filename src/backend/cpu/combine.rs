@@ -53,7 +53,7 @@ impl<T: Real> Combine<'_, T> {
             for term in &job.terms {
                 self.add(term, sources.image(term.tensor, n), y, row, &mut scratch.pixel, codes)?;
             }
-            if !row.iter().fold(true, |finite, v| finite & v.is_finite()) {
+            if !all_finite(row) {
                 return Err(self.non_finite());
             }
         }
@@ -94,13 +94,10 @@ impl<T: Real> Combine<'_, T> {
         let mut finite = true;
         for (x, sums) in row.chunks_exact_mut(channels).enumerate() {
             if term.average {
-                self.average(term, tensor, source, y, x, pixel);
+                finite &= self.average(term, tensor, source, y, x, pixel);
             } else {
                 self.read(term, tensor, source, y * tensor.shape.width + x, pixel);
-                // Of normalised channels the batch norm has looked at the statistics.
-                if tensor.raw && term.norm.is_none() {
-                    finite &= pixel.iter().fold(true, |finite, v| finite & v.is_finite());
-                }
+                finite &= is_checked(term, tensor) || all_finite(pixel);
                 if let Some(region) = region {
                     emit(pixel, region, (y * tensor.shape.width + x) * channels + term.to, codes);
                 }
@@ -130,12 +127,13 @@ impl<T: Real> Combine<'_, T> {
         }
     }
 
-    /// The average over the 3 x 3 pixels around one, as many as there are.
-    fn average(&self, term: &Term, tensor: &Tensor, source: &[T], y: usize, x: usize, out: &mut [T]) {
+    /// The average over the 3 x 3 pixels around one, as many as there are; whether all of them are finite.
+    fn average(&self, term: &Term, tensor: &Tensor, source: &[T], y: usize, x: usize, out: &mut [T]) -> bool {
         let (height, width) = (tensor.shape.height, tensor.shape.width);
         let (ys, xs) = (y.saturating_sub(1)..height.min(y + 2), x.saturating_sub(1)..width.min(x + 2));
         let count = T::from_f64((ys.len() * xs.len()) as f64);
         out.fill(T::ZERO);
+        let mut finite = true;
         let mut pixel = [T::ZERO; OCTET];
         for first in (0..term.channels).step_by(OCTET) {
             let piece = first..term.channels.min(first + OCTET);
@@ -150,6 +148,7 @@ impl<T: Real> Combine<'_, T> {
                 for x in xs.clone() {
                     let pixel = &mut pixel[..part.channels];
                     self.read(&part, tensor, source, y * width + x, pixel);
+                    finite &= is_checked(term, tensor) || all_finite(pixel);
                     for (sum, &v) in out.iter_mut().zip(&*pixel) {
                         *sum += if term.relu { v.max(T::ZERO) } else { v };
                     }
@@ -157,7 +156,18 @@ impl<T: Real> Combine<'_, T> {
             }
             out.iter_mut().for_each(|sum| *sum = *sum / count);
         }
+        finite
     }
+}
+
+/// Whether somebody has looked for non-finite numbers in what a term reads: the combine that stored it, or the
+/// batch norm in its statistics. A ReLU would hide them.
+fn is_checked(term: &Term, tensor: &Tensor) -> bool {
+    !tensor.raw || term.norm.is_some()
+}
+
+fn all_finite<T: Real>(values: &[T]) -> bool {
+    values.iter().fold(true, |finite, v| finite & v.is_finite())
 }
 
 /// For each output position along one axis, the input positions in its window.
