@@ -108,11 +108,17 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    /// Compiles a network and runs it once there is memory for it.
+    /// Compiles a network and runs it once there is memory for it. The wait for memory is on the caller's
+    /// thread, never on one of the pool's: rayon may hand such a thread a second network while the first one
+    /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
         let plan = self.setup.plan(network)?;
         let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
-        let outcome = self.score(&plan, workspace, spread);
+        let outcome = if spread {
+            self.threads.install(|| self.score(&plan, workspace, true))
+        } else {
+            self.score(&plan, workspace, false)
+        };
         if self.setup.memory_limit.is_some() {
             *workspace = Workspace::default();
         }
@@ -274,7 +280,7 @@ impl<T: Real> Executor for Cpu<T> {
                 }
             });
         } else {
-            self.threads.install(|| self.work(queue, true));
+            self.work(queue, true);
         }
     }
 
