@@ -339,8 +339,15 @@ impl Scorer {
     }
 
     fn run(&self, queue: &Queue) {
+        /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
+        struct End<'a>(&'a Queue);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _end = End(queue);
         self.executor.run(queue);
-        queue.end();
     }
 
     fn finish(&self, network: &Network, outcome: Result<Outcome>) -> Result<Score> {
