@@ -103,7 +103,6 @@ fn agrees(folder: &Path, precision: Precision) -> Result<(), Box<dyn Error>> {
         Precision::F64 => (0.0, case.score.unwrap_or(0.0).abs() * 1e-9),
         _ => (1e-5 * (n * n) as f64 * case.activations as f64, 1e-3),
     };
-    println!("{}: sum |K - K_ref| = {difference}, at most {most:.0}", folder.display());
     assert!(difference as f64 <= most, "K differs by {difference} in all, over {most}");
     match case.score {
         Some(expected) => {
