@@ -1,6 +1,8 @@
 //! The agreement matrix of a batch, and its log-determinant.
 //!
-//!     K_ij = bits in which the codes of images i and j agree        score = ln |det K|
+//! ```text
+//! K_ij = bits in which the codes of images i and j agree        score = ln |det K|
+//! ```
 //!
 //! K is an integer matrix, symmetric and positive semidefinite, with N_A, the number of bits, everywhere on
 //! its diagonal.
@@ -222,4 +224,67 @@ impl fmt::Debug for Kernel {
 /// At most 32 bits as one word, the first one lowest.
 fn pack(bits: &[bool]) -> u32 {
     bits.iter().rev().fold(0, |word, &bit| word << 1 | u32::from(bit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Domain, Rng};
+
+    #[test]
+    fn what_is_no_agreement_matrix_is_refused_with_its_place() {
+        for (images, entries, message) in [
+            (0, vec![], "there are no images"),
+            (2, vec![5, 3, 3], "2 x 2 entries are needed, not 3"),
+            (usize::MAX, vec![], "18446744073709551615 x 18446744073709551615 entries are needed, not 0"),
+            (2, vec![5, 3, 3, 6], "row 1, column 1 is 6, but row 0, column 0 is 5"),
+            (2, vec![5, 6, 6, 5], "row 1, column 0 is 6, above the diagonal's 5"),
+            (3, vec![5, 1, 2, 1, 5, 3, 2, 4, 5], "row 2, column 1 is 4, but row 1, column 2 is 3"),
+        ] {
+            let error = Kernel::new(images, entries).unwrap_err();
+            assert_eq!(error.to_string(), format!("kernel: {message}"));
+        }
+    }
+
+    #[test]
+    fn codes_must_have_one_length() {
+        let error = Kernel::from_codes(&[vec![true; 3], vec![true; 3], vec![true; 2]]).unwrap_err();
+        assert_eq!(error.to_string(), "kernel: code 2 has 2 bits, but code 0 has 3");
+        assert_eq!(
+            Kernel::from_codes::<[bool; 0]>(&[]).unwrap_err().to_string(),
+            "kernel: there are no images"
+        );
+        // Codes without bits agree in all of them.
+        assert_eq!(Kernel::from_codes(&[[]; 2]).unwrap().as_slice(), [0; 4]);
+    }
+
+    #[test]
+    fn codes_longer_than_a_word() {
+        let codes: Vec<Vec<bool>> =
+            (2..8).map(|step| (0..100).map(|bit| bit % step == 0).collect()).collect();
+        let kernel = Kernel::from_codes(&codes).unwrap();
+        for (i, a) in codes.iter().enumerate() {
+            for (j, b) in codes.iter().enumerate() {
+                let agreements = a.iter().zip(b).filter(|(a, b)| a == b).count();
+                assert_eq!(kernel.get(i, j), Some(agreements as u32));
+            }
+        }
+    }
+
+    /// As a backend without f64 reports it.
+    #[test]
+    fn pivots_in_single_precision_judge_alike() {
+        let (mut singular, cases) = (0, 200);
+        for seed in 0..cases {
+            let mut rng = Rng::new(seed, Domain::Sampling, "codes");
+            let n = 4 + rng.below(12) as usize;
+            let codes: Vec<Vec<bool>> = (0..n).map(|_| (0..n).map(|_| rng.below(2) == 1).collect()).collect();
+            let kernel = Kernel::from_codes(&codes).unwrap();
+            let double = kernel.log_det();
+            let single = kernel.judge(cholesky::<f32>(kernel.as_slice(), n, kernel.activations()));
+            assert!(single == double || (single - double).abs() < 1e-3, "{single}, {double}");
+            singular += u64::from(double == f64::NEG_INFINITY);
+        }
+        assert!((1..cases).contains(&singular));
+    }
 }

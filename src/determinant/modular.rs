@@ -4,7 +4,9 @@
 //! shifts and one small product, and sixteen products can be added up before that. The determinant itself
 //! comes from its residues by the Chinese remainder theorem, as digits d_i of
 //!
-//!     det = d_0 + d_1 p_0 + d_2 p_0 p_1 + ...        0 <= d_i < p_i        (Garner, 1959)
+//! ```text
+//! det = d_0 + d_1 p_0 + d_2 p_0 p_1 + ...        0 <= d_i < p_i        (Garner, 1959)
+//! ```
 
 use rayon::prelude::*;
 
@@ -129,17 +131,23 @@ impl Prime {
         let columns: Vec<[u64; PANEL]> = (first..n)
             .map(|j| std::array::from_fn(|p| panel.get(p * n + j).copied().unwrap_or_default()))
             .collect();
+        let (own, later) = columns.split_at(PANEL.min(columns.len()));
         for row in below.chunks_exact_mut(n) {
+            let (row_own, row_later) = row[first..].split_at_mut(own.len());
             let mut factors = [0; PANEL];
-            for (j, (x, column)) in row[first..].iter_mut().zip(&columns).enumerate() {
-                let products = factors.iter().zip(column).map(|(&f, &u)| u128::from(f) * u128::from(u));
-                *x = self.reduce(products.sum::<u128>() + u128::from(*x));
-                // While it is in the panel's own columns, what is left is that pivot's factor.
-                if let Some(factor) = factors.get_mut(j) {
-                    *factor = self.negate(*x);
-                }
+            for (p, (&x, column)) in row_own.iter().zip(own).enumerate() {
+                factors[p] = self.negate(self.add_products(x, &factors, column));
+            }
+            for (x, column) in row_later.iter_mut().zip(later) {
+                *x = self.add_products(*x, &factors, column);
             }
         }
+    }
+
+    /// x + a b.
+    fn add_products(self, x: u64, a: &[u64; PANEL], b: &[u64; PANEL]) -> u64 {
+        let products = a.iter().zip(b).map(|(&a, &b)| u128::from(a) * u128::from(b));
+        self.reduce(products.sum::<u128>() + u128::from(x))
     }
 }
 

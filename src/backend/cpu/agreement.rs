@@ -1,6 +1,8 @@
 //! Agreement matrix from packed ReLU codes.
 //!
-//!     K_ij = N_A - sum over sections of weight * popcount(code_i ^ code_j)
+//! ```text
+//! K_ij = N_A - sum over sections of weight * popcount(code_i ^ code_j)
+//! ```
 //!
 //! Codes are [image][words_per_image] u32; a job takes the words first .. first + words of each image, whose
 //! bits all count `weight` times, off a K that starts as N_A everywhere. Everything is integer, so neither
@@ -75,8 +77,9 @@ pub(crate) fn agreement_rows(section: &Section, rows: Range<usize>, k_rows: &mut
             let images = image..n.min(image + IMAGES);
             for (i, k_row) in rows.clone().zip(k_rows.chunks_exact_mut(n)) {
                 let code = section.code(i, &words);
-                for j in images.start.max(i + 1)..images.end {
-                    k_row[j] -= section.weight * hamming(code, section.code(j, &words));
+                let above = images.start.max(i + 1).min(images.end)..images.end;
+                for (k_ij, j) in k_row[above.clone()].iter_mut().zip(above) {
+                    *k_ij -= section.weight * hamming(code, section.code(j, &words));
                 }
             }
         }

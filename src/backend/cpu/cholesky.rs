@@ -1,6 +1,8 @@
 //! Log-determinant of an agreement matrix by Cholesky.
 //!
-//!     K / N_A = U^T U        d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
+//! ```text
+//! K / N_A = U^T U        d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
+//! ```
 //!
 //! U is upper triangular and N x N, row by row; the lower triangle is never read. The factorisation is
 //! right-looking in panels of [`PANEL`] rows: a panel is factorised by itself, then every later row has the
