@@ -2,14 +2,16 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use common::checkpoint::shapes;
 use common::harness::{Requirement, needs, run};
 use libtest_mimic::Trial;
-use naswot::{Architecture, Batch, Checkpoint, Convention, Precision, Scorer, Space, Weights};
+use naswot::{Architecture, Batch, Checkpoint, Convention, Network, Precision, Scorer, Space, Weights};
 
 const CASES: [&str; 9] = [
     "nb101_affine",
@@ -31,6 +33,11 @@ fn main() -> ExitCode {
                 agrees(&folder.join(case), precision)
             }));
         }
+    }
+    for case in CASES {
+        trials.push(needs(Requirement::Reference, &format!("{case}_parameters"), move |folder| {
+            parameters_agree(&folder.join(case))
+        }));
     }
     trials.push(needs(Requirement::Reference, "every_case_is_tested", |folder| {
         let mut found = Vec::new();
@@ -77,6 +84,10 @@ impl Case {
         })
     }
 
+    fn network(&self) -> naswot::Result<Network> {
+        self.architecture.network(self.stem, None)
+    }
+
     fn score(&self, precision: Precision, convention: Convention) -> Result<naswot::Score, Box<dyn Error>> {
         let scorer = Scorer::builder(self.batch.clone())
             .weights(Weights::Checkpoint(self.weights.clone()))
@@ -84,7 +95,7 @@ impl Case {
             .convention(convention)
             .keep_kernels(true)
             .build()?;
-        Ok(scorer.score(&self.architecture.network(self.stem, None)?)?)
+        Ok(scorer.score(&self.network()?)?)
     }
 }
 
@@ -111,6 +122,20 @@ fn agrees(folder: &Path, precision: Precision) -> Result<(), Box<dyn Error>> {
         }
         None => assert_eq!(score.log_det, f64::NEG_INFINITY),
     }
+    Ok(())
+}
+
+/// The network's parameters have the names and shapes of PyTorch's, and there are as many.
+fn parameters_agree(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let network = Case::read(folder)?.network()?;
+    let file = fs::read(folder.join("weights.safetensors"))?;
+    let theirs: BTreeMap<String, Vec<usize>> = safetensors::SafeTensors::deserialize(&file)?
+        .iter()
+        .filter(|(name, _)| !name.starts_with("classifier."))
+        .map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec()))
+        .collect();
+    let ours: BTreeMap<String, Vec<usize>> = shapes(network.graph()).into_iter().collect();
+    assert_eq!(ours, theirs);
     Ok(())
 }
 
