@@ -26,15 +26,16 @@ fn main() -> ExitCode {
     ])
 }
 
-/// 100 cells of each space, the beginning of the example's 500: the bounds are those of 500 cells (tau 0.5 to 0.62
-/// for NAS-Bench-201, 0.2 to 0.4 for NAS-Bench-101), widened by two standard errors of tau over 100.
+/// 100 cells of each space, the beginning of the example's 500. Over its whole table the published score has a tau
+/// of 0.627, and 0.04 is the deviation between samples of 100; PyTorch found 0.298 over 300 cells of
+/// NAS-Bench-101, with a deviation of 0.06 over 100. The bounds are three deviations off.
 fn scores_rank_networks(data: &Path) -> Result<(), Box<dyn Error>> {
     let figures = correlations::figures(data, 100)?;
     let tau = |correlation: &naswot::analysis::Correlation| correlation.kendall_tau.unwrap_or(f64::NAN);
     let (nasbench101, nasbench201) = (tau(&figures.nasbench101), tau(&figures.nasbench201));
-    assert!((0.08..0.52).contains(&nasbench101), "NAS-Bench-101: tau {nasbench101}");
-    assert!((0.40..0.72).contains(&nasbench201), "NAS-Bench-201: tau {nasbench201}");
+    assert!((0.12..0.48).contains(&nasbench101), "NAS-Bench-101: tau {nasbench101}");
+    assert!((0.50..0.75).contains(&nasbench201), "NAS-Bench-201: tau {nasbench201}");
     let published = figures.published.spearman.unwrap_or(f64::NAN);
-    assert!(published > 0.97, "Spearman with the published scores is {published}");
+    assert!(published > 0.98, "Spearman with the published scores is {published}");
     Ok(())
 }

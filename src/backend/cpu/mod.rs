@@ -11,6 +11,8 @@ pub(crate) mod cholesky;
 mod combine;
 mod conv;
 pub(crate) mod real;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod workspace;
 
