@@ -79,8 +79,10 @@ pub fn figures(data: &Path, count: usize) -> Result<Figures, Box<dyn Error>> {
     let nasbench201 = Correlation::of(&ours, &column(&rows, 3)?)?;
 
     let table = self::rows(&data.join("nb201_published_nwot_4723.csv.gz"))?;
-    let known: HashMap<&str, f64> =
-        table.iter().map(|row| Ok((row[1].as_str(), row[2].parse()?))).collect::<Result<_, Box<dyn Error>>>()?;
+    let known: HashMap<&str, f64> = table
+        .iter()
+        .map(|row| Ok((row[1].as_str(), row[2].parse()?)))
+        .collect::<Result<_, Box<dyn Error>>>()?;
     let both = rows.iter().zip(&ours).filter_map(|(row, &score)| Some((score, *known.get(row[1].as_str())?)));
     let (ours, theirs): (Vec<f64>, Vec<f64>) = both.unzip();
     Ok(Figures { nasbench101, nasbench201, published: Correlation::of(&ours, &theirs)? })

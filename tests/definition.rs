@@ -18,7 +18,8 @@ const CASES: u32 = 400;
 fn k_of_a_random_network_is_what_its_definition_says() {
     let asked = std::env::var("NASWOT_CASES").ok().and_then(|cases| cases.parse().ok());
     let cases_wanted = asked.unwrap_or(CASES);
-    let mut runner = TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
     let (doubtful, differing) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcome = runner.run(&cases(22), |case| {
         for (convention, threads) in [(Convention::Relu, 1), (Convention::Original, 2)] {

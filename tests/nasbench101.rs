@@ -1,7 +1,7 @@
 //! What a user of NAS-Bench-101 can rely on. `parity_pytorch.rs` compares parameters and scores with PyTorch's.
 
-use naswot::nasbench101::{self, Cell, Skeleton};
 use naswot::Convention;
+use naswot::nasbench101::{self, Cell, Skeleton};
 use proptest::prelude::*;
 
 /// A cell drawn from random matrices.

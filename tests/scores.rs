@@ -113,7 +113,8 @@ fn a_batch_in_another_order_permutes_k() {
         let images: Vec<f32> =
             order.iter().flat_map(|&i| batch.data()[i * 192..(i + 1) * 192].to_vec()).collect();
         let permuted = Batch::new(batch.shape(), images).unwrap();
-        let [scores, others] = [batch, permuted].map(|batch| scorer(batch, Precision::F64, 1).score_all(&networks));
+        let [scores, others] =
+            [batch, permuted].map(|batch| scorer(batch, Precision::F64, 1).score_all(&networks));
         for ((score, other), network) in scores.into_iter().zip(others).zip(&networks) {
             let (kernel, other) = (score.unwrap().kernel.unwrap(), other.unwrap().kernel.unwrap());
             for i in 0..6 {
@@ -148,7 +149,8 @@ fn the_original_convention_counts_blocks_of_nasbench201_twice_and_nasbench101_on
     let (relu, original) = (once.score(&network).unwrap(), twice.score(&network).unwrap());
     let last = 16 * 2 * 2;
     assert_eq!(original.activations, 2 * relu.activations - last);
-    let pairs = relu.kernel.as_ref().unwrap().as_slice().iter().zip(original.kernel.as_ref().unwrap().as_slice());
+    let pairs =
+        relu.kernel.as_ref().unwrap().as_slice().iter().zip(original.kernel.as_ref().unwrap().as_slice());
     let difference: Vec<u32> = pairs.map(|(&relu, &original)| 2 * relu - original).collect();
     assert!(is_semidefinite(&Kernel::new(4, difference).unwrap()));
 }
@@ -256,7 +258,9 @@ fn an_overflow_is_an_error_of_its_network_alone_and_never_a_score() {
         let [first, last] = [&scores[0], &scores[overflowing + 1]].map(|score| bits(score.as_ref().unwrap()));
         assert_eq!(first, last);
         // In f64 the same numbers are far from the limit.
-        assert!(scorer(batch.clone(), Precision::F64, threads).score_all(&networks).iter().all(Result::is_ok));
+        assert!(
+            scorer(batch.clone(), Precision::F64, threads).score_all(&networks).iter().all(Result::is_ok)
+        );
     }
 }
 
@@ -274,7 +278,10 @@ fn an_overflow_is_seen_behind_a_relu_and_an_average() {
 }
 
 /// The checkpoint of a network, with a change.
-fn changed(network: &Network, change: impl FnOnce(&mut Vec<(String, Vec<usize>)>, &mut naive::Parameters)) -> Weights {
+fn changed(
+    network: &Network,
+    change: impl FnOnce(&mut Vec<(String, Vec<usize>)>, &mut naive::Parameters),
+) -> Weights {
     let mut shapes = checkpoint::shapes(network.graph());
     let mut noise = Noise(4);
     let mut parameters = Parameters::new();
@@ -315,7 +322,8 @@ fn weights_that_do_not_fit_are_an_error_of_the_network_that_names_the_tensor() {
     let misshapen = changed(&network, |shapes, _| shapes[0].1 = vec![8, 3, 9, 1]);
     fails(misshapen, "conv.weight", "has shape 8x3x9x1");
     for value in [f32::NAN, f32::INFINITY] {
-        let poisoned = changed(&network, |_, parameters| parameters.get_mut("conv.weight").unwrap()[5] = value);
+        let poisoned =
+            changed(&network, |_, parameters| parameters.get_mut("conv.weight").unwrap()[5] = value);
         fails(poisoned, "conv.weight", "at element 5");
     }
     let placeless = changed(&network, |shapes, parameters| {
@@ -349,7 +357,8 @@ fn a_network_over_the_memory_limit_is_an_error_with_both_figures() {
     let needs: Vec<u64> = networks.iter().map(|network| needed(network, &batch)).collect();
     let largest = *needs.iter().max().unwrap();
     for (threads, limit) in [(1, largest - 1), (3, largest - 1), (3, largest)] {
-        let scorer = builder(batch.clone(), Precision::F32).threads(threads).memory_limit(limit).build().unwrap();
+        let scorer =
+            builder(batch.clone(), Precision::F32).threads(threads).memory_limit(limit).build().unwrap();
         for (score, &needs) in scorer.stream(networks.clone()).zip(&needs) {
             match score {
                 Ok(_) => assert!(needs <= limit),
@@ -386,7 +395,8 @@ fn a_network_that_does_not_fit_the_batch_leaves_the_others_alone() {
     networks.insert(4, wide);
     networks.insert(2, gray);
     for threads in [1, 2] {
-        let scores: Vec<_> = scorer(batch.clone(), Precision::F32, threads).stream(networks.clone()).collect();
+        let scores: Vec<_> =
+            scorer(batch.clone(), Precision::F32, threads).stream(networks.clone()).collect();
         assert!(matches!(scores[2], Err(Error::Batch { .. })));
         assert!(matches!(&scores[5], Err(Error::Graph { node, .. }) if node == "wide.weight"));
         let good = scores.iter().enumerate().filter(|(i, _)| ![2, 5].contains(i));

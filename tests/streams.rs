@@ -114,7 +114,8 @@ fn a_caller_that_panics_in_its_iterator_is_told_so_and_nothing_hangs() {
                 assert!(i < 3, "the caller's own fault");
                 network
             });
-            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scorer.stream(failing).count()));
+            let caught =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scorer.stream(failing).count()));
             assert!(caught.is_err());
             assert!(scorer.score(&mixed(1)[0]).is_ok());
         });

@@ -93,7 +93,8 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
     for plan in all_plans() {
         let mut writers = vec![0; plan.regions.len()];
         for job in &plan.combines {
-            let mut regions: Vec<usize> = job.terms.iter().filter_map(|term| term.code).chain(job.code).collect();
+            let mut regions: Vec<usize> =
+                job.terms.iter().filter_map(|term| term.code).chain(job.code).collect();
             regions.sort_unstable();
             regions.dedup();
             for region in regions {
@@ -101,7 +102,8 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
                 let bits = job.shape.pixels() * job.octets() * OCTET;
                 assert_eq!(plan.regions[region].words, bits.div_ceil(32));
                 let terms = job.terms.iter().filter(|term| term.code == Some(region));
-                let mut channels: Vec<usize> = terms.flat_map(|term| term.to..term.to + term.channels).collect();
+                let mut channels: Vec<usize> =
+                    terms.flat_map(|term| term.to..term.to + term.channels).collect();
                 if job.code == Some(region) {
                     channels.extend(0..job.shape.channels);
                 }
@@ -140,7 +142,8 @@ fn partial_statistics_of_one_slot_have_places_of_their_own() {
     for plan in all_plans() {
         for jobs in &plan.slots {
             let convs = plan.convs[jobs.convs.clone()].iter();
-            let convs = convs.map(|job| (&job.statistics, plan.tensors[job.output].shape, job.octets().len()));
+            let convs =
+                convs.map(|job| (&job.statistics, plan.tensors[job.output].shape, job.octets().len()));
             let combines = plan.combines[jobs.combines.clone()].iter();
             let combines = combines.map(|job| (&job.statistics, job.shape, job.octets()));
             let mut places: Vec<(usize, usize)> = convs

@@ -59,7 +59,8 @@ fn case(steps: &[(u8, [u8; 8])], shape: [usize; 4], seed: u64, integers: bool) -
                 parameters.insert(node.name().to_owned(), (0..count).map(|_| number(0.5)).collect());
             }
             Op::BatchNorm { .. } => {
-                let gamma = (0..node.channels()).map(|c| if c % 5 == 3 { 0.0 } else { number(1.0) }).collect();
+                let gamma =
+                    (0..node.channels()).map(|c| if c % 5 == 3 { 0.0 } else { number(1.0) }).collect();
                 let beta = (0..node.channels()).map(|c| if c % 7 == 2 { 0.0 } else { number(0.5) }).collect();
                 parameters.insert(format!("{}.weight", node.name()), gamma);
                 parameters.insert(format!("{}.bias", node.name()), beta);
@@ -222,8 +223,13 @@ impl Sketch {
         if seed.is_multiple_of(3) {
             return self.builder.output(last).unwrap();
         }
-        let parts: Vec<NodeId> =
-            self.nodes.iter().skip(1).filter(|(_, other)| other[1..] == shape[1..]).map(|&(node, _)| node).collect();
+        let parts: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .skip(1)
+            .filter(|(_, other)| other[1..] == shape[1..])
+            .map(|&(node, _)| node)
+            .collect();
         let zeros: Vec<NodeId> = parts.iter().map(|&part| self.builder.zero(part).unwrap()).collect();
         match zeros[..] {
             [] => self.builder.output(last).unwrap(),

@@ -61,12 +61,7 @@ impl Tensor {
     fn positions(&self) -> impl Iterator<Item = [usize; 4]> + use<> {
         let [images, channels, height, width] = self.shape;
         (0..images * channels * height * width).map(move |e| {
-            [
-                e / width / height / channels,
-                e / width / height % channels,
-                e / width % height,
-                e % width,
-            ]
+            [e / width / height / channels, e / width / height % channels, e / width % height, e % width]
         })
     }
 
@@ -146,7 +141,9 @@ fn convolve(x: &Tensor, conv: &naswot::Conv, weight: &[f32]) -> Tensor {
     let [images, in_channels, height, width] = x.shape;
     let [rows, columns] = conv.kernel;
     let size = |axis: usize, size: usize| {
-        (size + 2 * conv.padding[axis] - conv.dilation[axis] * (conv.kernel[axis] - 1) - 1) / conv.stride[axis] + 1
+        (size + 2 * conv.padding[axis] - conv.dilation[axis] * (conv.kernel[axis] - 1) - 1)
+            / conv.stride[axis]
+            + 1
     };
     let (inputs, outputs) = (in_channels / conv.groups, conv.out_channels / conv.groups);
     Tensor::from_fn([images, conv.out_channels, size(0, height), size(1, width)], |[n, k, oy, ox]| {
@@ -189,8 +186,8 @@ fn batch_norm(x: &Tensor, gamma: &[f32], beta: &[f32], eps: f64) -> Tensor {
         let relative = 2.0 * error * variance.sqrt() / (variance + eps) + UNIT;
         for e in places {
             out.values[e] = (x.values[e] - mean) * a + beta;
-            out.errors[e] =
-                a.abs() * (x.errors[e] + error + (x.values[e] - mean).abs() * relative) + UNIT * (a * beta).abs();
+            out.errors[e] = a.abs() * (x.errors[e] + error + (x.values[e] - mean).abs() * relative)
+                + UNIT * (a * beta).abs();
         }
     }
     out
@@ -210,8 +207,9 @@ fn relu(x: &Tensor) -> Tensor {
 /// Padding never wins a maximum and never counts in an average.
 fn pool(x: &Tensor, window: &Window, max: bool) -> Tensor {
     let [images, channels, height, width] = x.shape;
-    let size =
-        |axis: usize, size: usize| (size + 2 * window.padding[axis] - window.kernel[axis]) / window.stride[axis] + 1;
+    let size = |axis: usize, size: usize| {
+        (size + 2 * window.padding[axis] - window.kernel[axis]) / window.stride[axis] + 1
+    };
     Tensor::from_fn([images, channels, size(0, height), size(1, width)], |[n, c, oy, ox]| {
         let mut inside = Vec::new();
         for r in 0..window.kernel[0] {
