@@ -185,23 +185,9 @@ impl Score {
         Ok(builder.build()?)
     }
 
-    /// Writes the rows: those of an earlier run first.
+    /// Writes the rows of all networks that have none yet.
     fn rows(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
-        let mut output = match &self.out.out {
-            None => Output::stdout(self.out.format.unwrap_or(Format::Csv))?,
-            Some(out) => {
-                if is_same_file(&out.path, &self.file) {
-                    let message = format!("{}: is the input, too", out.path.display());
-                    return Err(Failure::unusable(message));
-                }
-                let file = output::open(&out.path, self.out.existing())?;
-                match (self.out.resume, self.out.retry_failed) {
-                    (false, _) => Output::replace(file, out)?,
-                    (true, false) => resume::keep_all(file, out, input, pipeline)?,
-                    (true, true) => resume::retry_failed(&file, out, input, pipeline)?,
-                }
-            }
-        };
+        let mut output = self.output(input, pipeline)?;
         let maker = pipeline.run.maker;
         let source = &mut || {
             Ok(match input.next()? {
@@ -212,6 +198,27 @@ impl Score {
             })
         };
         pipeline.run(source, &mut output)
+    }
+
+    /// Opens the output; with rows of an earlier run, past the networks that they are of.
+    fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
+        let locked = match &self.out.out {
+            None => None,
+            Some(out) if is_same_file(&out.path, &self.file) => {
+                return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
+            }
+            Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
+        };
+        // Not before the lock: another run may be writing them.
+        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.force) {
+            kernels.clear()?;
+        }
+        match locked {
+            None => Output::stdout(self.out.format.unwrap_or(Format::Csv)),
+            Some((file, out)) if self.out.retry_failed => resume::retry_failed(&file, out, input, pipeline),
+            Some((file, out)) if self.out.resume => resume::keep_all(file, out, input, pipeline),
+            Some((file, out)) => Output::replace(file, out),
+        }
     }
 }
 
