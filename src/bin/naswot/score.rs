@@ -93,7 +93,7 @@ struct OutputOptions {
 #[command(next_help_heading = "Weights")]
 struct WeightOptions {
     /// Seed of the weights
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Initial weights: each search space's own
     #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
