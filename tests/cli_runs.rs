@@ -182,7 +182,7 @@ fn one_bad_line_in_a_thousand_is_a_row_and_the_others_are_scored() {
     let mut lines = networks(1000);
     lines[700] = r#"{"space":"nasbench201","arch":"|none~0|"}"#.to_owned();
     folder.write("cells.jsonl", &lines.join("\n"));
-    let stderr = folder.run("cells.jsonl -o scores.csv --stem 5", 1);
+    let stderr = folder.run("cells.jsonl -o scores.csv --stem 5 --batch-size 2", 1);
     let message = "nasbench201: \"|none~0|\" describes 1 nodes, not 3";
     assert!(stderr.starts_with(&format!("cells.jsonl:701: {message}\n999 scored (")), "{stderr}");
     let rows: Vec<Vec<String>> = folder.read("scores.csv").lines().skip(1).map(csv_fields).collect();

@@ -61,7 +61,7 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Score(score::Score),
+    Score(Box<score::Score>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
     Plan(plan::PlanCommand),
