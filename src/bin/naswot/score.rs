@@ -1,6 +1,7 @@
 //! `naswot score`: one row for every network of a file.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,7 @@ struct MachineOptions {
 impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen()?;
+        interrupt::listen(console)?;
         let mut input = Input::open(&self.file)?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);
@@ -139,8 +140,12 @@ impl Score {
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
         let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
-        let show = self.out.out.is_some();
-        let total = if show && console.on_terminal() { input::count_lines(&self.file) } else { None };
+        let show = self.out.out.is_some() || !io::stdout().is_terminal();
+        let total = if show && console.on_terminal() && !console.quiet {
+            input::count_lines(&self.file)
+        } else {
+            None
+        };
         let mut progress = Progress::start(console, show, total);
         let name = input.name().to_owned();
         let kernels = kernels.as_ref();
