@@ -332,6 +332,7 @@ impl Scorer {
             networks: networks.into_iter().fuse(),
             ahead: VecDeque::new(),
             next: 0,
+            cancelled: false,
             scorer: self.clone(),
             queue,
             runner: Some(runner),
@@ -372,16 +373,37 @@ pub struct Stream<I: Iterator<Item = Network>> {
     ahead: VecDeque<Network>,
     /// Index of the next result to yield.
     next: usize,
+    cancelled: bool,
     scorer: Scorer,
     queue: Arc<Queue>,
     runner: Option<JoinHandle<()>>,
+}
+
+impl<I: Iterator<Item = Network>> Stream<I> {
+    /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and
+    /// not started is an [`Error::Cancelled`].
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(4, 1).ok()));
+    /// assert!(stream.next().is_some_and(|score| score.is_ok()));
+    /// stream.cancel();
+    /// let finished = stream.take_while(|score| score.is_ok()).count();
+    /// assert!(finished < nasbench201::COUNT);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+        self.queue.cancel();
+    }
 }
 
 impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
     type Item = Result<Score>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ahead.len() < self.scorer.executor.lookahead() {
+        while !self.cancelled && self.ahead.len() < self.scorer.executor.lookahead() {
             let Some(network) = self.networks.next() else {
                 self.queue.close();
                 break;

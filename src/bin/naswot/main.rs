@@ -1,1 +1,93 @@
-fn main() {}
+//! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod completions;
+mod console;
+mod correlate;
+mod devices;
+mod exit;
+mod input;
+mod interrupt;
+mod kernels;
+mod lines;
+mod old_rows;
+mod options;
+mod output;
+mod pipeline;
+mod plan;
+mod progress;
+mod resume;
+mod rows;
+mod sample;
+mod score;
+mod space;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use console::Console;
+use exit::Failure;
+
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("NASWOT_COMMIT"),
+    ", features ",
+    env!("NASWOT_FEATURES"),
+    ")"
+);
+
+/// NASWOT: score neural architectures without training them
+///
+/// naswot scores untrained networks by how differently they see the images of one batch: the log-determinant
+/// of the agreement matrix of their ReLU codes (Mellor et al., "Neural Architecture Search without Training",
+/// ICML 2021). It knows the search spaces NAS-Bench-101 and NAS-Bench-201.
+#[derive(Parser, Debug)]
+#[command(name = "naswot", version = VERSION, max_term_width = 110, args_override_self = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    console: Console,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot sample --space nasbench101 -n 100 > cells.jsonl
+  naswot score cells.jsonl -o scores.csv
+  naswot correlate scores.csv --accuracy accuracies.csv";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Score(Box<score::Score>),
+    Sample(sample::Sample),
+    Space(space::SpaceCommand),
+    Plan(plan::PlanCommand),
+    Devices(devices::Devices),
+    Correlate(correlate::Correlate),
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::command().color(console::color_of_arguments());
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let console = &cli.console;
+    let result = match &cli.command {
+        Command::Score(command) => command.run(console),
+        Command::Sample(command) => command.run(),
+        Command::Space(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Devices(command) => command.run(),
+        Command::Correlate(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+    };
+    let exit = result.unwrap_or_else(|Failure { exit, message }| {
+        if let Some(message) = message {
+            console.error(message);
+        }
+        exit
+    });
+    exit.into()
+}

@@ -1,0 +1,100 @@
+//! What is said on standard error, and how much of it.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+use clap::{ArgAction, Args, ColorChoice};
+
+/// Options of every command about messages.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Messages (on standard error)")]
+pub(crate) struct Console {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: what is used, and a summary at the end
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub(crate) verbose: bool,
+    /// Colour help and messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+impl Console {
+    /// Says what is worth it on a terminal, or where it was asked for.
+    pub(crate) fn note(&self, message: impl Display) {
+        if self.verbose || (self.on_terminal() && !self.quiet) {
+            say(message);
+        }
+    }
+
+    /// Says what only those want to know who ask.
+    pub(crate) fn detail(&self, message: impl Display) {
+        if self.verbose {
+            say(message);
+        }
+    }
+
+    /// Says why the command ends.
+    pub(crate) fn error(&self, message: impl Display) {
+        self.labelled("error:", AnsiColor::Red.on_default().bold(), message);
+    }
+
+    /// Says what may not be meant so.
+    pub(crate) fn warning(&self, message: impl Display) {
+        if !self.quiet {
+            self.labelled("warning:", AnsiColor::Yellow.on_default().bold(), message);
+        }
+    }
+
+    fn labelled(&self, label: &str, style: Style, message: impl Display) {
+        if self.colored() {
+            say(format_args!("{style}{label}{style:#} {message}"));
+        } else {
+            say(format_args!("{label} {message}"));
+        }
+    }
+
+    /// Whether standard error is a terminal.
+    pub(crate) fn on_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    fn colored(&self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => self.on_terminal() && !no_color(),
+        }
+    }
+}
+
+/// Writes a line to standard error. One that is closed is no reason to stop.
+pub(crate) fn say(message: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// The colour that help and usage errors are to have, which are printed before there are options.
+pub(crate) fn color_of_arguments() -> ColorChoice {
+    let mut arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    while let Some(argument) = arguments.next() {
+        let value = match argument.strip_prefix("--color") {
+            Some("") => arguments.next(),
+            Some(value) => value.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        match value.as_deref() {
+            Some("always") => return ColorChoice::Always,
+            Some("never") => return ColorChoice::Never,
+            _ => {}
+        }
+    }
+    if no_color() { ColorChoice::Never } else { ColorChoice::Auto }
+}
+
+/// <https://no-color.org>: set to anything but nothing.
+fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

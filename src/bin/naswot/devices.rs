@@ -1,0 +1,39 @@
+//! `naswot devices`: what could compute here.
+
+use clap::Args;
+use naswot::Device;
+
+use crate::exit::{Failure, Result};
+use crate::lines::Lines;
+
+/// List backends and devices: usable or not, and why
+#[derive(Args, Debug)]
+pub(crate) struct Devices {
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+impl Devices {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result {
+        let devices = naswot::devices();
+        let mut lines = Lines::new();
+        if self.json {
+            lines.print(serde_json::to_string(&devices).map_err(Failure::stopped)?)?;
+        } else {
+            lines.print(format_args!("{:<10} {:<7} {:<12} device", "backend", "usable", "precisions"))?;
+            for device in &devices {
+                let Device { backend, name, unusable, precisions } = device;
+                let (usable, what) = match unusable {
+                    None => ("yes", name.clone()),
+                    Some(reason) if name.is_empty() => ("no", reason.clone()),
+                    Some(reason) => ("no", format!("{name}: {reason}")),
+                };
+                let precisions = precisions.join(" ");
+                lines.print(format_args!("{backend:<10} {usable:<7} {precisions:<12} {what}"))?;
+            }
+        }
+        lines.finish()
+    }
+}

@@ -1,0 +1,201 @@
+//! Rows of an earlier run: read back, and compared with what this run would write.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek};
+
+use serde_json::{Map, Value};
+
+use crate::exit::{Failure, Result};
+use crate::input::Line;
+use crate::output::OutFile;
+use crate::pipeline::Run;
+use crate::rows::{COLUMNS, Format, Subject, header};
+
+/// Columns that may differ between the rows of one file: what came out, where the line stood in the input,
+/// and which machine did the work.
+const FREE: [&str; 10] =
+    ["line", "space", "arch", "score", "activations", "parameters", "macs", "error", "seconds", "device"];
+
+/// Rows of an earlier run, one after the other.
+pub(crate) struct OldRows {
+    name: String,
+    format: Format,
+    reader: BufReader<File>,
+    line: usize,
+    /// Bytes up to the last whole row that was read.
+    whole: u64,
+}
+
+/// A row of an earlier run.
+pub(crate) struct OldRow {
+    /// As it stands in the file, its line end included.
+    pub(crate) bytes: Vec<u8>,
+    line: usize,
+    /// As in CSV, without quotes.
+    fields: Vec<String>,
+}
+
+impl OldRows {
+    /// Starts to read; a header must be this version's.
+    pub(crate) fn open(file: &File, out: &OutFile) -> Result<Self> {
+        let name = out.path.display().to_string();
+        let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
+        let mut file = file.try_clone().map_err(unusable)?;
+        file.rewind().map_err(unusable)?;
+        let mut rows = OldRows { format: out.format, reader: BufReader::new(file), line: 0, whole: 0, name };
+        if out.format == Format::Csv {
+            rows.read_header()?;
+        }
+        Ok(rows)
+    }
+
+    fn read_header(&mut self) -> Result<()> {
+        let header = header(self.format);
+        let Some(found) = self.read_line(&header)? else { return Ok(()) };
+        if found == header {
+            return Ok(());
+        }
+        let found = String::from_utf8_lossy(&found);
+        let mut names = found.trim_end().split(',');
+        let differs = COLUMNS.iter().find_map(|&column| {
+            let name = names.next().unwrap_or_default();
+            (name != column).then(|| format!("`{}` stands where `{column}` must", shortened(name)))
+        });
+        let differs = differs.unwrap_or_else(|| "it has more columns or other line ends".to_owned());
+        Err(self.wrong(self.line, format!("is not the header that this version writes: {differs}")))
+    }
+
+    /// Bytes of the file up to the last whole row that was read.
+    pub(crate) fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// The next row; none at the end, where a row that was cut is passed over.
+    pub(crate) fn next(&mut self) -> Result<Option<OldRow>> {
+        let start: &[u8] = if self.format == Format::Jsonl { b"{\"index\":" } else { b"" };
+        let Some(bytes) = self.read_line(start)? else { return Ok(None) };
+        let fields = match self.format {
+            Format::Csv => csv_fields(&bytes),
+            Format::Jsonl => json_fields(&bytes),
+        };
+        let fields = fields.map_err(|why| self.wrong(self.line, why))?;
+        let row = OldRow { bytes, line: self.line, fields };
+        if !row.failed() && row.field("score").parse::<f64>().is_err() {
+            return Err(
+                self.wrong(row.line, format!("score is `{}`, not a number", shortened(row.field("score"))))
+            );
+        }
+        if row.failed() && row.field("error").is_empty() {
+            return Err(self.wrong(row.line, "has neither a score nor an error"));
+        }
+        Ok(Some(row))
+    }
+
+    /// A line with its end; none where there is none, or where it was cut. One that was cut but did not begin
+    /// as all do is of another file, and not to be overwritten.
+    fn read_line(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        let read = self.reader.read_until(b'\n', &mut bytes);
+        read.map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))?;
+        self.line += 1;
+        if bytes.ends_with(b"\n") {
+            self.whole += bytes.len() as u64;
+            return Ok(Some(bytes));
+        }
+        if bytes.iter().zip(start).all(|(a, b)| a == b) {
+            return Ok(None);
+        }
+        Err(self.wrong(self.line, "is not what this command writes"))
+    }
+
+    /// Compares a row with what this run would write in its place. When failed rows are to be scored again,
+    /// one whose line could not be read may belong to any network.
+    pub(crate) fn check(&self, row: &OldRow, line: &Line, run: &Run, retry: bool) -> Result<()> {
+        let architecture = line.architecture.as_ref().ok();
+        let subject = Subject { index: line.index, line: line.number, architecture, network: None };
+        let new = run.maker.row(&subject, Err(""));
+        let unread = row.field("id").is_empty();
+        for ((column, old), new) in COLUMNS.iter().zip(&row.fields).zip(&new) {
+            let new = new.to_string();
+            let free =
+                FREE.contains(column) || (unread && (*column == "cells" || (retry && *column == "id")));
+            if !free && *old != new {
+                return Err(self.wrong(row.line, difference(column, old, &new, line.number, run.input)));
+            }
+        }
+        match run.kernels.map(|kernels| kernels.path(line.index)) {
+            Some(path) if !row.failed() && !path.is_file() => {
+                let message = format!("its kernel {} is missing; --force starts anew", path.display());
+                Err(self.wrong(row.line, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that there is no network for a row.
+    pub(crate) fn surplus(&self, row: &OldRow, networks: usize, input: &str) -> Failure {
+        self.wrong(row.line, format!("is one row more than the {networks} networks of {input}"))
+    }
+
+    fn wrong(&self, line: usize, why: impl std::fmt::Display) -> Failure {
+        Failure::unusable(format_args!("{}:{line}: {why}", self.name))
+    }
+}
+
+impl OldRow {
+    /// Whether the network could not be scored.
+    pub(crate) fn failed(&self) -> bool {
+        self.field("score").is_empty()
+    }
+
+    fn field(&self, column: &str) -> &str {
+        COLUMNS.iter().zip(&self.fields).find(|(name, _)| **name == column).map_or("", |(_, field)| field)
+    }
+}
+
+/// Says what differs between a row and the network in its place.
+fn difference(column: &str, old: &str, new: &str, line: usize, input: &str) -> String {
+    let unread = old.is_empty();
+    let (old, new) = (shortened(old), shortened(new));
+    match column {
+        "index" => format!("index is {old}, not {new}"),
+        "id" if unread => format!("failed, but {input}:{line} can be read now; --retry-failed scores it"),
+        "id" => format!("is the row of {old}, but {input}:{line} has {new} in its place"),
+        _ => format!("{column} was {old}, but is {new} in this run"),
+    }
+}
+
+fn csv_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+    let mut record = csv::StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(_) if record.len() == COLUMNS.len() => Ok(record.iter().map(str::to_owned).collect()),
+        Ok(_) => Err(format!("has {} columns, not {}", record.len(), COLUMNS.len())),
+        Err(_) => Err("is not UTF-8".to_owned()),
+    }
+}
+
+fn json_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let object: Map<String, Value> =
+        serde_json::from_slice(bytes).map_err(|error| format!("is not a row in JSON: {error}"))?;
+    if let Some(key) = object.keys().find(|key| !COLUMNS.contains(&key.as_str())) {
+        return Err(format!("has a key `{}`, which is no column", shortened(key)));
+    }
+    let field = |column: &&str| match object.get(*column) {
+        None => Err(format!("has no `{column}`")),
+        Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value) => Ok(value.to_string()),
+    };
+    COLUMNS.iter().map(field).collect()
+}
+
+/// A piece of a file for a message: not nothing, on one line, and cut where it is long.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        _ if text.is_empty() => "nothing".to_owned(),
+        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
+        None => text.escape_debug().to_string(),
+    }
+}

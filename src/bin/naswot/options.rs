@@ -1,0 +1,149 @@
+//! Options that several commands have.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use naswot::{Batch, Convention, Dataset, Space};
+
+use crate::exit::{Failure, Result};
+
+/// Most images of a batch. K has the square of it as entries, which are 16 GiB here.
+const MOST_IMAGES: u64 = 65_536;
+/// Images of a batch when nothing is said.
+pub(crate) const BATCH_SIZE: usize = 32;
+
+/// What surrounds a cell, and how its ReLUs are counted.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkOptions {
+    /// Channels behind the stem (the C of NAS-Bench-201)
+    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
+    pub(crate) stem: usize,
+    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
+    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
+    pub(crate) cells: Option<usize>,
+    /// How ReLUs are counted
+    ///
+    /// `relu`: every module once. `original`: as the paper's public code does, which counts those of
+    /// NAS-Bench-201's ReLU-Conv-BN blocks twice.
+    #[arg(long, default_value = Convention::Relu.name(), value_parser = convention())]
+    pub(crate) convention: Convention,
+}
+
+/// The images that every network sees.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct DataOptions {
+    /// synthetic, cifar10:PATH, cifar100:PATH or npy:FILE
+    ///
+    /// CIFAR is read in its binary version, from a file of records or the folder of the training split, and
+    /// normalised. A NumPy file (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs
+    /// in their statistics and need no file.
+    #[arg(long, value_name = "DATA", default_value = "synthetic")]
+    pub(crate) data: Source,
+    /// Images in the batch [default: 32; the whole file for npy]
+    #[arg(long, value_name = "N", value_parser = within(1, MOST_IMAGES))]
+    pub(crate) batch_size: Option<usize>,
+    /// Draw the images with a seed [default: take the first ones]
+    ///
+    /// They are drawn without replacement. For synthetic images it is the seed that they are made from, 0 by
+    /// default.
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
+    pub(crate) data_seed: Option<u64>,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Synthetic,
+    Cifar10(PathBuf),
+    Cifar100(PathBuf),
+    Npy(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = "known are synthetic, cifar10:PATH, cifar100:PATH and npy:FILE";
+        match text.split_once(':') {
+            None if text == "synthetic" => Ok(Source::Synthetic),
+            None if ["cifar10", "cifar100", "npy"].contains(&text) => Err(format!("where is it? {known}")),
+            Some(("cifar10" | "cifar100" | "npy", "")) => Err(format!("the path is empty; {known}")),
+            Some(("cifar10", path)) => Ok(Source::Cifar10(path.into())),
+            Some(("cifar100", path)) => Ok(Source::Cifar100(path.into())),
+            Some(("npy", path)) => Ok(Source::Npy(path.into())),
+            _ => Err(known.to_owned()),
+        }
+    }
+}
+
+impl DataOptions {
+    /// Reads or makes the batch.
+    pub(crate) fn batch(&self) -> Result<Batch> {
+        let n = self.batch_size.unwrap_or(BATCH_SIZE);
+        let pick = |data: Dataset| match self.data_seed {
+            Some(seed) => data.sample(n, seed),
+            None => data.first(n),
+        };
+        let batch = match &self.data {
+            Source::Synthetic => Batch::synthetic(n, self.data_seed.unwrap_or(0))?,
+            Source::Cifar10(path) => pick(Dataset::cifar10(path)?)?,
+            Source::Cifar100(path) => pick(Dataset::cifar100(path)?)?,
+            Source::Npy(path) => {
+                let named = |error| Failure::unusable(format_args!("{}: {error}", path.display()));
+                let batch = Batch::npy(path)?;
+                let n = self.batch_size.unwrap_or(batch.len());
+                let drawn = match self.data_seed {
+                    Some(seed) => batch.sample(n, seed),
+                    None => batch.first(n),
+                };
+                drawn.map_err(named)?
+            }
+        };
+        match (&self.data, batch.shape()[1]) {
+            (Source::Npy(path), channels) if channels != 3 => {
+                let message =
+                    format!("holds images of {channels} channels; the networks of both spaces read 3");
+                Err(Failure::unusable(format_args!("{}: {message}", path.display())))
+            }
+            _ => Ok(batch),
+        }
+    }
+}
+
+/// Parses a number within limits.
+pub(crate) fn within(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u64).range(least..=most).try_map(usize::try_from)
+}
+
+fn convention() -> impl TypedValueParser<Value = Convention> {
+    const ALL: [Convention; 2] = [Convention::Relu, Convention::Original];
+    let find =
+        |name: String| ALL.into_iter().find(|convention| convention.name() == name).unwrap_or_default();
+    PossibleValuesParser::new(ALL.map(Convention::name)).map(find)
+}
+
+/// Bytes as a number with K, M, G or T, powers of 1024, behind it or not.
+pub(crate) fn bytes(text: &str) -> Result<NonZeroU64, String> {
+    let wrong = || "must be a number of bytes above 0, such as 800000000, 800M or 4G".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let power = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(wrong()),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << (10 * power)));
+    number.and_then(NonZeroU64::new).ok_or_else(wrong)
+}
+
+/// Parses the name of a search space.
+pub(crate) fn space() -> impl TypedValueParser<Value = Space> {
+    PossibleValuesParser::new(Space::ALL.map(Space::name)).try_map(|name| name.parse::<Space>())
+}

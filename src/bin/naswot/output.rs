@@ -1,0 +1,181 @@
+//! Where rows go: standard output, or a file that one process at a time writes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use fs4::{FileExt, TryLockError};
+
+use crate::exit::{Failure, Result};
+use crate::rows::{Format, Row, encode, header};
+
+/// A file of rows that is to be written, its format known by its ending.
+#[derive(Clone, Debug)]
+pub(crate) struct OutFile {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+}
+
+impl OutFile {
+    /// Reads the option.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        match Format::of(ending) {
+            Some(format) => Ok(OutFile { path, format }),
+            None => Err("the name must end in .csv or .jsonl, which says how rows are written".to_owned()),
+        }
+    }
+}
+
+/// What to do with a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    Refuse,
+    Replace,
+    Continue,
+}
+
+/// Opens and locks a file, which is created where there is none. Its content is left alone.
+pub(crate) fn open(path: &Path, existing: Existing) -> Result<File> {
+    let name = path.display();
+    let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    let (file, new) = match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            (options.open(path).map_err(unusable)?, false)
+        }
+        file => (file.map_err(unusable)?, true),
+    };
+    lock(&file, path)?;
+    if existing == Existing::Refuse && !new {
+        let message = "exists already; --resume goes on with it, --force replaces it";
+        return Err(Failure::unusable(format_args!("{name}: {message}")));
+    }
+    Ok(file)
+}
+
+fn lock(file: &File, path: &Path) -> Result<()> {
+    let name = path.display();
+    // Called by its full name: newer standard libraries have a method of that name.
+    FileExt::try_lock(file).map_err(|error| match error {
+        TryLockError::WouldBlock => Failure::unusable(format_args!("{name}: another process is writing it")),
+        TryLockError::Error(error) => Failure::unusable(format_args!("{name}: cannot be locked: {error}")),
+    })
+}
+
+/// Takes rows.
+pub(crate) struct Output {
+    name: String,
+    format: Format,
+    to: To,
+}
+
+enum To {
+    Stdout(io::Stdout),
+    File {
+        file: File,
+        /// Length up to the last whole row.
+        whole: u64,
+    },
+}
+
+impl Output {
+    /// Rows on standard output.
+    pub(crate) fn stdout(format: Format) -> Result<Self> {
+        let mut output = Output { name: "standard output".to_owned(), format, to: To::Stdout(io::stdout()) };
+        output.write_bytes(&header(format))?;
+        Ok(output)
+    }
+
+    /// Rows from the beginning of a locked file, which is emptied.
+    pub(crate) fn replace(file: File, out: &OutFile) -> Result<Self> {
+        Self::after(file, out, 0)
+    }
+
+    /// Rows behind the first `whole` bytes of a locked file; the others are dropped.
+    pub(crate) fn after(mut file: File, out: &OutFile, whole: u64) -> Result<Self> {
+        let name = out.path.display().to_string();
+        cut(&mut file, whole).map_err(|error| Failure::write(&name, &error))?;
+        let mut output = Output { name, format: out.format, to: To::File { file, whole } };
+        if whole == 0 {
+            output.write_bytes(&header(out.format))?;
+        }
+        Ok(output)
+    }
+
+    /// Writes a row, so that it is safe when the process is killed.
+    pub(crate) fn write(&mut self, row: &Row) -> Result<()> {
+        self.write_bytes(&encode(row, self.format))
+    }
+
+    /// Writes whole rows as they are.
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.to {
+            To::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            To::File { file, whole } => {
+                let written = file.write_all(bytes);
+                match written {
+                    Ok(()) => *whole += bytes.len() as u64,
+                    // Half a row helps nobody; where it cannot be removed, --resume will.
+                    Err(_) => drop(cut(file, *whole)),
+                }
+                written
+            }
+        };
+        written.map_err(|error| Failure::write(&self.name, &error))
+    }
+}
+
+/// Shortens a file, and goes to its end. What is no regular file (`/dev/full`) has no length.
+fn cut(file: &mut File, length: u64) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+    }
+    Ok(())
+}
+
+/// A file that is written beside another one and takes its place when it is complete.
+pub(crate) struct Draft {
+    path: PathBuf,
+    target: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    /// Starts to write anew what stands in a file.
+    pub(crate) fn of(out: &OutFile) -> Result<Self> {
+        let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", out.path.display()));
+        // A link stays one: the file that it leads to is replaced.
+        let target = out.path.canonicalize().map_err(unusable)?;
+        let mut name = target.clone().into_os_string();
+        name.push(".part");
+        let path = PathBuf::from(name);
+        let file = open(&path, Existing::Replace)?;
+        let permissions = fs::metadata(&target).map_err(unusable)?.permissions();
+        file.set_permissions(permissions).map_err(unusable)?;
+        Ok(Draft { path, target, file })
+    }
+
+    /// An output that writes it, under the name of the file whose place it is to take.
+    pub(crate) fn output(&self, out: &OutFile) -> Result<Output> {
+        let name = self.path.display();
+        let file =
+            self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        Output::replace(file, out)
+    }
+
+    /// Puts it in the other file's place.
+    pub(crate) fn finish(&self) -> Result<()> {
+        let renamed = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.target));
+        renamed.map_err(|error| Failure::write(self.target.display(), &error))
+    }
+
+    /// Throws it away.
+    pub(crate) fn discard(&self) {
+        // The message of the failure that led here matters more than one about this file.
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,226 @@
+//! Turns networks into rows, in the order in which they came, without keeping more than run at once.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use naswot::{Architecture, Error, Network, Score, Scorer};
+
+use crate::exit::{Failure, Result};
+use crate::input::Line;
+use crate::interrupt;
+use crate::kernels::Kernels;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::rows::{RowMaker, Subject, one_line};
+
+/// Entries without a network that are taken in one go; rows are written in between.
+const MOST_WITHOUT_NETWORK: usize = 1000;
+
+/// What is to become a row.
+pub(crate) struct Entry {
+    index: usize,
+    line: usize,
+    work: Work,
+}
+
+enum Work {
+    /// A row that is there already.
+    Keep { row: Vec<u8> },
+    /// Why there is nothing to score.
+    Fail { architecture: Option<Architecture>, error: Error },
+    /// The row, if any, stays when the run ends before the network's turn.
+    Score { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
+}
+
+/// What a source of entries has to say.
+pub(crate) enum Next {
+    Entry(Entry),
+    /// Nothing for a while.
+    Nothing,
+    End,
+    Interrupted,
+}
+
+/// Whether a pipeline got to the end of its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Complete,
+    Interrupted,
+}
+
+impl Entry {
+    /// An entry for a line: its network, or why there is none. `row` is what stands there already.
+    pub(crate) fn score(line: Line, maker: &RowMaker, row: Option<Vec<u8>>) -> Self {
+        let Line { index, number, architecture } = line;
+        let work = match architecture {
+            Err(error) => Work::Fail { architecture: None, error },
+            Ok(architecture) => match maker.network(&architecture) {
+                Err(error) => Work::Fail { architecture: Some(architecture), error },
+                Ok(network) => Work::Score { architecture, network, row },
+            },
+        };
+        Entry { index, line: number, work }
+    }
+
+    /// An entry for a row that stays as it is.
+    pub(crate) fn keep(line: &Line, row: Vec<u8>) -> Self {
+        Entry { index: line.index, line: line.number, work: Work::Keep { row } }
+    }
+}
+
+/// What stands between the stream of scores and the rows.
+#[derive(Default)]
+struct Shared {
+    /// Entries without a row yet, in order.
+    pending: VecDeque<Entry>,
+    /// How the source ended.
+    end: Option<Result<Ended>>,
+}
+
+/// The networks among the entries of a source. Ends early, for the rows so far to be written, where entries
+/// are slow to come or have no networks; the pipeline then starts another stream.
+struct Networks<'a, S> {
+    source: &'a mut S,
+    shared: &'a RefCell<Shared>,
+}
+
+impl<S: FnMut() -> Result<Next>> Iterator for Networks<'_, S> {
+    type Item = Network;
+
+    fn next(&mut self) -> Option<Network> {
+        let mut shared = self.shared.borrow_mut();
+        let mut without = 0;
+        while shared.end.is_none() && without < MOST_WITHOUT_NETWORK {
+            match (self.source)() {
+                Ok(Next::Entry(entry)) => {
+                    let network = match &entry.work {
+                        Work::Score { network, .. } => Some(network.clone()),
+                        _ => None,
+                    };
+                    shared.pending.push_back(entry);
+                    if network.is_some() {
+                        return network;
+                    }
+                    without += 1;
+                }
+                Ok(Next::Nothing) if shared.pending.is_empty() => {}
+                Ok(Next::Nothing) => return None,
+                Ok(Next::End) => shared.end = Some(Ok(Ended::Complete)),
+                Ok(Next::Interrupted) => shared.end = Some(Ok(Ended::Interrupted)),
+                Err(failure) => shared.end = Some(Err(failure)),
+            }
+        }
+        None
+    }
+}
+
+/// What all rows of a run have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// Name of the input.
+    pub(crate) input: &'a str,
+    pub(crate) scorer: &'a Scorer,
+    pub(crate) maker: &'a RowMaker,
+    pub(crate) kernels: Option<&'a Kernels>,
+}
+
+/// Scores entries and writes their rows.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) run: Run<'a>,
+    pub(crate) progress: &'a mut Progress,
+}
+
+impl Pipeline<'_> {
+    /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
+    /// scored are waited for, and the rows end before the first one that was not; rows that stood in the
+    /// place of others are kept.
+    pub(crate) fn run(
+        &mut self,
+        source: &mut impl FnMut() -> Result<Next>,
+        output: &mut Output,
+    ) -> Result<Ended> {
+        loop {
+            let shared = RefCell::default();
+            let mut stream = self.run.scorer.stream(Networks { source, shared: &shared });
+            let mut cut = false;
+            while let Some(result) = stream.next() {
+                cut |= self.settle(&shared, Some(result), cut, output)? == Ended::Interrupted;
+                if interrupt::requested() {
+                    stream.cancel();
+                }
+            }
+            drop(stream);
+            self.settle(&shared, None, cut, output)?;
+            match shared.into_inner().end {
+                _ if cut => return Ok(Ended::Interrupted),
+                Some(end) => return end,
+                None => {}
+            }
+        }
+    }
+
+    /// Writes the rows up to that of the next network in the stream, or all where there is none.
+    fn settle(
+        &mut self,
+        shared: &RefCell<Shared>,
+        mut result: Option<naswot::Result<Score>>,
+        mut cut: bool,
+        output: &mut Output,
+    ) -> Result<Ended> {
+        loop {
+            let Some(entry) = shared.borrow_mut().pending.pop_front() else { break };
+            let Entry { index, line, work } = entry;
+            match work {
+                Work::Keep { row } => self.keep(&row, false, output)?,
+                _ if cut => {}
+                Work::Fail { architecture, error } => {
+                    let subject = Subject { index, line, architecture: architecture.as_ref(), network: None };
+                    self.fail(&subject, &error, output)?;
+                }
+                Work::Score { architecture, network, row } => {
+                    let (architecture, network) = (Some(&architecture), Some(&network));
+                    let subject = Subject { index, line, architecture, network };
+                    match result.take().unwrap_or(Err(Error::Cancelled)) {
+                        Ok(score) => self.score(&subject, &score, output)?,
+                        Err(Error::Cancelled) if interrupt::requested() => match row {
+                            Some(row) => self.keep(&row, true, output)?,
+                            None => cut = true,
+                        },
+                        Err(Error::Cancelled) => {
+                            return Err(Failure::stopped(
+                                "scoring ended by itself: please report this fault of naswot",
+                            ));
+                        }
+                        Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
+                        Err(error) => self.fail(&subject, &error, output)?,
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(if cut { Ended::Interrupted } else { Ended::Complete })
+    }
+
+    fn keep(&mut self, row: &[u8], failed: bool, output: &mut Output) -> Result<()> {
+        output.write_bytes(row)?;
+        self.progress.kept(failed);
+        Ok(())
+    }
+
+    fn score(&mut self, subject: &Subject, score: &Score, output: &mut Output) -> Result<()> {
+        // The kernel first, so that a row is a promise of it.
+        if let (Some(kernels), Some(kernel)) = (self.run.kernels, &score.kernel) {
+            kernels.write(subject.index, kernel)?;
+        }
+        output.write(&self.run.maker.row(subject, Ok(score)))?;
+        self.progress.scored(score.log_det);
+        Ok(())
+    }
+
+    fn fail(&mut self, subject: &Subject, error: &Error, output: &mut Output) -> Result<()> {
+        let message = one_line(&error.to_string());
+        output.write(&self.run.maker.row(subject, Err(&message)))?;
+        self.progress.failed(format_args!("{}:{}: {message}", self.run.input, subject.line));
+        Ok(())
+    }
+}

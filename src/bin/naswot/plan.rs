@@ -1,0 +1,106 @@
+//! `naswot plan`: what would run for each network.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use naswot::plan::Plan;
+use naswot::{Architecture, Error};
+use serde::Serialize;
+
+use crate::console::say;
+use crate::exit::{Exit, Failure, Result};
+use crate::input::{Input, Line, Next};
+use crate::lines::Lines;
+use crate::options::{BATCH_SIZE, NetworkOptions, within};
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot sample --space nasbench201 -n 1 | naswot plan -
+  naswot plan cells.jsonl --batch-size 128 --json";
+
+/// Print what would run for every network of a file
+///
+/// A plan is a network compiled for the backends: its jobs in order, what each reads, where in memory it
+/// writes, and what it costs. Nothing is run.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PlanCommand {
+    /// Architectures, one JSON object a line; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print one JSON object a network
+    #[arg(long)]
+    json: bool,
+    /// Images in the batch
+    #[arg(long, value_name = "N", default_value_t = BATCH_SIZE, value_parser = within(1, 65_536))]
+    batch_size: usize,
+    /// Height and width of the images
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = within(1, 1024))]
+    image_size: usize,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+/// A plan as a line of JSON.
+#[derive(Serialize)]
+struct Record<'a> {
+    index: usize,
+    line: usize,
+    space: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+impl PlanCommand {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result {
+        let mut input = Input::open(&self.file)?;
+        let mut lines = Lines::new();
+        let mut exit = Exit::Success;
+        loop {
+            match input.next()? {
+                Next::Line(line) => {
+                    let number = line.number;
+                    if let Err(error) = self.print(line, &mut lines)? {
+                        say(format_args!("{}:{number}: {error}", input.name()));
+                        exit = Exit::SomeFailed;
+                    }
+                }
+                // What there is, is wanted now.
+                Next::Nothing => lines.flush()?,
+                Next::End | Next::Interrupted => break,
+            }
+        }
+        lines.flush()?;
+        Ok(exit)
+    }
+
+    /// Prints a plan; the error within is the network's.
+    fn print(&self, line: Line, lines: &mut Lines) -> Result<naswot::Result<()>> {
+        let Line { index, number, architecture } = line;
+        let (architecture, id, plan) = match self.plan(architecture) {
+            Ok(planned) => planned,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.json {
+            let space = architecture.space().name();
+            let record = Record { index, line: number, space, id: &id, plan: &plan };
+            lines.print(serde_json::to_string(&record).map_err(Failure::stopped)?)?;
+        } else {
+            lines.print(format_args!("network {index}, line {number}: {id}\n{plan}"))?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn plan(
+        &self,
+        architecture: naswot::Result<Architecture>,
+    ) -> Result<(Architecture, String, Plan), Error> {
+        let architecture = architecture?;
+        let network = architecture.network(self.network.stem, self.network.cells)?;
+        let batch = [self.batch_size, 3, self.image_size, self.image_size];
+        let plan = Plan::new(network.graph(), batch, self.network.convention)?;
+        Ok((architecture, network.id().to_owned(), plan))
+    }
+}

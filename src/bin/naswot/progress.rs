@@ -1,0 +1,101 @@
+//! How far a run is: a bar on a terminal, and a line at the end.
+
+use std::fmt::{Display, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::console::{self, Console};
+
+/// Rows by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) scored: u64,
+    /// Of the scored ones, those of score -inf.
+    pub(crate) singular: u64,
+    pub(crate) failed: u64,
+    /// Rows of an earlier run; the failed ones among them count as failed, too.
+    pub(crate) kept: u64,
+}
+
+/// Counts rows and shows them.
+pub(crate) struct Progress {
+    console: Console,
+    bar: ProgressBar,
+    start: Instant,
+    tally: Tally,
+}
+
+impl Progress {
+    /// Starts to count. The bar shows where messages are read on a terminal and no rows are printed there.
+    pub(crate) fn start(console: &Console, show: bool, total: Option<u64>) -> Self {
+        let bar = if show && console.on_terminal() && !console.quiet {
+            ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let template = match total {
+            Some(_) => "{wide_bar} {human_pos}/{human_len} networks, {rate}, {eta} left",
+            None => "{spinner} {human_pos} networks, {rate}, {elapsed}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn Write| {
+                // A bar that cannot be drawn is no reason to stop.
+                let _ = write!(to, "{:.1}/s", state.per_sec());
+            }));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Progress { console: console.clone(), bar, start: Instant::now(), tally: Tally::default() }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// A row of an earlier run.
+    pub(crate) fn kept(&mut self, failed: bool) {
+        self.tally.kept += 1;
+        self.tally.failed += u64::from(failed);
+        self.bar.inc(1);
+        // Rates are those of this run.
+        self.bar.reset_eta();
+    }
+
+    /// A network that has been scored.
+    pub(crate) fn scored(&mut self, score: f64) {
+        self.tally.scored += 1;
+        self.tally.singular += u64::from(score == f64::NEG_INFINITY);
+        self.bar.inc(1);
+    }
+
+    /// A network that could not be scored.
+    pub(crate) fn failed(&mut self, message: impl Display) {
+        self.tally.failed += 1;
+        self.bar.suspend(|| console::say(message));
+        self.bar.inc(1);
+    }
+
+    /// Removes the bar.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Says what became of the networks. Where all went well and nobody watches, nothing.
+    pub(crate) fn summarise(&self) {
+        if self.tally.failed > 0 && !self.console.quiet {
+            console::say(self.summary());
+        } else {
+            self.console.note(self.summary());
+        }
+    }
+
+    fn summary(&self) -> String {
+        let Tally { scored, singular, failed, kept } = self.tally;
+        let seconds = self.start.elapsed().as_secs_f64();
+        let rate = scored as f64 / seconds.max(1e-9);
+        let kept = if kept > 0 { format!(", {kept} rows kept") } else { String::new() };
+        format!(
+            "{scored} scored ({singular} of them -inf), {failed} failed{kept} in {seconds:.1} s: {rate:.1} networks/s"
+        )
+    }
+}

@@ -1,0 +1,123 @@
+//! Going on where an earlier run has ended.
+
+use std::fs::File;
+
+use crate::exit::{Exit, Failure, Result};
+use crate::input::{self, Input, Line};
+use crate::old_rows::{OldRow, OldRows};
+use crate::output::{Draft, OutFile, Output};
+use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
+
+/// Checks the rows of a locked file against the beginning of the input, and returns the output behind them.
+pub(crate) fn keep_all(
+    file: File,
+    out: &OutFile,
+    input: &mut Input,
+    pipeline: &mut Pipeline,
+) -> Result<Output> {
+    let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
+    loop {
+        match pairs.next(input)? {
+            Pair::Both(row, _) => pipeline.progress.kept(row.failed()),
+            Pair::Nothing => {}
+            Pair::End => return Output::after(file, out, pairs.rows.whole()),
+            Pair::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
+        }
+    }
+}
+
+/// As [`keep_all`], but scores again what had failed. Rows stay in the order of the input, so the file is
+/// written anew beside itself; until that is complete and takes its place, the old one is not touched.
+pub(crate) fn retry_failed(
+    file: &File,
+    out: &OutFile,
+    input: &mut Input,
+    pipeline: &mut Pipeline,
+) -> Result<Output> {
+    let mut pairs = Pairs::new(file, out, pipeline.run, true)?;
+    let draft = Draft::of(out)?;
+    let output = rewrite(&mut pairs, &draft, out, input, pipeline);
+    if output.is_err() {
+        draft.discard();
+    }
+    output
+}
+
+fn rewrite(
+    pairs: &mut Pairs,
+    draft: &Draft,
+    out: &OutFile,
+    input: &mut Input,
+    pipeline: &mut Pipeline,
+) -> Result<Output> {
+    let mut output = draft.output(out)?;
+    let maker = pipeline.run.maker;
+    let source = &mut || {
+        Ok(match pairs.next(input)? {
+            Pair::Both(row, line) if row.failed() => Next::Entry(Entry::score(line, maker, Some(row.bytes))),
+            Pair::Both(row, line) => Next::Entry(Entry::keep(&line, row.bytes)),
+            Pair::Nothing => Next::Nothing,
+            Pair::End => Next::End,
+            Pair::Interrupted => Next::Interrupted,
+        })
+    };
+    if pipeline.run(source, &mut output)? == Ended::Interrupted {
+        // What has been scored again is worth keeping; the other rows stay as they were.
+        while let Some(row) = pairs.next_row()? {
+            output.write_bytes(&row.bytes)?;
+        }
+    }
+    draft.finish()?;
+    Ok(output)
+}
+
+/// Rows of an earlier run, each with the line of the input that it belongs to.
+struct Pairs<'a> {
+    rows: OldRows,
+    run: Run<'a>,
+    /// Whether failed rows are to be scored again.
+    retry: bool,
+    /// A row whose line has not come yet.
+    held: Option<OldRow>,
+}
+
+enum Pair {
+    Both(OldRow, Line),
+    /// No line for a while.
+    Nothing,
+    /// No more rows.
+    End,
+    Interrupted,
+}
+
+impl<'a> Pairs<'a> {
+    fn new(file: &File, out: &OutFile, run: Run<'a>, retry: bool) -> Result<Self> {
+        Ok(Pairs { rows: OldRows::open(file, out)?, run, retry, held: None })
+    }
+
+    fn next_row(&mut self) -> Result<Option<OldRow>> {
+        match self.held.take() {
+            None => self.rows.next(),
+            row => Ok(row),
+        }
+    }
+
+    fn next(&mut self, input: &mut Input) -> Result<Pair> {
+        let Some(row) = self.next_row()? else { return Ok(Pair::End) };
+        match input.next()? {
+            input::Next::Line(line) => {
+                self.rows.check(&row, &line, &self.run, self.retry)?;
+                Ok(Pair::Both(row, line))
+            }
+            input::Next::End => Err(self.rows.surplus(&row, input.taken(), input.name())),
+            input::Next::Nothing => {
+                self.held = Some(row);
+                Ok(Pair::Nothing)
+            }
+            input::Next::Interrupted => {
+                self.held = Some(row);
+                Ok(Pair::Interrupted)
+            }
+        }
+    }
+}

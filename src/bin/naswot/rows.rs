@@ -1,0 +1,201 @@
+//! Rows of scores: their columns, and how they are written. docs/output.md is their promise.
+
+use std::fmt;
+use std::sync::Arc;
+
+use naswot::{Architecture, Network, Score, Settings};
+
+/// Names of the columns, in order.
+pub(crate) const COLUMNS: [&str; 24] = [
+    "index",
+    "line",
+    "space",
+    "id",
+    "arch",
+    "score",
+    "activations",
+    "parameters",
+    "macs",
+    "error",
+    "seconds",
+    "batch_size",
+    "stem",
+    "cells",
+    "seed",
+    "data",
+    "batch_sha256",
+    "initialiser",
+    "weights_sha256",
+    "convention",
+    "precision",
+    "backend",
+    "device",
+    "naswot_version",
+];
+
+/// Form of a file of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Jsonl,
+}
+
+impl Format {
+    pub(crate) const NAMES: [&str; 2] = ["csv", "jsonl"];
+
+    /// The format that a file's ending stands for.
+    pub(crate) fn of(ending: &str) -> Option<Self> {
+        match ending.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "jsonl" => Some(Format::Jsonl),
+            _ => None,
+        }
+    }
+}
+
+/// What stands in a column of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Field {
+    /// Nothing: empty in CSV, null in JSON.
+    Empty,
+    Integer(u64),
+    /// Finite, or minus infinity.
+    Real(f64),
+    Text(String),
+}
+
+impl Field {
+    fn text(text: impl fmt::Display) -> Self {
+        Field::Text(text.to_string())
+    }
+
+    fn json(&self) -> String {
+        match self {
+            Field::Empty => "null".to_owned(),
+            Field::Real(value) if value.is_finite() => value.to_string(),
+            Field::Integer(value) => value.to_string(),
+            // JSON has no infinity.
+            Field::Real(_) | Field::Text(_) => serde_json::Value::from(self.to_string()).to_string(),
+        }
+    }
+}
+
+impl<T: Into<u64>> From<Option<T>> for Field {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Field::Empty, |value| Field::Integer(value.into()))
+    }
+}
+
+impl fmt::Display for Field {
+    /// As in CSV, without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Field::Empty => Ok(()),
+            Field::Integer(value) => value.fmt(f),
+            // The fewest digits that read back as the same number; infinity as `-inf`.
+            Field::Real(value) => value.fmt(f),
+            Field::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// One field a column.
+pub(crate) type Row = [Field; COLUMNS.len()];
+
+/// The bytes of a row, its line end included.
+pub(crate) fn encode(row: &Row, format: Format) -> Vec<u8> {
+    let line = match format {
+        Format::Csv => row.iter().map(|field| csv_field(&field.to_string())).collect::<Vec<_>>().join(","),
+        Format::Jsonl => {
+            let pairs =
+                COLUMNS.iter().zip(row).map(|(column, field)| format!("\"{column}\":{}", field.json()));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+        }
+    };
+    (line + "\n").into_bytes()
+}
+
+/// What comes before the first row.
+pub(crate) fn header(format: Format) -> Vec<u8> {
+    match format {
+        Format::Csv => (COLUMNS.join(",") + "\n").into_bytes(),
+        Format::Jsonl => Vec::new(),
+    }
+}
+
+/// A field in quotes where it needs them (RFC 4180).
+fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Makes the rows of a run: what its networks have in common.
+pub(crate) struct RowMaker {
+    settings: Arc<Settings>,
+    stem: usize,
+    cells: Option<usize>,
+}
+
+/// What is known of the network of a row.
+pub(crate) struct Subject<'a> {
+    pub(crate) index: usize,
+    pub(crate) line: usize,
+    pub(crate) architecture: Option<&'a Architecture>,
+    pub(crate) network: Option<&'a Network>,
+}
+
+impl RowMaker {
+    pub(crate) fn new(settings: Arc<Settings>, stem: usize, cells: Option<usize>) -> Self {
+        RowMaker { settings, stem, cells }
+    }
+
+    /// The network of an architecture.
+    pub(crate) fn network(&self, architecture: &Architecture) -> naswot::Result<Network> {
+        architecture.network(self.stem, self.cells)
+    }
+
+    /// The row of a network that was scored, or could not be, and then why.
+    pub(crate) fn row(&self, subject: &Subject, result: Result<&Score, &str>) -> Row {
+        let Subject { index, line, architecture, network } = *subject;
+        let settings = &*self.settings;
+        let [_, _, height, width] = settings.batch_shape;
+        let cells = self.cells.or(architecture.map(|a| a.space().default_cells()));
+        let activations = network.and_then(|n| n.activations(height, width, settings.convention).ok());
+        let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
+        [
+            Field::Integer(index as u64),
+            Field::Integer(line as u64),
+            text(architecture.map(|a| a.space().to_string())),
+            text(network.map(|n| n.id().to_owned()).or_else(|| architecture.map(Architecture::id))),
+            text(architecture.map(Architecture::arch)),
+            result.map_or(Field::Empty, |score| Field::Real(score.log_det)),
+            activations.into(),
+            network.map(Network::parameters).into(),
+            network.and_then(|n| n.macs(height, width).ok()).into(),
+            result.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
+            // To the microsecond.
+            result.map_or(Field::Empty, |score| Field::Real((score.seconds * 1e6).round() / 1e6)),
+            Field::Integer(settings.batch_shape[0] as u64),
+            Field::Integer(self.stem as u64),
+            cells.map(|cells| cells as u64).into(),
+            settings.seed.into(),
+            Field::text(&settings.data),
+            Field::text(&settings.batch_sha256),
+            Field::text(settings.initializer),
+            text(settings.weights_sha256.clone()),
+            Field::text(settings.convention.name()),
+            Field::text(settings.precision),
+            Field::text(settings.backend),
+            Field::text(&settings.device),
+            Field::text(settings.naswot_version),
+        ]
+    }
+}
+
+/// A message on one line.
+pub(crate) fn one_line(message: &str) -> String {
+    message.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}

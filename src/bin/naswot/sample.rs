@@ -1,0 +1,65 @@
+//! `naswot sample`: random architectures.
+
+use clap::{Args, ValueEnum};
+use naswot::{Architecture, Space, nasbench101, nasbench201};
+
+use crate::exit::{Failure, Result};
+use crate::lines::Lines;
+use crate::options::space;
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot sample --space nasbench201 -n 1000 --seed 1 > cells.jsonl
+  naswot sample --space nasbench101 -n 100 | naswot score -";
+
+/// Draw random architectures, one JSON object a line
+///
+/// Draws uniformly over the space, without replacement. A smaller sample of the same seed is the beginning of
+/// a larger one.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Sample {
+    /// Search space
+    #[arg(long, value_name = "SPACE", value_parser = space())]
+    space: Space,
+    /// How many
+    #[arg(short = 'n', value_name = "N")]
+    n: usize,
+    /// Seed of the draw
+    #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// What to draw from
+    #[arg(long, value_name = "WHAT", default_value = "cells")]
+    over: Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Over {
+    /// The cells of the space, each once
+    Cells,
+    /// Random 7x7 matrices of nasbench101, as the paper's authors drew them: biased to small cells, with
+    /// repeats
+    Matrices,
+}
+
+impl Sample {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result {
+        let Sample { space, n, seed, over } = *self;
+        match (space, over) {
+            (Space::NasBench101, Over::Cells) => print(nasbench101::sample(n, seed)?),
+            (Space::NasBench101, Over::Matrices) => print(nasbench101::sample_matrices(n, seed)),
+            (Space::NasBench201, Over::Cells) => print(nasbench201::sample(n, seed)?),
+            (space, Over::Matrices) => Err(Failure::unusable(format_args!(
+                "--over matrices: {space} has none; only nasbench101 has"
+            ))),
+            (space, Over::Cells) => Err(Failure::unusable(format_args!("{space} cannot be sampled"))),
+        }
+    }
+}
+
+fn print(cells: impl IntoIterator<Item: Into<Architecture>>) -> Result {
+    let mut lines = Lines::new();
+    cells.into_iter().try_for_each(|cell| lines.print(cell.into().to_json()))?;
+    lines.finish()
+}

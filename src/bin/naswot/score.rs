@@ -1,0 +1,260 @@
+//! `naswot score`: one row for every network of a file.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use naswot::{Backend, Batch, Checkpoint, Precision, Scorer, Settings, Weights};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Result};
+use crate::input::{self, Input};
+use crate::interrupt;
+use crate::kernels::Kernels;
+use crate::options::{DataOptions, NetworkOptions, bytes, within};
+use crate::output::{self, Existing, OutFile, Output};
+use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
+use crate::progress::Progress;
+use crate::resume;
+use crate::rows::{Format, RowMaker};
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot sample --space nasbench201 -n 100 | naswot score -
+  naswot score cells.jsonl -o scores.csv --data cifar10:cifar-10-batches-bin
+  naswot score cells.jsonl -o scores.csv --resume
+  naswot score cells.jsonl -o scores.jsonl --kernels kernels";
+
+const MORE: &str = "\
+Rows come in the order of the input, each as soon as it and all before it are
+known, so that a run that is killed loses nothing but the row it was writing.
+docs/output.md describes the columns and the rules of --resume.
+
+Exit status:
+  0    every network was scored (-inf is a score)
+  1    came to the end, but some networks failed
+  2    could not start: options, input, data, weights, backend, output
+  3    stopped half way (disk full, say); finished rows are on disk
+  130  Ctrl-C; finished rows are on disk";
+
+/// Score every network of a file
+///
+/// Scores untrained networks by NASWOT: the log-determinant of the agreement matrix K of their ReLU codes over
+/// one batch of images. Higher is better; scores of different batches cannot be compared.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
+pub(crate) struct Score {
+    /// Architectures, one JSON object a line; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    out: OutputOptions,
+    #[command(flatten)]
+    data: DataOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
+    weights: WeightOptions,
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+struct OutputOptions {
+    /// Write rows to a .csv or .jsonl file [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
+    out: Option<OutFile>,
+    /// Form of the rows on standard output [default: csv]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "out", value_parser = format())]
+    format: Option<Format>,
+    /// Write the K of every network to DIR/<index>.npy
+    ///
+    /// The agreement matrix: uint32, N x N, in NumPy's format. It is written before the row.
+    #[arg(long, value_name = "DIR")]
+    kernels: Option<PathBuf>,
+    /// Go on where an earlier run has ended
+    ///
+    /// Finished rows are kept as they are, if they are of the same networks and settings. A last row that was
+    /// cut is written again.
+    #[arg(long, requires = "out", conflicts_with = "force")]
+    resume: bool,
+    /// With --resume: score the failed networks again
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
+    /// Replace an output that exists already
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Weights")]
+struct WeightOptions {
+    /// Seed of the weights
+    #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// Initial weights: each search space's own
+    #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
+    init: String,
+    /// Take the weights of a PyTorch checkpoint (safetensors)
+    ///
+    /// Tensors have the names of the benchmark's public PyTorch code. Every network of the file must fit; the
+    /// seed has no meaning then.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Machine")]
+struct MachineOptions {
+    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    backend: Backend,
+    /// Number format of activations and products
+    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
+    precision: Precision,
+    /// Threads of the processor [default: all cores]
+    #[arg(long, value_name = "N", value_parser = within(1, 1024))]
+    threads: Option<usize>,
+    /// Networks that run together [default: what suits the device]
+    #[arg(long, value_name = "N", value_parser = within(1, 1 << 20))]
+    group_size: Option<usize>,
+    /// Memory that networks may take at once, such as 800M or 4G [default: no limit]
+    ///
+    /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory_limit: Option<NonZeroU64>,
+}
+
+impl Score {
+    /// Runs the command.
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        interrupt::listen(console)?;
+        let mut input = Input::open(&self.file)?;
+        let scorer = self.scorer(self.data.batch()?)?;
+        describe(scorer.settings(), console);
+        let existing = self.out.existing();
+        let kernels =
+            self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
+        let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
+        let show = self.out.out.is_some() || !io::stdout().is_terminal();
+        let total = if show && console.on_terminal() && !console.quiet {
+            input::count_lines(&self.file)
+        } else {
+            None
+        };
+        let mut progress = Progress::start(console, show, total);
+        let name = input.name().to_owned();
+        let kernels = kernels.as_ref();
+        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
+        let ended = self.rows(&mut input, &mut Pipeline { run, progress: &mut progress });
+        progress.clear();
+        if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
+            progress.summarise();
+        }
+        let ended = ended?;
+        if input.taken() == 0 && ended == Ended::Complete {
+            console.warning(format_args!("{name}: holds no architectures"));
+        }
+        Ok(match ended {
+            Ended::Interrupted => Exit::Interrupted,
+            Ended::Complete if progress.tally().failed > 0 => Exit::SomeFailed,
+            Ended::Complete => Exit::Success,
+        })
+    }
+
+    fn scorer(&self, batch: Batch) -> Result<Scorer> {
+        let weights = match &self.weights.weights {
+            Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
+            None => Weights::Seeded { seed: self.weights.seed },
+        };
+        let machine = &self.machine;
+        let mut builder = Scorer::builder(batch)
+            .weights(weights)
+            .convention(self.network.convention)
+            .backend(machine.backend.clone())
+            .precision(machine.precision)
+            .keep_kernels(self.out.kernels.is_some());
+        if let Some(threads) = machine.threads {
+            builder = builder.threads(threads);
+        }
+        if let Some(networks) = machine.group_size {
+            builder = builder.group_size(networks);
+        }
+        if let Some(bytes) = machine.memory_limit {
+            builder = builder.memory_limit(bytes.get());
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Writes the rows of all networks that have none yet.
+    fn rows(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
+        let mut output = self.output(input, pipeline)?;
+        let maker = pipeline.run.maker;
+        let source = &mut || {
+            Ok(match input.next()? {
+                input::Next::Line(line) => Next::Entry(Entry::score(line, maker, None)),
+                input::Next::Nothing => Next::Nothing,
+                input::Next::End => Next::End,
+                input::Next::Interrupted => Next::Interrupted,
+            })
+        };
+        pipeline.run(source, &mut output)
+    }
+
+    /// Opens the output; with rows of an earlier run, past the networks that they are of.
+    fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
+        let locked = match &self.out.out {
+            None => None,
+            Some(out) if is_same_file(&out.path, &self.file) => {
+                return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
+            }
+            Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
+        };
+        // Not before the lock: another run may be writing them.
+        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.force) {
+            kernels.clear()?;
+        }
+        match locked {
+            None => Output::stdout(self.out.format.unwrap_or(Format::Csv)),
+            Some((file, out)) if self.out.retry_failed => resume::retry_failed(&file, out, input, pipeline),
+            Some((file, out)) if self.out.resume => resume::keep_all(file, out, input, pipeline),
+            Some((file, out)) => Output::replace(file, out),
+        }
+    }
+}
+
+impl OutputOptions {
+    fn existing(&self) -> Existing {
+        match (self.force, self.resume) {
+            (true, _) => Existing::Replace,
+            (_, true) => Existing::Continue,
+            _ => Existing::Refuse,
+        }
+    }
+}
+
+/// Says what a run uses, to those who ask.
+fn describe(settings: &Settings, console: &Console) {
+    let Settings { backend, device, precision, data, batch_shape, batch_sha256, .. } = settings;
+    let [n, channels, height, width] = batch_shape;
+    console.detail(format_args!("{backend} ({device}) in {precision}"));
+    console.detail(format_args!("{data}: {n}x{channels}x{height}x{width}, sha256 {batch_sha256}"));
+}
+
+/// Whether two names lead to one file.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
+}
+
+fn precision() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(["auto", "f32", "f64", "tf32", "bf16"])
+        .try_map(|name| name.parse::<Precision>())
+}

@@ -1,0 +1,88 @@
+//! `naswot space`: a whole search space.
+
+use clap::Args;
+use naswot::{Architecture, Space, nasbench101, nasbench201};
+use rayon::prelude::*;
+
+use crate::exit::{Failure, Result};
+use crate::lines::Lines;
+use crate::options::space;
+
+/// Cells that are hashed before they are printed.
+const CHUNK: usize = 8192;
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot space nasbench101 --count
+  naswot space nasbench201 --all > cells.jsonl";
+
+/// Count or print the cells of a search space
+///
+/// Cells come in the order of enumeration: docs/output.md says which. Those of NAS-Bench-101 are one of each
+/// isomorphism class, the one that the benchmark itself has.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SpaceCommand {
+    /// Search space
+    #[arg(value_name = "SPACE", value_parser = space())]
+    space: Space,
+    #[command(flatten)]
+    what: What,
+    /// With --count: as JSON
+    #[arg(long, conflicts_with_all = ["hashes", "all"])]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Print how many cells there are
+    #[arg(long)]
+    count: bool,
+    /// Print the benchmark's hash of every cell, one a line (nasbench101)
+    #[arg(long)]
+    hashes: bool,
+    /// Print every cell, one JSON object a line
+    #[arg(long)]
+    all: bool,
+}
+
+impl SpaceCommand {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result {
+        let space = self.space;
+        let mut lines = Lines::new();
+        match (&self.what, space) {
+            (What { count: true, .. }, _) if self.json => {
+                lines.print(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()))?;
+            }
+            (What { count: true, .. }, _) => lines.print(space.count())?,
+            (What { hashes: true, .. }, Space::NasBench101) => print_hashes(&mut lines)?,
+            (What { hashes: true, .. }, _) => {
+                let message =
+                    format!("--hashes: cells of {space} have none; --all prints their arch strings");
+                return Err(Failure::unusable(message));
+            }
+            (_, Space::NasBench101) => print_all(nasbench101::all(), &mut lines)?,
+            (_, Space::NasBench201) => print_all(nasbench201::all(), &mut lines)?,
+            (_, space) => return Err(Failure::unusable(format_args!("{space} cannot be enumerated"))),
+        }
+        lines.finish()
+    }
+}
+
+fn print_all(mut cells: impl Iterator<Item: Into<Architecture>>, lines: &mut Lines) -> Result<()> {
+    cells.try_for_each(|cell| lines.print(cell.into().to_json()))
+}
+
+fn print_hashes(lines: &mut Lines) -> Result<()> {
+    let mut cells = nasbench101::all();
+    loop {
+        let chunk: Vec<nasbench101::Cell> = cells.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<String> = chunk.par_iter().map(nasbench101::Cell::hash).collect();
+        hashes.iter().try_for_each(|hash| lines.print(hash))?;
+    }
+}
