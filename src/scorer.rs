@@ -302,6 +302,22 @@ impl Scorer {
         self.setup.plan(network)
     }
 
+    /// Bytes that scoring a network takes here, the weights that networks share not counted.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
+    /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
+    /// assert!(scorer.memory(&cell.network(32, 5)?)? > scorer.memory(&cell.network(16, 5)?)?);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Scorer::plan`].
+    pub fn memory(&self, network: &Network) -> Result<u64> {
+        Ok(self.executor.bytes(&self.plan(network)?))
+    }
+
     /// Scores one network, its images spread over the cores.
     ///
     /// # Errors
@@ -359,8 +375,14 @@ impl Scorer {
     }
 
     fn run(&self, queue: &Queue) {
-        // Ends the queue also when the executor panics, so that nobody waits for ever.
-        let _end = EndOnDrop(queue);
+        /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
+        struct End<'a>(&'a Queue);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _end = End(queue);
         self.executor.run(queue);
     }
 
@@ -376,14 +398,6 @@ impl Scorer {
             seconds,
             settings: Arc::clone(&self.settings),
         })
-    }
-}
-
-struct EndOnDrop<'a>(&'a Queue);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 

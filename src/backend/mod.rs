@@ -213,6 +213,8 @@ pub(crate) trait Executor: Send + Sync {
     fn device(&self) -> &str;
     /// The precision that is really used.
     fn precision(&self) -> Precision;
+    /// Bytes that running a plan takes, the weights not counted.
+    fn bytes(&self, plan: &Plan) -> u64;
     /// Networks that a stream keeps waiting, so that the device never does.
     fn lookahead(&self) -> usize;
     /// Takes networks from the queue until it is closed and empty, and puts their outcomes back.

@@ -6,15 +6,16 @@
 //! ```
 //!
 //! A term's code is the sign of its value before the ReLU, v > 0; the job's own code is the sign of what it
-//! stores. An image is made row by row. A term is cut into pieces of eight channels, and each piece walks the
-//! row with its batch norm in registers; a piece that is not full adds zeros to the channels behind it.
+//! stores. An image is made row by row. A term is cut into pieces of eight channels, and each step of a piece
+//! runs over a row of octets, which stays in cache: one short loop that the compiler makes vectors of. A piece
+//! that is not full adds zeros to the channels behind it.
 
 use std::ops::Range;
 
 use super::real::Real;
 use super::workspace::{Norms, Sources};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Region, Tensor, Term};
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
 use crate::{Error, Result};
 
 /// What the images of one job have in common.
@@ -24,11 +25,16 @@ pub(super) struct Combine<'a, T> {
     pub(super) norms: &'a Norms<T>,
 }
 
-/// Room for sums on their way.
+/// Room for rows on their way.
 #[derive(Default)]
 pub(super) struct Scratch<T> {
-    /// One row, and an octet more for the zeros of the last piece.
-    row: Vec<T>,
+    /// Sums of one row, and an octet more for the zeros of the last piece.
+    sums: Vec<T>,
+    /// One octet of each pixel of a row; a second row where averages are taken.
+    octets: Vec<[T; OCTET]>,
+    more_octets: Vec<[T; OCTET]>,
+    /// For each number of a row whether it is positive.
+    positive: Vec<u8>,
     /// All rows of an image, where a window follows.
     rows: Vec<T>,
 }
@@ -44,42 +50,46 @@ impl<T: Real> Combine<'_, T> {
         codes: &mut [u32],
     ) -> Result<()> {
         let job = self.job;
-        let channels = job.octets() * OCTET;
-        let row_len = job.source[1] * channels;
-        let Scratch { row, rows } = scratch;
-        row.resize(row_len + OCTET, T::ZERO);
-        if job.window.is_some() {
-            rows.resize(job.source[0] * row_len, T::ZERO);
-        }
+        let row_len = job.source[1] * job.octets() * OCTET;
+        self.prepare(scratch);
         let codes: &mut [u8] = bytemuck::cast_slice_mut(codes);
         for y in 0..job.source[0] {
-            row.fill(T::ZERO);
+            scratch.sums.fill(T::ZERO);
             for term in &job.terms {
-                self.add(term, sources.image(term.tensor, n), y, row, codes)?;
+                self.add(term, sources.image(term.tensor, n), y, scratch, codes)?;
             }
-            let sums = &row[..row_len];
+            let sums = &scratch.sums[..row_len];
             if !all_finite(sums) {
                 return Err(self.non_finite());
             }
             match (job.window, job.output) {
-                (Some(_), _) => rows[y * row_len..][..row_len].copy_from_slice(sums),
+                (Some(_), _) => scratch.rows[y * row_len..][..row_len].copy_from_slice(sums),
                 (None, Some(_)) => output[y * row_len..][..row_len].copy_from_slice(sums),
                 (None, None) => {}
             }
         }
-        if let Some((pool, window)) = job.window {
-            let spans = [
-                spans(job.source[0], window.kernel[0], window.stride[0], window.padding[0]),
-                spans(job.source[1], window.kernel[1], window.stride[1], window.padding[1]),
-            ];
-            pool_image(pool, &spans, rows, row, channels, output);
+        if job.window.is_some() {
+            self.pool(scratch, output);
         }
         if let Some(code) = job.code {
             let bytes = &mut codes[self.plan.regions[code].word * 4..];
-            let octets = output.as_chunks::<OCTET>().0;
-            bytes.iter_mut().zip(octets).for_each(|(byte, octet)| *byte = signs(octet));
+            let row_len = job.shape.width * job.octets() * OCTET;
+            for (row, bytes) in output.chunks_exact(row_len).zip(bytes.chunks_mut(row_len / 8)) {
+                let signs = signs(row, &mut scratch.positive);
+                bytes.iter_mut().zip(signs).for_each(|(byte, signs)| *byte = signs);
+            }
         }
         Ok(())
+    }
+
+    fn prepare(&self, scratch: &mut Scratch<T>) {
+        let [height, width] = self.job.source;
+        let row_len = width * self.job.octets() * OCTET;
+        scratch.sums.resize(row_len + OCTET, T::ZERO);
+        scratch.octets.resize(width, [T::ZERO; OCTET]);
+        scratch.more_octets.resize(width, [T::ZERO; OCTET]);
+        scratch.positive.resize(row_len, 0);
+        scratch.rows.resize(if self.job.window.is_some() { height * row_len } else { 0 }, T::ZERO);
     }
 
     fn non_finite(&self) -> Error {
@@ -87,29 +97,51 @@ impl<T: Real> Combine<'_, T> {
     }
 
     /// Adds one term to one row of sums, and emits its bits.
-    fn add(&self, term: &Term, source: &[T], y: usize, row: &mut [T], codes: &mut [u8]) -> Result<()> {
+    fn add(
+        &self,
+        term: &Term,
+        source: &[T],
+        y: usize,
+        scratch: &mut Scratch<T>,
+        codes: &mut [u8],
+    ) -> Result<()> {
         let tensor = &self.plan.tensors[term.tensor];
         let pitch = self.job.octets() * OCTET;
-        let code =
-            term.code.map(|code| Code::new(&self.plan.regions[code], y * tensor.shape.width * pitch, pitch));
+        let Scratch { sums, octets, more_octets, positive, .. } = scratch;
         for first in (0..term.channels).step_by(OCTET) {
             let piece = Piece::new(term, tensor, source, self.norms, first);
             let to = term.to + first;
-            let sums = row[to..].chunks_mut(pitch).take(tensor.shape.width);
             if term.average {
-                piece.add_averages(y, sums);
-                continue;
+                if !piece.average(y, octets, more_octets) {
+                    return Err(self.non_finite());
+                }
+            } else {
+                if !piece.read(y, octets) {
+                    return Err(self.non_finite());
+                }
+                if let Some(code) = term.code {
+                    let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
+                    emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
+                }
+                if term.relu {
+                    relu(octets);
+                }
             }
-            // Of normalised channels the batch norm has looked at the statistics.
-            if tensor.raw && term.norm.is_none() && !piece.row_is_finite(y) {
-                return Err(self.non_finite());
-            }
-            match &code {
-                Some(code) => piece.add(y, sums, |x, v| code.emit(signs(v), x, to, codes)),
-                None => piece.add(y, sums, |_, _| ()),
+            for (sums, octet) in sums[to..].chunks_mut(pitch).zip(&*octets) {
+                join(sums, octet, T::add);
             }
         }
         Ok(())
+    }
+
+    fn pool(&self, scratch: &mut Scratch<T>, output: &mut [T]) {
+        let Some((pool, window)) = self.job.window else { return };
+        let span = |axis: usize| {
+            spans(self.job.source[axis], window.kernel[axis], window.stride[axis], window.padding[axis])
+        };
+        let Scratch { sums, rows, .. } = scratch;
+        let line = &mut sums[..self.job.source[1] * self.job.octets() * OCTET];
+        pool_image(pool, &[span(0), span(1)], rows, line, self.job.octets() * OCTET, output);
     }
 }
 
@@ -125,6 +157,9 @@ struct Piece<'a, T> {
     /// Mean, a and beta.
     norm: Option<[[T; OCTET]; 3]>,
     relu: bool,
+    /// Whether somebody has looked for non-finite numbers: the combine that stored the tensor, or the batch norm
+    /// in its statistics. A ReLU would hide them.
+    checked: bool,
 }
 
 impl<'a, T: Real> Piece<'a, T> {
@@ -141,95 +176,82 @@ impl<'a, T: Real> Piece<'a, T> {
             channels: OCTET.min(term.channels - first),
             norm: term.norm.map(entries),
             relu: term.relu,
+            checked: !tensor.raw || term.norm.is_some(),
         }
     }
 
-    /// Its channels of one pixel, before the ReLU; zero in the lanes behind them.
-    #[inline(always)]
-    fn value(&self, pixel: usize) -> [T; OCTET] {
-        let from = &self.source[pixel * self.pitch..][..OCTET];
-        let value: [T; OCTET] = match &self.norm {
-            None => std::array::from_fn(|l| from[l]),
-            Some([mean, a, beta]) => std::array::from_fn(|l| (from[l] - mean[l]) * a[l] + beta[l]),
-        };
-        std::array::from_fn(|l| if l < self.channels { value[l] } else { T::ZERO })
-    }
-
-    #[inline(always)]
-    fn relu(&self, value: [T; OCTET]) -> [T; OCTET] {
-        if self.relu { value.map(|v| v.max(T::ZERO)) } else { value }
-    }
-
-    /// Adds one row to the sums; `see` is told each pixel's values before the ReLU.
-    fn add<'s>(
-        &self,
-        y: usize,
-        sums: impl Iterator<Item = &'s mut [T]>,
-        mut see: impl FnMut(usize, &[T; OCTET]),
-    ) {
-        for (x, sums) in sums.enumerate() {
-            let value = self.value(y * self.width + x);
-            see(x, &value);
-            add_octet(sums, &self.relu(value));
+    /// Its channels of one row, before the ReLU; zeros in the lanes behind them. Says whether all are finite.
+    fn read(&self, y: usize, octets: &mut [[T; OCTET]]) -> bool {
+        let pixels =
+            self.source[y * self.width * self.pitch..].chunks(self.pitch).map(|pixel| &pixel[..OCTET]);
+        match &self.norm {
+            None => octets.iter_mut().zip(pixels).for_each(|(octet, pixel)| octet.copy_from_slice(pixel)),
+            Some([mean, a, beta]) => {
+                for (octet, pixel) in octets.iter_mut().zip(pixels) {
+                    *octet = std::array::from_fn(|l| (pixel[l] - mean[l]) * a[l] + beta[l]);
+                }
+            }
         }
+        if self.channels < OCTET {
+            octets.iter_mut().for_each(|octet| octet[self.channels..].fill(T::ZERO));
+        }
+        self.checked || all_finite(octets.as_flattened())
     }
 
-    /// Adds, for each pixel of a row, the average over the 3 x 3 pixels around it, as many as there are.
-    fn add_averages<'s>(&self, y: usize, sums: impl Iterator<Item = &'s mut [T]>) {
+    /// For each pixel of a row the average over the 3 x 3 pixels around it, as many as there are: down first.
+    /// Says whether all that it read is finite.
+    fn average(&self, y: usize, octets: &mut [[T; OCTET]], column_sums: &mut [[T; OCTET]]) -> bool {
+        let mut finite = true;
         let rows = y.saturating_sub(1)..self.height.min(y + 2);
-        for (x, sums) in sums.enumerate() {
-            let columns = x.saturating_sub(1)..self.width.min(x + 2);
+        column_sums.fill([T::ZERO; OCTET]);
+        for y in rows.clone() {
+            finite &= self.read(y, octets);
+            if self.relu {
+                relu(octets);
+            }
+            let numbers = column_sums.as_flattened_mut().iter_mut().zip(octets.as_flattened());
+            numbers.for_each(|(sum, &v)| *sum += v);
+        }
+        for (x, octet) in octets.iter_mut().enumerate() {
+            let columns = &column_sums[x.saturating_sub(1)..self.width.min(x + 2)];
             let count = T::from_f64((rows.len() * columns.len()) as f64);
             let mut total = [T::ZERO; OCTET];
-            for pixel in rows.clone().flat_map(|y| columns.clone().map(move |x| y * self.width + x)) {
-                add_octet(&mut total, &self.relu(self.value(pixel)));
+            for column in columns {
+                total = std::array::from_fn(|l| total[l] + column[l]);
             }
-            add_octet(sums, &total.map(|total| total / count));
+            *octet = total.map(|total| total / count);
+        }
+        finite
+    }
+}
+
+fn relu<T: Real>(octets: &mut [[T; OCTET]]) {
+    octets.as_flattened_mut().iter_mut().for_each(|v| *v = v.max(T::ZERO));
+}
+
+/// The signs of whole octets, eight to a byte, the first one lowest. `positive` has room for as many numbers.
+fn signs<'a, T: Real>(values: &[T], positive: &'a mut [u8]) -> impl Iterator<Item = u8> + 'a {
+    let positive = &mut positive[..values.len()];
+    positive.iter_mut().zip(values).for_each(|(positive, &v)| *positive = u8::from(v > T::ZERO));
+    // Each byte is added to the top byte of the product at a place of its own; all carries are zero.
+    let pack =
+        |bytes: &[u8; OCTET]| (u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
+    positive.as_chunks::<OCTET>().0.iter().map(pack)
+}
+
+/// Adds signs to codes: those of each pixel `pitch` bytes behind those of the one before, `shift` bits up.
+fn emit(signs: impl Iterator<Item = u8>, codes: &mut [u8], pitch: usize, shift: usize) {
+    if shift == 0 {
+        codes.chunks_mut(pitch).zip(signs).for_each(|(code, signs)| code[0] |= signs);
+        return;
+    }
+    for (pixel, signs) in signs.enumerate() {
+        codes[pixel * pitch] |= signs << shift;
+        let carried = signs >> (8 - shift);
+        if carried > 0 {
+            codes[pixel * pitch + 1] |= carried;
         }
     }
-
-    fn row_is_finite(&self, y: usize) -> bool {
-        (y * self.width..(y + 1) * self.width).all(|pixel| all_finite(&self.value(pixel)))
-    }
-}
-
-/// Where a term's signs go in one row of pixels.
-struct Code {
-    /// Byte of the row's first output channel.
-    first: usize,
-    /// Bytes of a pixel.
-    pitch: usize,
-}
-
-impl Code {
-    /// `bit`: the row's first one in the region; `pitch`: bits of a pixel.
-    fn new(region: &Region, bit: usize, pitch: usize) -> Self {
-        Code { first: region.word * 4 + bit / 8, pitch: pitch / 8 }
-    }
-
-    /// Writes the signs of eight channels of pixel x, which begin at output channel `to`.
-    #[inline(always)]
-    fn emit(&self, signs: u8, x: usize, to: usize, codes: &mut [u8]) {
-        let byte = self.first + x * self.pitch + to / 8;
-        let signs = u16::from(signs) << (to % 8);
-        codes[byte] |= signs as u8;
-        if signs > 0xff {
-            codes[byte + 1] |= (signs >> 8) as u8;
-        }
-    }
-}
-
-/// The signs of eight numbers, the first one lowest.
-#[inline(always)]
-fn signs<T: Real>(values: &[T; OCTET]) -> u8 {
-    let sign = |l: usize| if values[l] > T::ZERO { 1u32 << l } else { 0 };
-    let half: [u32; 4] = std::array::from_fn(|l| sign(l) | sign(l + 4));
-    (half[0] | half[2] | half[1] | half[3]) as u8
-}
-
-#[inline(always)]
-fn add_octet<T: Real>(sums: &mut [T], values: &[T; OCTET]) {
-    sums[..OCTET].iter_mut().zip(values).for_each(|(sum, &v)| *sum += v);
 }
 
 fn all_finite<T: Real>(values: &[T]) -> bool {
@@ -252,11 +274,10 @@ fn pool_image<T: Real>(
     channels: usize,
     output: &mut [T],
 ) {
-    let row_len = line.len() - OCTET;
-    let line = &mut line[..row_len];
+    let row_len = line.len();
     let fold: fn(&mut [T], &[T]) = match pool {
-        Pool::Max => |most, values| zip_octets(most, values, T::max),
-        Pool::Average => |sums, values| zip_octets(sums, values, T::add),
+        Pool::Max => |most, values| join_octets(most, values, T::max),
+        Pool::Average => |sums, values| join_octets(sums, values, T::add),
     };
     for (down, row) in downs.iter().zip(output.chunks_exact_mut(acrosses.len() * channels)) {
         line.copy_from_slice(&sums[down.start * row_len..][..row_len]);
@@ -277,8 +298,14 @@ fn pool_image<T: Real>(
 }
 
 /// Joins the numbers of whole octets with others.
-fn zip_octets<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
-    for (a, b) in a.as_chunks_mut::<OCTET>().0.iter_mut().zip(b.as_chunks::<OCTET>().0) {
-        a.iter_mut().zip(b).for_each(|(a, &b)| *a = f(*a, b));
-    }
+fn join_octets<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
+    a.chunks_exact_mut(OCTET).zip(b.as_chunks().0).for_each(|(a, b)| join(a, b, &f));
+}
+
+/// Joins eight numbers with others: all are read before any is written, which makes vectors of them.
+#[inline(always)]
+fn join<T: Real>(a: &mut [T], b: &[T; OCTET], f: impl Fn(T, T) -> T) {
+    let a = &mut a[..OCTET];
+    let joined: [T; OCTET] = std::array::from_fn(|l| f(a[l], b[l]));
+    a.copy_from_slice(&joined);
 }

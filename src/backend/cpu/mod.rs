@@ -13,6 +13,8 @@ mod conv;
 mod lanes;
 pub(crate) mod real;
 mod run;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod workspace;
 
@@ -83,7 +85,7 @@ fn open_path<P: Path>(path: P, setup: Setup, device: String) -> Result<Arc<dyn E
 /// A way to run plans.
 trait Path: Send + Sync + Sized + 'static {
     /// What one network writes while it runs, kept for the next.
-    type Workspace: Default;
+    type Workspace: Default + Send;
     const PRECISION: Precision;
 
     /// Bytes that a plan takes.
@@ -91,7 +93,13 @@ trait Path: Send + Sync + Sized + 'static {
 
     /// Runs a plan, counts agreements and takes the log-determinant; with `spread` the threads of the rayon
     /// pool around it share the images, and none has a network of its own.
-    fn score(&self, setup: &Setup, plan: &Plan, workspace: &mut Self::Workspace, spread: bool) -> Result<Outcome>;
+    fn score(
+        &self,
+        setup: &Setup,
+        plan: &Plan,
+        workspace: &mut Self::Workspace,
+        spread: bool,
+    ) -> Result<Outcome>;
 }
 
 /// The processor at work.
@@ -131,11 +139,14 @@ impl<P: Path> Cpu<P> {
         }
     }
 
-    /// Compiles a network and runs it once there is memory for it.
+    /// Compiles a network and runs it once there is memory for it. The wait for memory is on the caller's
+    /// thread, never on one of the pool's: rayon may hand such a thread a second network while the first one
+    /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut P::Workspace, spread: bool) -> Result<Outcome> {
         let plan = self.setup.timed(Stage::Plan, spread, || self.setup.plan(network))?;
         let _pass = self.gate.enter(self.path.bytes(&plan))?;
-        let outcome = self.path.score(&self.setup, &plan, workspace, spread);
+        let mut score = || self.path.score(&self.setup, &plan, workspace, spread);
+        let outcome = if spread { self.threads.install(score) } else { score() };
         if self.setup.memory_limit.is_some() {
             *workspace = P::Workspace::default();
         }
@@ -156,6 +167,10 @@ impl<P: Path> Executor for Cpu<P> {
         P::PRECISION
     }
 
+    fn bytes(&self, plan: &Plan) -> u64 {
+        self.path.bytes(plan)
+    }
+
     fn lookahead(&self) -> usize {
         LOOKAHEAD * self.setup.threads
     }
@@ -171,7 +186,7 @@ impl<P: Path> Executor for Cpu<P> {
                 }
             });
         } else {
-            self.threads.install(|| self.work(queue, true));
+            self.work(queue, true);
         }
     }
 

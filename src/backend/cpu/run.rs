@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::weights::Pool;
-use super::{Path, octets_last};
 use super::agreement::{self, Section};
 use super::batch_norm::{self, Layout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
 use super::real::Real;
+use super::weights::Pool;
 use super::workspace::{Sources, Workspace, for_each_image, numbers};
+use super::{Path, octets_last};
 use crate::backend::{Outcome, Setup};
 use crate::measure::Stage;
 use crate::plan::Plan;
@@ -40,7 +40,13 @@ impl<T: Real> Path for Twin<T> {
         plan.memory().bytes(size_of::<T>())
     }
 
-    fn score(&self, setup: &Setup, plan: &Plan, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
+    fn score(
+        &self,
+        setup: &Setup,
+        plan: &Plan,
+        workspace: &mut Workspace<T>,
+        spread: bool,
+    ) -> Result<Outcome> {
         Run { twin: self, setup, plan, workspace, spread }.score()
     }
 }

@@ -1,6 +1,7 @@
 //! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
 mod completions;
 mod console;
 mod correlate;
@@ -45,7 +46,7 @@ const VERSION: &str = concat!(
 /// of the agreement matrix of their ReLU codes (Mellor et al., "Neural Architecture Search without Training",
 /// ICML 2021). It knows the search spaces NAS-Bench-101 and NAS-Bench-201.
 #[derive(Parser, Debug)]
-#[command(name = "naswot", version = VERSION, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "naswot", version = VERSION, max_term_width = 110, args_override_self = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -61,12 +62,13 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Score(score::Score),
+    Score(Box<score::Score>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
     Plan(plan::PlanCommand),
     Devices(devices::Devices),
     Correlate(correlate::Correlate),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Correlate(command) => command.run(),
+        Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };
     let exit = result.unwrap_or_else(|Failure { exit, message }| {

@@ -57,7 +57,8 @@ impl<'a> Combine<'a> {
             let mut c = 0;
             while c < term.channels {
                 let add = covered[term.to + c];
-                let same = covered[term.to + c..term.to + term.channels].iter().take_while(|&&old| old == add);
+                let same =
+                    covered[term.to + c..term.to + term.channels].iter().take_while(|&&old| old == add);
                 let end = c + same.count();
                 steps.push(Step { term, channels: c..end, add });
                 covered[term.to + c..term.to + end].fill(true);
@@ -256,10 +257,15 @@ impl<S: Simd> TermRow<'_, S> {
         let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; 2];
-        for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate() {
+        for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate()
+        {
             let from = &from[self.from..self.from + n];
             let to = &mut to[self.to..self.to + n];
-            let bits = if BITS { &mut bits[p * self.code_pitch * entry::<S>()..][..n * entry::<S>()] } else { &mut [] };
+            let bits = if BITS {
+                &mut bits[p * self.code_pitch * entry::<S>()..][..n * entry::<S>()]
+            } else {
+                &mut []
+            };
             for c in 0..n {
                 let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
                 if NORM {
@@ -297,6 +303,8 @@ impl<S: Simd> TermRow<'_, S> {
         let x_pitch = Layout::pitch(self.tensor);
         let (height, width) = (self.tensor.shape.height, self.tensor.shape.width);
         let rows = self.y.saturating_sub(1)..height.min(self.y + 2);
+        // A ReLU would hide what is not finite.
+        let mut trace = [zero; 2];
         for (p, to) in self.row.chunks_exact_mut(self.pitch).enumerate() {
             let columns = p.saturating_sub(1)..width.min(p + 2);
             let share = simd.splat(1.0 / (rows.len() * columns.len()) as f32);
@@ -307,6 +315,7 @@ impl<S: Simd> TermRow<'_, S> {
                         let unit = &self.x[(y * width + x) * x_pitch + self.from + c];
                         for v in 0..2 {
                             let mut value = simd.load(&unit[v]);
+                            trace[v] = simd.mul_add(value, zero, trace[v]);
                             if let Some([mean, a, beta]) = self.norms {
                                 let centred = simd.sub(value, simd.splat(mean[c]));
                                 value = simd.mul_add(centred, simd.splat(a[c]), simd.splat(beta[c]));
@@ -328,6 +337,7 @@ impl<S: Simd> TermRow<'_, S> {
                 }
             }
         }
+        *self.finite &= is_zero(simd, trace);
     }
 }
 

@@ -115,7 +115,8 @@ impl<S: Simd> Row<'_, S> {
         let tap = self.in_channels * C;
         let row = iy * self.size[1] * self.x_pitch + self.in_first;
         for (ox, pixel) in self.y.chunks_mut(self.y_pitch).enumerate() {
-            let inside = taps(ox, job.stride[1], job.padding[1], job.dilation[1], job.kernel[1], self.size[1]);
+            let inside =
+                taps(ox, job.stride[1], job.padding[1], job.dilation[1], job.kernel[1], self.size[1]);
             let s = inside.start.max(columns.start)..inside.end.min(columns.end);
             let pixel = &mut pixel[self.out_first..][..C];
             let mut sums = [[zero; 2]; C];

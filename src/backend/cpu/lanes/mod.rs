@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use self::codes::plane;
 use self::combine::{Combine, Source};
 use self::conv::Row;
-use self::layout::{Layout, Unit, Units, block};
+use self::layout::{Layout, Unit, Units};
 use self::simd::Simd;
 use self::statistics::{Moments, Sums};
 use self::weights::{Form, Packed, Pool};
@@ -113,17 +113,30 @@ impl<S: Simd> Path for Lanes<S> {
 
     fn bytes(&self, plan: &Plan) -> u64 {
         let layout = Layout::new::<S>(plan.images());
-        let memory = plan.memory();
-        let images = (layout.blocks * block::<S>()) as u64;
-        let planes = (layout.blocks * plane::<S>(plan)) as u64;
-        memory.bytes(4) / plan.images() as u64 * images + planes
+        let units = layout.arena(plan) + scratch_units(plan);
+        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image;
+        // K is copied once, for its score.
+        let kernel = 2 * plan.images() * plan.images();
+        (units * size_of::<Unit<S>>() + 4 * (numbers + kernel) + layout.blocks * plane::<S>(plan)) as u64
     }
 
-    fn score(&self, setup: &Setup, plan: &Plan, workspace: &mut Workspace<S>, spread: bool) -> Result<Outcome> {
+    fn score(
+        &self,
+        setup: &Setup,
+        plan: &Plan,
+        workspace: &mut Workspace<S>,
+        spread: bool,
+    ) -> Result<Outcome> {
         let layout = Layout::new::<S>(plan.images());
         workspace.prepare(plan, layout)?;
         Run { lanes: self, setup, plan, layout, workspace, spread }.score()
     }
+}
+
+/// Units that a thread needs for itself: rows on their way to a pool.
+fn scratch_units(plan: &Plan) -> usize {
+    let pools = plan.combines.iter().filter_map(|job| Some((job, job.window?.1)));
+    pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels).max().unwrap_or(0)
 }
 
 /// A plan at work.
@@ -253,7 +266,8 @@ impl<S: Simd> Run<'_, S> {
         let moments = setup.timed(Stage::Conv, spread, || {
             let Workspace { arena, scratch, .. } = &mut *self.workspace;
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena(plan)], Some(job.output));
+            let (view, y) =
+                View::<S>::split(whole, &mut arena.get_mut()[..layout.arena(plan)], Some(job.output));
             let blocks = Blocks { spread, layout, y, planes: &mut [], channels: &channels };
             let wanted = !job.statistics.norms.is_empty();
             blocks.run(scratch, wanted, |b, y, _, scratch, moments| {
@@ -266,7 +280,9 @@ impl<S: Simd> Run<'_, S> {
                 for (i, y) in y.chunks_exact_mut(height * output.shape.width * pitch).enumerate() {
                     let Scratch { winograd, sums, .. } = &mut *scratch;
                     match form {
-                        Form::Direct => direct(lanes.simd, job, (input, x), (y, pitch), i, &tiles, in_channels),
+                        Form::Direct => {
+                            direct(lanes.simd, job, (input, x), (y, pitch), i, &tiles, in_channels)
+                        }
                         Form::Winograd => {
                             pieces(lanes.simd, winograd, job, (input, x), (y, pitch), i * height, &tiles)
                         }
@@ -301,7 +317,8 @@ impl<S: Simd> Run<'_, S> {
             let eps = norm.eps.get() / (scale * scale);
             let affine = source.batch_norm(&norm.name, norm.all_channels)?;
             for c in 0..norm.channels {
-                let Some(moments) = position(channels, norm.channel + c).and_then(|at| moments.get(at)) else {
+                let Some(moments) = position(channels, norm.channel + c).and_then(|at| moments.get(at))
+                else {
                     continue;
                 };
                 let (gamma, beta) = affine
@@ -485,15 +502,19 @@ impl<S: Simd> Blocks<'_, S> {
         let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };
         let mut moments = vec![Moments::default(); blocks * channels];
         let (y, planes) = (self.y.len() / blocks, self.planes.len() / blocks);
-        let parts = split(self.y, y, blocks)
-            .into_iter()
-            .zip(split(self.planes, planes, blocks))
-            .zip(split(&mut moments, channels, blocks));
+        let parts = split(self.y, y, blocks).into_iter().zip(split(self.planes, planes, blocks)).zip(split(
+            &mut moments,
+            channels,
+            blocks,
+        ));
         if self.spread {
             let parts: Vec<_> = parts.collect();
-            parts.into_par_iter().enumerate().try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), m))| {
-                work(b, y, plane, scratch, m)
-            })?;
+            parts
+                .into_par_iter()
+                .enumerate()
+                .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), m))| {
+                    work(b, y, plane, scratch, m)
+                })?;
         } else {
             parts.enumerate().try_for_each(|(b, ((y, plane), m))| work(b, y, plane, scratch, m))?;
         }

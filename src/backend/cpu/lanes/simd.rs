@@ -281,7 +281,9 @@ pub(crate) mod x86 {
             let (b, b_rest) = b.as_chunks::<8>();
             let rest: u32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a ^ b).count_ones()).sum();
             proved!({
-                let table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+                let table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                    0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+                ));
                 let low = _mm256_set1_epi8(15);
                 let mut total = _mm256_setzero_si256();
                 for (a, b) in a.chunks(ROUNDS).zip(b.chunks(ROUNDS)) {
@@ -291,7 +293,8 @@ pub(crate) mod x86 {
                         let x = _mm256_xor_si256(a, _mm256_loadu_si256(b.as_ptr().cast()));
                         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), low);
                         let high = _mm256_shuffle_epi8(table, high);
-                        let count = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)), high);
+                        let count =
+                            _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)), high);
                         bytes = _mm256_add_epi8(bytes, count);
                     }
                     total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));

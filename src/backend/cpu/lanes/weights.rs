@@ -67,7 +67,13 @@ impl Pool {
     }
 
     /// Packed weights of one part of a job.
-    pub(super) fn part(&self, job: &ConvJob, form: Form, parameter: &Parameter, part: &Part) -> Result<Arc<Packed>> {
+    pub(super) fn part(
+        &self,
+        job: &ConvJob,
+        form: Form,
+        parameter: &Parameter,
+        part: &Part,
+    ) -> Result<Arc<Packed>> {
         let shape = &parameter.shape;
         let first = part.row * OCTET;
         let key = Key {
