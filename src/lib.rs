@@ -41,6 +41,8 @@ mod error;
 mod fuzz;
 mod graph;
 mod kernel;
+#[doc(hidden)]
+pub mod measure;
 mod network;
 pub mod plan;
 mod random;

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
+use crate::measure::Probe;
 use crate::plan::Plan;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
 
@@ -84,6 +85,7 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
+    probe: Option<Arc<Probe>>,
 }
 
 impl ScorerBuilder {
@@ -128,6 +130,12 @@ impl ScorerBuilder {
         ScorerBuilder { keep_kernels: keep, ..self }
     }
 
+    /// What looks into the run; nothing when not set. For benches.
+    #[doc(hidden)]
+    pub fn probe(self, probe: Arc<Probe>) -> Self {
+        ScorerBuilder { probe: Some(probe), ..self }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
@@ -151,6 +159,7 @@ impl ScorerBuilder {
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
+            probe: self.probe,
         };
         let executor = backend::open(&self.backend, setup.clone())?;
         Ok(Scorer::new(setup, executor))
@@ -189,6 +198,7 @@ impl Scorer {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            probe: None,
         }
     }
 

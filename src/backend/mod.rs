@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::measure::Probe;
 use crate::plan::Plan;
 use crate::weights::WeightSource;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
@@ -173,6 +174,7 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
+    pub(crate) probe: Option<Arc<Probe>>,
 }
 
 impl Setup {

@@ -1,6 +1,8 @@
 //! Batch statistics of a tensor, and the batch norms made from them.
 //!
-//!     mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//! ```text
+//! mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//! ```
 //!
 //! Each block of pixels leaves (sum, M2 about its own mean) per channel; blocks are joined in order by the
 //! formula of Chan, Golub and LeVeque (1979), so nothing cancels and the result does not depend on threads.

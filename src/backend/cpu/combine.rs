@@ -1,15 +1,21 @@
 //! Sums of terms: normalise, ReLU, truncate, add and concat are ways of reading. Then pooling, code bits.
 //!
-//!     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
-//!     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//! ```text
+//! v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
+//! f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//! ```
 //!
 //! A term's code is the sign of its value before the ReLU, v > 0; the job's own code is the sign of what it
-//! stores.
+//! stores. An image is made row by row. A term is cut into pieces of eight channels, and each step of a piece
+//! runs over a row of octets, which stays in cache: one short loop that the compiler makes vectors of. A piece
+//! that is not full adds zeros to the channels behind it.
+
+use std::ops::Range;
 
 use super::real::Real;
 use super::workspace::{Norms, Sources};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Region, Tensor, Term};
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
 use crate::{Error, Result};
 
 /// What the images of one job have in common.
@@ -19,11 +25,18 @@ pub(super) struct Combine<'a, T> {
     pub(super) norms: &'a Norms<T>,
 }
 
-/// Room for rows and pixels on their way.
+/// Room for rows on their way.
 #[derive(Default)]
 pub(super) struct Scratch<T> {
+    /// Sums of one row, and an octet more for the zeros of the last piece.
     sums: Vec<T>,
-    pixel: Vec<T>,
+    /// One octet of each pixel of a row; a second row where averages are taken.
+    octets: Vec<[T; OCTET]>,
+    more_octets: Vec<[T; OCTET]>,
+    /// For each number of a row whether it is positive.
+    positive: Vec<u8>,
+    /// All rows of an image, where a window follows.
+    rows: Vec<T>,
 }
 
 impl<T: Real> Combine<'_, T> {
@@ -37,40 +50,46 @@ impl<T: Real> Combine<'_, T> {
         codes: &mut [u32],
     ) -> Result<()> {
         let job = self.job;
-        let channels = job.octets() * OCTET;
-        let row_len = job.source[1] * channels;
-        let rows = if job.window.is_some() { job.source[0] } else { 1 };
-        scratch.sums.resize(rows * row_len, T::ZERO);
-        scratch.pixel.resize(channels, T::ZERO);
+        let row_len = job.source[1] * job.octets() * OCTET;
+        self.prepare(scratch);
         let codes: &mut [u8] = bytemuck::cast_slice_mut(codes);
         for y in 0..job.source[0] {
-            let row = match (job.window, job.output) {
-                (Some(_), _) => &mut scratch.sums[y * row_len..][..row_len],
-                (None, Some(_)) => &mut output[y * row_len..][..row_len],
-                (None, None) => &mut scratch.sums[..],
-            };
-            row.fill(T::ZERO);
+            scratch.sums.fill(T::ZERO);
             for term in &job.terms {
-                self.add(term, sources.image(term.tensor, n), y, row, &mut scratch.pixel, codes)?;
+                self.add(term, sources.image(term.tensor, n), y, scratch, codes)?;
             }
-            if !row.iter().fold(true, |finite, v| finite & v.is_finite()) {
+            let sums = &scratch.sums[..row_len];
+            if !all_finite(sums) {
                 return Err(self.non_finite());
             }
+            match (job.window, job.output) {
+                (Some(_), _) => scratch.rows[y * row_len..][..row_len].copy_from_slice(sums),
+                (None, Some(_)) => output[y * row_len..][..row_len].copy_from_slice(sums),
+                (None, None) => {}
+            }
         }
-        if let Some((pool, window)) = job.window {
-            let spans = [
-                spans(job.source[0], window.kernel[0], window.stride[0], window.padding[0]),
-                spans(job.source[1], window.kernel[1], window.stride[1], window.padding[1]),
-            ];
-            pool_image(pool, &spans, &scratch.sums, row_len, channels, output);
+        if job.window.is_some() {
+            self.pool(scratch, output);
         }
         if let Some(code) = job.code {
-            let region = &self.plan.regions[code];
-            for (p, pixel) in output.chunks_exact(channels).enumerate() {
-                emit(pixel, region, p * channels, codes);
+            let bytes = &mut codes[self.plan.regions[code].word * 4..];
+            let row_len = job.shape.width * job.octets() * OCTET;
+            for (row, bytes) in output.chunks_exact(row_len).zip(bytes.chunks_mut(row_len / 8)) {
+                let signs = signs(row, &mut scratch.positive);
+                bytes.iter_mut().zip(signs).for_each(|(byte, signs)| *byte = signs);
             }
         }
         Ok(())
+    }
+
+    fn prepare(&self, scratch: &mut Scratch<T>) {
+        let [height, width] = self.job.source;
+        let row_len = width * self.job.octets() * OCTET;
+        scratch.sums.resize(row_len + OCTET, T::ZERO);
+        scratch.octets.resize(width, [T::ZERO; OCTET]);
+        scratch.more_octets.resize(width, [T::ZERO; OCTET]);
+        scratch.positive.resize(row_len, 0);
+        scratch.rows.resize(if self.job.window.is_some() { height * row_len } else { 0 }, T::ZERO);
     }
 
     fn non_finite(&self) -> Error {
@@ -83,128 +102,210 @@ impl<T: Real> Combine<'_, T> {
         term: &Term,
         source: &[T],
         y: usize,
-        row: &mut [T],
-        pixel: &mut [T],
+        scratch: &mut Scratch<T>,
         codes: &mut [u8],
     ) -> Result<()> {
         let tensor = &self.plan.tensors[term.tensor];
-        let channels = self.job.octets() * OCTET;
-        let region = term.code.map(|code| &self.plan.regions[code]);
-        let pixel = &mut pixel[..term.channels];
-        let mut finite = true;
-        for (x, sums) in row.chunks_exact_mut(channels).enumerate() {
+        let pitch = self.job.octets() * OCTET;
+        let Scratch { sums, octets, more_octets, positive, .. } = scratch;
+        for first in (0..term.channels).step_by(OCTET) {
+            let piece = Piece::new(term, tensor, source, self.norms, first);
+            let to = term.to + first;
             if term.average {
-                self.average(term, tensor, source, y, x, pixel);
-            } else {
-                self.read(term, tensor, source, y * tensor.shape.width + x, pixel);
-                // Of normalised channels the batch norm has looked at the statistics.
-                if tensor.raw && term.norm.is_none() {
-                    finite &= pixel.iter().fold(true, |finite, v| finite & v.is_finite());
+                if !piece.average(y, octets, more_octets) {
+                    return Err(self.non_finite());
                 }
-                if let Some(region) = region {
-                    emit(pixel, region, (y * tensor.shape.width + x) * channels + term.to, codes);
+            } else {
+                if !piece.read(y, octets) {
+                    return Err(self.non_finite());
+                }
+                if let Some(code) = term.code {
+                    let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
+                    emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
                 }
                 if term.relu {
-                    pixel.iter_mut().for_each(|v| *v = v.max(T::ZERO));
+                    relu(octets);
                 }
             }
-            let sums = &mut sums[term.to..term.to + term.channels];
-            sums.iter_mut().zip(&*pixel).for_each(|(sum, &v)| *sum += v);
-        }
-        if finite { Ok(()) } else { Err(self.non_finite()) }
-    }
-
-    /// Reads a term's channels of one pixel, before the ReLU.
-    fn read(&self, term: &Term, tensor: &Tensor, source: &[T], pixel: usize, out: &mut [T]) {
-        let from = &source[pixel * tensor.pitch * OCTET + term.channel..][..term.channels];
-        match term.norm {
-            None => out.copy_from_slice(from),
-            Some(entry) => {
-                let mean = &self.norms.mean[entry..][..term.channels];
-                let a = &self.norms.a[entry..][..term.channels];
-                let beta = &self.norms.beta[entry..][..term.channels];
-                for (c, v) in out.iter_mut().enumerate() {
-                    *v = (from[c] - mean[c]) * a[c] + beta[c];
-                }
+            for (sums, octet) in sums[to..].chunks_mut(pitch).zip(&*octets) {
+                join(sums, octet, T::add);
             }
         }
+        Ok(())
     }
 
-    /// The average over the 3 x 3 pixels around one, as many as there are.
-    fn average(&self, term: &Term, tensor: &Tensor, source: &[T], y: usize, x: usize, out: &mut [T]) {
-        let (height, width) = (tensor.shape.height, tensor.shape.width);
-        let (ys, xs) = (y.saturating_sub(1)..height.min(y + 2), x.saturating_sub(1)..width.min(x + 2));
-        let count = T::from_f64((ys.len() * xs.len()) as f64);
-        out.fill(T::ZERO);
-        let mut pixel = [T::ZERO; OCTET];
-        for first in (0..term.channels).step_by(OCTET) {
-            let piece = first..term.channels.min(first + OCTET);
-            let part = Term {
-                channel: term.channel + first,
-                channels: piece.len(),
-                norm: term.norm.map(|entry| entry + first),
-                ..*term
-            };
-            let out = &mut out[piece];
-            for y in ys.clone() {
-                for x in xs.clone() {
-                    let pixel = &mut pixel[..part.channels];
-                    self.read(&part, tensor, source, y * width + x, pixel);
-                    for (sum, &v) in out.iter_mut().zip(&*pixel) {
-                        *sum += if term.relu { v.max(T::ZERO) } else { v };
-                    }
+    fn pool(&self, scratch: &mut Scratch<T>, output: &mut [T]) {
+        let Some((pool, window)) = self.job.window else { return };
+        let span = |axis: usize| {
+            spans(self.job.source[axis], window.kernel[axis], window.stride[axis], window.padding[axis])
+        };
+        let Scratch { sums, rows, .. } = scratch;
+        let line = &mut sums[..self.job.source[1] * self.job.octets() * OCTET];
+        pool_image(pool, &[span(0), span(1)], rows, line, self.job.octets() * OCTET, output);
+    }
+}
+
+/// Up to eight neighbouring channels of a term.
+struct Piece<'a, T> {
+    /// The tensor's numbers from the first of the channels on.
+    source: &'a [T],
+    /// Numbers from one pixel to the next.
+    pitch: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+    /// Mean, a and beta.
+    norm: Option<[[T; OCTET]; 3]>,
+    relu: bool,
+    /// Whether somebody has looked for non-finite numbers: the combine that stored the tensor, or the batch norm
+    /// in its statistics. A ReLU would hide them.
+    checked: bool,
+}
+
+impl<'a, T: Real> Piece<'a, T> {
+    fn new(term: &Term, tensor: &Tensor, source: &'a [T], norms: &Norms<T>, first: usize) -> Self {
+        let entries = |entry: usize| {
+            [&norms.mean, &norms.a, &norms.beta]
+                .map(|values| std::array::from_fn(|l| values[entry + first + l]))
+        };
+        Piece {
+            source: &source[term.channel + first..],
+            pitch: tensor.pitch * OCTET,
+            height: tensor.shape.height,
+            width: tensor.shape.width,
+            channels: OCTET.min(term.channels - first),
+            norm: term.norm.map(entries),
+            relu: term.relu,
+            checked: !tensor.raw || term.norm.is_some(),
+        }
+    }
+
+    /// Its channels of one row, before the ReLU; zeros in the lanes behind them. Says whether all are finite.
+    fn read(&self, y: usize, octets: &mut [[T; OCTET]]) -> bool {
+        let pixels =
+            self.source[y * self.width * self.pitch..].chunks(self.pitch).map(|pixel| &pixel[..OCTET]);
+        match &self.norm {
+            None => octets.iter_mut().zip(pixels).for_each(|(octet, pixel)| octet.copy_from_slice(pixel)),
+            Some([mean, a, beta]) => {
+                for (octet, pixel) in octets.iter_mut().zip(pixels) {
+                    *octet = std::array::from_fn(|l| (pixel[l] - mean[l]) * a[l] + beta[l]);
                 }
             }
-            out.iter_mut().for_each(|sum| *sum = *sum / count);
+        }
+        if self.channels < OCTET {
+            octets.iter_mut().for_each(|octet| octet[self.channels..].fill(T::ZERO));
+        }
+        self.checked || all_finite(octets.as_flattened())
+    }
+
+    /// For each pixel of a row the average over the 3 x 3 pixels around it, as many as there are: down first.
+    /// Says whether all that it read is finite.
+    fn average(&self, y: usize, octets: &mut [[T; OCTET]], column_sums: &mut [[T; OCTET]]) -> bool {
+        let mut finite = true;
+        let rows = y.saturating_sub(1)..self.height.min(y + 2);
+        column_sums.fill([T::ZERO; OCTET]);
+        for y in rows.clone() {
+            finite &= self.read(y, octets);
+            if self.relu {
+                relu(octets);
+            }
+            let numbers = column_sums.as_flattened_mut().iter_mut().zip(octets.as_flattened());
+            numbers.for_each(|(sum, &v)| *sum += v);
+        }
+        for (x, octet) in octets.iter_mut().enumerate() {
+            let columns = &column_sums[x.saturating_sub(1)..self.width.min(x + 2)];
+            let count = T::from_f64((rows.len() * columns.len()) as f64);
+            let mut total = [T::ZERO; OCTET];
+            for column in columns {
+                total = std::array::from_fn(|l| total[l] + column[l]);
+            }
+            *octet = total.map(|total| total / count);
+        }
+        finite
+    }
+}
+
+fn relu<T: Real>(octets: &mut [[T; OCTET]]) {
+    octets.as_flattened_mut().iter_mut().for_each(|v| *v = v.max(T::ZERO));
+}
+
+/// The signs of whole octets, eight to a byte, the first one lowest. `positive` has room for as many numbers.
+fn signs<'a, T: Real>(values: &[T], positive: &'a mut [u8]) -> impl Iterator<Item = u8> + 'a {
+    let positive = &mut positive[..values.len()];
+    positive.iter_mut().zip(values).for_each(|(positive, &v)| *positive = u8::from(v > T::ZERO));
+    // Each byte is added to the top byte of the product at a place of its own; all carries are zero.
+    let pack =
+        |bytes: &[u8; OCTET]| (u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
+    positive.as_chunks::<OCTET>().0.iter().map(pack)
+}
+
+/// Adds signs to codes: those of each pixel `pitch` bytes behind those of the one before, `shift` bits up.
+fn emit(signs: impl Iterator<Item = u8>, codes: &mut [u8], pitch: usize, shift: usize) {
+    if shift == 0 {
+        codes.chunks_mut(pitch).zip(signs).for_each(|(code, signs)| code[0] |= signs);
+        return;
+    }
+    for (pixel, signs) in signs.enumerate() {
+        codes[pixel * pitch] |= signs << shift;
+        let carried = signs >> (8 - shift);
+        if carried > 0 {
+            codes[pixel * pitch + 1] |= carried;
         }
     }
 }
 
-/// For each output position along one axis, the input positions in its window.
-fn spans(size: usize, kernel: usize, stride: usize, padding: usize) -> Vec<std::ops::Range<usize>> {
+fn all_finite<T: Real>(values: &[T]) -> bool {
+    values.iter().fold(true, |finite, v| finite & v.is_finite())
+}
+
+/// For each output position along one axis, the input positions in its window; there is always one.
+fn spans(size: usize, kernel: usize, stride: usize, padding: usize) -> Vec<Range<usize>> {
     let outputs = (size + 2 * padding - kernel) / stride + 1;
     let span = |o: usize| (o * stride).saturating_sub(padding)..(o * stride + kernel - padding).min(size);
     (0..outputs).map(span).collect()
 }
 
-/// Pools one image of sums, [h][w][channels].
+/// Pools one image of sums, [h][w][channels]: down the columns of a window first, then across.
 fn pool_image<T: Real>(
     pool: Pool,
-    spans: &[Vec<std::ops::Range<usize>>; 2],
+    [downs, acrosses]: &[Vec<Range<usize>>; 2],
     sums: &[T],
-    row_len: usize,
+    line: &mut [T],
     channels: usize,
     output: &mut [T],
 ) {
-    let windows = spans[0].iter().flat_map(|ys| spans[1].iter().map(move |xs| (ys, xs)));
-    for ((ys, xs), out) in windows.zip(output.chunks_exact_mut(channels)) {
-        let pixels =
-            ys.clone().flat_map(|y| xs.clone().map(move |x| &sums[y * row_len + x * channels..][..channels]));
-        let mut pixels = pixels;
-        if let Some(first) = pixels.next() {
-            out.copy_from_slice(first);
+    let row_len = line.len();
+    let fold: fn(&mut [T], &[T]) = match pool {
+        Pool::Max => |most, values| join_octets(most, values, T::max),
+        Pool::Average => |sums, values| join_octets(sums, values, T::add),
+    };
+    for (down, row) in downs.iter().zip(output.chunks_exact_mut(acrosses.len() * channels)) {
+        line.copy_from_slice(&sums[down.start * row_len..][..row_len]);
+        for y in down.start + 1..down.end {
+            fold(line, &sums[y * row_len..][..row_len]);
         }
-        for pixel in pixels {
-            match pool {
-                Pool::Max => out.iter_mut().zip(pixel).for_each(|(most, &v)| *most = v.max(*most)),
-                Pool::Average => out.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += v),
+        for (across, out) in acrosses.iter().zip(row.chunks_exact_mut(channels)) {
+            out.copy_from_slice(&line[across.start * channels..][..channels]);
+            for x in across.start + 1..across.end {
+                fold(out, &line[x * channels..][..channels]);
             }
-        }
-        if pool == Pool::Average {
-            let count = T::from_f64((ys.len() * xs.len()) as f64);
-            out.iter_mut().for_each(|sum| *sum = *sum / count);
+            if pool == Pool::Average {
+                let count = T::from_f64((down.len() * across.len()) as f64);
+                out.iter_mut().for_each(|sum| *sum = *sum / count);
+            }
         }
     }
 }
 
-/// Writes the signs of some channels at a bit of a region.
-fn emit<T: Real>(values: &[T], region: &Region, bit: usize, codes: &mut [u8]) {
-    let (first, shift) = (region.word * 4 + bit / 8, bit % 8);
-    for (i, octet) in values.chunks(OCTET).enumerate() {
-        let signs = octet.iter().rev().fold(0u16, |signs, &v| signs << 1 | u16::from(v > T::ZERO)) << shift;
-        codes[first + i] |= signs as u8;
-        if signs > 0xff {
-            codes[first + i + 1] |= (signs >> 8) as u8;
-        }
-    }
+/// Joins the numbers of whole octets with others.
+fn join_octets<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
+    a.chunks_exact_mut(OCTET).zip(b.as_chunks().0).for_each(|(a, b)| join(a, b, &f));
+}
+
+/// Joins eight numbers with others: all are read before any is written, which makes vectors of them.
+#[inline(always)]
+fn join<T: Real>(a: &mut [T], b: &[T; OCTET], f: impl Fn(T, T) -> T) {
+    let a = &mut a[..OCTET];
+    let joined: [T; OCTET] = std::array::from_fn(|l| f(a[l], b[l]));
+    a.copy_from_slice(&joined);
 }

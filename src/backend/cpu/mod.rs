@@ -11,25 +11,24 @@ pub(crate) mod cholesky;
 mod combine;
 mod conv;
 pub(crate) mod real;
+mod run;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod workspace;
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
-use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, TensorId};
-use crate::{Batch, Error, Kernel, Network, Precision, Result};
-use batch_norm::Layout;
-use combine::{Combine, Scratch};
-use conv::Conv;
+use crate::measure::Stage;
+use crate::plan::jobs::OCTET;
+use crate::{Batch, Error, Network, Precision, Result};
 use real::Real;
+use run::Run;
 use weights::Pool;
-use workspace::{Sources, Workspace, for_each_image, numbers};
+use workspace::Workspace;
 
 /// Networks that a stream keeps waiting for each thread.
 const LOOKAHEAD: usize = 16;
@@ -108,141 +107,26 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    /// Compiles a network and runs it once there is memory for it.
+    /// Compiles a network and runs it once there is memory for it. The wait for memory is on the caller's
+    /// thread, never on one of the pool's: rayon may hand such a thread a second network while the first one
+    /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
-        let plan = self.setup.plan(network)?;
+        let plan = self.timed(Stage::Plan, spread, || self.setup.plan(network))?;
         let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
-        let outcome = self.score(&plan, workspace, spread);
+        let run = Run { cpu: self, plan: &plan, workspace, spread };
+        let outcome = if spread { self.threads.install(|| run.score()) } else { run.score() };
         if self.setup.memory_limit.is_some() {
             *workspace = Workspace::default();
         }
         outcome
     }
 
-    /// Runs a plan, slot by slot, then counts agreements and takes the log-determinant.
-    fn score(&self, plan: &Plan, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
-        workspace.prepare(plan)?;
-        for slot in &plan.slots {
-            for job in &plan.combines[slot.combines.clone()] {
-                self.combine(plan, job, workspace, spread)?;
-            }
-            for job in &plan.convs[slot.convs.clone()] {
-                self.conv(plan, job, workspace, spread)?;
-            }
+    /// Does some work of a stage, and tells a probe how long it took where there is one.
+    fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
+        match &self.setup.probe {
+            Some(probe) => probe.measure(stage, if spread { 1 } else { self.setup.threads }, work),
+            None => work(),
         }
-        let n = plan.images();
-        for job in &plan.agreements {
-            let section = agreement::Section {
-                codes: &workspace.codes,
-                words_per_image: plan.words_per_image,
-                first: job.word,
-                words: job.words,
-                weight: job.weight,
-            };
-            if spread {
-                let rows = workspace.kernel.par_chunks_mut(n).enumerate();
-                rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));
-            } else {
-                agreement::agreement_rows(&section, 0..n, &mut workspace.kernel, n);
-            }
-        }
-        agreement::mirror(&mut workspace.kernel, n);
-        let kernel = Kernel::new(n, workspace.kernel.clone())?;
-        Ok(Outcome {
-            log_det: kernel.log_det(),
-            activations: plan.activations(),
-            kernel: self.setup.keep_kernels.then_some(kernel),
-            seconds: 0.0,
-        })
-    }
-
-    fn combine(
-        &self,
-        plan: &Plan,
-        job: &CombineJob,
-        workspace: &mut Workspace<T>,
-        spread: bool,
-    ) -> Result<()> {
-        let (sources, output) = Sources::split(plan, &self.image, &mut workspace.arena, job.output);
-        let combine = Combine { plan, job, norms: &workspace.norms };
-        for_each_image(
-            spread,
-            plan,
-            output,
-            &mut workspace.codes,
-            Scratch::default,
-            |scratch, n, output, codes| combine.image(scratch, &sources, n, output, codes),
-        )?;
-        match job.output {
-            Some(output) => {
-                self.statistics(plan, output, 0..job.octets(), &job.statistics, workspace, spread)
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn conv(&self, plan: &Plan, job: &ConvJob, workspace: &mut Workspace<T>, spread: bool) -> Result<()> {
-        let (mut weights, mut scales) = (Vec::new(), Vec::new());
-        for part in &job.parts {
-            let parameter = &plan.parameters[part.parameter];
-            self.pool.octets(parameter, part, &mut weights)?;
-            let scale =
-                job.scaled.then(|| T::from_f64(self.pool.source().scale(parameter.standard_deviation)));
-            scales.resize(weights.len(), scale);
-        }
-        let shape = &plan.parameters[job.parts[0].parameter].shape;
-        let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
-        let conv = Conv {
-            job,
-            input,
-            output,
-            group_channels: [shape.in_channels, shape.out_channels / job.groups],
-            outside: &vec![T::ZERO; shape.in_channels * job.groups],
-            weights: &weights,
-            scales: &scales,
-        };
-        let (sources, y) = Sources::split(plan, &self.image, &mut workspace.arena, Some(job.output));
-        for_each_image(
-            spread,
-            plan,
-            y,
-            &mut [],
-            || (),
-            |(), n, y, _| {
-                conv.image(sources.image(job.input, n), y);
-                Ok(())
-            },
-        )?;
-        self.statistics(plan, job.output, job.octets(), &job.statistics, workspace, spread)
-    }
-
-    /// Statistics of what a job has written, and the batch norms made from them.
-    fn statistics(
-        &self,
-        plan: &Plan,
-        output: TensorId,
-        octets: std::ops::Range<usize>,
-        statistics: &Statistics,
-        workspace: &mut Workspace<T>,
-        spread: bool,
-    ) -> Result<()> {
-        if statistics.norms.is_empty() {
-            return Ok(());
-        }
-        let tensor = &plan.tensors[output];
-        let layout = Layout {
-            pitch: tensor.pitch,
-            octets,
-            pixels: plan.images() * tensor.shape.pixels(),
-            block: Plan::block_pixels(plan.images(), tensor.shape),
-            first: statistics.partials,
-        };
-        let written = &workspace.arena[numbers(plan, tensor)];
-        batch_norm::partials(spread, written, &layout, &mut workspace.partials);
-        statistics.norms.iter().try_for_each(|norm| {
-            let (partials, norms) = (&workspace.partials, &mut workspace.norms);
-            batch_norm::batch_norm(norm, &layout, partials, &plan.parameters, self.pool.source(), norms)
-        })
     }
 }
 
@@ -274,7 +158,7 @@ impl<T: Real> Executor for Cpu<T> {
                 }
             });
         } else {
-            self.threads.install(|| self.work(queue, true));
+            self.work(queue, true);
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) trait Real:
     fn to_f64(self) -> f64;
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// The larger of two numbers; where one is NaN, the other.
+    /// The larger of two numbers; the other one where this is NaN.
     fn max(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
@@ -72,7 +72,7 @@ macro_rules! real {
             }
 
             fn max(self, other: Self) -> Self {
-                $t::max(self, other)
+                if self > other { self } else { other }
             }
 
             fn is_finite(self) -> bool {

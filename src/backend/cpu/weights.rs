@@ -1,7 +1,7 @@
 //! Rows of the weight pool: made once for a run, shared by all networks, and kept as `conv` reads them.
 //!
 //! The pool's own layout is [C_out padded to 8][r][s][C_in padded to 8]; `conv` wants the eight output channels
-//! of an octet side by side, so each octet is kept as [r][s][C_in padded to 8][8].
+//! of an octet side by side and no pads, so each octet is kept as [r][s][C_in][8].
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,9 +15,9 @@ use crate::{Distribution, Result};
 const CAPACITY: usize = 1 << 28;
 
 /// Weights of one octet of output channels.
-pub(super) type Octet<T> = Arc<[T]>;
+pub(super) type Octet<T> = Arc<[[T; OCTET]]>;
 
-/// Kernel, padded input channels and distribution: with the name, all that weights depend on beside the source.
+/// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
 type Kind = ([usize; 2], usize, Distribution);
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl<T: Real> Pool<T> {
     /// Appends the octets of a part of a job.
     pub(super) fn octets(&self, parameter: &Parameter, part: &Part, out: &mut Vec<Octet<T>>) -> Result<()> {
         let shape = &parameter.shape;
-        let kind = (shape.kernel, shape.in_channels.next_multiple_of(OCTET), parameter.distribution);
+        let kind = (shape.kernel, shape.in_channels, parameter.distribution);
         let wanted = part.row..part.row + part.octets;
         {
             let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl<T: Real> Pool<T> {
         }
         let made = self.make(parameter, wanted.clone())?;
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        let numbers: usize = made.iter().map(|octet| octet.len()).sum();
+        let numbers: usize = made.iter().map(|octet| octet.len() * OCTET).sum();
         if rows.numbers + numbers > CAPACITY {
             rows.by_name.clear();
             rows.numbers = 0;
@@ -75,9 +75,12 @@ impl<T: Real> Pool<T> {
         let mut rows = Vec::new();
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, &mut rows)?;
         let row = parameter.shape.row_len();
-        let transpose = |octet: &[f32]| {
-            (0..row * OCTET).map(|i| T::from_f32(octet[i % OCTET * row + i / OCTET])).collect()
+        let channels = parameter.shape.in_channels;
+        let pack = |octet: &[f32]| -> Octet<T> {
+            let taps = (0..row).step_by(channels.next_multiple_of(OCTET));
+            let places = taps.flat_map(|tap| tap..tap + channels);
+            places.map(|place| std::array::from_fn(|l| T::from_f32(octet[l * row + place]))).collect()
         };
-        Ok(rows.chunks_exact(row * OCTET).map(transpose).collect())
+        Ok(rows.chunks_exact(row * OCTET).map(pack).collect())
     }
 }

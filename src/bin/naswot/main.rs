@@ -1,6 +1,7 @@
 //! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
 mod completions;
 mod console;
 mod correlate;
@@ -67,6 +68,7 @@ enum Command {
     Plan(plan::PlanCommand),
     Devices(devices::Devices),
     Correlate(correlate::Correlate),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Correlate(command) => command.run(),
+        Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };
     let exit = result.unwrap_or_else(|Failure { exit, message }| {

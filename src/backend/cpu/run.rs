@@ -1,0 +1,143 @@
+//! One network on its way through the stages.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Cpu;
+use super::agreement::{self, Section};
+use super::batch_norm::{self, Layout};
+use super::combine::{Combine, Scratch};
+use super::conv::Conv;
+use super::real::Real;
+use super::workspace::{Sources, Workspace, for_each_image, numbers};
+use crate::backend::Outcome;
+use crate::measure::Stage;
+use crate::plan::Plan;
+use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
+use crate::{Kernel, Result};
+
+/// A plan at work.
+pub(super) struct Run<'a, T> {
+    pub(super) cpu: &'a Cpu<T>,
+    pub(super) plan: &'a Plan,
+    pub(super) workspace: &'a mut Workspace<T>,
+    /// Whether the cores share the images of this network, and none has a network of its own.
+    pub(super) spread: bool,
+}
+
+impl<T: Real> Run<'_, T> {
+    /// Runs the plan, slot by slot, then counts agreements and takes the log-determinant.
+    pub(super) fn score(mut self) -> Result<Outcome> {
+        let plan = self.plan;
+        self.workspace.prepare(plan)?;
+        for slot in &plan.slots {
+            plan.combines[slot.combines.clone()].iter().try_for_each(|job| self.combine(job))?;
+            plan.convs[slot.convs.clone()].iter().try_for_each(|job| self.conv(job))?;
+        }
+        if let Some(probe) = &self.cpu.setup.probe {
+            probe.see_codes(plan, &self.workspace.codes);
+        }
+        self.cpu.timed(Stage::Agreement, self.spread, || self.agreement());
+        let kernel = Kernel::new(plan.images(), self.workspace.kernel.clone())?;
+        Ok(Outcome {
+            log_det: self.cpu.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
+            activations: plan.activations(),
+            kernel: self.cpu.setup.keep_kernels.then_some(kernel),
+            seconds: 0.0,
+        })
+    }
+
+    fn combine(&mut self, job: &CombineJob) -> Result<()> {
+        let Run { cpu, plan, spread, .. } = *self;
+        cpu.timed(Stage::Combine, spread, || {
+            let Workspace { arena, norms, codes, .. } = &mut *self.workspace;
+            let (sources, output) = Sources::split(plan, &cpu.image, arena, job.output);
+            let combine = Combine { plan, job, norms };
+            for_each_image(spread, plan, output, codes, Scratch::default, |scratch, n, output, codes| {
+                combine.image(scratch, &sources, n, output, codes)
+            })
+        })?;
+        match job.output {
+            Some(output) => self.batch_norm(output, 0..job.octets(), &job.statistics),
+            None => Ok(()),
+        }
+    }
+
+    fn conv(&mut self, job: &ConvJob) -> Result<()> {
+        let Run { cpu, plan, spread, .. } = *self;
+        let (mut weights, mut scales) = (Vec::new(), Vec::new());
+        cpu.timed(Stage::Weights, spread, || {
+            job.parts.iter().try_for_each(|part| {
+                let parameter = &plan.parameters[part.parameter];
+                let scale = cpu.pool.source().scale(parameter.standard_deviation);
+                scales.extend(std::iter::repeat_n(job.scaled.then(|| T::from_f64(scale)), part.octets));
+                cpu.pool.octets(parameter, part, &mut weights)
+            })
+        })?;
+        cpu.timed(Stage::Conv, spread, || {
+            let shape = &plan.parameters[job.parts[0].parameter].shape;
+            let tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
+            let group_channels = [shape.in_channels, shape.out_channels / job.groups];
+            let conv = Conv::new(job, tensors, group_channels, &weights, &scales);
+            let arena = &mut self.workspace.arena;
+            let (sources, y) = Sources::split(plan, &cpu.image, arena, Some(job.output));
+            for_each_image(
+                spread,
+                plan,
+                y,
+                &mut [],
+                || conv.frame(),
+                |frame, n, y, _| {
+                    conv.image(frame, sources.image(job.input, n), y);
+                    Ok(())
+                },
+            )
+        })?;
+        self.batch_norm(job.output, job.octets(), &job.statistics)
+    }
+
+    /// Statistics of what a job has written, and the batch norms made from them.
+    fn batch_norm(&mut self, output: TensorId, octets: Range<usize>, statistics: &Statistics) -> Result<()> {
+        if statistics.norms.is_empty() {
+            return Ok(());
+        }
+        let Run { cpu, plan, spread, .. } = *self;
+        let tensor = &plan.tensors[output];
+        let layout = Layout {
+            pitch: tensor.pitch,
+            octets,
+            pixels: plan.images() * tensor.shape.pixels(),
+            block: Plan::block_pixels(plan.images(), tensor.shape),
+            first: statistics.partials,
+        };
+        cpu.timed(Stage::BatchNorm, spread, || {
+            let Workspace { arena, partials, norms, .. } = &mut *self.workspace;
+            batch_norm::partials(spread, &arena[numbers(plan, tensor)], &layout, partials);
+            statistics.norms.iter().try_for_each(|norm| {
+                batch_norm::batch_norm(norm, &layout, partials, &plan.parameters, cpu.pool.source(), norms)
+            })
+        })
+    }
+
+    fn agreement(&mut self) {
+        let Workspace { codes, kernel, .. } = &mut *self.workspace;
+        let n = self.plan.images();
+        for job in &self.plan.agreements {
+            let section = Section {
+                codes,
+                words_per_image: self.plan.words_per_image,
+                first: job.word,
+                words: job.words,
+                weight: job.weight,
+            };
+            if self.spread {
+                let rows = kernel.par_chunks_mut(n).enumerate();
+                rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));
+            } else {
+                agreement::agreement_rows(&section, 0..n, kernel, n);
+            }
+        }
+        agreement::mirror(kernel, n);
+    }
+}

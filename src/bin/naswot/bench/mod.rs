@@ -1,0 +1,325 @@
+//! `naswot bench`: networks per second, stage by stage and beside what the machine can do.
+
+mod ceilings;
+mod contender;
+mod report;
+mod workload;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use naswot::analysis::Correlation;
+use naswot::measure::Stage;
+use naswot::{Backend, Batch, Network, Precision};
+
+use crate::console::{Console, say};
+use crate::exit::{Exit, Failure, Result};
+use crate::lines::Lines;
+use ceilings::Ceilings;
+use contender::{Contender, Witness};
+use report::{Agreement, Build, Machine, Report, Spread, StageCost, Throughput};
+use workload::Workload;
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot bench --quick
+  naswot bench --precision f32,f64 --workload nasbench201-n32 --json bench.json";
+
+const MORE: &str = "\
+A round opens the device and scores the first k networks of a workload: planning, weights and reading back are
+part of it, making the images is not. k and the rounds are chosen so that a workload takes about --seconds; the
+contenders run in turn, on the same networks. A last round is looked into for the times of the stages.";
+
+/// Rounds of a workload, at most: fewer where a single network takes long.
+const MOST_ROUNDS: usize = 5;
+
+/// Measure networks per second
+///
+/// Scores fixed lists of networks, drawn uniformly from their spaces, on synthetic images. Prints networks per
+/// second, what each stage takes, what the machine can do at best, and how far contenders agree.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
+pub(crate) struct Bench {
+    /// Backends [default: all that work here]
+    #[arg(long, value_name = "BACKEND,..", value_delimiter = ',')]
+    backend: Vec<Backend>,
+    /// Number formats, each on every backend
+    #[arg(long, value_name = "PRECISION,..", value_delimiter = ',', default_value = "f32")]
+    precision: Vec<Precision>,
+    /// Workloads [default: all]
+    #[arg(long, value_name = "WORKLOAD,..", value_delimiter = ',', value_parser = workload())]
+    workload: Vec<Workload>,
+    /// About how long a workload may take
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
+    seconds: Duration,
+    /// The same as --seconds 3
+    #[arg(long, conflicts_with = "seconds")]
+    quick: bool,
+    /// Write everything as JSON; `-` is standard output, and tables go to standard error then
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Runs the command.
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        let json = self.json.as_deref().map(JsonFile::open).transpose()?;
+        let contenders = self.contenders()?;
+        let mut report = Report {
+            machine: machine(),
+            naswot: build(),
+            ceilings: ceilings(&contenders),
+            results: Vec::new(),
+            agreement: Vec::new(),
+            stages: Vec::new(),
+        };
+        let workloads = if self.workload.is_empty() { &Workload::ALL[..] } else { &self.workload };
+        for workload in workloads {
+            console.note(format_args!("{} ..", workload.name));
+            let budget = if self.quick { Duration::from_secs(3) } else { self.seconds };
+            measure(workload, &contenders, budget, &mut report)?;
+        }
+        let tables = report.tables();
+        match &json {
+            Some(json) if json.is_stdout() => say(tables.trim_end()),
+            _ => {
+                let mut lines = Lines::new();
+                lines.print(tables.trim_end())?;
+                lines.flush()?;
+            }
+        }
+        json.map_or(Ok(()), |json| json.write(&report))?;
+        Ok(Exit::Success)
+    }
+
+    fn contenders(&self) -> Result<Vec<Contender>> {
+        let working = || {
+            let devices = naswot::devices().into_iter().filter(|device| device.unusable.is_none());
+            devices.map(|device| device.backend.parse()).collect::<naswot::Result<Vec<Backend>>>()
+        };
+        let backends = if self.backend.is_empty() { working()? } else { self.backend.clone() };
+        let pairs = backends.iter().flat_map(|b| self.precision.iter().map(move |&p| (b.clone(), p)));
+        pairs.map(|(backend, precision)| Contender::new(backend, precision)).collect()
+    }
+}
+
+/// Measures one workload.
+fn measure(
+    workload: &Workload,
+    contenders: &[Contender],
+    budget: Duration,
+    report: &mut Report,
+) -> Result<()> {
+    let (batch, networks) = (workload.batch()?, workload.networks()?);
+    let flops: Vec<f64> = networks.iter().map(|network| workload.flop(network)).collect::<Result<_>>()?;
+    let (k, rounds) = size(contenders, &batch, &networks, &flops, budget)?;
+    let networks = &networks[..k];
+    let flop: f64 = flops[..k].iter().sum();
+
+    let mut rates = vec![Vec::new(); contenders.len()];
+    for _ in 0..rounds {
+        for (contender, rates) in contenders.iter().zip(&mut rates) {
+            rates.push(k as f64 / contender.round(&batch, networks)?.as_secs_f64());
+        }
+    }
+    for (contender, rates) in contenders.iter().zip(rates) {
+        let networks_per_second = Spread::of(rates);
+        report.results.push(Throughput {
+            workload: workload.name,
+            backend: contender.name,
+            device: contender.device.clone(),
+            precision: contender.precision.name(),
+            networks: k,
+            rounds,
+            networks_per_second,
+            gflop_per_s: networks_per_second.median * flop / k as f64 / 1e9,
+        });
+        report.stages.extend(stages(workload, contender, &batch, networks, flop)?);
+    }
+    for (i, a) in contenders.iter().enumerate() {
+        for b in &contenders[i + 1..] {
+            report.agreement.push(agreement(workload, a, b, &batch, networks)?);
+        }
+    }
+    Ok(())
+}
+
+/// How many networks and how many rounds fit a budget. Runs the first networks, ever more of them, and takes
+/// the time of others to be as their operations.
+fn size(
+    contenders: &[Contender],
+    batch: &Batch,
+    networks: &[Network],
+    flops: &[f64],
+    budget: Duration,
+) -> Result<(usize, usize)> {
+    let start = Instant::now();
+    let (mut tried, mut seconds) = (1, 0.0);
+    loop {
+        let trial = Instant::now();
+        contenders.iter().try_for_each(|contender| contender.round(batch, &networks[..tried]).map(drop))?;
+        seconds += trial.elapsed().as_secs_f64();
+        if start.elapsed() > budget / 10 || 2 * tried > networks.len() {
+            break;
+        }
+        tried *= 2;
+        seconds = 0.0;
+    }
+    let left = budget.saturating_sub(start.elapsed()).as_secs_f64();
+    let rate = flops[..tried].iter().sum::<f64>() / seconds;
+    // Beside the rounds, one for the stages and, where there is something to compare, one for the codes.
+    let others = 1 + usize::from(contenders.len() > 1);
+    let rounds = (left * rate / flops[0]) as usize;
+    let rounds = rounds.saturating_sub(others).clamp(1, MOST_ROUNDS);
+    let affordable = left * rate / (rounds + others) as f64;
+    let mut sum = 0.0;
+    let fitting = flops.iter().take_while(|&flop| {
+        sum += flop;
+        sum <= affordable
+    });
+    Ok((fitting.count().max(1), rounds))
+}
+
+/// A round that is looked into.
+fn stages(
+    workload: &Workload,
+    contender: &Contender,
+    batch: &Batch,
+    networks: &[Network],
+    flop: f64,
+) -> Result<Vec<StageCost>> {
+    let (elapsed, probe) = contender.probed_round(batch, networks)?;
+    let storage = if contender.precision == Precision::F64 { 8 } else { 4 };
+    let scorer = contender.scorer(batch, None)?;
+    let plans = networks.iter().map(|network| scorer.plan(network));
+    let plans = plans.collect::<naswot::Result<Vec<_>>>()?;
+    let cost = |stage: &'static str, time: Duration, flop: Option<f64>, bytes: Option<u64>| {
+        let rate = |amount: f64| amount / time.as_secs_f64() / 1e9;
+        StageCost {
+            workload: workload.name,
+            backend: contender.name,
+            precision: contender.precision.name(),
+            stage,
+            milliseconds: 1e3 * time.as_secs_f64() / networks.len() as f64,
+            gflop_per_s: flop.map(rate),
+            gb_per_s: bytes.map(|bytes| rate(bytes as f64)),
+        }
+    };
+    let mut costs = Vec::new();
+    let mut rest = elapsed;
+    for stage in Stage::ALL {
+        let time = probe.time(stage);
+        rest = rest.saturating_sub(time);
+        let bytes = plans.iter().map(|plan| stage.bytes(plan, storage)).sum();
+        costs.push(cost(stage.name(), time, (stage == Stage::Conv).then_some(flop), bytes));
+    }
+    costs.push(cost("other", rest, None, None));
+    Ok(costs)
+}
+
+/// Compares codes and scores of two contenders, network by network.
+fn agreement(
+    workload: &Workload,
+    a: &Contender,
+    b: &Contender,
+    batch: &Batch,
+    networks: &[Network],
+) -> Result<Agreement> {
+    let witnesses = [Witness::new(a, batch)?, Witness::new(b, batch)?];
+    let (mut differ, mut bits, mut most) = (Some(0), Some(0), 0f64);
+    let (mut a_scores, mut b_scores) = (Vec::new(), Vec::new());
+    for network in networks {
+        let (a_score, a_codes) = witnesses[0].score(network)?;
+        let (b_score, b_codes) = witnesses[1].score(network)?;
+        let pair = a_codes.zip(b_codes);
+        differ = differ.zip(pair.as_ref()).map(|(sum, (a, b))| sum + a.differences(b));
+        bits = bits.zip(pair.as_ref()).map(|(sum, (a, _))| sum + a.bits());
+        most = most.max(if a_score == b_score { 0.0 } else { (a_score - b_score).abs() });
+        // Ranks alone matter, and -inf stays the lowest.
+        a_scores.push(a_score.max(f64::MIN));
+        b_scores.push(b_score.max(f64::MIN));
+    }
+    Ok(Agreement {
+        workload: workload.name,
+        a: a.to_string(),
+        b: b.to_string(),
+        code_bits_differ: differ,
+        code_bits: bits,
+        max_score_difference: Some(most).filter(|most| most.is_finite()),
+        kendall_tau: Correlation::of(&a_scores, &b_scores).ok().and_then(|c| c.kendall_tau),
+    })
+}
+
+fn ceilings(contenders: &[Contender]) -> Vec<Ceilings> {
+    let cpu = contenders.iter().find(|contender| contender.name == "cpu");
+    cpu.map(|cpu| Ceilings::of_cpu(cpu.device.clone())).into_iter().collect()
+}
+
+fn machine() -> Machine {
+    let cpu = naswot::devices().into_iter().find(|device| device.backend == "cpu");
+    Machine {
+        cpu: cpu.map(|cpu| cpu.name).unwrap_or_default(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    }
+}
+
+fn build() -> Build {
+    Build {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: env!("NASWOT_COMMIT"),
+        features: env!("NASWOT_FEATURES").split_whitespace().collect(),
+    }
+}
+
+/// Where the JSON goes; opened before anything is measured.
+struct JsonFile {
+    name: String,
+    file: Option<File>,
+}
+
+impl JsonFile {
+    fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(JsonFile { name: "standard output".to_owned(), file: None });
+        }
+        let name = path.display().to_string();
+        // What is there is kept until there is something better.
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        Ok(JsonFile { name, file: Some(file) })
+    }
+
+    fn is_stdout(&self) -> bool {
+        self.file.is_none()
+    }
+
+    fn write(mut self, report: &Report) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(report).map_err(Failure::stopped)?;
+        text.push(b'\n');
+        let written = match &mut self.file {
+            None => io::stdout().write_all(&text).and_then(|()| io::stdout().flush()),
+            Some(file) => empty(file).and_then(|()| file.write_all(&text)),
+        };
+        written.map_err(|error| Failure::write(&self.name, &error))
+    }
+}
+
+/// What is no regular file (`/dev/null`) has no length.
+fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
+}
+
+fn workload() -> impl TypedValueParser<Value = Workload> {
+    PossibleValuesParser::new(Workload::ALL.map(|workload| workload.name))
+        .try_map(|name| Workload::named(&name).ok_or("is no workload"))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|&seconds| seconds > 0.0 && seconds <= 1e6);
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "must be a number of seconds above 0".to_owned())
+}

@@ -1,0 +1,213 @@
+//! Results, as JSON and as tables.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::ceilings::Ceilings;
+
+/// Everything that was measured. The keys are promised in docs/output.md.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) machine: Machine,
+    pub(super) naswot: Build,
+    pub(super) ceilings: Vec<Ceilings>,
+    pub(super) results: Vec<Throughput>,
+    pub(super) agreement: Vec<Agreement>,
+    pub(super) stages: Vec<StageCost>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Machine {
+    pub(super) cpu: String,
+    pub(super) cores: usize,
+    pub(super) os: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Build {
+    pub(super) version: &'static str,
+    pub(super) commit: &'static str,
+    pub(super) features: Vec<&'static str>,
+}
+
+/// Networks per second of one contender.
+#[derive(Debug, Serialize)]
+pub(super) struct Throughput {
+    pub(super) workload: &'static str,
+    pub(super) backend: &'static str,
+    pub(super) device: String,
+    pub(super) precision: &'static str,
+    /// The first so many of the workload.
+    pub(super) networks: usize,
+    pub(super) rounds: usize,
+    pub(super) networks_per_second: Spread,
+    /// Of all the work, by the median: operations of convolutions alone, nothing else is counted.
+    pub(super) gflop_per_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(super) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let last = values.len().saturating_sub(1);
+        let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
+        Spread { median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, min: at(0), max: at(last) }
+    }
+}
+
+/// How far two contenders agree about the same networks.
+#[derive(Debug, Serialize)]
+pub(super) struct Agreement {
+    pub(super) workload: &'static str,
+    pub(super) a: String,
+    pub(super) b: String,
+    /// Bits of the ReLU codes that differ, over all images and networks, each as often as K counts it. None
+    /// where a backend does not hand out its codes.
+    pub(super) code_bits_differ: Option<u64>,
+    /// How many bits there are.
+    pub(super) code_bits: Option<u64>,
+    /// None where one score is -inf and the other is not.
+    pub(super) max_score_difference: Option<f64>,
+    pub(super) kendall_tau: Option<f64>,
+}
+
+/// What one stage takes, for a network on average.
+#[derive(Debug, Serialize)]
+pub(super) struct StageCost {
+    pub(super) workload: &'static str,
+    pub(super) backend: &'static str,
+    pub(super) precision: &'static str,
+    pub(super) stage: &'static str,
+    /// Of wall time: the stages of a network add up to what it takes of a round.
+    pub(super) milliseconds: f64,
+    pub(super) gflop_per_s: Option<f64>,
+    pub(super) gb_per_s: Option<f64>,
+}
+
+impl Report {
+    /// The report as tables.
+    pub(super) fn tables(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let Machine { cpu, cores, os } = &self.machine;
+        writeln!(out, "{cpu}, {cores} cores, {os}; naswot {} ({})", self.naswot.version, self.naswot.commit)?;
+        for Ceilings { device, copy_gb_per_s, matmul_gflop_per_s } in &self.ceilings {
+            let (single, double) = (matmul_gflop_per_s.f32, matmul_gflop_per_s.f64);
+            write!(out, "ceilings of {device}: copy {copy_gb_per_s:.1} GB/s, matrix product ")?;
+            writeln!(out, "{single:.1} GFLOP/s in f32, {double:.1} in f64")?;
+        }
+        self.write_results(out)?;
+        self.write_agreement(out)?;
+        self.write_stages(out)
+    }
+
+    fn write_results(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\nNetworks per second, median (min to max) of rounds over the first k networks:")?;
+        writeln!(
+            out,
+            "{:<25} {:<10} {:>4} {:>6} {:>10} {:>21} {:>8} {:>8} {:>6}",
+            "workload", "backend", "k", "rounds", "networks/s", "", "GFLOP/s", "of peak", "ratio"
+        )?;
+        for result in &self.results {
+            let Throughput { workload, backend, precision, networks, rounds, gflop_per_s, .. } = result;
+            let Spread { median, min, max } = result.networks_per_second;
+            let first = self.results.iter().find(|other| other.workload == *workload);
+            let ratio = first.map_or(1.0, |first| median / first.networks_per_second.median);
+            let peak = percent(*gflop_per_s, self.matmul(&result.device, precision));
+            let (contender, range) =
+                (format!("{backend} {precision}"), format!("({} to {})", short(min), short(max)));
+            writeln!(
+                out,
+                "{workload:<25} {contender:<10} {networks:>4} {rounds:>6} {:>10} {range:>21} {gflop_per_s:>8.1} {peak:>8} {ratio:>6.2}",
+                short(median)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_agreement(&self, out: &mut String) -> std::fmt::Result {
+        for agreement in &self.agreement {
+            let Agreement { workload, a, b, code_bits_differ, code_bits, .. } = agreement;
+            write!(out, "\n{workload}, {a} and {b}: ")?;
+            if let (Some(differ), Some(bits)) = (code_bits_differ, code_bits) {
+                write!(out, "{differ} of {bits} code bits differ ({:.1e}), ", *differ as f64 / *bits as f64)?;
+            }
+            match agreement.max_score_difference {
+                Some(difference) => write!(out, "scores by {difference:.1e} at most")?,
+                None => write!(out, "one of two scores is -inf")?,
+            }
+            if let Some(tau) = agreement.kendall_tau {
+                write!(out, ", Kendall tau {tau:.4}")?;
+            }
+        }
+        if self.agreement.is_empty() { Ok(()) } else { writeln!(out) }
+    }
+
+    fn write_stages(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\nStages, milliseconds of wall time a network:")?;
+        let (ms, flops, bytes) = ("ms", "GFLOP/s", "GB/s");
+        writeln!(
+            out,
+            "{:<25} {:<10} {:<10} {ms:>9} {:>6} {flops:>9} {:>8} {bytes:>7} {:>8}",
+            "workload", "backend", "stage", "share", "of peak", "of copy"
+        )?;
+        for cost in &self.stages {
+            let StageCost { workload, backend, precision, stage, milliseconds, gflop_per_s, gb_per_s } = cost;
+            let same = |other: &&StageCost| {
+                (other.workload, other.backend, other.precision) == (*workload, *backend, *precision)
+            };
+            let all: f64 = self.stages.iter().filter(same).map(|other| other.milliseconds).sum();
+            let result = self.results.iter().find(|r| r.backend == *backend);
+            let device = result.map_or("", |result| &result.device);
+            let copy = self.ceilings.iter().find(|c| c.device == device).map(|c| c.copy_gb_per_s);
+            let peak = gflop_per_s.map(|rate| percent(rate, self.matmul(device, precision)));
+            let copied = gb_per_s.map(|rate| percent(rate, copy));
+            let contender = format!("{backend} {precision}");
+            writeln!(
+                out,
+                "{workload:<25} {contender:<10} {stage:<10} {milliseconds:>9.3} {:>6} {:>9} {:>8} {:>7} {:>8}",
+                percent(*milliseconds, Some(all)),
+                rounded(*gflop_per_s),
+                peak.unwrap_or_default(),
+                rounded(*gb_per_s),
+                copied.unwrap_or_default()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn matmul(&self, device: &str, precision: &str) -> Option<f64> {
+        self.ceilings.iter().find(|c| c.device == device)?.matmul_gflop_per_s.of(precision)
+    }
+}
+
+/// Three digits that count.
+fn short(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value if value >= 1.0 => format!("{value:.2}"),
+        value => format!("{value:.3}"),
+    }
+}
+
+fn rounded(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| format!("{value:.1}"))
+}
+
+fn percent(value: f64, whole: Option<f64>) -> String {
+    whole.map_or(String::new(), |whole| format!("{:.0} %", 100.0 * value / whole))
+}

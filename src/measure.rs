@@ -1,0 +1,158 @@
+//! What `naswot bench` and the benches look through, into the stages of a run. No part of the crate's stable
+//! interface: it may change in any version.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::plan::Plan;
+use crate::plan::jobs::{AgreementJob, Statistics};
+
+/// A part of the work on a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Making and packing weights.
+    Weights,
+    /// Convolutions.
+    Conv,
+    /// Batch statistics.
+    BatchNorm,
+    /// Sums, pools and code bits.
+    Combine,
+    /// K from the codes.
+    Agreement,
+    /// The log-determinant.
+    Cholesky,
+    /// Compiling the network.
+    Plan,
+}
+
+impl Stage {
+    /// All stages.
+    pub const ALL: [Stage; 7] = [
+        Stage::Weights,
+        Stage::Conv,
+        Stage::BatchNorm,
+        Stage::Combine,
+        Stage::Agreement,
+        Stage::Cholesky,
+        Stage::Plan,
+    ];
+
+    /// The stage's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Weights => "weights",
+            Stage::Conv => "conv",
+            Stage::BatchNorm => "batch_norm",
+            Stage::Combine => "combine",
+            Stage::Agreement => "agreement",
+            Stage::Cholesky => "cholesky",
+            Stage::Plan => "plan",
+        }
+    }
+
+    /// Bytes of activations that the stage has to read and write for a network, each once a job, with numbers
+    /// of `storage` bytes; none where memory says little about it.
+    pub fn bytes(self, plan: &Plan, storage: usize) -> Option<u64> {
+        let pixels = |id: usize| plan.images() * plan.tensors[id].shape.pixels();
+        let whole = |id: usize| pixels(id) * plan.tensors[id].shape.channels;
+        let numbers: usize = match self {
+            Stage::Combine => {
+                let terms = plan.combines.iter().flat_map(|job| &job.terms);
+                let read: usize = terms.map(|term| pixels(term.tensor) * term.channels).sum();
+                let written: usize = plan.combines.iter().filter_map(|job| job.output).map(whole).sum();
+                read + written
+            }
+            Stage::BatchNorm => {
+                let channels = |s: &Statistics| s.norms.iter().map(|norm| norm.channels).sum::<usize>();
+                let convs = plan.convs.iter().map(|job| pixels(job.output) * channels(&job.statistics));
+                let combines = plan
+                    .combines
+                    .iter()
+                    .map(|job| job.output.map_or(0, |output| pixels(output) * channels(&job.statistics)));
+                convs.chain(combines).sum()
+            }
+            _ => return None,
+        };
+        Some((numbers * storage) as u64)
+    }
+}
+
+/// Hangs on a scorer: adds up the time of each stage, and keeps codes when it is told to.
+#[derive(Debug, Default)]
+pub struct Probe {
+    nanoseconds: [AtomicU64; Stage::ALL.len()],
+    keeps_codes: bool,
+    codes: Mutex<Option<Codes>>,
+}
+
+impl Probe {
+    /// One that keeps the codes of the network that was last scored.
+    pub fn of_codes() -> Self {
+        Probe { keeps_codes: true, ..Probe::default() }
+    }
+
+    /// Wall time of a stage since the probe was made: where threads work on a network each, the sum of their
+    /// times divided by their number.
+    pub fn time(&self, stage: Stage) -> Duration {
+        Duration::from_nanos(self.nanoseconds[stage as usize].load(Relaxed))
+    }
+
+    /// Takes the codes that it keeps.
+    pub fn take_codes(&self) -> Option<Codes> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Does some work of a stage, by one of `workers` threads that do the like.
+    pub(crate) fn measure<R>(&self, stage: Stage, workers: usize, work: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = work();
+        let nanoseconds = start.elapsed().as_nanos() as u64 / workers as u64;
+        self.nanoseconds[stage as usize].fetch_add(nanoseconds, Relaxed);
+        result
+    }
+
+    pub(crate) fn see_codes(&self, plan: &Plan, words: &[u32]) {
+        if self.keeps_codes {
+            let codes = Codes {
+                words: words.to_vec(),
+                words_per_image: plan.words_per_image,
+                sections: plan.agreements.clone(),
+                bits: plan.images() as u64 * u64::from(plan.activations()),
+            };
+            *self.codes.lock().unwrap_or_else(PoisonError::into_inner) = Some(codes);
+        }
+    }
+}
+
+/// The code bits of one network for each image of the batch.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    words: Vec<u32>,
+    words_per_image: usize,
+    sections: Vec<AgreementJob>,
+    bits: u64,
+}
+
+impl Codes {
+    /// How many bits there are, N N_A: each as often as K counts it.
+    pub fn bits(&self) -> u64 {
+        self.bits
+    }
+
+    /// In how many bits they differ from the codes of the same network made elsewhere, each as often as K
+    /// counts it.
+    pub fn differences(&self, other: &Codes) -> u64 {
+        let pairs = self.words.chunks(self.words_per_image).zip(other.words.chunks(self.words_per_image));
+        let image = |(a, b): (&[u32], &[u32])| -> u64 {
+            let section = |job: &AgreementJob| {
+                let words = job.word..job.word + job.words;
+                let pairs = a[words.clone()].iter().zip(&b[words]);
+                u64::from(job.weight) * pairs.map(|(a, b)| u64::from((a ^ b).count_ones())).sum::<u64>()
+            };
+            self.sections.iter().map(section).sum()
+        };
+        pairs.map(image).sum()
+    }
+}
