@@ -350,8 +350,14 @@ impl Scorer {
     }
 
     fn run(&self, queue: &Queue) {
-        // Ends the queue also when the executor panics, so that nobody waits for ever.
-        let _end = EndOnDrop(queue);
+        /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
+        struct End<'a>(&'a Queue);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _end = End(queue);
         self.executor.run(queue);
     }
 
@@ -367,14 +373,6 @@ impl Scorer {
             seconds,
             settings: Arc::clone(&self.settings),
         })
-    }
-}
-
-struct EndOnDrop<'a>(&'a Queue);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 

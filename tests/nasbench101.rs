@@ -1,12 +1,7 @@
-//! What a user of NAS-Bench-101 can rely on.
+//! What a user of NAS-Bench-101 can rely on. `parity_pytorch.rs` compares parameters and scores with PyTorch's.
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::fs;
-use std::path::Path;
-
+use naswot::Convention;
 use naswot::nasbench101::{self, Cell, Skeleton};
-use naswot::{Convention, Graph, Op};
 use proptest::prelude::*;
 
 /// A cell drawn from random matrices.
@@ -80,57 +75,4 @@ fn activations_are_those_of_the_specification() {
             assert_eq!(network.activations(32, 32, convention).unwrap(), activations, "{arch}");
         }
     }
-}
-
-/// The reference cases hold a PyTorch checkpoint each, and the activations that PyTorch counted.
-#[test]
-fn parameters_have_the_names_and_shapes_of_pytorch() -> Result<(), Box<dyn Error>> {
-    let mut cases = 0;
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference"))? {
-        let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with("nb101_") {
-            continue;
-        }
-        let case = entry.path();
-        let score: serde_json::Value = serde_json::from_slice(&fs::read(case.join("score.json"))?)?;
-        let adjacency: Vec<Vec<u8>> = serde_json::from_value(score["arch"]["adjacency"].clone())?;
-        let ops: Vec<String> = serde_json::from_value(score["arch"]["ops"].clone())?;
-        let stem = serde_json::from_value(score["stem"].clone())?;
-        let network = Cell::new(&adjacency, &ops)?.network(&Skeleton { stem, ..Skeleton::default() })?;
-
-        let weights = fs::read(case.join("weights.safetensors"))?;
-        let checkpoint: BTreeMap<String, Vec<usize>> = safetensors::SafeTensors::deserialize(&weights)?
-            .tensors()
-            .into_iter()
-            .filter(|(name, _)| !name.starts_with("classifier."))
-            .map(|(name, tensor)| (name, tensor.shape().to_vec()))
-            .collect();
-        assert_eq!(parameters(network.graph()), checkpoint, "{}", case.display());
-        assert_eq!(Some(network.activations(32, 32, Convention::Relu)?), score["activations"].as_u64());
-        cases += 1;
-    }
-    assert_eq!(cases, 6);
-    Ok(())
-}
-
-/// Name and shape of every parameter, the classifier's apart.
-fn parameters(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
-    let mut parameters = BTreeMap::new();
-    for node in graph.nodes() {
-        match node.op() {
-            Op::Conv(conv) => {
-                let [height, width] = conv.kernel;
-                let in_channels = graph.nodes()[node.inputs()[0].index()].channels();
-                parameters
-                    .insert(node.name().to_owned(), vec![conv.out_channels, in_channels, height, width]);
-            }
-            Op::BatchNorm { .. } => {
-                for parameter in ["weight", "bias"] {
-                    parameters.insert(format!("{}.{parameter}", node.name()), vec![node.channels()]);
-                }
-            }
-            _ => {}
-        }
-    }
-    parameters
 }

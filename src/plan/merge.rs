@@ -1,10 +1,11 @@
 //! Computes once what several nodes compute alike: operations without parameters on the same inputs are one
-//! (k ReLUs of one tensor count k times), and convolutions of one input and one geometry share a job.
+//! (k ReLUs of one tensor count k times), zeros of one shape and segment are one tensor, and convolutions of one
+//! input and one geometry share a job.
 
 use std::collections::HashMap;
 
 use super::value::{Value, readers, retain};
-use crate::graph::{Conv, Op};
+use crate::graph::{Conv, Op, Shape};
 
 /// Convolutions that one job computes, side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +39,20 @@ pub(super) fn merge(values: Vec<Value>) -> (Vec<Value>, Vec<ConvGroup>) {
 /// Operations without parameters on the same inputs become one; ReLUs add their weights.
 fn merge_alike(mut values: Vec<Value>) -> Vec<Value> {
     let mut seen: HashMap<(Op, Vec<usize>), usize> = HashMap::new();
+    let mut zeros: HashMap<(Shape, usize), usize> = HashMap::new();
     let mut same: Vec<usize> = (0..values.len()).collect();
     let mut keep = vec![true; values.len()];
     for i in 0..values.len() {
         values[i].inputs.iter_mut().for_each(|input| *input = same[*input]);
-        let key = match &values[i].op {
-            Op::Conv(_) | Op::BatchNorm { .. } | Op::Input | Op::Zero => continue,
+        let inputs = values[i].inputs.clone();
+        let first = match &values[i].op {
+            Op::Conv(_) | Op::BatchNorm { .. } | Op::Input => continue,
+            Op::Zero => zeros.entry((values[i].shape, values[i].segment)).or_insert(i),
             // The multiplicity is in the weight.
-            Op::Relu(_) => Op::Relu(crate::Multiplicity::ONCE),
-            op => op.clone(),
+            Op::Relu(_) => seen.entry((Op::Relu(crate::Multiplicity::ONCE), inputs)).or_insert(i),
+            op => seen.entry((op.clone(), inputs)).or_insert(i),
         };
-        let first = *seen.entry((key, values[i].inputs.clone())).or_insert(i);
+        let first = *first;
         if first != i {
             values[first].weight += values[i].weight;
             same[i] = first;
@@ -110,6 +114,23 @@ mod tests {
         });
         assert_eq!(values.len(), 2);
         assert_eq!(values[1].weight, 3);
+    }
+
+    #[test]
+    fn batch_norms_of_zeros_share_one_tensor() {
+        let (values, groups) = merged(|g| {
+            let mut outputs = Vec::new();
+            for name in ["a", "b"] {
+                let zero = g.zero(g.input()).unwrap();
+                let y = g.conv(zero, Conv::new(5, 3).padding(1), name).unwrap();
+                let y = g.batch_norm(y, &format!("{name}.norm")).unwrap();
+                outputs.push(g.relu(y).unwrap());
+            }
+            g.concat(&outputs).unwrap()
+        });
+        let ops: Vec<_> = values.iter().map(|value| value.op.name()).collect();
+        assert_eq!(ops, ["zero", "batch_norm", "relu", "batch_norm", "relu"]);
+        assert!(groups.is_empty());
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod place;
 mod reach;
 mod schedule;
 mod simplify;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::ops::Range;

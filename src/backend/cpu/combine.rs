@@ -111,21 +111,17 @@ impl<T: Real> Combine<'_, T> {
         for first in (0..term.channels).step_by(OCTET) {
             let piece = Piece::new(term, tensor, source, self.norms, first);
             let to = term.to + first;
-            if term.average {
-                piece.average(y, octets, more_octets);
-            } else {
-                piece.read(y, octets);
-                // Of normalised channels the batch norm has looked at the statistics.
-                if tensor.raw && term.norm.is_none() && !all_finite(octets.as_flattened()) {
-                    return Err(self.non_finite());
-                }
-                if let Some(code) = term.code {
-                    let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
-                    emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
-                }
-                if term.relu {
-                    relu(octets);
-                }
+            let finite =
+                if term.average { piece.average(y, octets, more_octets) } else { piece.read(y, octets) };
+            if !finite {
+                return Err(self.non_finite());
+            }
+            if let Some(code) = term.code {
+                let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
+                emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
+            }
+            if term.relu && !term.average {
+                relu(octets);
             }
             for (sums, octet) in sums[to..].chunks_mut(pitch).zip(&*octets) {
                 join(sums, octet, T::add);
@@ -157,6 +153,9 @@ struct Piece<'a, T> {
     /// Mean, a and beta.
     norm: Option<[[T; OCTET]; 3]>,
     relu: bool,
+    /// Whether somebody has looked for non-finite numbers: the combine that stored them, or the batch norm in its
+    /// statistics. A ReLU would hide them.
+    checked: bool,
 }
 
 impl<'a, T: Real> Piece<'a, T> {
@@ -173,11 +172,12 @@ impl<'a, T: Real> Piece<'a, T> {
             channels: OCTET.min(term.channels - first),
             norm: term.norm.map(entries),
             relu: term.relu,
+            checked: !tensor.raw || term.norm.is_some(),
         }
     }
 
-    /// Its channels of one row, before the ReLU; zeros in the lanes behind them.
-    fn read(&self, y: usize, octets: &mut [[T; OCTET]]) {
+    /// Its channels of one row, before the ReLU, zeros in the lanes behind them; and whether all are finite.
+    fn read(&self, y: usize, octets: &mut [[T; OCTET]]) -> bool {
         let pixels =
             self.source[y * self.width * self.pitch..].chunks(self.pitch).map(|pixel| &pixel[..OCTET]);
         match &self.norm {
@@ -191,14 +191,17 @@ impl<'a, T: Real> Piece<'a, T> {
         if self.channels < OCTET {
             octets.iter_mut().for_each(|octet| octet[self.channels..].fill(T::ZERO));
         }
+        self.checked || all_finite(octets.as_flattened())
     }
 
     /// For each pixel of a row the average over the 3 x 3 pixels around it, as many as there are: down first.
-    fn average(&self, y: usize, octets: &mut [[T; OCTET]], column_sums: &mut [[T; OCTET]]) {
+    /// And whether all of them are finite.
+    fn average(&self, y: usize, octets: &mut [[T; OCTET]], column_sums: &mut [[T; OCTET]]) -> bool {
         let rows = y.saturating_sub(1)..self.height.min(y + 2);
+        let mut finite = true;
         column_sums.fill([T::ZERO; OCTET]);
         for y in rows.clone() {
-            self.read(y, octets);
+            finite &= self.read(y, octets);
             if self.relu {
                 relu(octets);
             }
@@ -214,6 +217,7 @@ impl<'a, T: Real> Piece<'a, T> {
             }
             *octet = total.map(|total| total / count);
         }
+        finite
     }
 }
 

@@ -12,6 +12,8 @@ mod combine;
 mod conv;
 pub(crate) mod real;
 mod run;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod workspace;
 
@@ -105,11 +107,14 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    /// Compiles a network and runs it once there is memory for it.
+    /// Compiles a network and runs it once there is memory for it. The wait for memory is on the caller's
+    /// thread, never on one of the pool's: rayon may hand such a thread a second network while the first one
+    /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut Workspace<T>, spread: bool) -> Result<Outcome> {
         let plan = self.timed(Stage::Plan, spread, || self.setup.plan(network))?;
         let _pass = self.gate.enter(plan.memory().bytes(size_of::<T>()))?;
-        let outcome = Run { cpu: self, plan: &plan, workspace, spread }.score();
+        let run = Run { cpu: self, plan: &plan, workspace, spread };
+        let outcome = if spread { self.threads.install(|| run.score()) } else { run.score() };
         if self.setup.memory_limit.is_some() {
             *workspace = Workspace::default();
         }
@@ -153,7 +158,7 @@ impl<T: Real> Executor for Cpu<T> {
                 }
             });
         } else {
-            self.threads.install(|| self.work(queue, true));
+            self.work(queue, true);
         }
     }
 

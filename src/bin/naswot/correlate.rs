@@ -101,19 +101,20 @@ impl Report<'_> {
     fn print(&self, lines: &mut Lines) -> Result<()> {
         let Report { correlation, column, rows, failed, repeated, without_accuracy, averaged } = self;
         let (networks, infinite) = (correlation.networks, correlation.infinite);
-        lines.print(format_args!("{networks} networks of {rows} rows, against {column}"))?;
-        if networks < *rows {
-            lines.print(format_args!(
-                "left out: {failed} failed, {without_accuracy} without an accuracy, {repeated} repeated"
-            ))?;
+        let left_out = if networks < *rows {
+            format!(
+                " (left out: {failed} failed, {without_accuracy} without an accuracy, {repeated} repeated)"
+            )
+        } else {
+            String::new()
+        };
+        lines.print(format_args!("networks       {networks} of {rows} rows{left_out}"))?;
+        lines.print(format_args!("accuracy       {column}"))?;
+        if *averaged > 0 {
+            lines.print(format_args!("averaged       {averaged} that the table has more than once"))?;
         }
         if infinite > 0 {
-            lines.print(format_args!("{infinite} scores are -inf: the lowest rank, left out of Pearson"))?;
-        }
-        if *averaged > 0 {
-            lines.print(format_args!(
-                "{averaged} networks are in the table more than once: means are taken"
-            ))?;
+            lines.print(format_args!("-inf           {infinite} (the lowest rank; left out of Pearson)"))?;
         }
         let values = [
             ("Kendall tau-b", correlation.kendall_tau),
@@ -121,7 +122,7 @@ impl Report<'_> {
             ("Pearson r", correlation.pearson),
         ];
         values.iter().try_for_each(|(name, value)| match value {
-            Some(value) => lines.print(format_args!("{name:<14} {value:>7.4}")),
+            Some(value) => lines.print(format_args!("{name:<14} {value:.4}")),
             None => lines.print(format_args!("{name:<14} undefined: all scores or all accuracies are equal")),
         })
     }

@@ -111,6 +111,9 @@ fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, bool)> {
 
 /// Lines of a regular file, none for others; for a progress bar.
 pub(crate) fn count_lines(path: &Path) -> Option<u64> {
+    if path == Path::new("-") {
+        return None;
+    }
     let file = File::open(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;

@@ -3,15 +3,20 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Listens from now on.
-pub(crate) fn listen() -> Result<()> {
-    let heard = || {
+pub(crate) fn listen(console: &Console) -> Result<()> {
+    let watched = console.on_terminal() && !console.quiet;
+    let heard = move || {
         if REQUESTED.swap(true, Ordering::Relaxed) {
             process::exit(Exit::Interrupted as i32);
+        }
+        if watched {
+            say("finishing the networks that run; Ctrl-C again ends at once");
         }
     };
     ctrlc::set_handler(heard)

@@ -1,7 +1,7 @@
 //! Kernels of networks as NumPy files, `DIR/<index>.npy`.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use naswot::Kernel;
@@ -15,26 +15,38 @@ pub(crate) struct Kernels {
 }
 
 impl Kernels {
-    /// Opens the folder, which is made where there is none. Kernels of an earlier run are refused, or removed
-    /// when they are to be replaced.
+    /// Opens the folder, which is made where there is none. Kernels of an earlier run may be refused.
     pub(crate) fn open(folder: &Path, existing: Existing) -> Result<Self> {
         let name = folder.display();
-        let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
-        fs::create_dir_all(folder).map_err(unusable)?;
-        if existing != Existing::Continue {
-            for entry in fs::read_dir(folder).map_err(unusable)? {
-                let path = entry.map_err(unusable)?.path();
-                if !is_kernel(&path) {
-                    continue;
-                }
-                if existing == Existing::Refuse {
-                    let message = "holds kernels already; --resume goes on with them, --force replaces them";
-                    return Err(Failure::unusable(format_args!("{name}: {message}")));
-                }
-                fs::remove_file(&path).map_err(unusable)?;
-            }
+        if folder.exists() && !folder.is_dir() {
+            return Err(Failure::unusable(format_args!("{name}: is no folder")));
         }
-        Ok(Kernels { folder: folder.to_owned() })
+        fs::create_dir_all(folder).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        let kernels = Kernels { folder: folder.to_owned() };
+        if existing == Existing::Refuse && !kernels.all()?.is_empty() {
+            let message = "holds kernels already; --resume goes on with them, --force replaces them";
+            return Err(Failure::unusable(format_args!("{name}: {message}")));
+        }
+        Ok(kernels)
+    }
+
+    /// Removes all kernels.
+    pub(crate) fn clear(&self) -> Result<()> {
+        let remove = |path: PathBuf| {
+            fs::remove_file(&path)
+                .map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))
+        };
+        self.all()?.into_iter().try_for_each(remove)
+    }
+
+    fn all(&self) -> Result<Vec<PathBuf>> {
+        let paths = fs::read_dir(&self.folder).and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .filter(|path| !matches!(path, Ok(path) if !is_kernel(path)))
+                .collect()
+        });
+        paths.map_err(|error| Failure::unusable(format_args!("{}: {error}", self.folder.display())))
     }
 
     /// Where the kernel of a network is.

@@ -46,7 +46,7 @@ const VERSION: &str = concat!(
 /// of the agreement matrix of their ReLU codes (Mellor et al., "Neural Architecture Search without Training",
 /// ICML 2021). It knows the search spaces NAS-Bench-101 and NAS-Bench-201.
 #[derive(Parser, Debug)]
-#[command(name = "naswot", version = VERSION, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "naswot", version = VERSION, max_term_width = 110, args_override_self = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -62,7 +62,7 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Score(score::Score),
+    Score(Box<score::Score>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
     Plan(plan::PlanCommand),

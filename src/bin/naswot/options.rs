@@ -51,7 +51,7 @@ pub(crate) struct DataOptions {
     ///
     /// They are drawn without replacement. For synthetic images it is the seed that they are made from, 0 by
     /// default.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub(crate) data_seed: Option<u64>,
 }
 
@@ -104,13 +104,13 @@ impl DataOptions {
                 drawn.map_err(named)?
             }
         };
-        match batch.shape()[1] {
-            3 => Ok(batch),
-            channels => {
+        match (&self.data, batch.shape()[1]) {
+            (Source::Npy(path), channels) if channels != 3 => {
                 let message =
-                    format!("images have {channels} channels, and the networks of both spaces read 3");
-                Err(Failure::unusable(message))
+                    format!("holds images of {channels} channels; the networks of both spaces read 3");
+                Err(Failure::unusable(format_args!("{}: {message}", path.display())))
             }
+            _ => Ok(batch),
         }
     }
 }

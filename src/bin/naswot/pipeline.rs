@@ -186,6 +186,11 @@ impl Pipeline<'_> {
                             Some(row) => self.keep(&row, true, output)?,
                             None => cut = true,
                         },
+                        Err(Error::Cancelled) => {
+                            return Err(Failure::stopped(
+                                "scoring ended by itself: please report this fault of naswot",
+                            ));
+                        }
                         Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
                         Err(error) => self.fail(&subject, &error, output)?,
                     }

@@ -1,9 +1,9 @@
 //! How far a run is: a bar on a terminal, and a line at the end.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::console::{self, Console};
 
@@ -35,11 +35,14 @@ impl Progress {
             ProgressBar::hidden()
         };
         let template = match total {
-            Some(_) => "{wide_bar} {human_pos}/{human_len} networks, {per_sec:.1}, {eta} left",
-            None => "{spinner} {human_pos} networks, {per_sec:.1}, {elapsed}",
+            Some(_) => "{wide_bar} {human_pos}/{human_len} networks, {rate}, {eta} left",
+            None => "{spinner} {human_pos} networks, {rate}, {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn Write| {
+                // A bar that cannot be drawn is no reason to stop.
+                let _ = write!(to, "{:.1}/s", state.per_sec());
+            }));
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Progress { console: console.clone(), bar, start: Instant::now(), tally: Tally::default() }

@@ -26,7 +26,7 @@ pub(crate) struct Sample {
     #[arg(short = 'n', value_name = "N")]
     n: usize,
     /// Seed of the draw
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// What to draw from
     #[arg(long, value_name = "WHAT", default_value = "cells")]

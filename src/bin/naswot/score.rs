@@ -1,6 +1,7 @@
 //! `naswot score`: one row for every network of a file.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -93,7 +94,7 @@ struct OutputOptions {
 #[command(next_help_heading = "Weights")]
 struct WeightOptions {
     /// Seed of the weights
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Initial weights: each search space's own
     #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
@@ -131,7 +132,7 @@ struct MachineOptions {
 impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen()?;
+        interrupt::listen(console)?;
         let mut input = Input::open(&self.file)?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);
@@ -139,8 +140,12 @@ impl Score {
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
         let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
-        let show = self.out.out.is_some();
-        let total = if show && console.on_terminal() { input::count_lines(&self.file) } else { None };
+        let show = self.out.out.is_some() || !io::stdout().is_terminal();
+        let total = if show && console.on_terminal() && !console.quiet {
+            input::count_lines(&self.file)
+        } else {
+            None
+        };
         let mut progress = Progress::start(console, show, total);
         let name = input.name().to_owned();
         let kernels = kernels.as_ref();
@@ -185,23 +190,9 @@ impl Score {
         Ok(builder.build()?)
     }
 
-    /// Writes the rows: those of an earlier run first.
+    /// Writes the rows of all networks that have none yet.
     fn rows(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
-        let mut output = match &self.out.out {
-            None => Output::stdout(self.out.format.unwrap_or(Format::Csv))?,
-            Some(out) => {
-                if is_same_file(&out.path, &self.file) {
-                    let message = format!("{}: is the input, too", out.path.display());
-                    return Err(Failure::unusable(message));
-                }
-                let file = output::open(&out.path, self.out.existing())?;
-                match (self.out.resume, self.out.retry_failed) {
-                    (false, _) => Output::replace(file, out)?,
-                    (true, false) => resume::keep_all(file, out, input, pipeline)?,
-                    (true, true) => resume::retry_failed(&file, out, input, pipeline)?,
-                }
-            }
-        };
+        let mut output = self.output(input, pipeline)?;
         let maker = pipeline.run.maker;
         let source = &mut || {
             Ok(match input.next()? {
@@ -212,6 +203,27 @@ impl Score {
             })
         };
         pipeline.run(source, &mut output)
+    }
+
+    /// Opens the output; with rows of an earlier run, past the networks that they are of.
+    fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
+        let locked = match &self.out.out {
+            None => None,
+            Some(out) if is_same_file(&out.path, &self.file) => {
+                return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
+            }
+            Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
+        };
+        // Not before the lock: another run may be writing them.
+        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.force) {
+            kernels.clear()?;
+        }
+        match locked {
+            None => Output::stdout(self.out.format.unwrap_or(Format::Csv)),
+            Some((file, out)) if self.out.retry_failed => resume::retry_failed(&file, out, input, pipeline),
+            Some((file, out)) if self.out.resume => resume::keep_all(file, out, input, pipeline),
+            Some((file, out)) => Output::replace(file, out),
+        }
     }
 }
 

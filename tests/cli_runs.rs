@@ -1,0 +1,460 @@
+//! What a user of `naswot score` can rely on when a run is killed, interrupted, resumed or out of space.
+#![cfg(all(feature = "cli", unix))]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use naswot::{Architecture, Kernel, nasbench101, nasbench201};
+use tempfile::TempDir;
+
+const FORMATS: [&str; 2] = ["csv", "jsonl"];
+/// Columns up to which rows are the network's.
+const SECONDS: usize = 10;
+
+/// A folder with images small enough for debug builds.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Folder(TempDir::new().unwrap());
+        let header =
+            format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3, 8, 8), }");
+        let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        npy.extend(header.bytes());
+        let mut state = 1u32;
+        for _ in 0..4 * 3 * 64 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            npy.extend((f32::from((state >> 16) as u16) / 16384.0 - 2.0).to_le_bytes());
+        }
+        fs::write(folder.path("images.npy"), npy).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Writes a file of n networks, of both spaces by turns.
+    fn networks(&self, name: &str, n: usize) {
+        self.write(name, &(networks(n).join("\n") + "\n"));
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_naswot"));
+        command.current_dir(self.0.path()).args(arguments.split(' ')).stdin(Stdio::null());
+        command
+    }
+
+    /// `naswot score` on the small images with small networks.
+    fn score(&self, arguments: &str) -> Command {
+        self.command(&format!("score --data npy:images.npy --stem 4 --cells 1 {arguments}"))
+    }
+
+    fn start(&self, arguments: &str) -> Child {
+        let mut command = self.score(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs to the end; the exit code and standard error.
+    #[track_caller]
+    fn run(&self, arguments: &str, code: i32) -> String {
+        let Output { status, stderr, .. } = self.score(arguments).output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        stderr
+    }
+}
+
+fn networks(n: usize) -> Vec<String> {
+    let nasbench101 = nasbench101::sample(n, 0).unwrap();
+    let nasbench201 = nasbench201::sample(n, 0).unwrap();
+    let pairs = nasbench101.into_iter().zip(nasbench201);
+    let both = pairs.flat_map(|(a, b)| [Architecture::from(a), Architecture::from(b)]);
+    both.take(n).map(|architecture| architecture.to_json()).collect()
+}
+
+/// A file of rows without what may differ between two runs.
+fn without_seconds(rows: &str) -> Vec<String> {
+    let strip = |line: &str| match line.split_once("\"seconds\":") {
+        Some((before, after)) => format!("{before}{}", after.split_once(',').unwrap().1),
+        None => {
+            let mut fields = csv_fields(line);
+            fields.remove(SECONDS);
+            fields.join(",")
+        }
+    };
+    rows.lines().map(strip).collect()
+}
+
+fn csv_fields(line: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+    reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect()
+}
+
+fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[track_caller]
+fn interrupt(child: &Child, signal: &str) {
+    let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_rows_of_one_that_is_not() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 40);
+    for format in FORMATS {
+        folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
+        let whole = folder.read(&format!("whole.{format}"));
+        let name = format!("killed.{format}");
+        for part in 1..5 {
+            let mut child = folder.start(&format!("cells.jsonl -o {name} --resume"));
+            // At an odd length, which is somewhere within a row.
+            let enough = whole.len() as u64 * part / 5 + 7 * part;
+            wait_until("rows come", || {
+                length(&folder.path(&name)) >= enough || child.try_wait().unwrap().is_some()
+            });
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let rows = folder.read(&name);
+            let rows = without_seconds(whole_lines(&rows));
+            assert_eq!(rows, without_seconds(&whole)[..rows.len()]);
+        }
+        let before = folder.read(&name);
+        folder.run(&format!("cells.jsonl -o {name} --resume"), 0);
+        let after = folder.read(&name);
+        assert!(after.starts_with(whole_lines(&before)), "finished rows are kept byte for byte");
+        assert_eq!(without_seconds(&after), without_seconds(&whole));
+    }
+}
+
+#[test]
+fn a_row_that_was_cut_anywhere_is_written_again() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    for format in FORMATS {
+        let name = format!("scores.{format}");
+        folder.run(&format!("cells.jsonl -o {name}"), 0);
+        let whole = folder.read(&name);
+        let ends: Vec<usize> = whole.match_indices('\n').map(|(at, _)| at + 1).collect();
+        let cuts = ends.iter().flat_map(|&end| [end - 1, end, end + 1, end + 30]).chain([0, 1, 5, 150]);
+        for cut in cuts.filter(|&cut| cut <= whole.len()) {
+            folder.write(&name, &whole[..cut]);
+            folder.run(&format!("cells.jsonl -o {name} --resume"), 0);
+            let again = folder.read(&name);
+            assert!(again.starts_with(whole_lines(&whole[..cut])));
+            assert_eq!(without_seconds(&again), without_seconds(&whole), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn one_bad_line_in_a_thousand_is_a_row_and_the_others_are_scored() {
+    let folder = Folder::new();
+    let mut lines = networks(1000);
+    lines[700] = r#"{"space":"nasbench201","arch":"|none~0|"}"#.to_owned();
+    folder.write("cells.jsonl", &lines.join("\n"));
+    let stderr = folder.run("cells.jsonl -o scores.csv --stem 5 --batch-size 2", 1);
+    let message = "nasbench201: \"|none~0|\" describes 1 nodes, not 3";
+    assert!(stderr.starts_with(&format!("cells.jsonl:701: {message}\n999 scored (")), "{stderr}");
+    let rows: Vec<Vec<String>> = folder.read("scores.csv").lines().skip(1).map(csv_fields).collect();
+    assert_eq!(rows.len(), 1000);
+    for (index, row) in rows.iter().enumerate() {
+        assert_eq!(row[..2], [index.to_string(), (index + 1).to_string()]);
+        assert_eq!(row[5].is_empty(), index == 700, "{row:?}");
+    }
+    assert_eq!(rows[700][9], message);
+    assert_eq!(rows[700][2..9].concat(), "");
+}
+
+#[test]
+fn rows_of_a_slow_pipe_are_written_as_they_are_known() {
+    let folder = Folder::new();
+    let mut child = folder.start("- --format jsonl");
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for (index, network) in networks(3).iter().enumerate() {
+        writeln!(stdin, "{network}").unwrap();
+        let mut row = String::new();
+        stdout.read_line(&mut row).unwrap();
+        assert!(row.starts_with(&format!("{{\"index\":{index},")), "{row}");
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_rows_and_can_go_on() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 12);
+    for (format, signal) in FORMATS.into_iter().zip(["-INT", "-TERM"]) {
+        let name = format!("scores.{format}");
+        // Half of the networks, then silence: the run waits for more.
+        let mut child = folder.start(&format!("- -o {name}"));
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all((networks(12)[..6].join("\n") + "\n").as_bytes()).unwrap();
+        let rows = || fs::read_to_string(folder.path(&name)).unwrap_or_default().matches("0.1.0").count();
+        wait_until("six rows come", || rows() == 6);
+        interrupt(&child, signal);
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let before = folder.read(&name);
+        assert!(before.ends_with('\n'));
+        folder.run(&format!("cells.jsonl -o {name} --resume"), 0);
+        assert!(folder.read(&name).starts_with(&before));
+        assert_eq!(rows(), 12);
+    }
+}
+
+#[test]
+fn an_interrupted_run_finishes_what_it_computes() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 15_000);
+    let child = folder.start("cells.jsonl -o scores.csv");
+    wait_until("rows come", || length(&folder.path("scores.csv")) > 1000);
+    interrupt(&child, "-INT");
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(130), ""));
+    let rows = folder.read("scores.csv");
+    assert!(rows.ends_with('\n'));
+    for (index, row) in rows.lines().skip(1).enumerate() {
+        let row = csv_fields(row);
+        assert_eq!((&row[0], row[5].is_empty()), (&index.to_string(), false));
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2000);
+    let mut child = folder.start("cells.jsonl");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("index,"));
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!((status.code(), stderr.len()), (Some(0), 0));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_stops_the_run() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let Output { status, stderr, .. } = folder.score("cells.jsonl").stdout(full).output().unwrap();
+    assert_eq!(status.code(), Some(3));
+    assert!(
+        String::from_utf8(stderr).unwrap().starts_with("error: standard output: No space left on device")
+    );
+
+    std::os::unix::fs::symlink("/dev/full", folder.path("full.csv")).unwrap();
+    let stderr = folder.run("cells.jsonl -o full.csv --force", 3);
+    assert!(stderr.starts_with("error: full.csv: No space left on device"), "{stderr}");
+}
+
+#[test]
+fn a_second_writer_is_turned_away() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 1);
+    let mut first = folder.start("- -o scores.csv");
+    wait_until("the file is there", || length(&folder.path("scores.csv")) > 0);
+    for options in ["", " --resume", " --force"] {
+        let stderr = folder.run(&format!("cells.jsonl -o scores.csv{options}"), 2);
+        assert_eq!(stderr, "error: scores.csv: another process is writing it\n");
+    }
+    drop(first.stdin.take());
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_row_is_a_promise_of_its_kernel() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 6);
+    folder.run("cells.jsonl -o scores.csv --kernels kernels/of/all", 0);
+    let kernel = |index: usize| folder.path(&format!("kernels/of/all/{index}.npy"));
+    for (index, row) in folder.read("scores.csv").lines().skip(1).enumerate() {
+        let file = npyz::NpyFile::new(BufReader::new(File::open(kernel(index)).unwrap())).unwrap();
+        assert_eq!(file.shape(), [4, 4]);
+        let k = Kernel::new(4, file.into_vec::<u32>().unwrap()).unwrap();
+        let row = csv_fields(row);
+        assert_eq!((k.log_det().to_string(), k.activations().to_string()), (row[5].clone(), row[6].clone()));
+    }
+    assert_eq!(fs::read_dir(folder.path("kernels/of/all")).unwrap().count(), 6);
+
+    folder.networks("cells.jsonl", 7);
+    let stderr = folder.run("cells.jsonl --kernels kernels/of/all", 2);
+    assert!(stderr.starts_with("error: kernels/of/all: holds kernels already"), "{stderr}");
+    fs::remove_file(kernel(2)).unwrap();
+    let stderr = folder.run("cells.jsonl -o scores.csv --kernels kernels/of/all --resume", 2);
+    assert!(
+        stderr.starts_with("error: scores.csv:4: its kernel kernels/of/all/2.npy is missing"),
+        "{stderr}"
+    );
+    fs::write(kernel(2), "").unwrap();
+    folder.run("cells.jsonl -o scores.csv --kernels kernels/of/all --resume", 0);
+    assert!(length(&kernel(2)) == 0 && kernel(6).exists());
+
+    folder.networks("cells.jsonl", 1);
+    folder.run("cells.jsonl -o scores.csv --kernels kernels/of/all --force", 0);
+    assert!(kernel(0).exists() && !kernel(1).exists(), "kernels of the earlier run are gone");
+}
+
+#[test]
+fn failed_rows_stay_unless_they_are_to_be_scored_again() {
+    let folder = Folder::new();
+    let mut lines = networks(5);
+    lines[1] = "{}".to_owned();
+    for format in FORMATS {
+        folder.write("cells.jsonl", &lines.join("\n"));
+        let name = format!("scores.{format}");
+        folder.run(&format!("cells.jsonl -o {name}"), 1);
+        let before = folder.read(&name);
+        folder.run(&format!("cells.jsonl -o {name} --resume"), 1);
+        assert_eq!(folder.read(&name), before);
+
+        folder.networks("cells.jsonl", 7);
+        let stderr = folder.run(&format!("cells.jsonl -o {name} --resume"), 2);
+        assert!(stderr.contains("failed, but cells.jsonl:2 can be read now; --retry-failed"), "{stderr}");
+        assert_eq!(folder.read(&name), before);
+
+        folder.run(&format!("cells.jsonl -o {name} --resume --retry-failed"), 0);
+        let after = folder.read(&name);
+        let first = usize::from(format == "csv");
+        for (index, (old, new)) in before.lines().skip(first).zip(after.lines().skip(first)).enumerate() {
+            assert_eq!(old == new, index != 1, "only the failed row is another");
+        }
+        folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
+        assert_eq!(without_seconds(&after), without_seconds(&folder.read(&format!("whole.{format}"))));
+        assert!(!folder.path(&format!("{name}.part")).exists());
+    }
+}
+
+#[test]
+fn rows_of_other_settings_or_networks_are_not_gone_on_with() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    folder.networks("fewer.jsonl", 2);
+    let mut reversed = networks(3);
+    reversed.reverse();
+    folder.write("reversed.jsonl", &reversed.join("\n"));
+    for format in FORMATS {
+        let name = format!("scores.{format}");
+        folder.run(&format!("cells.jsonl -o {name}"), 0);
+        let before = folder.read(&name);
+        let first = if format == "csv" { 2 } else { 1 };
+        for (arguments, line, message) in [
+            ("cells.jsonl --seed 7", first, "seed was 0, but is 7 in this run"),
+            ("cells.jsonl --stem 5", first, "stem was 4, but is 5 in this run"),
+            ("cells.jsonl --batch-size 3", first, "batch_size was 4, but is 3 in this run"),
+            ("cells.jsonl --convention original", first, "convention was relu, but is original in this run"),
+            ("cells.jsonl --precision f64", first, "precision was f32, but is f64 in this run"),
+            ("reversed.jsonl --seed 0", first, "but reversed.jsonl:1 has"),
+            ("fewer.jsonl --seed 0", first + 2, "is one row more than the 2 networks of fewer.jsonl"),
+        ] {
+            let stderr = folder.run(&format!("{arguments} -o {name} --resume"), 2);
+            assert!(
+                stderr.starts_with(&format!("error: {name}:{line}: ")) && stderr.contains(message),
+                "{stderr}"
+            );
+            assert_eq!(folder.read(&name), before);
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_rows_are_not_touched() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    folder.run("cells.jsonl -o good.csv", 0);
+    folder.run("cells.jsonl -o good.jsonl", 0);
+    let (csv, jsonl) = (folder.read("good.csv"), folder.read("good.jsonl"));
+    for (name, text, message) in [
+        ("a.csv", "a note without a line end".to_owned(), "a.csv:1: is not what this command writes"),
+        ("b.csv", "id,score\nx,1\n".to_owned(), "b.csv:1: is not the header"),
+        ("c.csv", csv.replace('\n', "\r\n"), "c.csv:1: is not the header"),
+        ("d.csv", csv.replace("line,space", "line,place"), "`place` stands where `space` must"),
+        ("e.csv", csv.replacen("\n0,", "\n5,", 1), "e.csv:2: index is 5, not 0"),
+        ("f.csv", csv.replacen("\n0,1,", "\n0,1,,", 1), "f.csv:2: has 25 columns, not 24"),
+        ("g.jsonl", jsonl.replacen(",\"line\":1", "", 1), "g.jsonl:1: has no `line`"),
+        ("h.jsonl", jsonl.replacen("\"line\"", "\"lime\"", 1), "h.jsonl:1: has a key `lime`"),
+        ("i.jsonl", "text\n".to_owned(), "i.jsonl:1: is not a row in JSON"),
+        ("j.jsonl", jsonl.replacen("\"score\":", "\"score\":\"good\",\"x\":", 1), "j.jsonl:1: has a key `x`"),
+    ] {
+        folder.write(name, &text);
+        let stderr = folder.run(&format!("cells.jsonl -o {name} --resume"), 2);
+        assert!(stderr.contains(message), "{stderr}");
+        assert_eq!(folder.read(name), text);
+    }
+}
+
+#[test]
+fn an_output_that_exists_is_replaced_only_by_force() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 1);
+    folder.write("scores.csv", "precious");
+    let stderr = folder.run("cells.jsonl -o scores.csv", 2);
+    assert!(stderr.starts_with("error: scores.csv: exists already"), "{stderr}");
+    assert_eq!(folder.read("scores.csv"), "precious");
+    folder.run("cells.jsonl -o scores.csv --force", 0);
+    assert_eq!(folder.read("scores.csv").lines().count(), 2);
+    let cells = folder.read("cells.jsonl");
+    std::os::unix::fs::symlink("cells.jsonl", folder.path("link.jsonl")).unwrap();
+    assert_eq!(folder.run("cells.jsonl -o link.jsonl --force", 2), "error: link.jsonl: is the input, too\n");
+    assert_eq!(folder.read("cells.jsonl"), cells);
+}
+
+#[test]
+fn a_singular_kernel_is_a_score() {
+    let folder = Folder::new();
+    folder.write(
+        "cells.jsonl",
+        r#"{"space":"nasbench201","arch":"|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}"#,
+    );
+    folder.run("cells.jsonl -o scores.csv", 0);
+    folder.run("cells.jsonl -o scores.jsonl", 0);
+    assert!(folder.read("scores.csv").contains(",-inf,"));
+    assert!(folder.read("scores.jsonl").contains("\"score\":\"-inf\","));
+    folder.run("cells.jsonl -o scores.jsonl --resume", 0);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_the_networks_failure() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    let header = r#"{"stem.0.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let checkpoint = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+    fs::write(folder.path("weights.safetensors"), checkpoint).unwrap();
+    let stderr = folder.run("cells.jsonl --weights weights.safetensors -o scores.csv", 1);
+    assert!(stderr.starts_with("cells.jsonl:1: weights: tensor `"), "{stderr}");
+    let row = csv_fields(folder.read("scores.csv").lines().nth(1).unwrap());
+    assert_eq!((row[5].as_str(), row[10].as_str(), row[14].as_str()), ("", "", ""), "score, seconds, seed");
+    assert!(!row[6].is_empty() && !row[7].is_empty() && !row[8].is_empty(), "what is known is said");
+    assert_eq!((row[17].as_str(), row[18].len()), ("checkpoint", 64));
+}

@@ -1,0 +1,67 @@
+//! Tests that need something that is not in every checkout. One whose requirement is missing is reported as
+//! ignored, with the reason in front of its name, and never as passed; `NASWOT_REQUIRE=data,reference` (or `all`)
+//! makes it fail instead.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// What a test may need beside the sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Real images and tables of benchmarks: `NASWOT_DATA`, else `../shared/data` beside the package.
+    Data,
+    /// PyTorch's results in `tests/reference`, which the published package leaves out.
+    Reference,
+}
+
+impl Requirement {
+    /// Its name in `NASWOT_REQUIRE`.
+    fn name(self) -> &'static str {
+        match self {
+            Requirement::Data => "data",
+            Requirement::Reference => "reference",
+        }
+    }
+
+    /// The folder, or why there is none and what to do.
+    fn folder(self) -> Result<PathBuf, String> {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (folder, remedy) = match self {
+            Requirement::Data => {
+                let asked = std::env::var_os("NASWOT_DATA").map(PathBuf::from);
+                (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
+            }
+            Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
+        };
+        if folder.is_dir() { Ok(folder) } else { Err(format!("no {}; {remedy}", folder.display())) }
+    }
+
+    fn is_mandatory(self) -> bool {
+        let wanted = std::env::var("NASWOT_REQUIRE").unwrap_or_default();
+        wanted.split(',').any(|name| name.trim() == self.name() || name.trim() == "all")
+    }
+}
+
+/// A test that reads a required folder.
+pub fn needs(
+    requirement: Requirement,
+    name: &str,
+    test: impl FnOnce(&Path) -> Result<(), Box<dyn Error>> + Send + 'static,
+) -> Trial {
+    match requirement.folder() {
+        Ok(folder) => Trial::test(name, move || test(&folder).map_err(|why| Failed::from(why.to_string()))),
+        Err(why) => {
+            let kind = format!("needs {}: {why}", requirement.name());
+            let trial = Trial::test(name, move || Err(Failed::from(why)));
+            trial.with_ignored_flag(!requirement.is_mandatory()).with_kind(kind)
+        }
+    }
+}
+
+/// Runs a test file's trials.
+pub fn run(trials: Vec<Trial>) -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,8 @@
+//! What several test files share.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
+
+pub mod checkpoint;
+pub mod graphs;
+pub mod harness;
+pub mod naive;
+pub mod networks;

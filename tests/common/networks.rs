@@ -1,0 +1,38 @@
+//! Small networks and batches that tests score.
+
+use naswot::nasbench101::{self, Skeleton};
+use naswot::{Architecture, Batch, Graph, Network, nasbench201};
+
+use super::graphs::Noise;
+
+/// N images of 3 x 8 x 8 roughly normal numbers.
+pub fn noise(n: usize, seed: u64) -> Batch {
+    let mut noise = Noise(seed);
+    Batch::new([n, 3, 8, 8], (0..n * 3 * 64).map(|_| noise.number()).collect()).unwrap()
+}
+
+/// Networks of both spaces, some cells of which are disconnected, pooled or truncated.
+pub fn mixed(count: usize) -> Vec<Network> {
+    let skeleton = Skeleton { stem: 12, stacks: 2, cells: 1 };
+    let cells = nasbench101::sample(count.div_ceil(2), 7).unwrap();
+    let others = nasbench201::sample(count / 2, 3).unwrap();
+    let mut networks: Vec<Network> = cells.iter().map(|cell| cell.network(&skeleton).unwrap()).collect();
+    for (i, cell) in others.iter().enumerate() {
+        networks.insert(2 * i + 1, cell.network(4, 1).unwrap());
+    }
+    networks
+}
+
+/// A network without weights: the ReLU of the image.
+pub fn relu_of_the_image() -> Network {
+    let mut g = Graph::builder(3).unwrap();
+    let x = g.relu(g.input()).unwrap();
+    Network::from_graph("relu", g.output(x).unwrap())
+}
+
+/// The cells that benches and design figures are measured on.
+pub fn workload(space: &str) -> Vec<Architecture> {
+    let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::read(path).unwrap();
+    Architecture::read_lines(&file[..]).map(|(_, architecture)| architecture.unwrap()).collect()
+}

@@ -1,0 +1,70 @@
+//! K is what its definition says, for any network: a plain interpreter agrees with the scorer bit by bit.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use common::checkpoint::{checkpoint, shapes};
+use common::graphs::{Case, cases};
+use common::naive::evaluate;
+use naswot::{Batch, Convention, Network, Precision, Scorer, Weights};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+
+/// Random networks in the suite; `NASWOT_CASES` asks for more.
+const CASES: u32 = 400;
+
+#[test]
+fn k_of_a_random_network_is_what_its_definition_says() {
+    let asked = std::env::var("NASWOT_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases_wanted = asked.unwrap_or(CASES);
+    let mut runner =
+        TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
+    let (doubtful, differing) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let outcome = runner.run(&cases(22), |case| {
+        for (convention, threads) in [(Convention::Relu, 1), (Convention::Original, 2)] {
+            let (in_doubt, differs) = compare(&case, convention, threads)?;
+            doubtful.fetch_add(usize::from(in_doubt), Relaxed);
+            differing.fetch_add(usize::from(differs), Relaxed);
+        }
+        Ok(())
+    });
+    match outcome {
+        Err(TestError::Fail(why, case)) => panic!("{why}\n{case:?}"),
+        Err(why) => panic!("{why}"),
+        Ok(()) => {}
+    }
+    println!(
+        "{cases_wanted} networks, twice each: {} had a bit in doubt, in {} it fell out otherwise",
+        doubtful.into_inner(),
+        differing.into_inner()
+    );
+}
+
+/// Compares scorer and definition; says whether any bit was in doubt, and whether one differed.
+fn compare(case: &Case, convention: Convention, threads: usize) -> Result<(bool, bool), TestCaseError> {
+    let expected = evaluate(&case.graph, case.shape, &case.images, &case.parameters, convention);
+    let weights = checkpoint(&shapes(&case.graph), &case.parameters);
+    let scorer = Scorer::builder(Batch::new(case.shape, case.images.clone()).unwrap())
+        .weights(Weights::Checkpoint(weights))
+        .precision(Precision::F64)
+        .convention(convention)
+        .threads(threads)
+        .keep_kernels(true)
+        .build()
+        .unwrap();
+    let score = scorer.score(&Network::from_graph("random", case.graph.clone()));
+    let score = score.map_err(|error| TestCaseError::fail(format!("{convention:?}: {error}")))?;
+    prop_assert_eq!(score.activations, expected.activations);
+    let kernel = score.kernel.unwrap();
+    prop_assert!(
+        expected.allows(kernel.as_slice()),
+        "{:?}: K is {:?}\nby definition {:?}\nin doubt {:?}\n{}",
+        convention,
+        kernel.as_slice(),
+        expected.kernel,
+        expected.doubtful,
+        scorer.plan(&Network::from_graph("random", case.graph.clone())).unwrap()
+    );
+    Ok((expected.doubtful.iter().any(|&bits| bits > 0), kernel.as_slice() != expected.kernel))
+}

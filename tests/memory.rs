@@ -1,0 +1,72 @@
+//! What a network takes is known before it runs.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use common::networks::workload;
+use naswot::plan::Plan;
+use naswot::{Batch, Convention, Precision, Scorer};
+
+/// The system's allocator, with a count of the bytes in use and of the most there were.
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn add(bytes: usize) {
+    PEAK.fetch_max(USED.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came; the counters touch no memory of the caller's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // As if both were there for a moment, which they may be.
+        add(size);
+        USED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract of `realloc`, which is the same.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_plan_knows_within_a_tenth_what_running_it_takes() {
+    let mut worst = (1.0f64, 1.0f64);
+    for (space, stem, images) in [("nasbench101", 16, 8), ("nasbench101", 48, 16), ("nasbench201", 16, 16)] {
+        let batch = Batch::synthetic(images, 0).unwrap();
+        for (precision, bytes) in [(Precision::F32, 4), (Precision::F64, 8)] {
+            let scorer = Scorer::builder(batch.clone()).precision(precision).threads(1).build().unwrap();
+            for architecture in workload(space).iter().step_by(40) {
+                let network = architecture.network(stem, None).unwrap();
+                let plan = Plan::new(network.graph(), batch.shape(), Convention::Relu).unwrap();
+                let known = plan.memory().bytes(bytes) as f64;
+                // Weights are shared by all networks: the first run makes them.
+                scorer.score(&network).unwrap();
+                let before = USED.load(Relaxed);
+                PEAK.store(before, Relaxed);
+                scorer.score(&network).unwrap();
+                let taken = (PEAK.load(Relaxed) - before) as f64;
+                let ratio = taken / known;
+                worst = (worst.0.min(ratio), worst.1.max(ratio));
+                assert!((0.9..=1.1).contains(&ratio), "{}: {taken} bytes, not {known}", network.id());
+            }
+        }
+    }
+    println!("taken / known from {:.3} to {:.3}", worst.0, worst.1);
+}
