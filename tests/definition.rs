@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::checkpoint::{checkpoint, shapes};
 use common::graphs::{Case, cases};
-use common::naive::evaluate;
+use common::naive::{DOUBLE, SINGLE, evaluate};
 use naswot::{Batch, Convention, Network, Precision, Scorer, Weights};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
@@ -16,6 +16,28 @@ const CASES: u32 = 400;
 
 #[test]
 fn k_of_a_random_network_is_what_its_definition_says() {
+    check(Precision::F64);
+}
+
+/// Every form that the fast path takes on this machine, too; the one test here that touches the environment.
+#[test]
+fn k_in_single_precision_is_what_its_definition_says_but_for_bits_in_doubt() {
+    let mut forms = 0;
+    for form in ["avx512", "avx2", "neon", "portable"] {
+        // SAFETY: the other test of this file reads no environment variable that this one writes, and std's
+        // own accesses are locked.
+        unsafe { std::env::set_var("NASWOT_SIMD", form) };
+        let batch = Batch::new([1, 1, 2, 2], vec![0.5; 4]).unwrap();
+        if Scorer::builder(batch).build().is_ok() {
+            println!("{form}");
+            check(Precision::F32);
+            forms += 1;
+        }
+    }
+    assert!(forms > 0, "the portable form works everywhere");
+}
+
+fn check(precision: Precision) {
     let asked = std::env::var("NASWOT_CASES").ok().and_then(|cases| cases.parse().ok());
     let cases_wanted = asked.unwrap_or(CASES);
     let mut runner =
@@ -23,7 +45,7 @@ fn k_of_a_random_network_is_what_its_definition_says() {
     let (doubtful, differing) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcome = runner.run(&cases(22), |case| {
         for (convention, threads) in [(Convention::Relu, 1), (Convention::Original, 2)] {
-            let (in_doubt, differs) = compare(&case, convention, threads)?;
+            let (in_doubt, differs) = compare(&case, convention, threads, precision)?;
             doubtful.fetch_add(usize::from(in_doubt), Relaxed);
             differing.fetch_add(usize::from(differs), Relaxed);
         }
@@ -42,12 +64,18 @@ fn k_of_a_random_network_is_what_its_definition_says() {
 }
 
 /// Compares scorer and definition; says whether any bit was in doubt, and whether one differed.
-fn compare(case: &Case, convention: Convention, threads: usize) -> Result<(bool, bool), TestCaseError> {
-    let expected = evaluate(&case.graph, case.shape, &case.images, &case.parameters, convention);
+fn compare(
+    case: &Case,
+    convention: Convention,
+    threads: usize,
+    precision: Precision,
+) -> Result<(bool, bool), TestCaseError> {
+    let unit = if precision == Precision::F64 { DOUBLE } else { SINGLE };
+    let expected = evaluate(&case.graph, case.shape, &case.images, &case.parameters, convention, unit);
     let weights = checkpoint(&shapes(&case.graph), &case.parameters);
     let scorer = Scorer::builder(Batch::new(case.shape, case.images.clone()).unwrap())
         .weights(Weights::Checkpoint(weights))
-        .precision(Precision::F64)
+        .precision(precision)
         .convention(convention)
         .threads(threads)
         .keep_kernels(true)

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use naswot::{Convention, Graph, Op, Window};
 
 /// Relative rounding error of a sum of up to a few thousand products in f64.
-const UNIT: f64 = 1e-13;
+pub const DOUBLE: f64 = 1e-13;
+/// The same in f32, where a convolution may take a form that rounds more than a plain sum.
+pub const SINGLE: f64 = 2e-5;
 
 /// Weights, gammas and betas by their names in a PyTorch state dict.
 pub type Parameters = BTreeMap<String, Vec<f32>>;
@@ -44,12 +46,19 @@ struct Tensor {
     shape: [usize; 4],
     values: Vec<f64>,
     errors: Vec<f64>,
+    /// Relative rounding error of a sum.
+    unit: f64,
 }
 
 impl Tensor {
-    fn new(shape: [usize; 4]) -> Self {
+    fn new(shape: [usize; 4], unit: f64) -> Self {
         let length = shape.iter().product();
-        Tensor { shape, values: vec![0.0; length], errors: vec![0.0; length] }
+        Tensor { shape, values: vec![0.0; length], errors: vec![0.0; length], unit }
+    }
+
+    /// Whether sums of integers are exact, in whatever form they are taken.
+    fn is_exact(&self) -> bool {
+        self.unit == DOUBLE
     }
 
     fn at(&self, n: usize, c: usize, y: usize, x: usize) -> usize {
@@ -66,8 +75,8 @@ impl Tensor {
     }
 
     /// A tensor whose numbers are computed one by one, as (value, error).
-    fn from_fn(shape: [usize; 4], mut number: impl FnMut([usize; 4]) -> (f64, f64)) -> Self {
-        let mut tensor = Tensor::new(shape);
+    fn from_fn(shape: [usize; 4], unit: f64, mut number: impl FnMut([usize; 4]) -> (f64, f64)) -> Self {
+        let mut tensor = Tensor::new(shape, unit);
         for (e, position) in tensor.positions().enumerate() {
             (tensor.values[e], tensor.errors[e]) = number(position);
         }
@@ -82,6 +91,7 @@ pub fn evaluate(
     images: &[f32],
     parameters: &Parameters,
     convention: Convention,
+    unit: f64,
 ) -> Evaluation {
     let mut tensors: Vec<Tensor> = Vec::new();
     for node in graph.nodes() {
@@ -91,6 +101,7 @@ pub fn evaluate(
                 shape,
                 values: images.iter().map(|&v| f64::from(v)).collect(),
                 errors: vec![0.0; images.len()],
+                unit,
             },
             Op::Conv(conv) => convolve(inputs[0], conv, &parameters[node.name()]),
             Op::BatchNorm { eps } => {
@@ -103,7 +114,7 @@ pub fn evaluate(
             Op::Add => add(&inputs),
             Op::Concat => concat(&inputs),
             Op::Slice { channels } => slice(inputs[0], *channels),
-            Op::Zero => Tensor::new(inputs[0].shape),
+            Op::Zero => Tensor::new(inputs[0].shape, unit),
             other => panic!("the interpreter does not know {other:?}"),
         };
         tensors.push(tensor);
@@ -146,7 +157,7 @@ fn convolve(x: &Tensor, conv: &naswot::Conv, weight: &[f32]) -> Tensor {
             + 1
     };
     let (inputs, outputs) = (in_channels / conv.groups, conv.out_channels / conv.groups);
-    Tensor::from_fn([images, conv.out_channels, size(0, height), size(1, width)], |[n, k, oy, ox]| {
+    Tensor::from_fn([images, conv.out_channels, size(0, height), size(1, width)], x.unit, |[n, k, oy, ox]| {
         let (mut sum, mut error, mut integers) = (0.0, 0.0, true);
         for c in 0..inputs {
             for r in 0..rows {
@@ -161,8 +172,8 @@ fn convolve(x: &Tensor, conv: &naswot::Conv, weight: &[f32]) -> Tensor {
                     let at = x.at(n, k / outputs * inputs + c, y - conv.padding[0], x_ - conv.padding[1]);
                     let w = f64::from(weight[((k * inputs + c) * rows + r) * columns + s]);
                     sum += w * x.values[at];
-                    error += w.abs() * (x.errors[at] + UNIT * x.values[at].abs());
-                    integers &= x.errors[at] == 0.0 && x.values[at].fract() == 0.0 && w.fract() == 0.0;
+                    error += w.abs() * (x.errors[at] + x.unit * x.values[at].abs());
+                    integers &= x.is_exact() && x.errors[at] == 0.0 && x.values[at].fract() == 0.0 && w.fract() == 0.0;
                 }
             }
         }
@@ -182,12 +193,12 @@ fn batch_norm(x: &Tensor, gamma: &[f32], beta: &[f32], eps: f64) -> Tensor {
         let (gamma, beta) = (f64::from(gamma[c]), f64::from(beta[c]));
         let a = gamma / (variance + eps).sqrt();
         // Of any element, hence of the mean; and what it does to a.
-        let error = places.iter().map(|&e| x.errors[e] + UNIT * x.values[e].abs()).fold(0.0, f64::max);
-        let relative = 2.0 * error * variance.sqrt() / (variance + eps) + UNIT;
+        let error = places.iter().map(|&e| x.errors[e] + x.unit * x.values[e].abs()).fold(0.0, f64::max);
+        let relative = 2.0 * error * variance.sqrt() / (variance + eps) + x.unit;
         for e in places {
             out.values[e] = (x.values[e] - mean) * a + beta;
             out.errors[e] = a.abs() * (x.errors[e] + error + (x.values[e] - mean).abs() * relative)
-                + UNIT * (a * beta).abs();
+                + x.unit * (a * beta).abs();
         }
     }
     out
@@ -210,7 +221,7 @@ fn pool(x: &Tensor, window: &Window, max: bool) -> Tensor {
     let size = |axis: usize, size: usize| {
         (size + 2 * window.padding[axis] - window.kernel[axis]) / window.stride[axis] + 1
     };
-    Tensor::from_fn([images, channels, size(0, height), size(1, width)], |[n, c, oy, ox]| {
+    Tensor::from_fn([images, channels, size(0, height), size(1, width)], x.unit, |[n, c, oy, ox]| {
         let mut inside = Vec::new();
         for r in 0..window.kernel[0] {
             for s in 0..window.kernel[1] {
@@ -230,18 +241,18 @@ fn pool(x: &Tensor, window: &Window, max: bool) -> Tensor {
         }
         let count = inside.len() as f64;
         let magnitude = values.clone().map(f64::abs).sum::<f64>();
-        (values.sum::<f64>() / count, (errors.sum::<f64>() + UNIT * magnitude) / count)
+        (values.sum::<f64>() / count, (errors.sum::<f64>() + x.unit * magnitude) / count)
     })
 }
 
 fn add(inputs: &[&Tensor]) -> Tensor {
-    Tensor::from_fn(inputs[0].shape, |[n, c, y, x]| {
+    Tensor::from_fn(inputs[0].shape, inputs[0].unit, |[n, c, y, x]| {
         let at = inputs[0].at(n, c, y, x);
         let values = inputs.iter().map(|input| input.values[at]);
         let errors = inputs.iter().map(|input| input.errors[at]).sum::<f64>();
-        let exact = errors == 0.0 && values.clone().all(|value| value.fract() == 0.0);
+        let exact = inputs[0].is_exact() && errors == 0.0 && values.clone().all(|value| value.fract() == 0.0);
         let magnitude = values.clone().map(f64::abs).sum::<f64>();
-        (values.sum(), if exact { 0.0 } else { errors + UNIT * magnitude })
+        (values.sum(), if exact { 0.0 } else { errors + inputs[0].unit * magnitude })
     })
 }
 
@@ -249,7 +260,7 @@ fn concat(inputs: &[&Tensor]) -> Tensor {
     let [images, _, height, width] = inputs[0].shape;
     let sources: Vec<(&Tensor, usize)> =
         inputs.iter().flat_map(|&input| (0..input.shape[1]).map(move |c| (input, c))).collect();
-    Tensor::from_fn([images, sources.len(), height, width], |[n, c, y, x]| {
+    Tensor::from_fn([images, sources.len(), height, width], inputs[0].unit, |[n, c, y, x]| {
         let (input, c) = sources[c];
         let at = input.at(n, c, y, x);
         (input.values[at], input.errors[at])
@@ -258,7 +269,7 @@ fn concat(inputs: &[&Tensor]) -> Tensor {
 
 fn slice(x: &Tensor, channels: usize) -> Tensor {
     let [images, _, height, width] = x.shape;
-    Tensor::from_fn([images, channels, height, width], |[n, c, y, x_]| {
+    Tensor::from_fn([images, channels, height, width], x.unit, |[n, c, y, x_]| {
         let at = x.at(n, c, y, x_);
         (x.values[at], x.errors[at])
     })
