@@ -112,21 +112,17 @@ impl<T: Real> Combine<'_, T> {
         for first in (0..term.channels).step_by(OCTET) {
             let piece = Piece::new(term, tensor, source, self.norms, first);
             let to = term.to + first;
-            if term.average {
-                if !piece.average(y, octets, more_octets) {
-                    return Err(self.non_finite());
-                }
-            } else {
-                if !piece.read(y, octets) {
-                    return Err(self.non_finite());
-                }
-                if let Some(code) = term.code {
-                    let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
-                    emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
-                }
-                if term.relu {
-                    relu(octets);
-                }
+            let finite =
+                if term.average { piece.average(y, octets, more_octets) } else { piece.read(y, octets) };
+            if !finite {
+                return Err(self.non_finite());
+            }
+            if let Some(code) = term.code {
+                let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
+                emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
+            }
+            if term.relu && !term.average {
+                relu(octets);
             }
             for (sums, octet) in sums[to..].chunks_mut(pitch).zip(&*octets) {
                 join(sums, octet, T::add);
@@ -158,8 +154,8 @@ struct Piece<'a, T> {
     /// Mean, a and beta.
     norm: Option<[[T; OCTET]; 3]>,
     relu: bool,
-    /// Whether somebody has looked for non-finite numbers: the combine that stored the tensor, or the batch norm
-    /// in its statistics. A ReLU would hide them.
+    /// Whether somebody has looked for non-finite numbers: the combine that stored them, or the batch norm in its
+    /// statistics. A ReLU would hide them.
     checked: bool,
 }
 
@@ -181,7 +177,7 @@ impl<'a, T: Real> Piece<'a, T> {
         }
     }
 
-    /// Its channels of one row, before the ReLU; zeros in the lanes behind them. Says whether all are finite.
+    /// Its channels of one row, before the ReLU, zeros in the lanes behind them; and whether all are finite.
     fn read(&self, y: usize, octets: &mut [[T; OCTET]]) -> bool {
         let pixels =
             self.source[y * self.width * self.pitch..].chunks(self.pitch).map(|pixel| &pixel[..OCTET]);
@@ -200,10 +196,10 @@ impl<'a, T: Real> Piece<'a, T> {
     }
 
     /// For each pixel of a row the average over the 3 x 3 pixels around it, as many as there are: down first.
-    /// Says whether all that it read is finite.
+    /// And whether all of them are finite.
     fn average(&self, y: usize, octets: &mut [[T; OCTET]], column_sums: &mut [[T; OCTET]]) -> bool {
-        let mut finite = true;
         let rows = y.saturating_sub(1)..self.height.min(y + 2);
+        let mut finite = true;
         column_sums.fill([T::ZERO; OCTET]);
         for y in rows.clone() {
             finite &= self.read(y, octets);

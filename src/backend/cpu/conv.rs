@@ -200,3 +200,112 @@ fn grouped_sums<T: Real, const P: usize>(
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::graph::Shape;
+    use crate::plan::jobs::{Part, Slot, Statistics, TileClass, octets};
+
+    fn tensor(channels: usize, height: usize, width: usize) -> Tensor {
+        Tensor { shape: Shape { channels, height, width }, pitch: octets(channels), raw: false, offset: 0 }
+    }
+
+    /// Small integers, so that sums are exact in any order.
+    fn numbers<T: Real>(count: usize, seed: usize) -> Vec<T> {
+        (0..count).map(|i| T::from_f64(((i * 37 + seed * 11) % 17) as f64 - 8.0)).collect()
+    }
+
+    /// The sum as the header of this file writes it, for one output.
+    fn expected(job: &ConvJob, input: &Tensor, x: &[f64], w: &[f64], at: [usize; 2], inputs: usize) -> f64 {
+        let mut sum = 0.0;
+        for r in 0..job.kernel[0] {
+            for s in 0..job.kernel[1] {
+                let y = (at[0] * job.stride[0] + r * job.dilation[0]).wrapping_sub(job.padding[0]);
+                let x_ = (at[1] * job.stride[1] + s * job.dilation[1]).wrapping_sub(job.padding[1]);
+                if y >= input.shape.height || x_ >= input.shape.width {
+                    continue;
+                }
+                for c in 0..inputs {
+                    let value = x[(y * input.shape.width + x_) * input.pitch * OCTET + c];
+                    let value = if job.relu { value.max(0.0) } else { value };
+                    sum += w[(r * job.kernel[1] + s) * inputs + c] * value;
+                }
+            }
+        }
+        sum
+    }
+
+    fn equals_the_sum<T: Real>(job: &ConvJob, size: [usize; 2], inputs: usize, outputs: usize) {
+        let output = |axis: usize| {
+            let reach = (job.kernel[axis] - 1) * job.dilation[axis] + 1;
+            (size[axis] + 2 * job.padding[axis] - reach) / job.stride[axis] + 1
+        };
+        let (channels, all) = (inputs * job.groups, outputs * job.groups);
+        let (from, to) = (tensor(channels, size[0], size[1]), tensor(all, output(0), output(1)));
+        let x: Vec<f64> = numbers(from.image_octets() * OCTET, 1);
+        let taps = job.kernel[0] * job.kernel[1] * inputs;
+        let rows: Vec<Vec<f64>> = (0..octets(all) * OCTET).map(|k| numbers(taps, k)).collect();
+        let pack = |rows: &[Vec<f64>]| -> Octet<T> {
+            (0..taps).map(|i| std::array::from_fn(|l| T::from_f64(rows[l][i]))).collect()
+        };
+        let weights: Vec<Octet<T>> = rows.chunks(OCTET).map(pack).collect();
+        let scales = vec![job.scaled.then(|| T::from_f64(0.5)); weights.len()];
+        let job = ConvJob {
+            parts: vec![Part { parameter: 0, row: 0, octet: 0, octets: octets(all) }],
+            ..job.clone()
+        };
+        let conv = Conv::new(&job, [&from, &to], [inputs, outputs], &weights, &scales);
+        let x_real: Vec<T> = x.iter().map(|&v| T::from_f64(v)).collect();
+        let mut y = vec![T::ZERO; to.image_octets() * OCTET];
+        let mut frame = conv.frame();
+        // Twice: nothing of the first image may stay in the frame.
+        conv.image(&mut frame, &numbers(x.len(), 5), &mut y);
+        conv.image(&mut frame, &x_real, &mut y);
+        for (p, pixel) in y.chunks_exact(to.pitch * OCTET).enumerate() {
+            let at = [p / to.shape.width, p % to.shape.width];
+            for (k, &value) in pixel[..all].iter().enumerate() {
+                let group = &x[k / outputs * inputs..];
+                let sum = expected(&job, &from, group, &rows[k], at, inputs);
+                let sum = if job.scaled { 0.5 * sum } else { sum };
+                assert_eq!(value.to_f64(), sum, "pixel {p}, channel {k}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_sum_over_taps_and_channels(
+            kernel in [1usize..4, 1usize..4],
+            stride in [1usize..3, 1usize..3],
+            dilation in [1usize..3, 1usize..3],
+            padding in [0usize..3, 0usize..3],
+            size in [5usize..10, 5usize..10],
+            inputs in 1usize..18,
+            outputs in 1usize..18,
+            groups in 1usize..3,
+            relu: bool,
+            scaled: bool,
+        ) {
+            let job = ConvJob {
+                slot: Slot::default(),
+                class: TileClass::Narrow,
+                input: 0,
+                relu,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                groups,
+                output: 0,
+                parts: Vec::new(),
+                scaled,
+                statistics: Statistics::default(),
+            };
+            equals_the_sum::<f32>(&job, size, inputs, outputs);
+            equals_the_sum::<f64>(&job, size, inputs, outputs);
+        }
+    }
+}

@@ -20,9 +20,12 @@ pub(super) type Octet<T> = Arc<[[T; OCTET]]>;
 /// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
 type Kind = ([usize; 2], usize, Distribution);
 
+/// A parameter's octets, those that somebody has asked for.
+type Known<T> = Vec<Option<Octet<T>>>;
+
 #[derive(Default)]
 struct Rows<T> {
-    by_name: HashMap<String, HashMap<Kind, Vec<Option<Octet<T>>>>>,
+    by_name: HashMap<String, HashMap<Kind, Known<T>>>,
     numbers: usize,
 }
 

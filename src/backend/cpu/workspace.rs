@@ -51,18 +51,6 @@ impl<T: Real> Workspace<T> {
         self.kernel.clear();
         resize(&mut self.kernel, memory.kernel, plan.activations(), plan)
     }
-
-    /// Bytes that it holds.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        let numbers = self.arena.capacity()
-            + self.norms.mean.capacity()
-            + self.norms.a.capacity()
-            + self.norms.beta.capacity()
-            + self.partials.sum.capacity()
-            + self.partials.m2.capacity();
-        numbers * size_of::<T>() + 4 * (self.codes.capacity() + self.kernel.capacity())
-    }
 }
 
 /// Grows a vector to a length, exactly, and says so when there is no memory for it.

@@ -57,8 +57,8 @@ impl Contender {
     }
 
     fn score(&self, scorer: &Scorer, networks: &[Network]) -> Result<()> {
-        let scores = scorer.score_all(networks).into_iter().zip(networks);
-        scores.map(|(score, network)| score.map(drop).map_err(|error| self.failed(network, &error))).collect()
+        let mut scores = scorer.score_all(networks).into_iter().zip(networks);
+        scores.try_for_each(|(score, network)| score.map(drop).map_err(|error| self.failed(network, &error)))
     }
 
     pub(super) fn failed(&self, network: &Network, error: &naswot::Error) -> Failure {
