@@ -5,9 +5,9 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::checkpoint::{checkpoint, shapes};
-use common::graphs::{Case, cases};
-use common::naive::{DOUBLE, SINGLE, evaluate};
-use naswot::{Batch, Convention, Network, Precision, Scorer, Weights};
+use common::graphs::{Case, Noise, cases};
+use common::naive::{DOUBLE, Parameters, SINGLE, evaluate};
+use naswot::{Batch, Convention, Graph, Network, Precision, Scorer, Weights, Window};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
@@ -61,6 +61,21 @@ fn check(precision: Precision) {
         doubtful.into_inner(),
         differing.into_inner()
     );
+}
+
+#[test]
+fn a_padded_pool_may_have_longer_rows_than_it_reads() {
+    for max in [true, false] {
+        let mut g = Graph::builder(3).unwrap();
+        let window = Window::new(3, 1, 2);
+        let x = if max { g.max_pool(g.input(), window) } else { g.avg_pool(g.input(), window) };
+        let x = g.relu(x.unwrap()).unwrap();
+        let mut noise = Noise(1);
+        let images = (0..3 * 3 * 5 * 4).map(|_| noise.number()).collect();
+        let graph = g.output(x).unwrap();
+        let case = Case { graph, shape: [3, 3, 5, 4], images, parameters: Parameters::new() };
+        assert_eq!(compare(&case, Convention::Relu, 1, Precision::F64).unwrap(), (false, false));
+    }
 }
 
 /// Compares scorer and definition; says whether any bit was in doubt, and whether one differed.

@@ -83,11 +83,6 @@ pub(crate) struct RowShape {
 }
 
 impl RowShape {
-    /// Octets of output channels.
-    pub(crate) fn octets(&self) -> usize {
-        self.out_channels.div_ceil(8)
-    }
-
     /// Elements of one output channel: taps times input channels padded to 8.
     pub(crate) fn row_len(&self) -> usize {
         self.kernel[0] * self.kernel[1] * self.in_channels.next_multiple_of(8)

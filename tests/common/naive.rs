@@ -173,7 +173,10 @@ fn convolve(x: &Tensor, conv: &naswot::Conv, weight: &[f32]) -> Tensor {
                     let w = f64::from(weight[((k * inputs + c) * rows + r) * columns + s]);
                     sum += w * x.values[at];
                     error += w.abs() * (x.errors[at] + x.unit * x.values[at].abs());
-                    integers &= x.is_exact() && x.errors[at] == 0.0 && x.values[at].fract() == 0.0 && w.fract() == 0.0;
+                    integers &= x.is_exact()
+                        && x.errors[at] == 0.0
+                        && x.values[at].fract() == 0.0
+                        && w.fract() == 0.0;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use naswot::{Batch, Dataset};
 
-pub fn reads_real_images(data: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn reads_real_images(data: &Path) -> Result<(), Box<dyn Error>> {
     check(&Dataset::cifar10(data.join("cifar10_train_512.bin"))?, 512)?;
     check(&Dataset::cifar100(data.join("cifar100_train_256.bin"))?, 256)?;
     Ok(())

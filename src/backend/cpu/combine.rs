@@ -88,9 +88,8 @@ impl<T: Real> Combine<'_, T> {
         scratch.sums.resize(row_len + OCTET, T::ZERO);
         scratch.octets.resize(width, [T::ZERO; OCTET]);
         scratch.more_octets.resize(width, [T::ZERO; OCTET]);
-        // A pool with much padding makes rows wider than those it reads.
-        let widest = width.max(self.job.shape.width);
-        scratch.positive.resize(widest * self.job.octets() * OCTET, 0);
+        // A padded pool can have longer rows than what it reads.
+        scratch.positive.resize(row_len.max(self.job.shape.width * self.job.octets() * OCTET), 0);
         scratch.rows.resize(if self.job.window.is_some() { height * row_len } else { 0 }, T::ZERO);
     }
 
