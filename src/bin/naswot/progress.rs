@@ -27,12 +27,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts to count. The bar shows where messages are read on a terminal and no rows are printed there.
-    pub(crate) fn start(console: &Console, show: bool, total: Option<u64>) -> Self {
-        let bar = if show && console.on_terminal() && !console.quiet {
-            ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr())
+    /// Starts to count. There is a bar where it is wanted and somebody watches, and `total` is asked only then.
+    pub(crate) fn start(console: &Console, bar: bool, total: impl FnOnce() -> Option<u64>) -> Self {
+        let (bar, total) = if bar && console.on_terminal() && !console.quiet {
+            let total = total();
+            (ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()), total)
         } else {
-            ProgressBar::hidden()
+            (ProgressBar::hidden(), None)
         };
         let template = match total {
             Some(_) => "{wide_bar} {human_pos}/{human_len} networks, {rate}, {eta} left",

@@ -140,13 +140,9 @@ impl Score {
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
         let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
-        let show = self.out.out.is_some() || !io::stdout().is_terminal();
-        let total = if show && console.on_terminal() && !console.quiet {
-            input::count_lines(&self.file)
-        } else {
-            None
-        };
-        let mut progress = Progress::start(console, show, total);
+        // Rows on a terminal would run through the bar.
+        let bar = self.out.out.is_some() || !io::stdout().is_terminal();
+        let mut progress = Progress::start(console, bar, || input::count_lines(&self.file));
         let name = input.name().to_owned();
         let kernels = kernels.as_ref();
         let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
