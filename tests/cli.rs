@@ -1,7 +1,7 @@
-//! What the commands print: `tests/cli/*.trycmd`.
+//! What the commands print: `tests/cli/*.trycmd`, and the examples of the README.
 #![cfg(feature = "cli")]
 
 #[test]
 fn commands_print_what_their_examples_show() {
-    trycmd::TestCases::new().env("NO_COLOR", "1").env("COLUMNS", "100").case("tests/cli/*.trycmd");
+    trycmd::TestCases::new().env("NO_COLOR", "1").env("COLUMNS", "100").case("tests/cli/*.trycmd").case("README.md");
 }

@@ -319,14 +319,15 @@ fn utf8(line: &[u8]) -> Result<&str> {
     str::from_utf8(line).map_err(|error| unreadable(format!("byte {} is not UTF-8", error.valid_up_to() + 1)))
 }
 
-/// Reads JSON. An error starts with its column, for the line is the caller's, and repeats no more than the
-/// start of a long value.
+/// Reads JSON. An error says its column, for the line is the caller's, and repeats no more than the start of a
+/// long value.
 fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
     serde_json::from_str(line).map_err(|error| {
         let (text, column) = (error.to_string(), error.column());
         let place = format!(" at line {} column {column}", error.line());
         let text = text.strip_suffix(&place).unwrap_or(&text);
-        unreadable(format!("column {column}: {}", text.chars().take(200).collect::<String>()))
+        let broken = if error.is_data() { "" } else { "broken JSON, " };
+        unreadable(format!("{broken}column {column}: {}", text.chars().take(200).collect::<String>()))
     })
 }
 
