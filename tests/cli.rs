@@ -3,5 +3,9 @@
 
 #[test]
 fn commands_print_what_their_examples_show() {
-    trycmd::TestCases::new().env("NO_COLOR", "1").env("COLUMNS", "100").case("tests/cli/*.trycmd").case("README.md");
+    trycmd::TestCases::new()
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .case("tests/cli/*.trycmd")
+        .case("README.md");
 }

@@ -346,8 +346,7 @@ fn weights_that_do_not_fit_are_an_error_of_the_network_that_names_the_tensor() {
 
 /// Bytes that a network takes in f32.
 fn needed(network: &Network, batch: &Batch) -> u64 {
-    let plan = naswot::plan::Plan::new(network.graph(), batch.shape(), Convention::Relu).unwrap();
-    plan.memory().bytes(4)
+    builder(batch.clone(), Precision::F32).build().unwrap().memory(network).unwrap()
 }
 
 #[test]

@@ -7,8 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::networks::{mixed, noise};
-use naswot::plan::Plan;
-use naswot::{Convention, Network, Scorer};
+use naswot::{Network, Scorer};
 
 /// Far more than any of these takes: a deadlock is a failure, not a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,9 +79,8 @@ fn the_scorer_can_be_used_within_the_loop_over_its_own_stream() {
 #[test]
 fn many_threads_may_score_at_once_under_a_memory_limit_that_lets_one_network_in() {
     let networks = mixed(8);
-    let needs = |network: &Network| {
-        Plan::new(network.graph(), noise(4, 0).shape(), Convention::Relu).unwrap().memory().bytes(4)
-    };
+    let scorer = Scorer::builder(noise(4, 0)).build().unwrap();
+    let needs = |network: &Network| scorer.memory(network).unwrap();
     let limit = networks.iter().map(needs).max().unwrap();
     for threads in 1..=3 {
         let networks = networks.clone();

@@ -85,10 +85,11 @@ impl<S: Simd> Kernel<S> for Transpose<'_> {
         while j != 0 {
             let mut k = 0;
             while k < 32 {
-                for m in 0..BESIDE {
-                    let swap = ((rows[k][m] >> j) ^ rows[k + j][m]) & mask;
-                    rows[k + j][m] ^= swap;
-                    rows[k][m] ^= swap << j;
+                let (low, high) = rows.split_at_mut(k + j);
+                for (low, high) in low[k].iter_mut().zip(&mut high[0]) {
+                    let swap = ((*low >> j) ^ *high) & mask;
+                    *high ^= swap;
+                    *low ^= swap << j;
                 }
                 k = (k + j + 1) & !j;
             }

@@ -376,26 +376,26 @@ impl<S: Simd> PoolRow<'_, S> {
     fn pool<const MAX: bool>(self, simd: S) {
         let height = self.rows.len();
         for (i, unit) in self.column.iter_mut().enumerate() {
-            for v in 0..2 {
+            for (v, lanes) in unit.iter_mut().enumerate() {
                 let mut value = simd.load(&self.rows[0][i][v]);
                 for row in &self.rows[1..] {
                     let other = simd.load(&row[i][v]);
                     value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
                 }
-                simd.store(value, &mut unit[v]);
+                simd.store(value, lanes);
             }
         }
         for (span, out) in self.spans.iter().zip(self.output.chunks_exact_mut(self.pitch)) {
             let share = simd.splat(1.0 / (height * span.len()) as f32);
             for (c, unit) in out.iter_mut().enumerate() {
-                for v in 0..2 {
+                for (v, lanes) in unit.iter_mut().enumerate() {
                     let mut value = simd.load(&self.column[span.start * self.pitch + c][v]);
                     for x in span.start + 1..span.end {
                         let other = simd.load(&self.column[x * self.pitch + c][v]);
                         value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
                     }
                     let value = if MAX { value } else { simd.mul(value, share) };
-                    simd.store(value, &mut unit[v]);
+                    simd.store(value, lanes);
                 }
             }
         }

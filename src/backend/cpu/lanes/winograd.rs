@@ -193,7 +193,7 @@ impl<S: Simd> Rows<'_, S> {
         let zero = simd.splat(0.0);
         let scale = simd.splat(tile.scale.unwrap_or(1.0));
         for c in 0..tile.channels {
-            for v in 0..2 {
+            for v in [0, 1] {
                 let mut half = [[zero; SPAN]; PIECE];
                 for j in 0..SPAN {
                     let mut m = [zero; SPAN];
@@ -205,10 +205,9 @@ impl<S: Simd> Rows<'_, S> {
                         half[i][j] = m[i];
                     }
                 }
-                for i in 0..PIECE {
-                    let row = output_transform(simd, half[i]);
-                    for j in 0..PIECE {
-                        let value = if tile.scale.is_some() { simd.mul(row[j], scale) } else { row[j] };
+                for (i, row) in half.into_iter().enumerate() {
+                    for (j, value) in output_transform(simd, row).into_iter().enumerate() {
+                        let value = if tile.scale.is_some() { simd.mul(value, scale) } else { value };
                         let pixel = i * self.size[1] + ox + j;
                         simd.store(value, &mut self.y[pixel * self.y_pitch + tile.out_first + c][v]);
                     }

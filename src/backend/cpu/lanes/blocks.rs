@@ -1,0 +1,109 @@
+//! What a job reads and writes, block by block.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Scratch;
+use super::layout::{Layout, Unit};
+use super::simd::Simd;
+use super::statistics::Moments;
+use crate::Result;
+use crate::plan::Plan;
+use crate::plan::jobs::{IMAGE, TensorId};
+
+/// The tensors that a job reads, while it writes another one.
+pub(super) struct View<'a, S: Simd> {
+    plan: &'a Plan,
+    layout: Layout,
+    image: &'a [Unit<S>],
+    below: &'a [Unit<S>],
+    above: &'a [Unit<S>],
+    above_start: usize,
+}
+
+impl<'a, S: Simd> View<'a, S> {
+    /// Takes a tensor out of the arena to write it (an empty one when there is none).
+    pub(super) fn split(
+        run: (&'a Plan, Layout, &'a [Unit<S>]),
+        arena: &'a mut [Unit<S>],
+        output: Option<TensorId>,
+    ) -> (Self, &'a mut [Unit<S>]) {
+        let (plan, layout, image) = run;
+        let hole = output.map_or(0..0, |output| layout.place(&plan.tensors[output]));
+        let (rest, above) = arena.split_at_mut(hole.end);
+        let (below, output) = rest.split_at_mut(hole.start);
+        (View { plan, layout, image, below, above, above_start: hole.end }, output)
+    }
+
+    /// One block of a tensor.
+    pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S>] {
+        let place = &self.plan.tensors[tensor];
+        let length = Layout::block_units(place);
+        if tensor == IMAGE {
+            return &self.image[b * length..][..length];
+        }
+        let start = self.layout.place(place).start + b * length;
+        if start >= self.above_start {
+            &self.above[start - self.above_start..][..length]
+        } else {
+            &self.below[start..][..length]
+        }
+    }
+}
+
+/// What a job writes, block by block.
+pub(super) struct Blocks<'a, S: Simd> {
+    pub(super) spread: bool,
+    pub(super) layout: Layout,
+    pub(super) y: &'a mut [Unit<S>],
+    pub(super) planes: &'a mut [u8],
+    pub(super) channels: &'a [Range<usize>],
+}
+
+impl<S: Simd> Blocks<'_, S> {
+    /// Does the work of each block, in turn or spread over the cores, and joins the blocks' moments in order.
+    pub(super) fn run(
+        self,
+        scratch: &mut Scratch<S>,
+        wanted: bool,
+        work: impl Fn(usize, &mut [Unit<S>], &mut [u8], &mut Scratch<S>, &mut [Moments]) -> Result<()> + Sync,
+    ) -> Result<Vec<Moments>> {
+        let blocks = self.layout.blocks;
+        let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };
+        let mut moments = vec![Moments::default(); blocks * channels];
+        let (y, planes) = (self.y.len() / blocks, self.planes.len() / blocks);
+        let parts = split(self.y, y, blocks).into_iter().zip(split(self.planes, planes, blocks)).zip(split(
+            &mut moments,
+            channels,
+            blocks,
+        ));
+        if self.spread {
+            let parts: Vec<_> = parts.collect();
+            parts
+                .into_par_iter()
+                .enumerate()
+                .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), m))| {
+                    work(b, y, plane, scratch, m)
+                })?;
+        } else {
+            parts.enumerate().try_for_each(|(b, ((y, plane), m))| work(b, y, plane, scratch, m))?;
+        }
+        let mut joined = vec![Moments::default(); channels];
+        for block in moments.chunks_exact(channels.max(1)) {
+            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.join(moments));
+        }
+        Ok(joined)
+    }
+}
+
+/// Cuts a slice into parts of one length.
+fn split<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (part, rest) = whole.split_at_mut(length);
+        parts.push(part);
+        whole = rest;
+    }
+    parts
+}

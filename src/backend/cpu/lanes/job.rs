@@ -1,0 +1,124 @@
+//! A conv job: in which form it is computed, and its tiles.
+
+use std::sync::Arc;
+
+use super::conv::Row;
+use super::layout::{Layout, Unit};
+use super::simd::Simd;
+use super::weights::{Form, Packed};
+use super::winograd;
+use crate::plan::Plan;
+use crate::plan::jobs::{ConvJob, OCTET, Tensor};
+
+/// A tile of a job's output channels.
+pub(super) struct TileOf<'a> {
+    out_first: usize,
+    channels: usize,
+    in_first: usize,
+    weights: &'a [f32],
+    scale: Option<f32>,
+}
+
+/// How a job is computed.
+pub(super) fn form(job: &ConvJob, plan: &Plan) -> Form {
+    const LEAST: usize = 6;
+    let shape = plan.tensors[job.output].shape;
+    let fits = job.kernel == [3, 3]
+        && job.stride == [1, 1]
+        && job.padding == [1, 1]
+        && job.dilation == [1, 1]
+        && job.groups == 1
+        && shape.height.is_multiple_of(winograd::PIECE)
+        && shape.width.is_multiple_of(winograd::PIECE);
+    let enough = job.parts.iter().all(|part| {
+        let shape = &plan.parameters[part.parameter].shape;
+        shape.in_channels >= LEAST && shape.out_channels >= LEAST
+    });
+    if fits && enough { Form::Winograd } else { Form::Direct }
+}
+
+pub(super) fn tiles<'a>(
+    job: &ConvJob,
+    plan: &Plan,
+    packed: &'a [Arc<Packed>],
+    scale: impl Fn(f64) -> f32,
+    form: Form,
+    in_channels: usize,
+) -> Vec<TileOf<'a>> {
+    let products = if form == Form::Winograd { winograd::POSITIONS } else { job.kernel[0] * job.kernel[1] };
+    let mut tiles = Vec::new();
+    for (part, packed) in job.parts.iter().zip(packed) {
+        let scale = job.scaled.then(|| scale(plan.parameters[part.parameter].standard_deviation));
+        tiles.extend(packed.tiles.iter().map(|tile| TileOf {
+            out_first: part.octet * OCTET + tile.channel,
+            channels: tile.channels,
+            in_first: tile.input,
+            weights: &packed.weights[tile.weights..][..products * in_channels * tile.channels],
+            scale,
+        }));
+    }
+    tiles
+}
+
+/// One output row by direct convolution.
+pub(super) fn direct<S: Simd>(
+    simd: S,
+    job: &ConvJob,
+    (input, x): (&Tensor, &[Unit<S>]),
+    (y, y_pitch): (&mut [Unit<S>], usize),
+    oy: usize,
+    tiles: &[TileOf],
+    in_channels: usize,
+) {
+    for tile in tiles {
+        simd.call(Row {
+            job,
+            x,
+            x_pitch: Layout::pitch(input),
+            size: [input.shape.height, input.shape.width],
+            y: &mut *y,
+            y_pitch,
+            oy,
+            in_channels,
+            in_first: tile.in_first,
+            out_first: tile.out_first,
+            weights: tile.weights,
+            channels: tile.channels,
+            scale: tile.scale,
+        });
+    }
+}
+
+/// Four output rows by Winograd's form.
+pub(super) fn pieces<S: Simd>(
+    simd: S,
+    scratch: &mut winograd::Scratch<S>,
+    job: &ConvJob,
+    (input, x): (&Tensor, &[Unit<S>]),
+    (y, y_pitch): (&mut [Unit<S>], usize),
+    oy: usize,
+    tiles: &[TileOf],
+) {
+    let in_channels = input.shape.channels;
+    let tiles: Vec<winograd::Tile> = tiles
+        .iter()
+        .map(|tile| winograd::Tile {
+            out_first: tile.out_first,
+            channels: tile.channels,
+            weights: tile.weights,
+            scale: tile.scale,
+        })
+        .collect();
+    simd.call(winograd::Rows {
+        scratch,
+        x,
+        x_pitch: Layout::pitch(input),
+        in_channels,
+        relu: job.relu,
+        size: [input.shape.height, input.shape.width],
+        y,
+        y_pitch,
+        oy,
+        tiles: &tiles,
+    });
+}

@@ -1,0 +1,159 @@
+//! Vectors of f32, one type for each instruction set, behind one small trait.
+//!
+//! A type here is proof that its instruction set is there: [`Isa::detect`] alone makes them. Generic code runs
+//! inside [`Simd::call`], which compiles it with the instruction set's features on; whatever it calls must be
+//! `#[inline(always)]`, or a call of its own.
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
+
+use bytemuck::Pod;
+
+pub(crate) use self::portable::Portable;
+use crate::{Error, Result};
+
+/// Work that is compiled once for each instruction set.
+pub(crate) trait Kernel<S: Simd> {
+    fn run(self, simd: S);
+}
+
+/// One instruction set.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// Numbers of one vector, in memory.
+    type Lanes: Pod + Send + Sync;
+    /// One vector, in a register.
+    type V: Copy;
+    /// Its name in the environment and in a row's device.
+    const NAME: &'static str;
+    /// Numbers of one vector.
+    const LANES: usize;
+    /// Channels times two vectors of sums that registers hold beside what a convolution reads.
+    const TILE: usize;
+
+    /// Runs a kernel with the instruction set's features on.
+    fn call<K: Kernel<Self>>(self, kernel: K);
+    fn load(self, from: &Self::Lanes) -> Self::V;
+    fn store(self, v: Self::V, to: &mut Self::Lanes);
+    fn splat(self, x: f32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a * b + c, rounded once where the instruction set can.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// c - a * b, likewise.
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Bit i: whether lane i is above zero.
+    fn positive(self, v: Self::V) -> u32;
+    /// Bits that differ between two codes of one length.
+    fn hamming(self, a: &[u32], b: &[u32]) -> u32;
+}
+
+/// Instruction sets, the fastest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
+    Portable(Portable),
+}
+
+impl Isa {
+    /// Those that this machine has, the fastest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            found.extend(x86::Avx512::detect().map(Isa::Avx512));
+            found.extend(x86::Avx2::detect().map(Isa::Avx2));
+        }
+        #[cfg(target_arch = "aarch64")]
+        found.extend(neon::Neon::detect().map(Isa::Neon));
+        found.push(Isa::Portable(Portable));
+        found
+    }
+
+    /// The one that `NASWOT_SIMD` names, else the fastest.
+    pub(crate) fn choose() -> Result<Self> {
+        let available = Self::available();
+        let Ok(wanted) = std::env::var("NASWOT_SIMD") else { return Ok(available[0]) };
+        available.iter().copied().find(|isa| isa.name() == wanted).ok_or_else(|| {
+            let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+            let message = format!("`{wanted}` is none of what this machine has: {}", names.join(", "));
+            Error::Setting { name: "NASWOT_SIMD", message }
+        })
+    }
+
+    /// Its name in the environment and in a row's device.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => x86::Avx512::NAME,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => x86::Avx2::NAME,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => neon::Neon::NAME,
+            Isa::Portable(_) => Portable::NAME,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every instruction set must make of some numbers.
+    struct Check;
+
+    impl<S: Simd> Kernel<S> for Check {
+        #[inline(always)]
+        fn run(self, simd: S) {
+            let numbers: Vec<f32> = (0..S::LANES).map(|i| i as f32 - 1.5).collect();
+            let lanes: S::Lanes = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&numbers));
+            let v = simd.load(&lanes);
+            let mut out = lanes;
+            let mut check = |v: S::V, expected: &dyn Fn(f32) -> f32| {
+                simd.store(v, &mut out);
+                let got: Vec<f32> = bytemuck::cast_slice(std::slice::from_ref(&out)).to_vec();
+                let expected: Vec<f32> = numbers.iter().map(|&x| expected(x)).collect();
+                assert_eq!(got, expected, "{}", S::NAME);
+            };
+            let two = simd.splat(2.0);
+            check(simd.add(v, two), &|x| x + 2.0);
+            check(simd.sub(v, two), &|x| x - 2.0);
+            check(simd.mul(v, two), &|x| x * 2.0);
+            check(simd.mul_add(v, two, v), &|x| 3.0 * x);
+            check(simd.neg_mul_add(v, two, v), &|x| -x);
+            check(simd.max(v, simd.splat(0.0)), &|x| x.max(0.0));
+            assert_eq!(simd.positive(v), (0xffff_fffcu32) & ((1u64 << S::LANES) - 1) as u32, "{}", S::NAME);
+            for length in [0, 1, 7, 16, 64, 1000, 4096] {
+                let word = |i: usize, k: u32| (i as u32).wrapping_mul(k) ^ (i as u32) << 7;
+                let a: Vec<u32> = (0..length).map(|i| word(i, 0x9E37_79B9)).collect();
+                let b: Vec<u32> = (0..length).map(|i| word(i, 0x85EB_CA6B)).collect();
+                let expected: u32 = a.iter().zip(&b).map(|(a, b)| (a ^ b).count_ones()).sum();
+                assert_eq!(simd.hamming(&a, &b), expected, "{} {length}", S::NAME);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_of_this_machine_computes_the_same() {
+        for isa in Isa::available() {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512(simd) => simd.call(Check),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2(simd) => simd.call(Check),
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon(simd) => simd.call(Check),
+                Isa::Portable(simd) => simd.call(Check),
+            }
+        }
+    }
+}

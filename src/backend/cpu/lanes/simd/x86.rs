@@ -1,0 +1,216 @@
+//! AVX2 and AVX-512.
+
+use super::{Kernel, Simd};
+use std::arch::x86_64::*;
+
+/// AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let there = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        there.then_some(Avx2(()))
+    }
+}
+
+/// AVX-512 with VPOPCNTDQ (Ice Lake, Zen 4 and later).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Self> {
+        let there = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vpopcntdq");
+        there.then_some(Avx512(()))
+    }
+}
+
+/// Calls intrinsics of an instruction set that the type of `self` proves to be there.
+macro_rules! proved {
+    ($e:expr) => {
+        // SAFETY: a value of the type exists only where its features were detected, and loads and stores
+        // take references, which are valid for as many numbers as they move.
+        unsafe { $e }
+    };
+}
+
+impl Simd for Avx2 {
+    type Lanes = [f32; 8];
+    type V = __m256;
+    const NAME: &'static str = "avx2";
+    const LANES: usize = 8;
+    const TILE: usize = 6;
+
+    #[inline(always)]
+    fn call<K: Kernel<Self>>(self, kernel: K) {
+        #[target_feature(enable = "avx2,fma")]
+        fn inner<K: Kernel<Avx2>>(simd: Avx2, kernel: K) {
+            kernel.run(simd);
+        }
+        proved!(inner(self, kernel))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; 8]) -> __m256 {
+        proved!(_mm256_loadu_ps(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m256, to: &mut [f32; 8]) {
+        proved!(_mm256_storeu_ps(to.as_mut_ptr(), v))
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        proved!(_mm256_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        proved!(_mm256_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        proved!(_mm256_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        proved!(_mm256_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        proved!(_mm256_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        proved!(_mm256_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        proved!(_mm256_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn positive(self, v: __m256) -> u32 {
+        proved!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, _mm256_setzero_ps()))) as u32
+    }
+
+    /// Counts nibbles by table (Mula, Kurz and Lemire, 2018).
+    #[inline(always)]
+    fn hamming(self, a: &[u32], b: &[u32]) -> u32 {
+        /// Bytes count up to 8 a round, so 31 rounds fit.
+        const ROUNDS: usize = 31;
+        let (a, a_rest) = a.as_chunks::<8>();
+        let (b, b_rest) = b.as_chunks::<8>();
+        let rest: u32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a ^ b).count_ones()).sum();
+        proved!({
+            let table =
+                _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+            let low = _mm256_set1_epi8(15);
+            let mut total = _mm256_setzero_si256();
+            for (a, b) in a.chunks(ROUNDS).zip(b.chunks(ROUNDS)) {
+                let mut bytes = _mm256_setzero_si256();
+                for (a, b) in a.iter().zip(b) {
+                    let a = _mm256_loadu_si256(a.as_ptr().cast());
+                    let x = _mm256_xor_si256(a, _mm256_loadu_si256(b.as_ptr().cast()));
+                    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), low);
+                    let high = _mm256_shuffle_epi8(table, high);
+                    let count = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)), high);
+                    bytes = _mm256_add_epi8(bytes, count);
+                }
+                total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+            }
+            let half = _mm_add_epi64(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
+            let sum = _mm_add_epi64(half, _mm_unpackhi_epi64(half, half));
+            _mm_cvtsi128_si64(sum) as u32 + rest
+        })
+    }
+}
+
+impl Simd for Avx512 {
+    type Lanes = [f32; 16];
+    type V = __m512;
+    const NAME: &'static str = "avx512";
+    const LANES: usize = 16;
+    const TILE: usize = 14;
+
+    #[inline(always)]
+    fn call<K: Kernel<Self>>(self, kernel: K) {
+        #[target_feature(enable = "avx512f,avx512vpopcntdq")]
+        fn inner<K: Kernel<Avx512>>(simd: Avx512, kernel: K) {
+            kernel.run(simd);
+        }
+        proved!(inner(self, kernel))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; 16]) -> __m512 {
+        proved!(_mm512_loadu_ps(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512, to: &mut [f32; 16]) {
+        proved!(_mm512_storeu_ps(to.as_mut_ptr(), v))
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        proved!(_mm512_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        proved!(_mm512_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        proved!(_mm512_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        proved!(_mm512_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        proved!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        proved!(_mm512_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        proved!(_mm512_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn positive(self, v: __m512) -> u32 {
+        proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps())).into()
+    }
+
+    #[inline(always)]
+    fn hamming(self, a: &[u32], b: &[u32]) -> u32 {
+        let (a, a_rest) = a.as_chunks::<16>();
+        let (b, b_rest) = b.as_chunks::<16>();
+        let rest: u32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a ^ b).count_ones()).sum();
+        proved!({
+            let mut total = _mm512_setzero_si512();
+            for (a, b) in a.iter().zip(b) {
+                let a = _mm512_loadu_si512(a.as_ptr().cast());
+                let x = _mm512_xor_si512(a, _mm512_loadu_si512(b.as_ptr().cast()));
+                total = _mm512_add_epi64(total, _mm512_popcnt_epi64(x));
+            }
+            _mm512_reduce_add_epi64(total) as u32 + rest
+        })
+    }
+}
