@@ -1,6 +1,8 @@
 //! Direct convolution of a block of images.
 //!
-//!     y[p, k] = sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
+//! ```text
+//! y[p, k] = sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
+//! ```
 //!
 //! Every unit of x is two vectors of images, so a channel is a multiplication by one number: there is nothing to
 //! pad at odd channel counts, and taps outside the image are skipped. A tile is one output pixel times up to

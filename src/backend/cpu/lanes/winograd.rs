@@ -1,6 +1,8 @@
 //! 3x3 convolution, stride 1, padding 1, by Winograd's F(4x4, 3x3) (Lavin and Gray, 2016).
 //!
-//!     Y = A^T [ (G g G^T) * (B^T d B) ] A        for each 6x6 piece d of the input, 4x4 piece Y of the output
+//! ```text
+//! Y = A^T [ (G g G^T) * (B^T d B) ] A        for each 6x6 piece d of the input, 4x4 piece Y of the output
+//! ```
 //!
 //! A quarter of the multiplications of the direct form; rounding is about five times larger, 1e-6 of the output's
 //! scale. One piece of the image at a time: its transform for all input channels is [36][channel], and each of
