@@ -8,7 +8,7 @@
 //!   hold zeros in their pad channels; the pads of *raw* ones, which `conv` writes, are undefined.
 //! - A batch norm is three numbers a channel in the norm arena, (mean, a = gamma / sqrt(var + eps), beta):
 //!   whoever reads computes (y - mean) * a + beta.
-//! - Partial statistics are (sum, M2 about the block's own mean) for each block of [`Plan::block_pixels`]
+//! - Partial statistics are (sum, M2 about the block's own mean) for each block of `Plan::block_pixels`
 //!   pixels and each channel of the producing tensor.
 //! - Codes are 32-bit words, image by image, at the places that the regions say.
 
