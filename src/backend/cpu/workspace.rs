@@ -144,7 +144,7 @@ pub(super) fn for_each_image<T: Real, S>(
 }
 
 /// Cuts a slice into parts of one length, empty ones where there is nothing to cut.
-fn parts<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
+pub(super) fn parts<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
     let mut parts = Vec::with_capacity(count);
     for _ in 0..count {
         let (part, rest) = whole.split_at_mut(length);

@@ -9,6 +9,7 @@ use super::layout::{Layout, Unit};
 use super::simd::Simd;
 use super::statistics::Moments;
 use crate::Result;
+use crate::backend::cpu::workspace::parts;
 use crate::plan::Plan;
 use crate::plan::jobs::{IMAGE, TensorId};
 
@@ -73,21 +74,21 @@ impl<S: Simd> Blocks<'_, S> {
         let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };
         let mut moments = vec![Moments::default(); blocks * channels];
         let (y, planes) = (self.y.len() / blocks, self.planes.len() / blocks);
-        let parts = split(self.y, y, blocks).into_iter().zip(split(self.planes, planes, blocks)).zip(split(
+        let shares = parts(self.y, y, blocks).into_iter().zip(parts(self.planes, planes, blocks)).zip(parts(
             &mut moments,
             channels,
             blocks,
         ));
         if self.spread {
-            let parts: Vec<_> = parts.collect();
-            parts
+            let shares: Vec<_> = shares.collect();
+            shares
                 .into_par_iter()
                 .enumerate()
                 .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), m))| {
                     work(b, y, plane, scratch, m)
                 })?;
         } else {
-            parts.enumerate().try_for_each(|(b, ((y, plane), m))| work(b, y, plane, scratch, m))?;
+            shares.enumerate().try_for_each(|(b, ((y, plane), m))| work(b, y, plane, scratch, m))?;
         }
         let mut joined = vec![Moments::default(); channels];
         for block in moments.chunks_exact(channels.max(1)) {
@@ -95,15 +96,4 @@ impl<S: Simd> Blocks<'_, S> {
         }
         Ok(joined)
     }
-}
-
-/// Cuts a slice into parts of one length.
-fn split<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
-    let mut parts = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (part, rest) = whole.split_at_mut(length);
-        parts.push(part);
-        whole = rest;
-    }
-    parts
 }
