@@ -4,6 +4,9 @@
 //! can work and puts results back in any order.
 
 pub(crate) mod cpu;
+#[cfg(feature = "wgpu")]
+#[expect(dead_code, unused_imports, reason = "the backends that run groups come next")]
+pub(crate) mod group;
 pub(crate) mod queue;
 
 use std::fmt;
