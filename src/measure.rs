@@ -113,6 +113,12 @@ impl Probe {
         result
     }
 
+    /// Whether it keeps codes.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has them at hand"))]
+    pub(crate) fn wants_codes(&self) -> bool {
+        self.keeps_codes
+    }
+
     pub(crate) fn see_codes(&self, plan: &Plan, words: &[u32]) {
         if self.keeps_codes {
             let codes = Codes {

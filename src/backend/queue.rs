@@ -85,6 +85,14 @@ impl Queue {
         state.waiting.drain(..count).collect()
     }
 
+    /// Takes up to so many of the networks that wait now.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has nothing else to do meanwhile"))]
+    pub(crate) fn take_waiting(&self, most: usize) -> Vec<Ticket> {
+        let mut state = self.lock();
+        let count = most.min(state.waiting.len());
+        state.waiting.drain(..count).collect()
+    }
+
     /// Hands in the outcome of a network.
     pub(crate) fn put(&self, index: usize, outcome: Result<Outcome>) {
         self.lock().outcomes.insert(index, outcome);

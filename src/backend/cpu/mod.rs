@@ -40,6 +40,8 @@ pub(super) fn device() -> Device {
     Device {
         backend: "cpu".to_owned(),
         name: processor(),
+        details: format!("{} threads", std::thread::available_parallelism().map_or(1, usize::from)),
+        software: false,
         unusable: None,
         precisions: vec![Precision::F32.name(), Precision::F64.name()],
     }
@@ -196,7 +198,7 @@ impl<P: Path> Executor for Cpu<P> {
 }
 
 /// The batch as a plain tensor: [n][h][w][octets], zeros in the pad channels.
-fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
+pub(super) fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
     let [images, channels, height, width] = batch.shape();
     let pixels = height * width;
     let padded = channels.next_multiple_of(OCTET);

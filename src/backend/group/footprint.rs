@@ -53,11 +53,6 @@ impl Sizes {
             statuses: join(self.statuses, other.statuses),
         }
     }
-
-    /// The larger one of each size.
-    pub(crate) fn max(self, other: Self) -> Self {
-        self.each(other, usize::max)
-    }
 }
 
 impl Add for Sizes {
@@ -108,19 +103,9 @@ impl Load {
     /// limits.
     pub(crate) fn of(plan: &Plan, limits: &Limits) -> Result<Self> {
         check(plan)?;
-        let n = plan.images();
-        let factor = (n * n * limits.factor_number).div_ceil(OCTET * limits.number);
         let load = Load {
             networks: 1,
-            sizes: Sizes {
-                arena: plan.arena_octets.max(factor),
-                norms: plan.norm_entries.div_ceil(OCTET),
-                partials: plan.partial_entries.div_ceil(OCTET),
-                codes: n * plan.words_per_image,
-                kernels: n * n,
-                pivots: n,
-                statuses: 1,
-            },
+            sizes: Self::sizes(plan, limits),
             traffic: traffic(plan, limits.number),
             slots: plan.slots.len(),
         };
@@ -134,6 +119,21 @@ impl Load {
             }
         }
         Ok(load)
+    }
+
+    /// Sizes of one network.
+    pub(crate) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
+        let n = plan.images();
+        let factor = (n * n * limits.factor_number).div_ceil(OCTET * limits.number);
+        Sizes {
+            arena: plan.arena_octets.max(factor),
+            norms: plan.norm_entries.div_ceil(OCTET),
+            partials: plan.partial_entries.div_ceil(OCTET),
+            codes: n * plan.words_per_image,
+            kernels: n * n,
+            pivots: n,
+            statuses: 1,
+        }
     }
 
     /// Whether another network should still join: there is room for it, and launches are not full yet.

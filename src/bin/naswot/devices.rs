@@ -24,9 +24,10 @@ impl Devices {
         } else {
             lines.print(format_args!("{:<10} {:<7} {:<12} device", "backend", "usable", "precisions"))?;
             for device in &devices {
-                let Device { backend, name, unusable, precisions } = device;
+                let Device { backend, name, details, unusable, precisions, .. } = device;
                 let (usable, what) = match unusable {
-                    None => ("yes", name.clone()),
+                    None if details.is_empty() => ("yes", name.clone()),
+                    None => ("yes", format!("{name}: {details}")),
                     Some(reason) if name.is_empty() => ("no", reason.clone()),
                     Some(reason) => ("no", format!("{name}: {reason}")),
                 };

@@ -1,0 +1,127 @@
+//! A device at work: opened once a process, its pipelines made once, and what can go wrong with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wgpu::{Adapter, DeviceType, ErrorFilter};
+
+use super::adapter;
+use super::pipelines::{Pipeline, pipelines};
+use crate::backend::group::Step;
+use crate::{Error, Result};
+
+/// What went wrong on the device.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is gone: a new one has to be opened.
+    Lost(String),
+    /// It has no memory left for what was asked.
+    Memory,
+    /// It did not take what it was given, which is a fault of this crate or of the driver.
+    Failed(String),
+}
+
+impl Fault {
+    /// The error that ends a run.
+    pub(super) fn fatal(&self, device: &str) -> Error {
+        let reason = match self {
+            Fault::Lost(why) => format!("{device} was lost, and again after it was opened anew: {why}"),
+            Fault::Memory => {
+                format!("{device} has no memory left: take a smaller --group-size or --memory-limit")
+            }
+            Fault::Failed(why) => format!("{device}: {why}; please report it, and use cpu until then"),
+        };
+        Error::Backend { backend: "wgpu".to_owned(), reason }
+    }
+}
+
+/// A device, its queue and its pipelines.
+pub(super) struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: HashMap<Step, Pipeline>,
+    pub(super) name: String,
+    pub(super) kind: DeviceType,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// Devices that this process has opened, by adapter.
+static OPEN: Mutex<Vec<(String, Arc<Gpu>)>> = Mutex::new(Vec::new());
+
+impl Gpu {
+    /// Opens an adapter's device, or takes the one that is open and has not been lost.
+    pub(super) fn open(adapter: &Adapter) -> Result<Arc<Self>> {
+        let key = format!("{:?}", adapter.get_info());
+        let mut open = lock(&OPEN);
+        open.retain(|(_, gpu)| gpu.lost().is_none());
+        if let Some((_, gpu)) = open.iter().find(|(other, _)| *other == key) {
+            return Ok(Arc::clone(gpu));
+        }
+        let gpu = Arc::new(Self::new(adapter)?);
+        open.push((key, Arc::clone(&gpu)));
+        Ok(gpu)
+    }
+
+    fn new(adapter: &Adapter) -> Result<Self> {
+        let name = adapter::describe(adapter);
+        let refused = |reason: String| Error::Backend { backend: "wgpu".to_owned(), reason };
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("naswot"),
+            required_limits: adapter.limits(),
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request)
+            .map_err(|error| refused(format!("{name} cannot be opened: {error}; use another backend")))?;
+        let lost = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&lost);
+        device.set_device_lost_callback(move |_, why| {
+            lock(&seen).get_or_insert(why);
+        });
+        // Errors outside a scope would panic: the device counts as lost then.
+        let seen = Arc::clone(&lost);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&seen).get_or_insert_with(|| error.to_string());
+        }));
+        let (made, scopes) = Scopes::around(&device, || pipelines(&device));
+        scopes.map_err(|fault| fault.fatal(&name))?;
+        Ok(Gpu { pipelines: made, device, queue, name, kind: adapter.get_info().device_type, lost })
+    }
+
+    /// Why it was lost, where it was.
+    pub(super) fn lost(&self) -> Option<String> {
+        lock(&self.lost).clone()
+    }
+
+    /// Does some work with the device; its errors come back as a fault.
+    pub(super) fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, Fault> {
+        let (result, scopes) = Scopes::around(&self.device, work);
+        match self.lost() {
+            Some(why) => Err(Fault::Lost(why)),
+            None => scopes.map(|()| result),
+        }
+    }
+}
+
+struct Scopes;
+
+impl Scopes {
+    /// Does some work with errors caught.
+    fn around<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Result<(), Fault>) {
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        let validation = device.push_error_scope(ErrorFilter::Validation);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        let result = work();
+        let [internal, validation, memory] =
+            [internal, validation, memory].map(|scope| pollster::block_on(scope.pop()));
+        let fault = match (memory, validation.or(internal)) {
+            (Some(_), _) => Err(Fault::Memory),
+            (None, Some(error)) => Err(Fault::Failed(error.to_string())),
+            (None, None) => Ok(()),
+        };
+        (result, fault)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

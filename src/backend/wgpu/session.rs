@@ -1,0 +1,416 @@
+//! Groups on their way through a device: tables up, dispatches, results down.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, DeviceType, MapMode, SubmissionIndex};
+
+use super::buffers::Buffers;
+use super::gpu::{Fault, Gpu};
+use super::launches::{Dispatch, bind, dispatches, encode};
+use super::pipelines::Content;
+use crate::Result;
+use crate::backend::group::{
+    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Member, Pool, Resident, Step,
+};
+use crate::backend::{Outcome, Setup};
+use crate::plan::Plan;
+use crate::plan::jobs::OCTET;
+
+/// Bytes of the weight pool at most.
+const POOL_BYTES: u64 = 1 << 30;
+/// Bytes of an octet of f32.
+const OCTET_BYTES: usize = OCTET * size_of::<f32>();
+
+/// A network that waits for its group.
+pub(super) struct Planned {
+    pub(super) index: usize,
+    pub(super) plan: Plan,
+    pub(super) load: Load,
+}
+
+/// A device with the buffers, the weights and the batch of a run.
+pub(super) struct Session {
+    pub(super) gpu: Arc<Gpu>,
+    pub(super) limits: Limits,
+    pub(super) buffers: Buffers,
+    pub(super) pool: Pool,
+    /// The batch as a plain tensor, and whether the arena holds it.
+    image: Arc<[f32]>,
+    image_is_there: bool,
+    keeps_codes: bool,
+    /// Buffers for results that are not in use.
+    spare: VecDeque<Buffer>,
+}
+
+/// Networks whose group has failed, and why.
+pub(super) struct Failed {
+    pub(super) fault: Fault,
+    pub(super) networks: Vec<Planned>,
+}
+
+/// A group that has been submitted.
+pub(super) struct Flight {
+    group: Group,
+    indices: Vec<usize>,
+    loads: Vec<Load>,
+    results: Buffer,
+    submission: SubmissionIndex,
+    start: Instant,
+}
+
+impl Flight {
+    /// Its networks, to be run again.
+    pub(super) fn into_planned(self) -> Vec<Planned> {
+        planned(self.group.members, self.indices, self.loads)
+    }
+}
+
+fn planned(members: Vec<Member>, indices: Vec<usize>, loads: Vec<Load>) -> Vec<Planned> {
+    let members = members.into_iter().zip(indices).zip(loads);
+    members.map(|((member, index), load)| Planned { index, plan: member.plan, load }).collect()
+}
+
+/// Outcomes by position in the input.
+pub(super) type Outcomes = Vec<(usize, Result<Outcome>)>;
+
+/// What the device says of a group.
+struct Results {
+    statuses: Vec<u32>,
+    pivots: Vec<f32>,
+    kernels: Vec<u32>,
+    codes: Vec<u32>,
+}
+
+impl Session {
+    pub(super) fn new(gpu: Arc<Gpu>, setup: &Setup, image: Arc<[f32]>) -> Result<Self, Fault> {
+        let limits = limits(&gpu, setup);
+        let capacity = POOL_BYTES.min(limits.buffer) as usize / OCTET_BYTES;
+        let buffers = gpu.guarded(|| Buffers::new(&gpu))?;
+        Ok(Session {
+            limits,
+            buffers,
+            pool: Pool::new(Arc::clone(&setup.source), capacity),
+            image,
+            image_is_there: false,
+            keeps_codes: setup.probe.as_ref().is_some_and(|probe| probe.wants_codes()),
+            spare: VecDeque::new(),
+            gpu,
+        })
+    }
+
+    /// Submits a group. Networks whose weights are wrong are handed to `fail`; where the pool is full, the networks that
+    /// are left over come back.
+    pub(super) fn submit(
+        &mut self,
+        networks: Vec<Planned>,
+        twins: &mut dyn Twins,
+        fail: &mut dyn FnMut(usize, crate::Error),
+    ) -> Result<(Option<Flight>, Vec<Planned>), Failed> {
+        let start = Instant::now();
+        let (mut indices, mut loads, mut plans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut networks = networks.into_iter();
+        let mut left = Vec::new();
+        while let Some(Planned { index, plan, load }) = networks.next() {
+            match self.place(&plan, plans.is_empty()) {
+                Ok(Some(resident)) => {
+                    indices.push(index);
+                    loads.push(load);
+                    plans.push((plan, load, resident));
+                }
+                Ok(None) => {
+                    left.push(Planned { index, plan, load });
+                    left.extend(networks);
+                    break;
+                }
+                Err(error) => fail(index, error),
+            }
+        }
+        if plans.is_empty() {
+            return Ok((None, left));
+        }
+        let kept: Vec<Plan> = plans.iter().map(|(plan, ..)| plan.clone()).collect();
+        let flown = Group::new(plans, &self.pool, Joins::Launches)
+            .map_err(|error| Fault::Failed(error.to_string()))
+            .and_then(|group| {
+                let flown = self.fly(&group, twins);
+                flown.map(|(results, submission)| (group, results, submission))
+            });
+        match flown {
+            Ok((group, results, submission)) => {
+                Ok((Some(Flight { group, indices, loads, results, submission, start }), left))
+            }
+            Err(fault) => {
+                let again = kept.into_iter().zip(indices).zip(loads);
+                let again = again.map(|((plan, index), load)| Planned { index, plan, load });
+                Err(Failed { fault, networks: again.chain(left).collect() })
+            }
+        }
+    }
+
+    /// Gives back the memory of all buffers, after they were too large.
+    pub(super) fn release(&mut self) {
+        self.buffers = Buffers::new(&self.gpu);
+        self.pool.clear();
+        self.image_is_there = false;
+        self.spare.clear();
+    }
+
+    /// Finds room for a plan's weights; none where the group has to end first.
+    fn place(&mut self, plan: &Plan, is_first: bool) -> Result<Option<Resident>> {
+        let placed = self.pool.place(plan)?;
+        if placed.is_some() || !is_first {
+            return Ok(placed);
+        }
+        // What has been submitted runs before anything that comes.
+        self.pool.clear();
+        self.pool.place(plan)
+    }
+
+    /// Uploads a group's tables, runs its launches, and asks for the results.
+    fn fly(&mut self, group: &Group, twins: &mut dyn Twins) -> Result<(Buffer, SubmissionIndex), Fault> {
+        let gpu = Arc::clone(&self.gpu);
+        let fresh = self.pool.take_fresh();
+        gpu.guarded(|| self.upload(&gpu, group, &fresh))?;
+        let all = launches(group, &fresh);
+        // Launches up to the next one that a twin takes are one submission.
+        let mut rest = &all[..];
+        while let Some(position) = rest.iter().position(|launch| twins.takes(launch.step)) {
+            let (before, from) = rest.split_at(position);
+            gpu.guarded(|| {
+                self.run(&gpu, before, |_, _| ());
+            })?;
+            if let Some((launch, after)) = from.split_first() {
+                twins.run(self, group, launch)?;
+                rest = after;
+            }
+        }
+        let results = self.results_buffer(group);
+        let submission = gpu.guarded(|| {
+            self.run(&gpu, rest, |session, encoder| session.copy_results(encoder, group, &results))
+        })?;
+        Ok((results, submission))
+    }
+
+    /// Writes all that the launches of a group read.
+    fn upload(&mut self, gpu: &Gpu, group: &Group, fresh: &Fresh) {
+        let [arena, norms, partials, codes, kernels, pivots, statuses] =
+            group.sizes.bytes(self.limits.number);
+        if self.buffers.reserve(gpu, Content::Arena, arena) || !self.image_is_there {
+            gpu.queue.write_buffer(self.buffers.get(Content::Arena), 0, bytemuck::cast_slice(&self.image));
+            self.image_is_there = true;
+        }
+        for (content, bytes) in [
+            (Content::Norms, norms),
+            (Content::Partials, partials),
+            (Content::Codes, codes),
+            (Content::Kernels, kernels),
+            (Content::Pivots, pivots),
+            (Content::Statuses, statuses),
+        ] {
+            self.buffers.reserve(gpu, content, bytes);
+        }
+        let tables = &group.tables;
+        self.buffers.write(gpu, Content::Terms, &tables.terms);
+        self.buffers.write(gpu, Content::Combines, &tables.combines);
+        self.buffers.write(gpu, Content::Convs, &tables.convs);
+        self.buffers.write(gpu, Content::Rows, &tables.rows);
+        self.buffers.write(gpu, Content::NormJobs, &tables.norms);
+        self.buffers.write(gpu, Content::Agreements, &tables.agreements);
+        self.buffers.write(gpu, Content::Choleskys, &tables.choleskys);
+        self.buffers.write(gpu, Content::WeightsJobs, &fresh.jobs);
+        let needed = (self.pool.used() * OCTET_BYTES) as u64;
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        self.buffers.grow(gpu, &mut encoder, Content::Pool, needed, POOL_BYTES.min(self.limits.buffer));
+        gpu.queue.submit([encoder.finish()]);
+        if !fresh.numbers.is_empty() {
+            let place = u64::from(fresh.place) * OCTET_BYTES as u64;
+            gpu.queue.write_buffer(
+                self.buffers.get(Content::Pool),
+                place,
+                bytemuck::cast_slice(&fresh.numbers),
+            );
+        }
+    }
+
+    /// Submits some launches, and what else goes with them.
+    fn run(
+        &mut self,
+        gpu: &Gpu,
+        launches: &[Launch],
+        more: impl FnOnce(&Self, &mut CommandEncoder),
+    ) -> SubmissionIndex {
+        let mut shared = Vec::new();
+        let side = gpu.device.limits().max_compute_workgroups_per_dimension;
+        let dispatches: Vec<Dispatch> = dispatches(launches, side, &mut shared);
+        self.buffers.write(gpu, Content::Launches, &shared);
+        let groups = bind(gpu, &self.buffers, &dispatches);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encode(gpu, &mut encoder, &groups, &dispatches);
+        more(self, &mut encoder);
+        gpu.queue.submit([encoder.finish()])
+    }
+
+    /// What comes back of a group, in this order, and its bytes.
+    fn results(&self, group: &Group) -> [(Content, u64); 4] {
+        let [.., codes, kernels, pivots, statuses] = group.sizes.bytes(self.limits.number);
+        let codes = if self.keeps_codes { codes } else { 0 };
+        [
+            (Content::Statuses, statuses),
+            (Content::Pivots, pivots),
+            (Content::Kernels, kernels),
+            (Content::Codes, codes),
+        ]
+    }
+
+    fn results_buffer(&mut self, group: &Group) -> Buffer {
+        let size = self.results(group).iter().map(|(_, bytes)| bytes).sum();
+        let spare = self.spare.iter().position(|buffer| buffer.size() >= size);
+        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| {
+            self.gpu.device.create_buffer(&BufferDescriptor {
+                label: Some("results"),
+                size,
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &Buffer) {
+        let mut place = 0;
+        for (content, bytes) in self.results(group) {
+            if bytes > 0 {
+                encoder.copy_buffer_to_buffer(self.buffers.get(content), 0, results, place, bytes);
+                place += bytes;
+            }
+        }
+    }
+
+    /// Waits for a group and judges its networks.
+    pub(super) fn land(
+        &mut self,
+        flight: Flight,
+        setup: &Setup,
+        previous: Option<Instant>,
+    ) -> Result<Outcomes, Failed> {
+        let results = match self.read_results(&flight) {
+            Ok(results) => results,
+            Err(fault) => return Err(Failed { fault, networks: flight.into_planned() }),
+        };
+        let Flight { group, indices, start, results: buffer, .. } = flight;
+        self.spare.push_back(buffer);
+        // Two groups overlap: this one's time begins when the one before has landed.
+        let start = previous.map_or(start, |previous| previous.max(start));
+        let seconds = start.elapsed().as_secs_f64() / group.members.len() as f64;
+        let outcome = |(m, member): (usize, &Member)| {
+            let n = member.plan.images();
+            let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
+            let pivots = results.pivots[member.places.pivots..][..n].iter().map(|&pivot| f64::from(pivot));
+            let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
+            if let Some(probe) = setup.probe.as_ref().filter(|_| self.keeps_codes) {
+                let words = n * member.plan.words_per_image;
+                probe.see_codes(&member.plan, &results.codes[member.places.codes..][..words]);
+            }
+            Ok(Outcome {
+                log_det,
+                kernel: setup.keep_kernels.then_some(kernel),
+                activations: member.plan.activations(),
+                seconds,
+            })
+        };
+        Ok(indices.into_iter().zip(group.members.iter().enumerate().map(outcome)).collect())
+    }
+
+    fn read_results(&self, flight: &Flight) -> Result<Results, Fault> {
+        let contents = self.results(&flight.group);
+        let size: u64 = contents.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = self.map(&flight.results, size, Some(flight.submission.clone()))?;
+        let mut place = 0;
+        let mut next = |i: usize| {
+            let piece = &bytes[place..place + contents[i].1 as usize];
+            place += piece.len();
+            piece
+        };
+        Ok(Results {
+            statuses: bytemuck::pod_collect_to_vec(next(0)),
+            pivots: bytemuck::pod_collect_to_vec(next(1)),
+            kernels: bytemuck::pod_collect_to_vec(next(2)),
+            codes: bytemuck::pod_collect_to_vec(next(3)),
+        })
+    }
+
+    /// The bytes of a buffer that can be mapped, once a submission has ended.
+    fn map(&self, buffer: &Buffer, size: u64, submission: Option<SubmissionIndex>) -> Result<Vec<u8>, Fault> {
+        let gpu = &self.gpu;
+        let (tell, told) = std::sync::mpsc::channel();
+        gpu.guarded(|| {
+            buffer.map_async(MapMode::Read, 0..size, move |mapped| {
+                // Nobody listens when the wait below has failed.
+                let _ = tell.send(mapped);
+            });
+            gpu.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
+        })?
+        .map_err(|error| Fault::Failed(error.to_string()))?;
+        match told.try_recv() {
+            Ok(Ok(())) => {}
+            _ => return Err(Fault::Failed("its results cannot be read".to_owned())),
+        }
+        let view = buffer.get_mapped_range(0..size).map_err(|error| Fault::Failed(format!("{error:?}")))?;
+        let bytes = view.to_vec();
+        drop(view);
+        buffer.unmap();
+        Ok(bytes)
+    }
+
+    /// Reads a whole buffer, for twins and tests.
+    pub(super) fn download(&self, content: Content) -> Result<Vec<u8>, Fault> {
+        let gpu = &self.gpu;
+        let source = self.buffers.get(content);
+        let size = source.size();
+        let target = gpu.guarded(|| {
+            let target = gpu.device.create_buffer(&BufferDescriptor {
+                label: Some("download"),
+                size,
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(source, 0, &target, 0, size);
+            gpu.queue.submit([encoder.finish()]);
+            target
+        })?;
+        self.map(&target, size, None)
+    }
+}
+
+/// All launches of a group, that of the weights first.
+pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
+    let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+    let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
+    weights.into_iter().chain(group.launches.iter().copied()).collect()
+}
+
+/// Steps that run on the CPU instead, to find the one at fault.
+pub(super) trait Twins {
+    fn takes(&self, step: Step) -> bool;
+    fn run(&mut self, session: &mut Session, group: &Group, launch: &Launch) -> Result<(), Fault>;
+}
+
+/// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate, of
+/// which only the order is known here.
+fn limits(gpu: &Gpu, setup: &Setup) -> Limits {
+    let device = gpu.device.limits();
+    Limits {
+        buffer: device.max_storage_buffer_binding_size.min(device.max_buffer_size),
+        memory: setup.memory_limit.unwrap_or(8 << 30),
+        networks: setup.group_size,
+        launch_bytes: match gpu.kind {
+            DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 20 << 20,
+            DeviceType::IntegratedGpu | DeviceType::Other => 2 << 20,
+            DeviceType::Cpu => 128 << 10,
+        },
+        number: size_of::<f32>(),
+        factor_number: size_of::<f32>(),
+    }
+}
