@@ -180,6 +180,9 @@ fn not_built(backend: &str) -> String {
     format!("this build of naswot has no {backend} backend; use cpu")
 }
 
+#[cfg(feature = "wgpu")]
+pub(crate) use wgpu::lockstep as wgpu_lockstep;
+
 /// What the networks of a run have in common.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -192,8 +195,8 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
-    /// Whether the CPU takes its twins in f32 too.
-    pub(crate) twins: bool,
+    /// Stages that run on the CPU's twins instead, to find the one at fault.
+    pub(crate) twins: Vec<Stage>,
     pub(crate) probe: Option<Arc<Probe>>,
 }
 
@@ -258,7 +261,7 @@ pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>>
 fn automatic(setup: Setup) -> Result<Arc<dyn Executor>> {
     #[cfg(feature = "wgpu")]
     if matches!(setup.precision, Precision::Auto | Precision::F32)
-        && !setup.twins
+        && setup.twins.is_empty()
         && wgpu::best_is_hardware()
         && let Ok(executor) = wgpu::open(None, setup.clone())
     {

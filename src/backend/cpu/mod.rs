@@ -11,6 +11,8 @@ pub(crate) mod cholesky;
 mod combine;
 mod conv;
 mod lanes;
+#[cfg(feature = "wgpu")]
+pub(crate) mod launch;
 pub(crate) mod real;
 mod run;
 #[cfg(test)]
@@ -55,11 +57,14 @@ fn processor() -> String {
 }
 
 pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
+    let twins = Stage::OF_DEVICE.iter().all(|stage| setup.twins.contains(stage));
+    if !twins && !setup.twins.is_empty() {
+        let message = "on the cpu the fast path is one piece: swap all stages".to_owned();
+        return Err(Error::Setting { name: "twin", message });
+    }
     match setup.precision {
         Precision::F64 => open_path(Twin::<f64>::new(&setup), setup, processor()),
-        Precision::Auto | Precision::F32 if setup.twins => {
-            open_path(Twin::<f32>::new(&setup), setup, processor())
-        }
+        Precision::Auto | Precision::F32 if twins => open_path(Twin::<f32>::new(&setup), setup, processor()),
         Precision::Auto | Precision::F32 => {
             let isa = Isa::choose()?;
             let device = format!("{} ({})", processor(), isa.name());

@@ -24,6 +24,8 @@
 
 mod check;
 mod footprint;
+pub(crate) mod lockstep;
+mod mirror;
 mod pool;
 mod records;
 mod tables;
@@ -31,12 +33,14 @@ mod tables;
 mod tests;
 
 pub(crate) use footprint::{Limits, Load, Sizes, image, most_networks};
+pub(crate) use mirror::Mirror;
 pub(crate) use pool::{Fresh, Pool, Resident};
 pub(crate) use records::*;
 pub(crate) use tables::Tables;
 use tables::tables;
 
 use crate::backend::cpu::cholesky::Pivots;
+use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::Slot;
 use crate::{Error, Kernel, Result};
@@ -60,6 +64,20 @@ pub(crate) enum Step {
     StoredBatchNorm,
     Agreement,
     Cholesky,
+}
+
+impl Step {
+    /// The stage that it belongs to.
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Step::Weights => Stage::Weights,
+            Step::Combine => Stage::Combine,
+            Step::ConvNarrow | Step::ConvWide => Stage::Conv,
+            Step::BatchNorm | Step::StoredBatchNorm => Stage::BatchNorm,
+            Step::Start | Step::Agreement => Stage::Agreement,
+            Step::Cholesky => Stage::Cholesky,
+        }
+    }
 }
 
 /// Who makes batch norms from what a job leaves.

@@ -27,6 +27,9 @@ pub(crate) struct Tables {
     pub(crate) norms: Vec<NormRecord>,
     pub(crate) agreements: Vec<AgreementRecord>,
     pub(crate) choleskys: Vec<CholeskyRecord>,
+    /// Member, and position among its plan's jobs, of each combine and conv.
+    pub(crate) combine_jobs: Vec<(usize, usize)>,
+    pub(crate) conv_jobs: Vec<(usize, usize)>,
 }
 
 /// How far one plan has been laid out.
@@ -235,6 +238,7 @@ impl Builder<'_> {
         };
         let pitch = octets(job.shape.channels);
         self.tables.combines.push(record);
+        self.tables.combine_jobs.push((m, id));
         self.members[m].culprits.push(Culprit::Combine(id));
         self.norms(m, record.partials, 0, pitch, Source::Combine(id));
     }
@@ -267,6 +271,7 @@ impl Builder<'_> {
         };
         let (first, pitch) = (octets.start, octets.len());
         self.tables.convs.push(record);
+        self.tables.conv_jobs.push((m, id));
         let row = self.cursors[m].row;
         self.tables.rows.extend_from_slice(&self.residents[m].rows[row..row + pitch]);
         self.cursors[m].row += pitch;

@@ -35,6 +35,15 @@ impl Fault {
     }
 }
 
+/// Whether shaders look at their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// They do: for tests.
+    Checked,
+    /// They do not: checks cost up to a hundred times in inner loops.
+    Trusted,
+}
+
 /// A device, its queue and its pipelines.
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
@@ -50,19 +59,19 @@ static OPEN: Mutex<Vec<(String, Arc<Gpu>)>> = Mutex::new(Vec::new());
 
 impl Gpu {
     /// Opens an adapter's device, or takes the one that is open and has not been lost.
-    pub(super) fn open(adapter: &Adapter) -> Result<Arc<Self>> {
-        let key = format!("{:?}", adapter.get_info());
+    pub(super) fn open(adapter: &Adapter, checks: Checks) -> Result<Arc<Self>> {
+        let key = format!("{checks:?} {:?}", adapter.get_info());
         let mut open = lock(&OPEN);
         open.retain(|(_, gpu)| gpu.lost().is_none());
         if let Some((_, gpu)) = open.iter().find(|(other, _)| *other == key) {
             return Ok(Arc::clone(gpu));
         }
-        let gpu = Arc::new(Self::new(adapter)?);
+        let gpu = Arc::new(Self::new(adapter, checks)?);
         open.push((key, Arc::clone(&gpu)));
         Ok(gpu)
     }
 
-    fn new(adapter: &Adapter) -> Result<Self> {
+    fn new(adapter: &Adapter, checks: Checks) -> Result<Self> {
         let name = adapter::describe(adapter);
         let refused = |reason: String| Error::Backend { backend: "wgpu".to_owned(), reason };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
@@ -82,7 +91,7 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&seen).get_or_insert_with(|| error.to_string());
         }));
-        let (made, scopes) = Scopes::around(&device, || pipelines(&device));
+        let (made, scopes) = Scopes::around(&device, || pipelines(&device, checks));
         scopes.map_err(|fault| fault.fatal(&name))?;
         Ok(Gpu { pipelines: made, device, queue, name, kind: adapter.get_info().device_type, lost })
     }
@@ -99,6 +108,14 @@ impl Gpu {
             Some(why) => Err(Fault::Lost(why)),
             None => scopes.map(|()| result),
         }
+    }
+
+    /// Waits until a submission has ended.
+    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Fault> {
+        let waited = self.guarded(|| {
+            self.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+        })?;
+        waited.map(drop).map_err(|error| Fault::Failed(error.to_string()))
     }
 }
 

@@ -8,9 +8,11 @@
 //! - `gpu` is an open device with its pipelines, and its faults.
 //! - `pipelines` says what each step binds.
 //! - `buffers`, `launches` and `session` take groups through the device.
+//! - `check` compares each launch with its twin.
 
 mod adapter;
 mod buffers;
+mod check;
 mod gpu;
 mod launches;
 mod pipelines;
@@ -23,14 +25,15 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::cpu::octets_last;
-use super::group::{Launch, Limits, Load, Step, image, most_networks};
+use super::group::{Limits, Load, image, most_networks};
 use super::queue::{Queue, Ticket};
 use super::{Executor, Setup};
 use crate::plan::Plan;
 use crate::{Error, Precision, Result};
 pub(super) use adapter::{best_is_hardware, devices};
-use gpu::{Fault, Gpu};
-use session::{Failed, Flight, Planned, Session, Twins};
+pub(crate) use check::lockstep;
+use gpu::{Checks, Fault, Gpu};
+use session::{Failed, Flight, Planned, Session};
 
 /// Networks that are asked for at once when nobody has said how many make a group.
 const ASK: usize = 64;
@@ -41,7 +44,7 @@ pub(super) fn open(name: Option<&str>, setup: Setup) -> Result<Arc<dyn Executor>
         let message = format!("the wgpu backend computes in f32, not {}", setup.precision);
         return Err(Error::Setting { name: "precision", message });
     }
-    let gpu = Gpu::open(&adapter::choose(name)?)?;
+    let gpu = Gpu::open(&adapter::choose(name)?, Checks::Trusted)?;
     Ok(Arc::new(Wgpu::new(gpu, name.map(str::to_owned), setup)?))
 }
 
@@ -208,8 +211,7 @@ impl Run<'_> {
 
     fn submit(&mut self, networks: Vec<Planned>) -> Result<Option<Flight>, Failed> {
         let queue = self.queue;
-        let submitted =
-            self.session.submit(networks, &mut NoTwins, &mut |index, error| queue.put(index, Err(error)));
+        let submitted = self.session.submit(networks, &mut |index, error| queue.put(index, Err(error)));
         let (flight, left) = submitted?;
         left.into_iter().rev().for_each(|planned| self.waiting.push_front(planned));
         Ok(flight)
@@ -272,7 +274,7 @@ impl Run<'_> {
     }
 
     fn renew(&mut self) -> Result<()> {
-        let gpu = Gpu::open(&adapter::choose(self.wgpu.name.as_deref())?)?;
+        let gpu = Gpu::open(&adapter::choose(self.wgpu.name.as_deref())?, Checks::Trusted)?;
         let session = Session::new(gpu, &self.wgpu.setup, Arc::clone(&self.wgpu.image));
         *self.session = session.map_err(|fault| fault.fatal(&self.wgpu.device))?;
         Ok(())
@@ -295,18 +297,5 @@ fn reason(error: &Error) -> String {
     match error {
         Error::Backend { reason, .. } => reason.clone(),
         other => other.to_string(),
-    }
-}
-
-/// Everything runs on the device.
-struct NoTwins;
-
-impl Twins for NoTwins {
-    fn takes(&self, _step: Step) -> bool {
-        false
-    }
-
-    fn run(&mut self, _: &mut Session, _: &super::group::Group, _: &Launch) -> Result<(), Fault> {
-        Ok(())
     }
 }

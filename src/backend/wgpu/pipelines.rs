@@ -7,6 +7,7 @@ use wgpu::{
     ComputePipelineDescriptor, Device, PipelineCompilationOptions, ShaderRuntimeChecks, ShaderStages,
 };
 
+use super::gpu::Checks;
 use crate::backend::group::Step;
 
 /// Name and source of every shader, validated by the build script.
@@ -143,7 +144,7 @@ fn interface(step: Step) -> Interface {
 }
 
 /// Makes all pipelines.
-pub(super) fn pipelines(device: &Device) -> HashMap<Step, Pipeline> {
+pub(super) fn pipelines(device: &Device, checks: Checks) -> HashMap<Step, Pipeline> {
     let modules: HashMap<&str, wgpu::ShaderModule> = SHADERS
         .iter()
         .map(|&(name, source)| {
@@ -151,13 +152,13 @@ pub(super) fn pipelines(device: &Device) -> HashMap<Step, Pipeline> {
                 label: Some(name),
                 source: wgpu::ShaderSource::Wgsl(source.into()),
             };
-            // Bounds checks cost up to a hundred times in inner loops; tests and debug builds pay.
-            let module = if cfg!(any(test, debug_assertions)) {
-                device.create_shader_module(descriptor)
-            } else {
-                // SAFETY: the shaders are this crate's own. They index buffers by records whose every extent `Group::new`
-                // has checked, workgroup memory by constants and thread numbers, and all their loops end.
-                unsafe { device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) }
+            let module = match checks {
+                Checks::Checked => device.create_shader_module(descriptor),
+                // SAFETY: the shaders are this crate's own. They index buffers by records whose every extent
+                // `Group::new` has checked, workgroup memory by constants and thread numbers, and all loops end.
+                Checks::Trusted => unsafe {
+                    device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked())
+                },
             };
             (name, module)
         })

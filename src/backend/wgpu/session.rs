@@ -12,9 +12,10 @@ use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Content;
 use crate::Result;
 use crate::backend::group::{
-    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Member, Pool, Resident, Step,
+    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Member, Mirror, Pool, Resident, Step,
 };
-use crate::backend::{Outcome, Setup};
+use crate::backend::{Outcome, Setup, cpu};
+use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
 
@@ -39,7 +40,9 @@ pub(super) struct Session {
     /// The batch as a plain tensor, and whether the arena holds it.
     image: Arc<[f32]>,
     image_is_there: bool,
-    keeps_codes: bool,
+    /// Stages that run on the CPU instead, to find the one at fault.
+    twins: Vec<Stage>,
+    probe: Option<Arc<Probe>>,
     /// Buffers for results that are not in use.
     spare: VecDeque<Buffer>,
 }
@@ -94,7 +97,8 @@ impl Session {
             pool: Pool::new(Arc::clone(&setup.source), capacity),
             image,
             image_is_there: false,
-            keeps_codes: setup.probe.as_ref().is_some_and(|probe| probe.wants_codes()),
+            twins: setup.twins.clone(),
+            probe: setup.probe.clone(),
             spare: VecDeque::new(),
             gpu,
         })
@@ -105,7 +109,6 @@ impl Session {
     pub(super) fn submit(
         &mut self,
         networks: Vec<Planned>,
-        twins: &mut dyn Twins,
         fail: &mut dyn FnMut(usize, crate::Error),
     ) -> Result<(Option<Flight>, Vec<Planned>), Failed> {
         let start = Instant::now();
@@ -134,7 +137,7 @@ impl Session {
         let flown = Group::new(plans, &self.pool, Joins::Launches)
             .map_err(|error| Fault::Failed(error.to_string()))
             .and_then(|group| {
-                let flown = self.fly(&group, twins);
+                let flown = self.fly(&group);
                 flown.map(|(results, submission)| (group, results, submission))
             });
         match flown {
@@ -169,32 +172,58 @@ impl Session {
     }
 
     /// Uploads a group's tables, runs its launches, and asks for the results.
-    fn fly(&mut self, group: &Group, twins: &mut dyn Twins) -> Result<(Buffer, SubmissionIndex), Fault> {
+    fn fly(&mut self, group: &Group) -> Result<(Buffer, SubmissionIndex), Fault> {
         let gpu = Arc::clone(&self.gpu);
         let fresh = self.pool.take_fresh();
-        gpu.guarded(|| self.upload(&gpu, group, &fresh))?;
+        gpu.guarded(|| self.upload(group, &fresh))?;
         let all = launches(group, &fresh);
-        // Launches up to the next one that a twin takes are one submission.
-        let mut rest = &all[..];
-        while let Some(position) = rest.iter().position(|launch| twins.takes(launch.step)) {
-            let (before, from) = rest.split_at(position);
-            gpu.guarded(|| {
-                self.run(&gpu, before, |_, _| ());
-            })?;
-            if let Some((launch, after)) = from.split_first() {
-                twins.run(self, group, launch)?;
-                rest = after;
+        let mut all = &all[..];
+        // Launches up to the next one that a twin takes, or that is timed, are one submission.
+        while let Some(position) = all.iter().position(|launch| self.stands_alone(launch.step)) {
+            let (before, from) = all.split_at(position);
+            let (one, after) = from.split_at(1);
+            if !before.is_empty() {
+                gpu.guarded(|| self.run(before, |_, _| ()))?;
             }
+            self.run_alone(group, &fresh, &one[0])?;
+            all = after;
         }
-        let results = self.results_buffer(group);
-        let submission = gpu.guarded(|| {
-            self.run(&gpu, rest, |session, encoder| session.copy_results(encoder, group, &results))
-        })?;
+        let results = gpu.guarded(|| self.results_buffer(group))?;
+        let submission =
+            gpu.guarded(|| self.run(all, |session, encoder| session.copy_results(encoder, group, &results)))?;
         Ok((results, submission))
     }
 
+    fn keeps_codes(&self) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.wants_codes())
+    }
+
+    /// Whether somebody wants to see a step by itself.
+    fn stands_alone(&self, step: Step) -> bool {
+        self.twins.contains(&step.stage()) || self.probe.as_ref().is_some_and(|probe| !probe.wants_codes())
+    }
+
+    /// Runs one launch, on its twin where that is asked for, and tells the probe how long it took.
+    fn run_alone(&mut self, group: &Group, fresh: &Fresh, launch: &Launch) -> Result<(), Fault> {
+        let start = Instant::now();
+        let stage = launch.step.stage();
+        if self.twins.contains(&stage) {
+            let mut mirror = self.mirror(group)?;
+            cpu::launch::launch(group, fresh, self.pool.source(), launch, &mut mirror);
+            self.restore(&mirror)?;
+            self.probe.iter().for_each(|probe| probe.see_twin());
+        } else {
+            let gpu = Arc::clone(&self.gpu);
+            let submission = gpu.guarded(|| self.run(std::slice::from_ref(launch), |_, _| ()))?;
+            gpu.wait(submission)?;
+        }
+        self.probe.iter().for_each(|probe| probe.add(stage, start.elapsed()));
+        Ok(())
+    }
+
     /// Writes all that the launches of a group read.
-    fn upload(&mut self, gpu: &Gpu, group: &Group, fresh: &Fresh) {
+    pub(super) fn upload(&mut self, group: &Group, fresh: &Fresh) {
+        let gpu = &*Arc::clone(&self.gpu);
         let [arena, norms, partials, codes, kernels, pivots, statuses] =
             group.sizes.bytes(self.limits.number);
         if self.buffers.reserve(gpu, Content::Arena, arena) || !self.image_is_there {
@@ -235,12 +264,12 @@ impl Session {
     }
 
     /// Submits some launches, and what else goes with them.
-    fn run(
+    pub(super) fn run(
         &mut self,
-        gpu: &Gpu,
         launches: &[Launch],
         more: impl FnOnce(&Self, &mut CommandEncoder),
     ) -> SubmissionIndex {
+        let gpu = &*Arc::clone(&self.gpu);
         let mut shared = Vec::new();
         let side = gpu.device.limits().max_compute_workgroups_per_dimension;
         let dispatches: Vec<Dispatch> = dispatches(launches, side, &mut shared);
@@ -255,7 +284,7 @@ impl Session {
     /// What comes back of a group, in this order, and its bytes.
     fn results(&self, group: &Group) -> [(Content, u64); 4] {
         let [.., codes, kernels, pivots, statuses] = group.sizes.bytes(self.limits.number);
-        let codes = if self.keeps_codes { codes } else { 0 };
+        let codes = if self.keeps_codes() { codes } else { 0 };
         [
             (Content::Statuses, statuses),
             (Content::Pivots, pivots),
@@ -267,14 +296,7 @@ impl Session {
     fn results_buffer(&mut self, group: &Group) -> Buffer {
         let size = self.results(group).iter().map(|(_, bytes)| bytes).sum();
         let spare = self.spare.iter().position(|buffer| buffer.size() >= size);
-        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| {
-            self.gpu.device.create_buffer(&BufferDescriptor {
-                label: Some("results"),
-                size,
-                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        })
+        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| readable(&self.gpu, size))
     }
 
     fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &Buffer) {
@@ -308,7 +330,7 @@ impl Session {
             let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
             let pivots = results.pivots[member.places.pivots..][..n].iter().map(|&pivot| f64::from(pivot));
             let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
-            if let Some(probe) = setup.probe.as_ref().filter(|_| self.keeps_codes) {
+            if let Some(probe) = setup.probe.as_ref().filter(|_| self.keeps_codes()) {
                 let words = n * member.plan.words_per_image;
                 probe.see_codes(&member.plan, &results.codes[member.places.codes..][..words]);
             }
@@ -363,25 +385,61 @@ impl Session {
         Ok(bytes)
     }
 
-    /// Reads a whole buffer, for twins and tests.
-    pub(super) fn download(&self, content: Content) -> Result<Vec<u8>, Fault> {
+    /// Copies all buffers of a group to the host.
+    pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
+        let [arena, norms, partials, codes, kernels, pivots, statuses] =
+            group.sizes.bytes(self.limits.number);
+        Ok(Mirror {
+            pool: self.download(Content::Pool, (self.pool.used() * OCTET_BYTES) as u64)?,
+            arena: self.download(Content::Arena, arena)?,
+            norms: self.download(Content::Norms, norms)?,
+            partials: self.download(Content::Partials, partials)?,
+            codes: self.download(Content::Codes, codes)?,
+            kernels: self.download(Content::Kernels, kernels)?,
+            pivots: self.download(Content::Pivots, pivots)?,
+            statuses: self.download(Content::Statuses, statuses)?,
+        })
+    }
+
+    /// Copies all buffers of a group back to the device.
+    pub(super) fn restore(&mut self, mirror: &Mirror) -> Result<(), Fault> {
+        let gpu = Arc::clone(&self.gpu);
+        gpu.guarded(|| {
+            self.buffers.write(&gpu, Content::Pool, &mirror.pool);
+            self.buffers.write(&gpu, Content::Arena, &mirror.arena);
+            self.buffers.write(&gpu, Content::Norms, &mirror.norms);
+            self.buffers.write(&gpu, Content::Partials, &mirror.partials);
+            self.buffers.write(&gpu, Content::Codes, &mirror.codes);
+            self.buffers.write(&gpu, Content::Kernels, &mirror.kernels);
+            self.buffers.write(&gpu, Content::Pivots, &mirror.pivots);
+            self.buffers.write(&gpu, Content::Statuses, &mirror.statuses);
+        })
+    }
+
+    fn download<T: bytemuck::Pod>(&self, content: Content, size: u64) -> Result<Vec<T>, Fault> {
+        if size == 0 {
+            return Ok(Vec::new());
+        }
         let gpu = &self.gpu;
-        let source = self.buffers.get(content);
-        let size = source.size();
         let target = gpu.guarded(|| {
-            let target = gpu.device.create_buffer(&BufferDescriptor {
-                label: Some("download"),
-                size,
-                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
+            let target = readable(gpu, size);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(source, 0, &target, 0, size);
+            encoder.copy_buffer_to_buffer(self.buffers.get(content), 0, &target, 0, size);
             gpu.queue.submit([encoder.finish()]);
             target
         })?;
-        self.map(&target, size, None)
+        Ok(bytemuck::pod_collect_to_vec(&self.map(&target, size, None)?))
     }
+}
+
+/// A buffer that the host can read.
+fn readable(gpu: &Gpu, size: u64) -> Buffer {
+    gpu.device.create_buffer(&BufferDescriptor {
+        label: Some("results"),
+        size,
+        usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
 }
 
 /// All launches of a group, that of the weights first.
@@ -389,12 +447,6 @@ pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
     let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
     let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
     weights.into_iter().chain(group.launches.iter().copied()).collect()
-}
-
-/// Steps that run on the CPU instead, to find the one at fault.
-pub(super) trait Twins {
-    fn takes(&self, step: Step) -> bool;
-    fn run(&mut self, session: &mut Session, group: &Group, launch: &Launch) -> Result<(), Fault>;
 }
 
 /// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate, of
