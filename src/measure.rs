@@ -84,6 +84,15 @@ impl Stage {
     }
 }
 
+/// What a probe can have a GPU suffer, to see that a run survives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accident {
+    /// The device is gone.
+    Loss,
+    /// There is no memory for a group.
+    NoMemory,
+}
+
 /// Hangs on a scorer: adds up the time of each stage, and keeps codes when it is told to.
 #[derive(Debug, Default)]
 pub struct Probe {
@@ -91,12 +100,30 @@ pub struct Probe {
     twins: AtomicU64,
     keeps_codes: bool,
     codes: Mutex<Option<Codes>>,
+    accidents: Mutex<Vec<Accident>>,
 }
 
 impl Probe {
     /// One that keeps the codes of the network that was last scored.
     pub fn of_codes() -> Self {
         Probe { keeps_codes: true, ..Probe::default() }
+    }
+
+    /// One whose device suffers these accidents, one a group, the last one first. It keeps codes.
+    pub fn of_accidents(accidents: &[Accident]) -> Self {
+        Probe { accidents: Mutex::new(accidents.to_vec()), ..Probe::of_codes() }
+    }
+
+    /// Whether something will happen.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
+    pub(crate) fn is_unlucky(&self) -> bool {
+        !self.accidents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The accident that comes next.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
+    pub(crate) fn accident(&self) -> Option<Accident> {
+        self.accidents.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// Wall time of a stage since the probe was made: where threads work on a network each, the sum of their

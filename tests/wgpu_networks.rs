@@ -4,7 +4,7 @@
 mod common;
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use common::checkpoint::{checkpoint, shapes};
@@ -12,11 +12,18 @@ use common::harness::{Requirement, needs, needs_all, run};
 use common::naive::Parameters;
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::reference::{CASES, Case};
-use naswot::measure::{Probe, Stage};
+use libtest_mimic::{Failed, Trial};
+use naswot::measure::{Accident, Probe, Stage};
 use naswot::nasbench101::{self, Skeleton};
 use naswot::{
     Backend, Batch, Conv, Convention, Graph, Kernel, Network, Precision, Scorer, ScorerBuilder, Weights,
     nasbench201,
+};
+
+/// The command, where it is built.
+const NASWOT: &str = match option_env!("CARGO_BIN_EXE_naswot") {
+    Some(path) => path,
+    None => "naswot",
 };
 
 fn main() -> ExitCode {
@@ -27,7 +34,8 @@ fn main() -> ExitCode {
             Case::read(&folder.join(case))?.agrees(&Backend::Wgpu(None), Precision::F32)
         }));
     }
-    let tests: [(&str, fn() -> Result<(), Box<dyn Error>>); 12] = [
+    type Test = fn() -> Result<(), Box<dyn Error>>;
+    let tests: [(&str, Test); 14] = [
         ("sampled_cells_score_as_on_the_cpu", sampled_cells),
         ("random_networks_score_as_on_the_cpu", random_networks),
         ("k_does_not_depend_on_the_group", groups),
@@ -38,11 +46,23 @@ fn main() -> ExitCode {
         ("a_network_that_does_not_fit_is_its_own_error", too_large),
         ("singular_k_is_minus_infinity", singular),
         ("codes_are_the_cpu_s_word_by_word", codes),
-        ("a_thousand_images", thousand),
+        ("log_determinants_of_many_images_are_those_in_f64", thousand),
+        ("a_lost_device_is_opened_anew_once", lost),
+        ("a_group_without_memory_is_halved", memory),
         ("an_unknown_adapter_is_refused_with_those_there_are", unknown),
     ];
     for (name, test) in tests {
         trials.push(needs(Requirement::Wgpu, name, move |_| test()));
+    }
+    if cfg!(feature = "cli") {
+        trials.push(needs(Requirement::Wgpu, "bench_measures_no_software_adapter_unless_named", |_| {
+            bench_refuses_software()
+        }));
+    }
+    if cfg!(all(feature = "cli", target_os = "linux")) {
+        trials.push(Trial::test("without_an_adapter_auto_goes_on", || {
+            no_adapter().map_err(|error| Failed::from(error.to_string()))
+        }));
     }
     run(trials)
 }
@@ -200,10 +220,17 @@ fn not_finite() -> Result<(), Box<dyn Error>> {
     let weights = Weights::Checkpoint(checkpoint(&shapes, &parameters));
     let expected = "non-finite activations at `a.norm`: the weights or the images are too large for f32";
     let scorer = wgpu(&batch).weights(weights).group_size(3).build()?;
-    let errors = scorer.score_all(&[bad.clone(), bad]);
+    let errors = scorer.score_all(&[bad.clone(), bad.clone()]);
     for error in errors {
         assert_eq!(error.unwrap_err().to_string(), expected);
     }
+    // A NaN in a checkpoint is found before anything runs, in the networks that need it and no others.
+    let mut broken = parameters;
+    broken.insert("a.weight".to_owned(), vec![f32::NAN; 24]);
+    let weights = Weights::Checkpoint(checkpoint(&shapes, &broken));
+    let scorer = wgpu(&batch).weights(weights).build()?;
+    let error = scorer.score_all(&[bad]).remove(0).unwrap_err().to_string();
+    assert_eq!(error, "weights: tensor `a.weight` holds NaN at element 0");
     // Images so large that a sum overflows, in a group with a network that does not add.
     let huge = Batch::new([4, 3, 2, 2], (0..48).map(|i| if i % 2 == 0 { 3e38 } else { -3e38 }).collect())?;
     let mut g = Graph::builder(3)?;
@@ -262,24 +289,98 @@ fn codes() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// K of a real network, and its log-determinant against f64.
+/// K of real networks, and their log-determinants against f64.
 fn thousand() -> Result<(), Box<dyn Error>> {
-    let batch = Batch::synthetic(1024, 0)?;
-    let small: Vec<f32> = batch
-        .data()
-        .chunks(32)
-        .enumerate()
-        .filter(|(row, _)| row % 8 == 0)
-        .flat_map(|(_, row)| row.iter().step_by(8).copied())
-        .collect();
-    let batch = Batch::new([1024, 3, 4, 4], small)?;
     let cell: nasbench201::Cell =
         "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|".parse()?;
-    let network = cell.network(4, 1)?;
-    let score = wgpu(&batch).build()?.score(&network)?;
-    let kernel = score.kernel.ok_or("no kernel")?;
-    let error = (score.log_det - kernel.log_det()).abs();
-    assert!(error < 1e-3, "{} is {error:e} off", score.log_det);
+    let network = cell.network(8, 1)?;
+    for (images, tolerance) in [(256, 1e-4), (1024, 1e-3)] {
+        let score = wgpu(&noise(images, 6)).build()?.score(&network)?;
+        let expected = score.kernel.ok_or("no kernel")?.log_det();
+        assert!(expected.is_finite());
+        let error = (score.log_det - expected).abs();
+        println!("{images} images: {} is {error:e} off", score.log_det);
+        assert!(error < tolerance, "{images} images: {} is {error:e} off", score.log_det);
+    }
+    Ok(())
+}
+
+/// Scores of networks on a device that suffers.
+fn suffer(accidents: &[Accident]) -> Result<Vec<naswot::Result<f64>>, Box<dyn Error>> {
+    let probe = Arc::new(Probe::of_accidents(accidents));
+    let scorer = wgpu(&noise(3, 7)).group_size(4).probe(probe).build()?;
+    Ok(scorer.score_all(&mixed(6)).into_iter().map(|score| score.map(|score| score.log_det)).collect())
+}
+
+fn lost() -> Result<(), Box<dyn Error>> {
+    let scores: Vec<f64> = suffer(&[])?.into_iter().collect::<Result<_, _>>()?;
+    // Once: a new device runs the group again.
+    let again: Vec<f64> = suffer(&[Accident::Loss])?.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(again, scores);
+    // Twice: the run ends, with an error for each network that was not scored.
+    for score in suffer(&[Accident::Loss, Accident::Loss])? {
+        let error = score.err().ok_or("a lost device has scored")?;
+        assert!(error.is_fatal() && error.to_string().contains("was lost, and again"), "{error}");
+    }
+    Ok(())
+}
+
+fn memory() -> Result<(), Box<dyn Error>> {
+    let scores: Vec<f64> = suffer(&[])?.into_iter().collect::<Result<_, _>>()?;
+    // Groups are halved until they fit.
+    let halved: Vec<f64> = suffer(&[Accident::NoMemory; 2])?.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(halved, scores);
+    // A network that does not fit alone is its own error.
+    let alone = suffer(&[Accident::NoMemory; 3])?;
+    assert!(matches!(&alone[0], Err(naswot::Error::DeviceMemory { needed, .. }) if *needed > 0), "{alone:?}");
+    for (score, expected) in alone.iter().zip(&scores).skip(1) {
+        assert_eq!(score.as_ref().ok(), Some(expected));
+    }
+    Ok(())
+}
+
+/// Its speed says nothing.
+fn bench_refuses_software() -> Result<(), Box<dyn Error>> {
+    let devices = naswot::devices();
+    let mut adapters = devices.iter().filter(|d| d.backend.starts_with("wgpu") && d.unusable.is_none());
+    if !adapters.all(|adapter| adapter.software) {
+        return Ok(());
+    }
+    let bench = Command::new(NASWOT).args(["bench", "--quick", "--backend", "wgpu"]).output()?;
+    let message = String::from_utf8_lossy(&bench.stderr).into_owned();
+    assert_eq!(bench.status.code(), Some(2));
+    assert!(message.contains("is the only adapter") && message.contains("--backend 'wgpu:"), "{message}");
+    Ok(())
+}
+
+/// No driver: what was asked for is refused with a remedy, and `auto` takes the processor.
+fn no_adapter() -> Result<(), Box<dyn Error>> {
+    let naswot = |arguments: &[&str]| {
+        Command::new(NASWOT)
+            .args(arguments)
+            .env("VK_DRIVER_FILES", "/nowhere.json")
+            .env("VK_ICD_FILENAMES", "/nowhere.json")
+            .env("WGPU_BACKEND", "vulkan")
+            .output()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let cells = tempfile::NamedTempFile::new()?;
+    let cell = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|";
+    std::fs::write(cells.path(), format!("{{\"space\":\"nasbench201\",\"arch\":\"{cell}\"}}\n"))?;
+    let path = cells.path().to_str().ok_or("a path that is no text")?;
+    let refused = naswot(&["score", path, "--backend", "wgpu"])?;
+    assert_eq!(refused.status.code(), Some(2));
+    let message = text(&refused.stderr);
+    assert!(message.contains("backend wgpu: no adapter") && message.contains("use cpu"), "{message}");
+    assert!(refused.stdout.is_empty());
+    let scored = naswot(&["score", path, "--batch-size", "4", "--stem", "2", "--cells", "1"])?;
+    assert_eq!(scored.status.code(), Some(0));
+    assert!(text(&scored.stdout).lines().nth(1).is_some_and(|row| row.contains(",cpu,")));
+    let devices = naswot(&["devices"])?;
+    assert_eq!(devices.status.code(), Some(0));
+    let row = text(&devices.stdout);
+    let row = row.lines().find(|row| row.starts_with("wgpu")).ok_or("no row for wgpu")?;
+    assert!(row.contains(" no ") && row.contains("no adapter"), "{row}");
     Ok(())
 }
 

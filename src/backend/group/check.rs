@@ -7,7 +7,10 @@ use crate::{Error, Result};
 
 impl Group {
     /// Checks the records of every launch, with so many octets in the weight pool.
-    pub(super) fn check(&self, pool: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// A place outside its buffer, which is a fault of this crate.
+    pub(crate) fn check(&self, pool: usize) -> Result<()> {
         self.launches.iter().try_for_each(|launch| self.check_launch(launch, pool))
     }
 

@@ -169,11 +169,9 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Lays out plans of one batch, each with its load and its weights.
-    ///
-    /// # Errors
-    /// A place outside its buffer, which is a fault of this crate.
-    pub(crate) fn new(plans: Vec<(Plan, Load, Resident)>, pool: &Pool, joins: Joins) -> Result<Self> {
+    /// Lays out plans of one batch, each with its load and its weights. Before anything is launched, [`Group::check`] has
+    /// to have passed.
+    pub(crate) fn new(plans: Vec<(Plan, Load, Resident)>, pool: &Pool, joins: Joins) -> Self {
         let mut sizes = plans.first().map_or(Sizes::default(), |(plan, ..)| image(plan));
         let mut members = Vec::with_capacity(plans.len());
         let mut residents = Vec::with_capacity(plans.len());
@@ -183,8 +181,6 @@ impl Group {
             sizes += load.sizes;
         }
         let (tables, launches) = tables(&mut members, &residents, pool.source(), joins);
-        let group = Group { members, sizes, tables, launches };
-        group.check(pool.used())?;
-        Ok(group)
+        Group { members, sizes, tables, launches }
     }
 }

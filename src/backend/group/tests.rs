@@ -32,7 +32,9 @@ fn group(plans: &[Plan], joins: Joins) -> Group {
         .iter()
         .map(|plan| (plan.clone(), Load::of(plan, &LIMITS).unwrap(), pool.place(plan).unwrap().unwrap()))
         .collect();
-    Group::new(laid_out, &pool, joins).unwrap()
+    let group = Group::new(laid_out, &pool, joins);
+    group.check(pool.used()).unwrap();
+    group
 }
 
 /// The cells of both spaces in turn.

@@ -1,5 +1,8 @@
 //! Adapters: which there are, which of them can be used, and which one is best.
 
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
 use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, Limits};
 
 use crate::backend::Device;
@@ -10,8 +13,21 @@ const THREADS: u32 = 256;
 const WORKGROUP_BYTES: u32 = 12_800;
 const STORAGE_BUFFERS: u32 = 6;
 
+/// Adapters as they were found first: looking takes tens of milliseconds.
+static FOUND: Mutex<Option<Vec<Adapter>>> = Mutex::new(None);
+
 /// All adapters, the best one first; equal ones in the system's order.
 fn adapters() -> Vec<Adapter> {
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    found.get_or_insert_with(look).clone()
+}
+
+/// Looks again, after a device was lost.
+pub(super) fn forget() {
+    *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+fn look() -> Vec<Adapter> {
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
@@ -73,8 +89,15 @@ pub(super) fn choose(name: Option<&str>) -> Result<Adapter> {
     Err(Error::Backend { backend, reason })
 }
 
+/// Where Linux has its GPUs.
+const DEVICE_FILES: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
+
 /// Whether there is an adapter that `auto` may choose.
 pub(crate) fn best_is_hardware() -> bool {
+    // Drivers may complain loudly, each time, of a machine that has no GPU: they are not asked there.
+    if cfg!(target_os = "linux") && !DEVICE_FILES.iter().any(|file| Path::new(file).exists()) {
+        return false;
+    }
     adapters().iter().any(|adapter| !is_software(adapter) && unusable(&adapter.limits()).is_none())
 }
 

@@ -46,7 +46,8 @@ pub(crate) fn lockstep(
         let resident = session.pool.place(&plan)?.ok_or_else(full)?;
         laid_out.push((plan, load, resident));
     }
-    let group = Group::new(laid_out, &session.pool, Joins::Launches)?;
+    let group = Group::new(laid_out, &session.pool, Joins::Launches);
+    group.check(session.pool.used())?;
     let fresh = session.pool.take_fresh();
     let (all, used) = (launches(&group, &fresh), session.pool.used());
     let fatal = |fault: Fault| fault.fatal(&gpu.name);

@@ -71,7 +71,8 @@ impl Gpu {
         Ok(gpu)
     }
 
-    fn new(adapter: &Adapter, checks: Checks) -> Result<Self> {
+    /// Opens an adapter's device for one user alone.
+    pub(super) fn new(adapter: &Adapter, checks: Checks) -> Result<Self> {
         let name = adapter::describe(adapter);
         let refused = |reason: String| Error::Backend { backend: "wgpu".to_owned(), reason };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
@@ -104,6 +105,10 @@ impl Gpu {
     /// Does some work with the device; its errors come back as a fault.
     pub(super) fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, Fault> {
         let (result, scopes) = Scopes::around(&self.device, work);
+        if scopes.is_err() {
+            // A device that was lost calls back while it is polled.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        }
         match self.lost() {
             Some(why) => Err(Fault::Lost(why)),
             None => scopes.map(|()| result),

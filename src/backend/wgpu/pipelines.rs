@@ -155,7 +155,7 @@ pub(super) fn pipelines(device: &Device, checks: Checks) -> HashMap<Step, Pipeli
             let module = match checks {
                 Checks::Checked => device.create_shader_module(descriptor),
                 // SAFETY: the shaders are this crate's own. They index buffers by records whose every extent
-                // `Group::new` has checked, workgroup memory by constants and thread numbers, and all loops end.
+                // `Group::check` has seen, workgroup memory by constants and thread numbers, and all loops end.
                 Checks::Trusted => unsafe {
                     device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked())
                 },

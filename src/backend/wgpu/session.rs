@@ -15,7 +15,7 @@ use crate::backend::group::{
     Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Member, Mirror, Pool, Resident, Step,
 };
 use crate::backend::{Outcome, Setup, cpu};
-use crate::measure::{Probe, Stage};
+use crate::measure::{Accident, Probe, Stage};
 use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
 
@@ -133,21 +133,14 @@ impl Session {
         if plans.is_empty() {
             return Ok((None, left));
         }
-        let kept: Vec<Plan> = plans.iter().map(|(plan, ..)| plan.clone()).collect();
-        let flown = Group::new(plans, &self.pool, Joins::Launches)
-            .map_err(|error| Fault::Failed(error.to_string()))
-            .and_then(|group| {
-                let flown = self.fly(&group);
-                flown.map(|(results, submission)| (group, results, submission))
-            });
-        match flown {
-            Ok((group, results, submission)) => {
+        let group = Group::new(plans, &self.pool, Joins::Launches);
+        match self.fly(&group) {
+            Ok((results, submission)) => {
                 Ok((Some(Flight { group, indices, loads, results, submission, start }), left))
             }
             Err(fault) => {
-                let again = kept.into_iter().zip(indices).zip(loads);
-                let again = again.map(|((plan, index), load)| Planned { index, plan, load });
-                Err(Failed { fault, networks: again.chain(left).collect() })
+                let networks = planned(group.members, indices, loads);
+                Err(Failed { fault, networks: networks.into_iter().chain(left).collect() })
             }
         }
     }
@@ -173,7 +166,13 @@ impl Session {
 
     /// Uploads a group's tables, runs its launches, and asks for the results.
     fn fly(&mut self, group: &Group) -> Result<(Buffer, SubmissionIndex), Fault> {
+        group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
         let gpu = Arc::clone(&self.gpu);
+        match self.probe.as_ref().and_then(|probe| probe.accident()) {
+            Some(Accident::Loss) => gpu.device.destroy(),
+            Some(Accident::NoMemory) => return Err(Fault::Memory),
+            None => {}
+        }
         let fresh = self.pool.take_fresh();
         gpu.guarded(|| self.upload(group, &fresh))?;
         let all = launches(group, &fresh);
