@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use super::codes::{entry, put};
 use super::layout::{Layout, Unit, Units};
 use super::simd::{Kernel, Simd};
 use crate::backend::cpu::workspace::Norms;
@@ -85,7 +84,7 @@ impl<'a> Combine<'a> {
         scratch: &mut Scratch<S>,
         source: Source<'_, S>,
         output: &mut [Unit<S>],
-        plane: &mut [u8],
+        plane: &mut [S::Bits],
     ) -> Result<()> {
         let pitch = self.job.shape.channels;
         let row_len = self.job.source[1] * pitch;
@@ -98,8 +97,7 @@ impl<'a> Combine<'a> {
                     Some(_) => &mut output[y * row_len..][..row_len],
                     None => &mut scratch.rows.get_mut()[..row_len],
                 };
-                self.sum(simd, source, y, row, plane)?;
-                self.emit_row(simd, y, row, plane)?;
+                self.row(simd, source, y, row, plane)?;
             }
             return Ok(());
         };
@@ -129,6 +127,19 @@ impl<'a> Combine<'a> {
         Ok(())
     }
 
+    /// One row of a job without a window, and all its bits.
+    pub(super) fn row<S: Simd>(
+        &self,
+        simd: S,
+        source: Source<'_, S>,
+        y: usize,
+        row: &mut [Unit<S>],
+        plane: &mut [S::Bits],
+    ) -> Result<()> {
+        self.sum(simd, source, y, row, plane)?;
+        self.emit_row(simd, y, row, plane)
+    }
+
     /// One row of sums, and the bits of its terms.
     fn sum<S: Simd>(
         &self,
@@ -136,7 +147,7 @@ impl<'a> Combine<'a> {
         source: Source<'_, S>,
         y: usize,
         row: &mut [Unit<S>],
-        plane: &mut [u8],
+        plane: &mut [S::Bits],
     ) -> Result<()> {
         let pitch = self.job.shape.channels;
         let code_pitch = self.job.octets() * OCTET;
@@ -152,7 +163,7 @@ impl<'a> Combine<'a> {
             let channels = step.channels.clone();
             let bits = term.code.map(|code| {
                 let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * code_pitch;
-                &mut plane[(first + term.to + channels.start) * entry::<S>()..]
+                &mut plane[first + term.to + channels.start..]
             });
             let norms = term.norm.map(|entry| {
                 let entries = entry + channels.start..entry + channels.end;
@@ -185,12 +196,12 @@ impl<'a> Combine<'a> {
     }
 
     /// Emits the bits of a row of the job's own values.
-    fn emit_row<S: Simd>(&self, simd: S, y: usize, row: &[Unit<S>], plane: &mut [u8]) -> Result<()> {
+    fn emit_row<S: Simd>(&self, simd: S, y: usize, row: &[Unit<S>], plane: &mut [S::Bits]) -> Result<()> {
         let mut finite = true;
         if let Some(code) = self.job.code {
             let code_pitch = self.job.octets() * OCTET;
             let first = self.plan.regions[code].word * 32 + y * self.job.shape.width * code_pitch;
-            let bits = &mut plane[first * entry::<S>()..];
+            let bits = &mut plane[first..];
             simd.call(Emit { row, channels: self.job.shape.channels, code_pitch, bits, finite: &mut finite });
         }
         self.check(finite)
@@ -214,7 +225,7 @@ struct TermRow<'a, S: Simd> {
     to: usize,
     channels: usize,
     /// The plane, from the row's first channel on.
-    bits: Option<&'a mut [u8]>,
+    bits: Option<&'a mut [S::Bits]>,
     finite: &'a mut bool,
 }
 
@@ -253,19 +264,16 @@ impl<S: Simd> TermRow<'_, S> {
         let width = self.tensor.shape.width;
         let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
         let n = self.channels;
-        let [mean, a, beta] = self.norms.unwrap_or([&[]; 3]);
+        let [mean, a, beta] =
+            self.norms.unwrap_or([&[]; 3]).map(|numbers| &numbers[..if NORM { n } else { 0 }]);
         let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; 2];
         for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate()
         {
-            let from = &from[self.from..self.from + n];
-            let to = &mut to[self.to..self.to + n];
-            let bits = if BITS {
-                &mut bits[p * self.code_pitch * entry::<S>()..][..n * entry::<S>()]
-            } else {
-                &mut []
-            };
+            let from = &from[self.from..][..n];
+            let to = &mut to[self.to..][..n];
+            let bits = if BITS { &mut bits[p * self.code_pitch..][..n] } else { &mut [] };
             for c in 0..n {
                 let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
                 if NORM {
@@ -278,8 +286,7 @@ impl<S: Simd> TermRow<'_, S> {
                     trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
                 }
                 if BITS {
-                    let entry = &mut bits[c * entry::<S>()..][..entry::<S>()];
-                    put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
+                    bits[c] = simd.positive(v);
                 }
                 if RELU {
                     v = [simd.max(v[0], zero), simd.max(v[1], zero)];
@@ -407,7 +414,7 @@ struct Emit<'a, S: Simd> {
     row: &'a [Unit<S>],
     channels: usize,
     code_pitch: usize,
-    bits: &'a mut [u8],
+    bits: &'a mut [S::Bits],
     finite: &'a mut bool,
 }
 
@@ -416,12 +423,12 @@ impl<S: Simd> Kernel<S> for Emit<'_, S> {
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
         let mut trace = [zero; 2];
-        let entries = self.bits.chunks_exact_mut(self.code_pitch * entry::<S>());
+        let entries = self.bits.chunks_mut(self.code_pitch);
         for (pixel, entries) in self.row.chunks_exact(self.channels).zip(entries) {
-            for (unit, entry) in pixel.iter().zip(entries.chunks_exact_mut(entry::<S>())) {
+            for (unit, entry) in pixel.iter().zip(entries) {
                 let v = [simd.load(&unit[0]), simd.load(&unit[1])];
                 trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
-                put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
+                *entry = simd.positive(v);
             }
         }
         *self.finite &= is_zero(simd, trace);

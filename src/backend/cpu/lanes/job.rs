@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use super::conv::Row;
-use super::layout::{Layout, Unit};
+use super::conv::{Row, Taps};
+use super::feed::Rows;
+use super::layout::Unit;
 use super::simd::Simd;
 use super::weights::{Form, Packed};
 use super::winograd;
 use crate::plan::Plan;
-use crate::plan::jobs::{ConvJob, OCTET, Tensor};
+use crate::plan::jobs::{ConvJob, OCTET};
 
 /// A tile of a job's output channels.
 pub(super) struct TileOf<'a> {
-    out_first: usize,
-    channels: usize,
+    pub(super) out_first: usize,
+    pub(super) channels: usize,
     in_first: usize,
-    weights: &'a [f32],
-    scale: Option<f32>,
+    pub(super) weights: &'a [f32],
+    pub(super) scale: Option<f32>,
 }
 
 /// How a job is computed.
@@ -64,9 +65,9 @@ pub(super) fn tiles<'a>(
 pub(super) fn direct<S: Simd>(
     simd: S,
     job: &ConvJob,
-    (input, x): (&Tensor, &[Unit<S>]),
+    (x, x_pitch): (Rows<'_, S>, usize),
     (y, y_pitch): (&mut [Unit<S>], usize),
-    oy: usize,
+    (rows, columns): (&Taps, &[Taps]),
     tiles: &[TileOf],
     in_channels: usize,
 ) {
@@ -74,11 +75,11 @@ pub(super) fn direct<S: Simd>(
         simd.call(Row {
             job,
             x,
-            x_pitch: Layout::pitch(input),
-            size: [input.shape.height, input.shape.width],
+            x_pitch,
             y: &mut *y,
             y_pitch,
-            oy,
+            rows,
+            columns,
             in_channels,
             in_first: tile.in_first,
             out_first: tile.out_first,
@@ -87,38 +88,4 @@ pub(super) fn direct<S: Simd>(
             scale: tile.scale,
         });
     }
-}
-
-/// Four output rows by Winograd's form.
-pub(super) fn pieces<S: Simd>(
-    simd: S,
-    scratch: &mut winograd::Scratch<S>,
-    job: &ConvJob,
-    (input, x): (&Tensor, &[Unit<S>]),
-    (y, y_pitch): (&mut [Unit<S>], usize),
-    oy: usize,
-    tiles: &[TileOf],
-) {
-    let in_channels = input.shape.channels;
-    let tiles: Vec<winograd::Tile> = tiles
-        .iter()
-        .map(|tile| winograd::Tile {
-            out_first: tile.out_first,
-            channels: tile.channels,
-            weights: tile.weights,
-            scale: tile.scale,
-        })
-        .collect();
-    simd.call(winograd::Rows {
-        scratch,
-        x,
-        x_pitch: Layout::pitch(input),
-        in_channels,
-        relu: job.relu,
-        size: [input.shape.height, input.shape.width],
-        y,
-        y_pitch,
-        oy,
-        tiles: &tiles,
-    });
 }

@@ -4,11 +4,15 @@ use bytemuck::Zeroable;
 
 use super::simd::Simd;
 use crate::plan::Plan;
-use crate::plan::jobs::{OCTET, Tensor};
+use crate::plan::jobs::{OCTET, Tensor, TensorId};
+use crate::plan::place::{Life, first_fit};
 use crate::{Batch, Error, Result};
 
 /// One channel of one pixel, for the images of a block: two vectors.
 pub(super) type Unit<S> = [<S as Simd>::Lanes; 2];
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Images of a block.
 pub(super) const fn block<S: Simd>() -> usize {
@@ -30,7 +34,6 @@ impl<S: Simd> Default for Units<S> {
 impl<S: Simd> Units<S> {
     /// Makes room for so many units; what they hold is anything.
     pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        const LINE: usize = 64;
         let spare = LINE.div_ceil(size_of::<Unit<S>>());
         let wanted = units + spare;
         if self.numbers.len() < wanted {
@@ -57,16 +60,25 @@ impl<S: Simd> Units<S> {
 }
 
 /// Where the tensors of a plan lie, counted in units.
-#[derive(Clone, Copy)]
 pub(super) struct Layout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
     pub(super) blocks: usize,
+    /// First unit of each tensor that lives.
+    starts: Vec<usize>,
+    /// Units of the arena.
+    pub(super) arena: usize,
 }
 
 impl Layout {
-    pub(super) fn new<S: Simd>(images: usize) -> Self {
-        Layout { images, blocks: images.div_ceil(block::<S>()) }
+    /// Places the tensors that live, each from its first to its last step.
+    pub(super) fn new<S: Simd>(plan: &Plan, lives: &[Option<Life>]) -> Self {
+        let blocks = plan.images().div_ceil(block::<S>());
+        let line = LINE.div_ceil(size_of::<Unit<S>>());
+        let size = |tensor: &Tensor| (blocks * Self::block_units(tensor)).next_multiple_of(line);
+        let sizes: Vec<usize> = plan.tensors.iter().map(size).collect();
+        let (starts, arena) = first_fit(&sizes, lives);
+        Layout { images: plan.images(), blocks, starts, arena }
     }
 
     /// Units from one pixel to the next: a plain tensor has no pads here, parts of a raw one start on octets.
@@ -79,21 +91,10 @@ impl Layout {
         tensor.shape.pixels() * Self::pitch(tensor)
     }
 
-    /// First unit of the place at an octet of the arena: places that are apart for `images` images stay apart
-    /// for full blocks, since all of them are stretched alike.
-    fn stretch(&self, octets: usize) -> usize {
-        (octets * OCTET * self.blocks).div_ceil(self.images)
-    }
-
     /// Units of a tensor in the arena.
-    pub(super) fn place(&self, tensor: &Tensor) -> std::ops::Range<usize> {
-        let start = self.stretch(tensor.offset);
-        start..start + self.blocks * Self::block_units(tensor)
-    }
-
-    /// Units of the arena.
-    pub(super) fn arena(&self, plan: &Plan) -> usize {
-        self.stretch(plan.arena_octets)
+    pub(super) fn place(&self, plan: &Plan, tensor: TensorId) -> std::ops::Range<usize> {
+        let start = self.starts[tensor];
+        start..start + self.blocks * Self::block_units(&plan.tensors[tensor])
     }
 
     /// Images in the lanes of a block.

@@ -37,6 +37,7 @@ macro_rules! proved {
 impl Simd for Avx2 {
     type Lanes = [f32; 8];
     type V = __m256;
+    type Bits = u16;
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
     const TILE: usize = 6;
@@ -96,8 +97,10 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn positive(self, v: __m256) -> u32 {
-        proved!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, _mm256_setzero_ps()))) as u32
+    fn positive(self, v: [__m256; 2]) -> u16 {
+        let zero = proved!(_mm256_setzero_ps());
+        let mask = |v| proved!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, zero)));
+        (mask(v[0]) | mask(v[1]) << 8) as u16
     }
 
     /// Counts nibbles by table (Mula, Kurz and Lemire, 2018).
@@ -135,6 +138,7 @@ impl Simd for Avx2 {
 impl Simd for Avx512 {
     type Lanes = [f32; 16];
     type V = __m512;
+    type Bits = u32;
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const TILE: usize = 14;
@@ -194,8 +198,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn positive(self, v: __m512) -> u32 {
-        proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps())).into()
+    fn positive(self, v: [__m512; 2]) -> u32 {
+        let zero = proved!(_mm512_setzero_ps());
+        let mask = |v| u32::from(proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, zero)));
+        mask(v[0]) | mask(v[1]) << 16
     }
 
     #[inline(always)]
