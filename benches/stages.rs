@@ -92,7 +92,7 @@ fn fastest(
     let probe = Arc::new(Probe::default());
     let builder = Scorer::builder(batch(shape)).precision(precision).threads(1);
     let scorer = builder.probe(Arc::clone(&probe)).build().unwrap();
-    let mut trial = || {
+    let trial = || {
         let before = probe.time(stage);
         scorer.score(network).unwrap();
         probe.time(stage) - before

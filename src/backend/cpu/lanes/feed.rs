@@ -2,10 +2,13 @@
 //!
 //! A direct convolution reads a stored tensor where it lies. A sum that is not stored is made row by row just before
 //! it is read, in a ring of as many rows as the kernel spans, which stays in cache. Winograd's form always reads
-//! such a ring, since its rows have zeros on either side, and so no border.
+//! such a ring, channel by channel and with zeros around the image: so a piece has no border, and its pixels lie at
+//! constant distances.
+
+use bytemuck::Zeroable;
 
 use super::layout::{Layout, Unit};
-use super::simd::Simd;
+use super::simd::{Kernel, Simd};
 use super::weights::Form;
 use super::winograd;
 use crate::Result;
@@ -31,34 +34,58 @@ impl<'a, S: Simd> Rows<'a, S> {
     }
 }
 
-/// A ring of rows and, where they have margins, a row of zeros behind them.
+/// Where the units of a row go: channel c of pixel p is `first + p * pixel + c * channel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) first: usize,
+    pub(super) pixel: usize,
+    pub(super) channel: usize,
+}
+
+impl Order {
+    /// [pixel][channel].
+    pub(super) fn pixels(channels: usize) -> Self {
+        Order { first: 0, pixel: channels, channel: 1 }
+    }
+
+    #[inline(always)]
+    pub(super) fn at(&self, pixel: usize, channel: usize) -> usize {
+        self.first + pixel * self.pixel + channel * self.channel
+    }
+}
+
+/// A ring of rows, and a row of zeros behind them where there are borders.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     count: usize,
-    /// Units of a row without its margins.
-    inner: usize,
-    /// Units of a margin, on either side of a row.
-    margin: usize,
+    length: usize,
+    pub(super) order: Order,
+    borders: bool,
 }
 
 impl Ring {
-    /// The ring of a convolution.
+    /// The ring of a convolution: [pixel][channel] for the direct form, [channel][1 + pixel + 1] for Winograd's.
     pub(super) fn new(job: &ConvJob, form: Form, input: &Tensor) -> Self {
-        let pixel = Layout::pitch(input);
-        let inner = input.shape.width * pixel;
+        let (channels, width) = (Layout::pitch(input), input.shape.width);
         match form {
-            Form::Direct => Ring { count: (job.kernel[0] - 1) * job.dilation[0] + 1, inner, margin: 0 },
-            Form::Winograd => Ring { count: winograd::SPAN, inner, margin: pixel },
+            Form::Direct => Ring {
+                count: (job.kernel[0] - 1) * job.dilation[0] + 1,
+                length: width * channels,
+                order: Order::pixels(channels),
+                borders: false,
+            },
+            Form::Winograd => Ring {
+                count: winograd::SPAN,
+                length: (width + 2) * channels,
+                order: Order { first: 1, pixel: 1, channel: width + 2 },
+                borders: true,
+            },
         }
-    }
-
-    fn length(&self) -> usize {
-        self.inner + 2 * self.margin
     }
 
     /// Units that it needs.
     pub(super) fn units(&self) -> usize {
-        (self.count + usize::from(self.margin > 0)) * self.length()
+        (self.count + usize::from(self.borders)) * self.length
     }
 }
 
@@ -73,13 +100,13 @@ pub(super) struct Feed<'a, S: Simd> {
 impl<'a, S: Simd> Feed<'a, S> {
     /// An empty ring in so many units as it needs.
     pub(super) fn new(ring: Ring, units: &'a mut [Unit<S>]) -> Self {
-        let zero = bytemuck::Zeroable::zeroed();
-        let (rows, zeros) = units.split_at_mut(ring.count * ring.length());
+        let zero = Unit::<S>::zeroed();
+        let (rows, zeros) = units.split_at_mut(ring.count * ring.length);
         zeros.fill(zero);
-        if ring.margin > 0 {
-            for row in rows.chunks_exact_mut(ring.length()) {
-                row[..ring.margin].fill(zero);
-                row[ring.margin + ring.inner..].fill(zero);
+        if ring.borders {
+            for channel in rows.chunks_exact_mut(ring.order.channel) {
+                channel[0] = zero;
+                channel[ring.order.channel - 1] = zero;
             }
         }
         Feed { ring, units, made: 0 }
@@ -92,8 +119,10 @@ impl<'a, S: Simd> Feed<'a, S> {
         mut row: impl FnMut(usize, &mut [Unit<S>]) -> Result<()>,
     ) -> Result<()> {
         while self.made < end {
-            let start = self.made % self.ring.count * self.ring.length() + self.ring.margin;
-            row(self.made, &mut self.units[start..][..self.ring.inner])?;
+            row(
+                self.made,
+                &mut self.units[self.made % self.ring.count * self.ring.length..][..self.ring.length],
+            )?;
             self.made += 1;
         }
         Ok(())
@@ -101,11 +130,50 @@ impl<'a, S: Simd> Feed<'a, S> {
 
     /// The rows in the ring.
     pub(super) fn rows(&self) -> Rows<'_, S> {
-        Rows { units: self.units, count: self.ring.count, length: self.ring.length() }
+        Rows { units: self.units, count: self.ring.count, length: self.ring.length }
     }
 
     /// A row of zeros, for what lies above and below the image.
     pub(super) fn zeros(&self) -> &[Unit<S>] {
-        &self.units[self.ring.count * self.ring.length()..]
+        &self.units[self.ring.count * self.ring.length..]
+    }
+}
+
+/// A row of a stored tensor on its way to Winograd's form.
+pub(super) struct Copy<'a, S: Simd> {
+    /// [pixel][channel].
+    pub(super) from: &'a [Unit<S>],
+    pub(super) channels: usize,
+    pub(super) relu: bool,
+    pub(super) to: &'a mut [Unit<S>],
+    pub(super) order: Order,
+}
+
+impl<S: Simd> Kernel<S> for Copy<'_, S> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let zero = simd.splat(0.0);
+        for (p, pixel) in self.from.chunks_exact(self.channels).enumerate() {
+            for (c, unit) in pixel.iter().enumerate() {
+                let to = &mut self.to[self.order.at(p, c)];
+                for v in 0..2 {
+                    let x = simd.load(&unit[v]);
+                    simd.store(if self.relu { simd.max(x, zero) } else { x }, &mut to[v]);
+                }
+            }
+        }
+    }
+}
+
+/// ReLU of a row of sums on its way to Winograd's form.
+pub(super) struct Relu<'a, S: Simd>(pub(super) &'a mut [Unit<S>]);
+
+impl<S: Simd> Kernel<S> for Relu<'_, S> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let zero = simd.splat(0.0);
+        for lanes in self.0.iter_mut().flatten() {
+            simd.store(simd.max(simd.load(lanes), zero), lanes);
+        }
     }
 }

@@ -153,6 +153,6 @@ fn scratch_units<S: Simd>(plan: &Plan, steps: &[Step]) -> usize {
         Step::Combine(_) => None,
     });
     let pieces = plan.convs.iter().filter(|&job| job::form(job, plan) == Form::Winograd);
-    let pieces = pieces.map(|job| winograd::units::<S>(plan.tensors[job.input].shape.channels));
+    let pieces = pieces.map(|job| winograd::units(plan.tensors[job.input].shape.channels));
     pools.max().unwrap_or(0) + feeds.max().unwrap_or(0) + pieces.max().unwrap_or(0)
 }

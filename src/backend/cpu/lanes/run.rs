@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::blocks::{Block, Blocks, View};
 use super::combine::{Combine, Source};
 use super::conv::Taps;
-use super::feed::{Feed, Ring, Rows};
+use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
 use super::job::{direct, form, tiles};
 use super::layout::{Layout, Unit};
 use super::program::Step;
@@ -126,10 +126,18 @@ impl<S: Simd> Run<'_, S> {
                     }
                     None => None,
                 };
+                let order = ring.map_or(Order::pixels(x_pitch), |ring| ring.order);
                 let mut make = |iy: usize, row: &mut [Unit<S>]| match &sum {
-                    Some(sum) => sum.row(lanes.simd, source, iy, row, plane),
+                    Some(sum) => {
+                        sum.row(lanes.simd, source, iy, (row, order), plane)?;
+                        if job.relu && form == Form::Winograd {
+                            lanes.simd.call(Relu(row));
+                        }
+                        Ok(())
+                    }
                     None => {
-                        row.copy_from_slice(Rows::<S>::stored(input, view.block(job.input, b)).row(iy));
+                        let from = Rows::<S>::stored(input, view.block(job.input, b)).row(iy);
+                        lanes.simd.call(Copy { from, channels: x_pitch, relu: job.relu, to: row, order });
                         Ok(())
                     }
                 };
@@ -151,7 +159,6 @@ impl<S: Simd> Run<'_, S> {
                                     if iy < height { x.row(iy) } else { feed.zeros() }
                                 }),
                                 in_channels,
-                                relu: job.relu,
                                 y: &mut *y,
                                 y_pitch,
                                 width,

@@ -6,13 +6,17 @@
 //!
 //! A quarter of the multiplications of the direct form; rounding is about five times larger, 1e-6 of the output's
 //! scale. One piece of the image at a time: its transform for all input channels is [36][channel], and each of
-//! the 36 positions is a product with weights [36][channel][tile]. Positions lie an odd number of cache lines
-//! apart, else they would fall into the same sets.
+//! the 36 positions is a product with weights [36][channel][tile].
+//!
+//! A transform reads and writes dozens of places for each channel. They are at constant distances wherever that can
+//! be: a pointer for each would not fit into registers.
+
+use bytemuck::Zeroable;
 
 use super::conv::multiply;
 use super::job::TileOf;
 use super::layout::{Unit, Units};
-use super::simd::window::{Window, WindowMut};
+use super::simd::window::Window;
 use super::simd::{Kernel, Simd};
 use crate::Result;
 
@@ -38,10 +42,14 @@ pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
     std::array::from_fn(|p| dot(rows[p / SPAN], G[p % SPAN]) as f32)
 }
 
-/// Units from one position's products to the next's: an odd number that the largest tile fits into.
+/// Input channels that are transformed together, and units from one position of theirs to the next: an odd number
+/// of cache lines, else the positions of a channel would fall into the same sets.
+const CHUNK: usize = 16;
+const STEP: usize = CHUNK + 1;
+/// Units from one position's products to the next's: the largest tile fits in.
 const PRODUCTS: usize = 15;
 
-/// Transformed inputs and products of one piece.
+/// Transformed inputs, [chunk][36][channel], and products, [36][channel], of one piece.
 pub(super) struct Scratch<S: Simd> {
     inputs: Units<S>,
     products: Units<S>,
@@ -53,21 +61,14 @@ impl<S: Simd> Default for Scratch<S> {
     }
 }
 
-/// Units from one position's inputs to the next's.
-fn step<S: Simd>(channels: usize) -> usize {
-    const LINE: usize = 64;
-    let per_line = LINE.div_ceil(size_of::<Unit<S>>());
-    (channels.div_ceil(per_line) | 1) * per_line
-}
-
 /// Units that a scratch takes.
-pub(super) fn units<S: Simd>(in_channels: usize) -> usize {
-    POSITIONS * (step::<S>(in_channels) + PRODUCTS)
+pub(super) fn units(in_channels: usize) -> usize {
+    POSITIONS * (in_channels.div_ceil(CHUNK) * STEP + PRODUCTS)
 }
 
 impl<S: Simd> Scratch<S> {
     pub(super) fn prepare(&mut self, in_channels: usize) -> Result<()> {
-        self.inputs.resize(POSITIONS * step::<S>(in_channels))?;
+        self.inputs.resize(in_channels.div_ceil(CHUNK) * POSITIONS * STEP)?;
         self.products.resize(POSITIONS * PRODUCTS)
     }
 }
@@ -75,10 +76,9 @@ impl<S: Simd> Scratch<S> {
 /// Four output rows of one block.
 pub(super) struct Rows<'a, S: Simd> {
     pub(super) scratch: &'a mut Scratch<S>,
-    /// The six input rows that they depend on, [1 + w + 1][in channel] with zeros around the image.
+    /// The six input rows that they depend on, [in channel][1 + w + 1] with zeros around the image.
     pub(super) x: [&'a [Unit<S>]; SPAN],
     pub(super) in_channels: usize,
-    pub(super) relu: bool,
     /// The four output rows, [4][w][y_pitch].
     pub(super) y: &'a mut [Unit<S>],
     pub(super) y_pitch: usize,
@@ -91,11 +91,7 @@ impl<S: Simd> Kernel<S> for Rows<'_, S> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         for ox in (0..self.width).step_by(PIECE) {
-            if self.relu {
-                self.transform_input::<true>(simd, ox);
-            } else {
-                self.transform_input::<false>(simd, ox);
-            }
+            self.transform_input(simd, ox);
             for tile in self.tiles {
                 self.multiply(simd, tile);
                 self.transform_output(simd, ox, tile);
@@ -107,43 +103,47 @@ impl<S: Simd> Kernel<S> for Rows<'_, S> {
 impl<S: Simd> Rows<'_, S> {
     /// B^T d B of the piece whose output starts at column `ox`, for all input channels.
     #[inline(always)]
-    fn transform_input<const RELU: bool>(&mut self, simd: S, ox: usize) {
-        let channels = self.in_channels;
-        let step = step::<S>(channels);
+    fn transform_input(&mut self, simd: S, ox: usize) {
         let zero = simd.splat(0.0);
-        let x = Window::<_, SPAN, SPAN>::new(self.x.map(|row| &row[ox * channels..]), channels, channels);
-        let inputs = self.scratch.inputs.get_mut();
-        let mut out = WindowMut::<_, SPAN, SPAN>::new(inputs, SPAN * step, step, channels);
-        for c in 0..channels {
-            for v in 0..2 {
-                // Two rows of B^T d at a time: their twelve numbers stay in registers. (A closure would be compiled
-                // without the features of the instruction set.)
-                macro_rules! rows {
-                    ($pair:ident, $first:literal, $second:literal) => {
-                        let mut rows = [[zero; SPAN]; 2];
-                        for j in 0..SPAN {
-                            let mut d = [zero; SPAN];
-                            for i in 0..SPAN {
-                                d[i] = simd.load(&x.get(i, j, c)[v]);
-                                if RELU {
-                                    d[i] = simd.max(d[i], zero);
+        let zeros = [Unit::<S>::zeroed(); SPAN];
+        let length = self.width + SPAN - PIECE;
+        let (chunks, _) = self.scratch.inputs.get_mut().as_chunks_mut::<{ POSITIONS * STEP }>();
+        for (chunk, first) in chunks.iter_mut().zip((0..self.in_channels).step_by(CHUNK)) {
+            for c in 0..CHUNK.min(self.in_channels - first) {
+                let mut x = [&zeros; SPAN];
+                for (x, row) in x.iter_mut().zip(&self.x) {
+                    match row[(first + c) * length + ox..].first_chunk() {
+                        Some(pixels) => *x = pixels,
+                        None => return,
+                    }
+                }
+                for v in 0..2 {
+                    // Two rows of B^T d at a time: their twelve numbers stay in registers. (A closure would be
+                    // compiled without the features of the instruction set.)
+                    macro_rules! rows {
+                        ($pair:ident, $first:literal, $second:literal) => {
+                            let mut rows = [[zero; SPAN]; 2];
+                            for j in 0..SPAN {
+                                let mut d = [zero; SPAN];
+                                for i in 0..SPAN {
+                                    d[i] = simd.load(&x[i][j][v]);
+                                }
+                                [rows[0][j], rows[1][j]] = $pair(simd, d);
+                            }
+                            for (i, row) in [$first, $second].into_iter().zip(rows) {
+                                let ([d0, d5], [d1, d2], [d3, d4]) =
+                                    (outer(simd, row), middle(simd, row), inner(simd, row));
+                                let row = [d0, d1, d2, d3, d4, d5];
+                                for j in 0..SPAN {
+                                    simd.store(row[j], &mut chunk[(i * SPAN + j) * STEP + c][v]);
                                 }
                             }
-                            [rows[0][j], rows[1][j]] = $pair(simd, d);
-                        }
-                        for (i, row) in [$first, $second].into_iter().zip(rows) {
-                            let ([d0, d5], [d1, d2], [d3, d4]) =
-                                (outer(simd, row), middle(simd, row), inner(simd, row));
-                            let row = [d0, d1, d2, d3, d4, d5];
-                            for j in 0..SPAN {
-                                simd.store(row[j], &mut out.get(i, j, c)[v]);
-                            }
-                        }
-                    };
+                        };
+                    }
+                    rows!(outer, 0, 5);
+                    rows!(middle, 1, 2);
+                    rows!(inner, 3, 4);
                 }
-                rows!(outer, 0, 5);
-                rows!(middle, 1, 2);
-                rows!(inner, 3, 4);
             }
         }
     }
@@ -168,12 +168,14 @@ impl<S: Simd> Rows<'_, S> {
             return;
         }
         let channels = self.in_channels;
-        let inputs = self.scratch.inputs.get().chunks_exact(step::<S>(channels));
+        let (chunks, _) = self.scratch.inputs.get().as_chunks::<{ POSITIONS * STEP }>();
         let products = self.scratch.products.get_mut().chunks_exact_mut(PRODUCTS);
-        let weights = weights.chunks_exact(channels * C);
-        for ((inputs, products), weights) in inputs.zip(products).zip(weights) {
-            let zeros = [[simd.splat(0.0); 2]; C];
-            let sums = multiply::<S, C, false>(simd, &inputs[..channels], weights, zeros);
+        for (p, (products, weights)) in products.zip(weights.chunks_exact(channels * C)).enumerate() {
+            let mut sums = [[simd.splat(0.0); 2]; C];
+            for (chunk, weights) in chunks.iter().zip(weights.chunks(CHUNK * C)) {
+                let inputs = &chunk[p * STEP..][..weights.len() / C];
+                sums = multiply::<S, C, false>(simd, inputs, weights, sums);
+            }
             for (unit, sum) in products.iter_mut().zip(&sums) {
                 simd.store(sum[0], &mut unit[0]);
                 simd.store(sum[1], &mut unit[1]);
@@ -184,12 +186,10 @@ impl<S: Simd> Rows<'_, S> {
     /// A^T m A of each channel of a tile, into four rows and columns of the output.
     #[inline(always)]
     fn transform_output(&mut self, simd: S, ox: usize, tile: &TileOf) {
-        let channels = tile.channels;
-        let products = self.scratch.products.get();
-        let m: [&[Unit<S>]; SPAN] = std::array::from_fn(|i| &products[i * SPAN * PRODUCTS..]);
-        let m = Window::<_, SPAN, SPAN>::new(m, PRODUCTS, channels);
+        let channels = tile.channels.min(PRODUCTS);
+        let Some(m) = self.scratch.products.get().first_chunk::<{ POSITIONS * PRODUCTS }>() else { return };
         let y = &mut self.y[ox * self.y_pitch + tile.out_first..];
-        let mut y = WindowMut::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
+        let mut y = Window::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
         let scale = simd.splat(tile.scale.unwrap_or(1.0));
         let zero = simd.splat(0.0);
         for c in 0..channels {
@@ -200,7 +200,7 @@ impl<S: Simd> Rows<'_, S> {
                         for j in 0..SPAN {
                             let mut column = [zero; SPAN];
                             for i in 0..SPAN {
-                                column[i] = simd.load(&m.get(i, j, c)[v]);
+                                column[i] = simd.load(&m[(i * SPAN + j) * PRODUCTS + c][v]);
                             }
                             [rows[0][j], rows[1][j]] = $pair(simd, column);
                         }

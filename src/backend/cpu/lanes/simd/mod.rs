@@ -51,6 +51,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// Bit i: whether the i-th number of two vectors is above zero.
     fn positive(self, v: [Self::V; 2]) -> Self::Bits;
+    /// Asks for some numbers to be brought into cache.
+    #[inline(always)]
+    fn prefetch(self, _from: &Self::Lanes) {}
     /// Bits that differ between two codes of one length.
     fn hamming(self, a: &[u32], b: &[u32]) -> u32;
 }

@@ -52,6 +52,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, from: &[f32; 8]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
+    }
+
+    #[inline(always)]
     fn load(self, from: &[f32; 8]) -> __m256 {
         proved!(_mm256_loadu_ps(from.as_ptr()))
     }
@@ -98,9 +103,13 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn positive(self, v: [__m256; 2]) -> u16 {
-        let zero = proved!(_mm256_setzero_ps());
-        let mask = |v| proved!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, zero)));
-        (mask(v[0]) | mask(v[1]) << 8) as u16
+        // Signs of 0 - v: of a comparison, LLVM would make a longer way to the same bits.
+        proved!({
+            let zero = _mm256_setzero_ps();
+            let low = _mm256_movemask_ps(_mm256_sub_ps(zero, v[0]));
+            let high = _mm256_movemask_ps(_mm256_sub_ps(zero, v[1]));
+            (low | high << 8) as u16
+        })
     }
 
     /// Counts nibbles by table (Mula, Kurz and Lemire, 2018).
@@ -153,6 +162,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, from: &[f32; 16]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
+    }
+
+    #[inline(always)]
     fn load(self, from: &[f32; 16]) -> __m512 {
         proved!(_mm512_loadu_ps(from.as_ptr()))
     }
@@ -199,9 +213,12 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn positive(self, v: [__m512; 2]) -> u32 {
-        let zero = proved!(_mm512_setzero_ps());
-        let mask = |v| u32::from(proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, zero)));
-        mask(v[0]) | mask(v[1]) << 16
+        proved!({
+            let zero = _mm512_setzero_ps();
+            let low = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[0], zero);
+            let high = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[1], zero);
+            u32::from(low) | u32::from(high) << 16
+        })
     }
 
     #[inline(always)]
