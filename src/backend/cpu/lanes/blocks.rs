@@ -39,8 +39,7 @@ impl<'a, S: Simd> View<'a, S> {
 
     /// One block of a tensor.
     pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S>] {
-        let place = &self.plan.tensors[tensor];
-        let length = Layout::block_units(place);
+        let length = self.layout.block_units(self.plan, tensor);
         if tensor == IMAGE {
             return &self.image[b * length..][..length];
         }

@@ -11,7 +11,7 @@ use super::layout::{Layout, Unit, Units};
 use super::simd::{Kernel, Simd};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
 use crate::{Error, Result};
 
 /// Pixels between the one that is read and the one that is asked for.
@@ -28,6 +28,7 @@ struct Step<'a> {
 /// A combine job, made ready.
 pub(super) struct Combine<'a> {
     plan: &'a Plan,
+    layout: &'a Layout,
     job: &'a CombineJob,
     norms: &'a Norms<f32>,
     steps: Vec<Step<'a>>,
@@ -52,7 +53,12 @@ impl<S: Simd> Default for Scratch<S> {
 pub(super) type Source<'a, S> = &'a dyn Fn(usize) -> &'a [Unit<S>];
 
 impl<'a> Combine<'a> {
-    pub(super) fn new(plan: &'a Plan, job: &'a CombineJob, norms: &'a Norms<f32>) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        layout: &'a Layout,
+        job: &'a CombineJob,
+        norms: &'a Norms<f32>,
+    ) -> Self {
         let channels = job.shape.channels;
         let mut covered = vec![false; channels];
         let mut steps = Vec::new();
@@ -78,7 +84,7 @@ impl<'a> Combine<'a> {
             };
             (pool, [spans(0), spans(1)])
         });
-        Combine { plan, job, norms, steps, gaps, windows }
+        Combine { plan, layout, job, norms, steps, gaps, windows }
     }
 
     /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
@@ -175,9 +181,10 @@ impl<'a> Combine<'a> {
             });
             simd.call(TermRow {
                 x: source(term.tensor),
-                tensor,
+                x_pitch: self.layout.pitch(term.tensor),
+                size: [tensor.shape.height, tensor.shape.width],
                 y,
-                from: term.channel + channels.start,
+                from: self.layout.unit(term.tensor, term.channel) + channels.start,
                 norms,
                 relu: term.relu,
                 average: term.average,
@@ -222,7 +229,9 @@ impl<'a> Combine<'a> {
 /// One row of one term.
 struct TermRow<'a, S: Simd> {
     x: &'a [Unit<S>],
-    tensor: &'a Tensor,
+    x_pitch: usize,
+    /// Height and width.
+    size: [usize; 2],
     y: usize,
     from: usize,
     norms: Option<[&'a [f32]; 3]>,
@@ -271,8 +280,7 @@ impl<S: Simd> TermRow<'_, S> {
     #[inline(always)]
     fn pixels<const NORM: bool, const RELU: bool, const ADD: bool, const BITS: bool>(self, simd: S) {
         let zero = simd.splat(0.0);
-        let x_pitch = Layout::pitch(self.tensor);
-        let width = self.tensor.shape.width;
+        let (x_pitch, width) = (self.x_pitch, self.size[1]);
         let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
         let n = self.channels;
         let [mean, a, beta] =
@@ -321,8 +329,7 @@ impl<S: Simd> TermRow<'_, S> {
     #[inline(always)]
     fn averages(self, simd: S) {
         let zero = simd.splat(0.0);
-        let x_pitch = Layout::pitch(self.tensor);
-        let (height, width) = (self.tensor.shape.height, self.tensor.shape.width);
+        let (x_pitch, [height, width]) = (self.x_pitch, self.size);
         let rows = self.y.saturating_sub(1)..height.min(self.y + 2);
         // A ReLU would hide what is not finite.
         let mut trace = [zero; 2];

@@ -7,7 +7,7 @@
 
 use bytemuck::Zeroable;
 
-use super::layout::{Layout, Unit};
+use super::layout::Unit;
 use super::simd::{Kernel, Simd};
 use super::weights::Form;
 use super::winograd;
@@ -26,7 +26,7 @@ pub(super) struct Rows<'a, S: Simd> {
 impl<'a, S: Simd> Rows<'a, S> {
     /// The rows of a stored tensor's block.
     pub(super) fn stored(tensor: &Tensor, units: &'a [Unit<S>]) -> Self {
-        Rows { units, count: tensor.shape.height, length: tensor.shape.width * Layout::pitch(tensor) }
+        Rows { units, count: tensor.shape.height, length: tensor.shape.width * tensor.shape.channels }
     }
 
     pub(super) fn row(&self, y: usize) -> &'a [Unit<S>] {
@@ -66,7 +66,7 @@ pub(super) struct Ring {
 impl Ring {
     /// The ring of a convolution: [pixel][channel] for the direct form, [channel][1 + pixel + 1] for Winograd's.
     pub(super) fn new(job: &ConvJob, form: Form, input: &Tensor) -> Self {
-        let (channels, width) = (Layout::pitch(input), input.shape.width);
+        let (channels, width) = (input.shape.channels, input.shape.width);
         match form {
             Form::Direct => Ring {
                 count: (job.kernel[0] - 1) * job.dilation[0] + 1,

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::conv::{Row, Taps};
 use super::feed::Rows;
-use super::layout::Unit;
+use super::layout::{Layout, Unit};
 use super::simd::Simd;
 use super::weights::{Form, Packed};
 use super::winograd;
 use crate::plan::Plan;
 use crate::plan::jobs::{ConvJob, OCTET};
+
+/// Bytes of input that all tiles read before the next ones.
+const NEAR: usize = 8 << 10;
 
 /// A tile of a job's output channels.
 pub(super) struct TileOf<'a> {
@@ -41,6 +44,7 @@ pub(super) fn form(job: &ConvJob, plan: &Plan) -> Form {
 pub(super) fn tiles<'a>(
     job: &ConvJob,
     plan: &Plan,
+    layout: &Layout,
     packed: &'a [Arc<Packed>],
     scale: impl Fn(f64) -> f32,
     form: Form,
@@ -51,7 +55,7 @@ pub(super) fn tiles<'a>(
     for (part, packed) in job.parts.iter().zip(packed) {
         let scale = job.scaled.then(|| scale(plan.parameters[part.parameter].standard_deviation));
         tiles.extend(packed.tiles.iter().map(|tile| TileOf {
-            out_first: part.octet * OCTET + tile.channel,
+            out_first: layout.unit(job.output, part.octet * OCTET) + tile.channel,
             channels: tile.channels,
             in_first: tile.input,
             weights: &packed.weights[tile.weights..][..products * in_channels * tile.channels],
@@ -71,21 +75,25 @@ pub(super) fn direct<S: Simd>(
     tiles: &[TileOf],
     in_channels: usize,
 ) {
-    for tile in tiles {
-        simd.call(Row {
-            job,
-            x,
-            x_pitch,
-            y: &mut *y,
-            y_pitch,
-            rows,
-            columns,
-            in_channels,
-            in_first: tile.in_first,
-            out_first: tile.out_first,
-            weights: tile.weights,
-            channels: tile.channels,
-            scale: tile.scale,
-        });
+    // As many pixels at a time as stay in the first cache while all tiles read them.
+    let pixels = (NEAR / size_of_val(&x.units[..x_pitch])).max(1);
+    for (y, columns) in y.chunks_mut(pixels * y_pitch).zip(columns.chunks(pixels)) {
+        for tile in tiles {
+            simd.call(Row {
+                job,
+                x,
+                x_pitch,
+                y: &mut *y,
+                y_pitch,
+                rows,
+                columns,
+                in_channels,
+                in_first: tile.in_first,
+                out_first: tile.out_first,
+                weights: tile.weights,
+                channels: tile.channels,
+                scale: tile.scale,
+            });
+        }
     }
 }

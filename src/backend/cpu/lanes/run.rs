@@ -61,7 +61,7 @@ impl<S: Simd> Run<'_, S> {
         let channels = std::slice::from_ref(&(0..job.shape.channels)).to_vec();
         let moments = setup.timed(Stage::Combine, spread, || {
             let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
-            let combine = Combine::new(plan, job, norms);
+            let combine = Combine::new(plan, layout, job, norms);
             let whole = (plan, layout, lanes.image.get());
             let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], job.output);
             let blocks = Blocks { spread, layout, y, planes, channels: &channels };
@@ -91,30 +91,29 @@ impl<S: Simd> Run<'_, S> {
             job.parts.iter().map(part).collect()
         })?;
         let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
-        let tiles = tiles(job, plan, &packed, |sd| lanes.pool.source().scale(sd) as f32, form, in_channels);
-        let channels: Vec<Range<usize>> = job
-            .parts
-            .iter()
-            .map(|part| {
-                let left = plan.parameters[part.parameter].shape.out_channels - part.row * OCTET;
-                let first = part.octet * OCTET;
-                first..first + left.min(part.octets * OCTET)
-            })
-            .collect();
+        let tiles =
+            tiles(job, plan, layout, &packed, |sd| lanes.pool.source().scale(sd) as f32, form, in_channels);
+        // The channels of its parts, as the plan counts them and where they are in a pixel.
+        let part = |part: &Part| (part.octet * OCTET, part.channels(&plan.parameters));
+        let channels: Vec<Range<usize>> =
+            job.parts.iter().map(part).map(|(first, count)| first..first + count).collect();
+        let start = |range: &Range<usize>| layout.unit(job.output, range.start);
+        let units: Vec<Range<usize>> =
+            channels.iter().map(|range| start(range)..start(range) + range.len()).collect();
         let moments = setup.timed(Stage::Conv, spread, || {
             let [mut rows, mut columns] = [const { Vec::new() }; 2];
             Taps::along(job, 0, input.shape.height, output.shape.height, &mut rows);
             Taps::along(job, 1, input.shape.width, output.shape.width, &mut columns);
             let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
-            let sum = sum.map(|sum| Combine::new(plan, sum, norms));
+            let sum = sum.map(|sum| Combine::new(plan, layout, sum, norms));
             let ring = (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input));
             let whole = (plan, layout, lanes.image.get());
             let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], Some(job.output));
             let planes = if sum.is_some() { planes.as_mut_slice() } else { &mut [] };
-            let blocks = Blocks { spread, layout, y, planes, channels: &channels };
+            let blocks = Blocks { spread, layout, y, planes, channels: &units };
             let wanted = !job.statistics.norms.is_empty();
-            let (height, x_pitch) = (input.shape.height, Layout::pitch(input));
-            let (width, y_pitch) = (output.shape.width, Layout::pitch(output));
+            let (height, x_pitch) = (input.shape.height, layout.pitch(job.input));
+            let (width, y_pitch) = (output.shape.width, layout.pitch(job.output));
             let rows_at_once = if form == Form::Winograd { winograd::PIECE } else { 1 };
             blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
                 let Scratch { feed, winograd, sums, .. } = scratch;
@@ -176,9 +175,9 @@ impl<S: Simd> Run<'_, S> {
                     }
                     if wanted {
                         if i == 0 {
-                            sums.start(&y[..y_pitch], &channels);
+                            sums.start(&y[..y_pitch], &units);
                         }
-                        sums.add(lanes.simd, y, y_pitch, &channels);
+                        sums.add(lanes.simd, y, y_pitch, &units);
                     }
                 }
                 // Rows that the convolution does not reach still have bits to emit.
