@@ -4,11 +4,15 @@ use bytemuck::Zeroable;
 
 use super::simd::Simd;
 use crate::plan::Plan;
-use crate::plan::jobs::{OCTET, Tensor};
+use crate::plan::jobs::{ConvJob, IMAGE, OCTET, Part, Tensor, TensorId};
+use crate::plan::place::{Life, first_fit};
 use crate::{Batch, Error, Result};
 
 /// One channel of one pixel, for the images of a block: two vectors.
 pub(super) type Unit<S> = [<S as Simd>::Lanes; 2];
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Images of a block.
 pub(super) const fn block<S: Simd>() -> usize {
@@ -30,7 +34,6 @@ impl<S: Simd> Default for Units<S> {
 impl<S: Simd> Units<S> {
     /// Makes room for so many units; what they hold is anything.
     pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        const LINE: usize = 64;
         let spare = LINE.div_ceil(size_of::<Unit<S>>());
         let wanted = units + spare;
         if self.numbers.len() < wanted {
@@ -57,49 +60,81 @@ impl<S: Simd> Units<S> {
 }
 
 /// Where the tensors of a plan lie, counted in units.
-#[derive(Clone, Copy)]
 pub(super) struct Layout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
     pub(super) blocks: usize,
+    /// First unit of each tensor that lives.
+    starts: Vec<usize>,
+    /// Units of a pixel of each tensor.
+    pitches: Vec<usize>,
+    /// Parts of raw tensors, in order: tensor, first channel as the plan counts, first unit of a pixel.
+    parts: Vec<(TensorId, usize, usize)>,
+    /// Units of the arena.
+    pub(super) arena: usize,
 }
 
 impl Layout {
-    pub(super) fn new<S: Simd>(images: usize) -> Self {
-        Layout { images, blocks: images.div_ceil(block::<S>()) }
+    /// Places the tensors that live, each from its first to its last step.
+    pub(super) fn new<S: Simd>(plan: &Plan, lives: &[Option<Life>]) -> Self {
+        let blocks = plan.images().div_ceil(block::<S>());
+        let line = LINE.div_ceil(size_of::<Unit<S>>());
+        let mut pitches: Vec<usize> = plan.tensors.iter().map(|tensor| tensor.shape.channels).collect();
+        let parts = parts(plan, &mut pitches);
+        let units = |(tensor, pitch): (&Tensor, _)| blocks * tensor.shape.pixels() * pitch;
+        let sizes: Vec<usize> =
+            plan.tensors.iter().zip(&pitches).map(|both| units(both).next_multiple_of(line)).collect();
+        let (starts, arena) = first_fit(&sizes, lives);
+        Layout { images: plan.images(), blocks, starts, pitches, parts, arena }
     }
 
-    /// Units from one pixel to the next: a plain tensor has no pads here, parts of a raw one start on octets.
-    pub(super) fn pitch(tensor: &Tensor) -> usize {
-        if tensor.raw { tensor.pitch * OCTET } else { tensor.shape.channels }
+    /// Units from one pixel to the next: there are no pads here.
+    pub(super) fn pitch(&self, tensor: TensorId) -> usize {
+        self.pitches[tensor]
+    }
+
+    /// Where a channel of a pixel is. The plan starts parts of a raw tensor on octets, which here stand side by side.
+    pub(super) fn unit(&self, tensor: TensorId, channel: usize) -> usize {
+        let end = self.parts.partition_point(|&(id, first, _)| (id, first) <= (tensor, channel));
+        match self.parts[..end].last() {
+            Some(&(id, first, unit)) if id == tensor => unit + channel - first,
+            _ => channel,
+        }
     }
 
     /// Units of one block of a tensor.
-    pub(super) fn block_units(tensor: &Tensor) -> usize {
-        tensor.shape.pixels() * Self::pitch(tensor)
-    }
-
-    /// First unit of the place at an octet of the arena: places that are apart for `images` images stay apart
-    /// for full blocks, since all of them are stretched alike.
-    fn stretch(&self, octets: usize) -> usize {
-        (octets * OCTET * self.blocks).div_ceil(self.images)
+    pub(super) fn block_units(&self, plan: &Plan, tensor: TensorId) -> usize {
+        plan.tensors[tensor].shape.pixels() * self.pitch(tensor)
     }
 
     /// Units of a tensor in the arena.
-    pub(super) fn place(&self, tensor: &Tensor) -> std::ops::Range<usize> {
-        let start = self.stretch(tensor.offset);
-        start..start + self.blocks * Self::block_units(tensor)
-    }
-
-    /// Units of the arena.
-    pub(super) fn arena(&self, plan: &Plan) -> usize {
-        self.stretch(plan.arena_octets)
+    pub(super) fn place(&self, plan: &Plan, tensor: TensorId) -> std::ops::Range<usize> {
+        let start = self.starts[tensor];
+        start..start + self.blocks * self.block_units(plan, tensor)
     }
 
     /// Images in the lanes of a block.
     pub(super) fn images_of<S: Simd>(&self, b: usize) -> usize {
         (self.images - b * block::<S>()).min(block::<S>())
     }
+}
+
+/// The parts of raw tensors, and the units that their pixels take.
+fn parts(plan: &Plan, pitches: &mut [usize]) -> Vec<(TensorId, usize, usize)> {
+    let of = |job: &ConvJob| {
+        let part = |part: &Part| (job.output, part.octet * OCTET, part.channels(&plan.parameters));
+        job.parts.iter().map(part).collect::<Vec<_>>()
+    };
+    let mut parts: Vec<(TensorId, usize, usize)> = plan.convs.iter().flat_map(of).collect();
+    parts.sort_unstable();
+    let mut next = (IMAGE, 0);
+    for (tensor, _, channels) in &mut parts {
+        let unit = if next.0 == *tensor { next.1 } else { 0 };
+        next = (*tensor, unit + *channels);
+        pitches[*tensor] = next.1;
+        *channels = unit;
+    }
+    parts
 }
 
 /// The batch in lanes: [block][h][w][channel], zeros in lanes that hold no image.
