@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }));
     }
     type Test = fn() -> Result<(), Box<dyn Error>>;
-    let tests: [(&str, Test); 14] = [
+    let tests: [(&str, Test); 16] = [
         ("sampled_cells_score_as_on_the_cpu", sampled_cells),
         ("random_networks_score_as_on_the_cpu", random_networks),
         ("k_does_not_depend_on_the_group", groups),
@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         ("singular_k_is_minus_infinity", singular),
         ("codes_are_the_cpu_s_word_by_word", codes),
         ("log_determinants_of_many_images_are_those_in_f64", thousand),
+        ("a_stream_and_a_single_network_take_turns", at_once),
+        ("a_cancelled_stream_starts_no_more", cancelled),
         ("a_lost_device_is_opened_anew_once", lost),
         ("a_group_without_memory_is_halved", memory),
         ("an_unknown_adapter_is_refused_with_those_there_are", unknown),
@@ -302,6 +304,31 @@ fn thousand() -> Result<(), Box<dyn Error>> {
         println!("{images} images: {} is {error:e} off", score.log_det);
         assert!(error < tolerance, "{images} images: {} is {error:e} off", score.log_det);
     }
+    Ok(())
+}
+
+fn at_once() -> Result<(), Box<dyn Error>> {
+    let scorer = wgpu(&noise(2, 9)).group_size(2).build()?;
+    let networks = mixed(6);
+    let alone: Vec<f64> = kernels(&scorer, &networks)?.into_iter().map(|(_, score)| score).collect();
+    for (score, expected) in scorer.stream(networks.clone()).zip(&alone) {
+        assert_eq!(score?.log_det, *expected);
+        // While the stream goes on.
+        assert_eq!(scorer.score(&networks[0])?.log_det, alone[0]);
+    }
+    Ok(())
+}
+
+fn cancelled() -> Result<(), Box<dyn Error>> {
+    let scorer = wgpu(&noise(2, 8)).group_size(2).build()?;
+    let networks = nasbench201::all().filter_map(|cell| cell.network(2, 1).ok());
+    let mut stream = scorer.stream(networks);
+    assert!(stream.next().is_some_and(|score| score.is_ok()));
+    stream.cancel();
+    let rest: Vec<bool> = stream.map(|score| score.is_ok()).collect();
+    // The group in the air, and one that was being made.
+    assert!(rest.iter().filter(|&&finished| finished).count() <= 5, "{rest:?}");
+    assert!(rest.contains(&false));
     Ok(())
 }
 

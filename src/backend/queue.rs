@@ -18,6 +18,8 @@ struct State {
     waiting: VecDeque<Ticket>,
     /// No more networks will come.
     closed: bool,
+    /// Nobody wants what has not started.
+    cancelled: bool,
     /// Nobody will run what still waits.
     ended: bool,
     outcomes: HashMap<usize, Result<Outcome>>,
@@ -56,8 +58,17 @@ impl Queue {
 
     /// Drops what waits; what runs is not disturbed.
     pub(crate) fn cancel(&self) {
-        self.lock().waiting.clear();
+        let mut state = self.lock();
+        state.waiting.clear();
+        state.cancelled = true;
+        drop(state);
         self.close();
+    }
+
+    /// Whether nobody wants what has been taken and has not started.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU starts at once what it takes"))]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
     }
 
     /// Says that the executor is gone: outcomes that are not there will not come.

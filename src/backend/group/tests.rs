@@ -53,7 +53,8 @@ fn a_group_of_any_size_has_few_launches() {
         for size in [1, 16, 64] {
             for (joins, most) in [(Joins::Launches, 180), (Joins::LastBlock, 120)] {
                 for plans in plans.chunks(size) {
-                    let launches = group(plans, joins).launches.len();
+                    // One more makes weights.
+                    let launches = 1 + group(plans, joins).launches.len();
                     assert!(launches <= most, "{launches} launches for {size} of {name}, {joins:?}");
                 }
             }

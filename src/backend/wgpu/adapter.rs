@@ -54,7 +54,7 @@ pub(crate) fn devices() -> Vec<Device> {
         }];
     }
     let device = |adapter: &Adapter| Device {
-        backend: format!("wgpu:{}", adapter.get_info().name),
+        backend: format!("wgpu:{}", short(&adapter.get_info().name)),
         name: describe(adapter),
         details: details(adapter),
         software: is_software(adapter),
@@ -103,6 +103,11 @@ pub(crate) fn best_is_hardware() -> bool {
 
 const NO_ADAPTER: &str = "no adapter for Vulkan, Metal or DX12 was found: install the GPU's driver, or \
      mesa-vulkan-drivers for a software adapter; or use cpu";
+
+/// A name without what drivers add to it: enough to choose by.
+fn short(name: &str) -> &str {
+    name.split(['(', ',']).next().map_or(name, str::trim)
+}
 
 fn contains(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
@@ -164,6 +169,12 @@ fn unusable(limits: &Limits) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_cut_to_what_the_command_line_takes() {
+        assert_eq!(short("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe");
+        assert_eq!(short("NVIDIA H100 PCIe"), "NVIDIA H100 PCIe");
+    }
 
     #[test]
     fn limits_that_are_too_small_are_named() {

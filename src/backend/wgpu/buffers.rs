@@ -33,27 +33,21 @@ impl Buffers {
         &self.by_content[&content]
     }
 
-    /// Makes room for so many bytes; whether what was there is lost.
+    /// Makes room for so many bytes; whether what was there is lost. A buffer that is too small becomes half as large
+    /// again at least, where the device has buffers of that size, so that it seldom happens.
     pub(super) fn reserve(&mut self, gpu: &Gpu, content: Content, bytes: u64) -> bool {
-        let grows = self.get(content).size() < bytes;
-        if grows {
-            self.by_content.insert(content, buffer(gpu, content, bytes));
+        let old = self.get(content).size();
+        if old < bytes {
+            let roomy = (old + old / 2).min(gpu.buffer_limit());
+            self.by_content.insert(content, buffer(gpu, content, bytes.max(roomy)));
         }
-        grows
+        old < bytes
     }
 
-    /// Makes room for so many bytes, and has what is there copied.
-    pub(super) fn grow(
-        &mut self,
-        gpu: &Gpu,
-        encoder: &mut CommandEncoder,
-        content: Content,
-        bytes: u64,
-        most: u64,
-    ) {
+    /// The same, and has what was there copied.
+    pub(super) fn grow(&mut self, gpu: &Gpu, encoder: &mut CommandEncoder, content: Content, bytes: u64) {
         let old = self.get(content).clone();
-        // Twice as large, so that it seldom happens.
-        if old.size() < bytes && self.reserve(gpu, content, bytes.max(2 * old.size()).min(most.max(bytes))) {
+        if self.reserve(gpu, content, bytes) {
             encoder.copy_buffer_to_buffer(&old, 0, self.get(content), 0, old.size());
         }
     }

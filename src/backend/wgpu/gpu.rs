@@ -1,9 +1,13 @@
 //! A device at work: opened once a process, its pipelines made once, and what can go wrong with it.
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wgpu::{Adapter, DeviceType, ErrorFilter};
+use wgpu::{
+    Adapter, Buffer, BufferDescriptor, BufferUsages, DeviceType, ErrorFilter, MapMode, PollType,
+    SubmissionIndex,
+};
 
 use super::adapter;
 use super::pipelines::{Pipeline, pipelines};
@@ -97,6 +101,13 @@ impl Gpu {
         Ok(Gpu { pipelines: made, device, queue, name, kind: adapter.get_info().device_type, lost })
     }
 
+    /// Bytes of a buffer that a shader can bind as a whole.
+    pub(super) fn buffer_limit(&self) -> u64 {
+        let limits = self.device.limits();
+        // Whole vectors of four numbers.
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 16 * 16
+    }
+
     /// Why it was lost, where it was.
     pub(super) fn lost(&self) -> Option<String> {
         lock(&self.lost).clone()
@@ -107,7 +118,7 @@ impl Gpu {
         let (result, scopes) = Scopes::around(&self.device, work);
         if scopes.is_err() {
             // A device that was lost calls back while it is polled.
-            let _ = self.device.poll(wgpu::PollType::Poll);
+            let _ = self.device.poll(PollType::Poll);
         }
         match self.lost() {
             Some(why) => Err(Fault::Lost(why)),
@@ -116,11 +127,48 @@ impl Gpu {
     }
 
     /// Waits until a submission has ended.
-    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Fault> {
+    pub(super) fn wait(&self, submission: SubmissionIndex) -> Result<(), Fault> {
         let waited = self.guarded(|| {
-            self.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+            self.device.poll(PollType::Wait { submission_index: Some(submission), timeout: None })
         })?;
         waited.map(drop).map_err(|error| Fault::Failed(error.to_string()))
+    }
+}
+
+impl Gpu {
+    /// A buffer that the host can read.
+    pub(super) fn readable(&self, size: u64) -> Buffer {
+        self.device.create_buffer(&BufferDescriptor {
+            label: Some("results"),
+            size,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// The bytes of such a buffer, once a submission, or else all of them, has ended.
+    pub(super) fn read(
+        &self,
+        buffer: &Buffer,
+        size: u64,
+        submission_index: Option<SubmissionIndex>,
+    ) -> Result<Vec<u8>, Fault> {
+        let (tell, told) = mpsc::channel();
+        self.guarded(|| {
+            buffer.map_async(MapMode::Read, 0..size, move |mapped| {
+                // Nobody listens when the wait below has failed.
+                let _ = tell.send(mapped);
+            });
+            self.device.poll(PollType::Wait { submission_index, timeout: None })
+        })?
+        .map_err(|error| Fault::Failed(error.to_string()))?;
+        let unreadable = || Fault::Failed("its results cannot be read".to_owned());
+        told.try_recv().ok().and_then(|mapped| mapped.ok()).ok_or_else(unreadable)?;
+        let view = buffer.get_mapped_range(0..size).map_err(|_| unreadable())?;
+        let bytes = view.to_vec();
+        drop(view);
+        buffer.unmap();
+        Ok(bytes)
     }
 }
 

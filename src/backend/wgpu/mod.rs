@@ -7,19 +7,21 @@
 //! - `adapter` finds and ranks adapters.
 //! - `gpu` is an open device with its pipelines, and its faults.
 //! - `pipelines` says what each step binds.
-//! - `buffers`, `launches` and `session` take groups through the device.
-//! - `check` compares each launch with its twin.
+//! - `buffers`, `launches`, `session` and `flight` take groups through the device.
+//! - `mirror` and `check` compare each launch with its twin.
 
 mod adapter;
 mod buffers;
 mod check;
+mod flight;
 mod gpu;
 mod launches;
+mod mirror;
 mod pipelines;
 mod session;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -32,8 +34,9 @@ use crate::plan::Plan;
 use crate::{Error, Precision, Result};
 pub(super) use adapter::{best_is_hardware, devices};
 pub(crate) use check::lockstep;
+use flight::{Failed, Flight, Planned};
 use gpu::{Checks, Fault, Gpu};
-use session::{Failed, Flight, Planned, Session};
+use session::Session;
 
 /// Networks that are asked for at once when nobody has said how many make a group.
 const ASK: usize = 64;
@@ -86,6 +89,13 @@ impl Wgpu {
     }
 }
 
+impl Wgpu {
+    /// The session, for one step: runs of several threads take turns, group by group.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Executor for Wgpu {
     fn backend(&self) -> &'static str {
         "wgpu"
@@ -110,10 +120,8 @@ impl Executor for Wgpu {
     }
 
     fn run(&self, queue: &Queue) {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         Run {
             wgpu: self,
-            session: &mut session,
             queue,
             waiting: VecDeque::new(),
             flying: None,
@@ -125,7 +133,7 @@ impl Executor for Wgpu {
     }
 
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {
-        let gpu = Arc::clone(&self.session.lock().unwrap_or_else(PoisonError::into_inner).gpu);
+        let gpu = Arc::clone(&self.session().gpu);
         Ok(Arc::new(Wgpu::new(gpu, self.name.clone(), setup)?))
     }
 }
@@ -138,7 +146,6 @@ fn ask(limits: &Limits) -> usize {
 /// Networks of a queue on their way through a session.
 struct Run<'a> {
     wgpu: &'a Wgpu,
-    session: &'a mut Session,
     queue: &'a Queue,
     /// Compiled, and not in a group yet.
     waiting: VecDeque<Planned>,
@@ -180,11 +187,15 @@ impl Run<'_> {
         let mut group = Vec::new();
         let mut load = Load::default();
         loop {
+            if self.queue.is_cancelled() {
+                self.waiting.clear();
+                return Vec::new();
+            }
             if self.waiting.is_empty() {
                 self.compile(group.is_empty() && self.flying.is_none());
             }
-            let limits = &self.session.limits;
-            let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), limits);
+            let limits = self.wgpu.session().limits;
+            let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), &limits);
             let joins = self.waiting.front().filter(joins).is_some();
             match if joins { self.waiting.pop_front() } else { None } {
                 Some(next) => {
@@ -198,16 +209,17 @@ impl Run<'_> {
 
     /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to.
     fn compile(&mut self, wait: bool) {
-        let ask = ask(&self.session.limits);
+        let limits = self.wgpu.session().limits;
+        let ask = ask(&limits);
         if wait {
             self.queue.has(ask);
         }
         let tickets = self.queue.take_waiting(ask);
-        let (setup, limits) = (&self.wgpu.setup, &self.session.limits);
+        let setup = &self.wgpu.setup;
         let compiled: Vec<(usize, Result<(Plan, Load)>)> = self.wgpu.threads.install(|| {
             let plan = |Ticket { index, network }| {
                 let plan = setup.plan(&network);
-                (index, plan.and_then(|plan| Load::of(&plan, limits).map(|load| (plan, load))))
+                (index, plan.and_then(|plan| Load::of(&plan, &limits).map(|load| (plan, load))))
             };
             tickets.into_par_iter().map(plan).collect()
         });
@@ -221,7 +233,8 @@ impl Run<'_> {
 
     fn submit(&mut self, networks: Vec<Planned>) -> Result<Option<Flight>, Failed> {
         let queue = self.queue;
-        let submitted = self.session.submit(networks, &mut |index, error| queue.put(index, Err(error)));
+        let submitted =
+            self.wgpu.session().submit(networks, &mut |index, error| queue.put(index, Err(error)));
         let (flight, left) = submitted?;
         left.into_iter().rev().for_each(|planned| self.waiting.push_front(planned));
         Ok(flight)
@@ -230,8 +243,9 @@ impl Run<'_> {
     /// Waits for the group in the air, and hands in its outcomes.
     fn land(&mut self) {
         let Some(flight) = self.flying.take() else { return };
-        match self.session.land(flight, &self.wgpu.setup, self.landed) {
-            Ok(outcomes) => {
+        match flight.land(&self.wgpu.setup, self.landed) {
+            Ok((outcomes, gpu, results)) => {
+                self.wgpu.session().give_back(&gpu, results);
                 self.landed = Some(Instant::now());
                 outcomes.into_iter().for_each(|(index, outcome)| self.queue.put(index, outcome));
             }
@@ -251,14 +265,16 @@ impl Run<'_> {
                 }
             }
             Fault::Memory if networks.len() > 1 => {
-                self.session.limits.networks = Some(networks.len() / 2);
-                self.session.release();
+                let mut session = self.wgpu.session();
+                session.limits.networks = Some(networks.len() / 2);
+                session.release();
+                drop(session);
                 let second = networks.split_off(networks.len() / 2);
                 self.now(networks);
                 self.now(second);
             }
             Fault::Memory => {
-                self.session.release();
+                self.wgpu.session().release();
                 for Planned { index, plan, .. } in networks {
                     let needed = self.wgpu.bytes(&plan);
                     self.queue
@@ -284,10 +300,15 @@ impl Run<'_> {
     }
 
     fn renew(&mut self) -> Result<()> {
+        let mut session = self.wgpu.session();
+        // Another thread's run may have opened it anew.
+        if session.gpu.lost().is_none() {
+            return Ok(());
+        }
         adapter::forget();
         let gpu = gpu(self.wgpu.name.as_deref(), &self.wgpu.setup)?;
-        let session = Session::new(gpu, &self.wgpu.setup, Arc::clone(&self.wgpu.image));
-        *self.session = session.map_err(|fault| fault.fatal(&self.wgpu.device))?;
+        let made = Session::new(gpu, &self.wgpu.setup, Arc::clone(&self.wgpu.image));
+        *session = made.map_err(|fault| fault.fatal(&self.wgpu.device))?;
         Ok(())
     }
 

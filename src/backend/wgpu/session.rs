@@ -4,17 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, DeviceType, MapMode, SubmissionIndex};
+use wgpu::{Buffer, CommandEncoder, DeviceType, SubmissionIndex};
 
 use super::buffers::Buffers;
+use super::flight::{Failed, Flight, Planned, planned};
 use super::gpu::{Fault, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Content;
 use crate::Result;
-use crate::backend::group::{
-    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Member, Mirror, Pool, Resident, Step,
-};
-use crate::backend::{Outcome, Setup, cpu};
+use crate::backend::group::{Fresh, Group, Joins, Launch, LaunchRecord, Limits, Pool, Resident, Step};
+use crate::backend::{Setup, cpu};
 use crate::measure::{Accident, Probe, Stage};
 use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
@@ -22,14 +21,7 @@ use crate::plan::jobs::OCTET;
 /// Bytes of the weight pool at most.
 const POOL_BYTES: u64 = 1 << 30;
 /// Bytes of an octet of f32.
-const OCTET_BYTES: usize = OCTET * size_of::<f32>();
-
-/// A network that waits for its group.
-pub(super) struct Planned {
-    pub(super) index: usize,
-    pub(super) plan: Plan,
-    pub(super) load: Load,
-}
+pub(super) const OCTET_BYTES: usize = OCTET * size_of::<f32>();
 
 /// A device with the buffers, the weights and the batch of a run.
 pub(super) struct Session {
@@ -45,45 +37,6 @@ pub(super) struct Session {
     probe: Option<Arc<Probe>>,
     /// Buffers for results that are not in use.
     spare: VecDeque<Buffer>,
-}
-
-/// Networks whose group has failed, and why.
-pub(super) struct Failed {
-    pub(super) fault: Fault,
-    pub(super) networks: Vec<Planned>,
-}
-
-/// A group that has been submitted.
-pub(super) struct Flight {
-    group: Group,
-    indices: Vec<usize>,
-    loads: Vec<Load>,
-    results: Buffer,
-    submission: SubmissionIndex,
-    start: Instant,
-}
-
-impl Flight {
-    /// Its networks, to be run again.
-    pub(super) fn into_planned(self) -> Vec<Planned> {
-        planned(self.group.members, self.indices, self.loads)
-    }
-}
-
-fn planned(members: Vec<Member>, indices: Vec<usize>, loads: Vec<Load>) -> Vec<Planned> {
-    let members = members.into_iter().zip(indices).zip(loads);
-    members.map(|((member, index), load)| Planned { index, plan: member.plan, load }).collect()
-}
-
-/// Outcomes by position in the input.
-pub(super) type Outcomes = Vec<(usize, Result<Outcome>)>;
-
-/// What the device says of a group.
-struct Results {
-    statuses: Vec<u32>,
-    pivots: Vec<f32>,
-    kernels: Vec<u32>,
-    codes: Vec<u32>,
 }
 
 impl Session {
@@ -136,7 +89,9 @@ impl Session {
         let group = Group::new(plans, &self.pool, Joins::Launches);
         match self.fly(&group) {
             Ok((results, submission)) => {
-                Ok((Some(Flight { group, indices, loads, results, submission, start }), left))
+                let (gpu, pieces) = (Arc::clone(&self.gpu), self.results(&group));
+                let flight = Flight { gpu, group, indices, loads, results, pieces, submission, start };
+                Ok((Some(flight), left))
             }
             Err(fault) => {
                 let networks = planned(group.members, indices, loads);
@@ -191,6 +146,13 @@ impl Session {
         let submission =
             gpu.guarded(|| self.run(all, |session, encoder| session.copy_results(encoder, group, &results)))?;
         Ok((results, submission))
+    }
+
+    /// Takes back a buffer of results that have been read.
+    pub(super) fn give_back(&mut self, gpu: &Arc<Gpu>, results: Buffer) {
+        if Arc::ptr_eq(gpu, &self.gpu) {
+            self.spare.push_back(results);
+        }
     }
 
     fn keeps_codes(&self) -> bool {
@@ -250,7 +212,7 @@ impl Session {
         self.buffers.write(gpu, Content::WeightsJobs, &fresh.jobs);
         let needed = (self.pool.used() * OCTET_BYTES) as u64;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        self.buffers.grow(gpu, &mut encoder, Content::Pool, needed, POOL_BYTES.min(self.limits.buffer));
+        self.buffers.grow(gpu, &mut encoder, Content::Pool, needed);
         gpu.queue.submit([encoder.finish()]);
         if !fresh.numbers.is_empty() {
             let place = u64::from(fresh.place) * OCTET_BYTES as u64;
@@ -295,7 +257,7 @@ impl Session {
     fn results_buffer(&mut self, group: &Group) -> Buffer {
         let size = self.results(group).iter().map(|(_, bytes)| bytes).sum();
         let spare = self.spare.iter().position(|buffer| buffer.size() >= size);
-        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| readable(&self.gpu, size))
+        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| self.gpu.readable(size))
     }
 
     fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &Buffer) {
@@ -307,138 +269,6 @@ impl Session {
             }
         }
     }
-
-    /// Waits for a group and judges its networks.
-    pub(super) fn land(
-        &mut self,
-        flight: Flight,
-        setup: &Setup,
-        previous: Option<Instant>,
-    ) -> Result<Outcomes, Failed> {
-        let results = match self.read_results(&flight) {
-            Ok(results) => results,
-            Err(fault) => return Err(Failed { fault, networks: flight.into_planned() }),
-        };
-        let Flight { group, indices, start, results: buffer, .. } = flight;
-        self.spare.push_back(buffer);
-        // Two groups overlap: this one's time begins when the one before has landed.
-        let start = previous.map_or(start, |previous| previous.max(start));
-        let seconds = start.elapsed().as_secs_f64() / group.members.len() as f64;
-        let outcome = |(m, member): (usize, &Member)| {
-            let n = member.plan.images();
-            let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
-            let pivots = results.pivots[member.places.pivots..][..n].iter().map(|&pivot| f64::from(pivot));
-            let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
-            if let Some(probe) = setup.probe.as_ref().filter(|_| self.keeps_codes()) {
-                let words = n * member.plan.words_per_image;
-                probe.see_codes(&member.plan, &results.codes[member.places.codes..][..words]);
-            }
-            Ok(Outcome {
-                log_det,
-                kernel: setup.keep_kernels.then_some(kernel),
-                activations: member.plan.activations(),
-                seconds,
-            })
-        };
-        Ok(indices.into_iter().zip(group.members.iter().enumerate().map(outcome)).collect())
-    }
-
-    fn read_results(&self, flight: &Flight) -> Result<Results, Fault> {
-        let contents = self.results(&flight.group);
-        let size: u64 = contents.iter().map(|(_, bytes)| bytes).sum();
-        let bytes = self.map(&flight.results, size, Some(flight.submission.clone()))?;
-        let mut place = 0;
-        let mut next = |i: usize| {
-            let piece = &bytes[place..place + contents[i].1 as usize];
-            place += piece.len();
-            piece
-        };
-        Ok(Results {
-            statuses: bytemuck::pod_collect_to_vec(next(0)),
-            pivots: bytemuck::pod_collect_to_vec(next(1)),
-            kernels: bytemuck::pod_collect_to_vec(next(2)),
-            codes: bytemuck::pod_collect_to_vec(next(3)),
-        })
-    }
-
-    /// The bytes of a buffer that can be mapped, once a submission has ended.
-    fn map(&self, buffer: &Buffer, size: u64, submission: Option<SubmissionIndex>) -> Result<Vec<u8>, Fault> {
-        let gpu = &self.gpu;
-        let (tell, told) = std::sync::mpsc::channel();
-        gpu.guarded(|| {
-            buffer.map_async(MapMode::Read, 0..size, move |mapped| {
-                // Nobody listens when the wait below has failed.
-                let _ = tell.send(mapped);
-            });
-            gpu.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
-        })?
-        .map_err(|error| Fault::Failed(error.to_string()))?;
-        match told.try_recv() {
-            Ok(Ok(())) => {}
-            _ => return Err(Fault::Failed("its results cannot be read".to_owned())),
-        }
-        let view = buffer.get_mapped_range(0..size).map_err(|error| Fault::Failed(format!("{error:?}")))?;
-        let bytes = view.to_vec();
-        drop(view);
-        buffer.unmap();
-        Ok(bytes)
-    }
-
-    /// Copies all buffers of a group to the host.
-    pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
-        let [arena, norms, partials, codes, kernels, pivots, statuses] =
-            group.sizes.bytes(self.limits.number);
-        Ok(Mirror {
-            pool: self.download(Content::Pool, (self.pool.used() * OCTET_BYTES) as u64)?,
-            arena: self.download(Content::Arena, arena)?,
-            norms: self.download(Content::Norms, norms)?,
-            partials: self.download(Content::Partials, partials)?,
-            codes: self.download(Content::Codes, codes)?,
-            kernels: self.download(Content::Kernels, kernels)?,
-            pivots: self.download(Content::Pivots, pivots)?,
-            statuses: self.download(Content::Statuses, statuses)?,
-        })
-    }
-
-    /// Copies all buffers of a group back to the device.
-    pub(super) fn restore(&mut self, mirror: &Mirror) -> Result<(), Fault> {
-        let gpu = Arc::clone(&self.gpu);
-        gpu.guarded(|| {
-            self.buffers.write(&gpu, Content::Pool, &mirror.pool);
-            self.buffers.write(&gpu, Content::Arena, &mirror.arena);
-            self.buffers.write(&gpu, Content::Norms, &mirror.norms);
-            self.buffers.write(&gpu, Content::Partials, &mirror.partials);
-            self.buffers.write(&gpu, Content::Codes, &mirror.codes);
-            self.buffers.write(&gpu, Content::Kernels, &mirror.kernels);
-            self.buffers.write(&gpu, Content::Pivots, &mirror.pivots);
-            self.buffers.write(&gpu, Content::Statuses, &mirror.statuses);
-        })
-    }
-
-    fn download<T: bytemuck::Pod>(&self, content: Content, size: u64) -> Result<Vec<T>, Fault> {
-        if size == 0 {
-            return Ok(Vec::new());
-        }
-        let gpu = &self.gpu;
-        let target = gpu.guarded(|| {
-            let target = readable(gpu, size);
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(self.buffers.get(content), 0, &target, 0, size);
-            gpu.queue.submit([encoder.finish()]);
-            target
-        })?;
-        Ok(bytemuck::pod_collect_to_vec(&self.map(&target, size, None)?))
-    }
-}
-
-/// A buffer that the host can read.
-fn readable(gpu: &Gpu, size: u64) -> Buffer {
-    gpu.device.create_buffer(&BufferDescriptor {
-        label: Some("results"),
-        size,
-        usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
 }
 
 /// All launches of a group, that of the weights first.
@@ -451,9 +281,8 @@ pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
 /// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate, of
 /// which only the order is known here.
 fn limits(gpu: &Gpu, setup: &Setup) -> Limits {
-    let device = gpu.device.limits();
     Limits {
-        buffer: device.max_storage_buffer_binding_size.min(device.max_buffer_size),
+        buffer: gpu.buffer_limit(),
         memory: setup.memory_limit.unwrap_or(8 << 30),
         networks: setup.group_size,
         launch_bytes: match gpu.kind {

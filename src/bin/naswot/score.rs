@@ -128,7 +128,7 @@ struct MachineOptions {
     /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory_limit: Option<NonZeroU64>,
-    /// Debugging: run stages in the CPU's plain form, the reference of all others: `all`, or some of a GPU's
+    /// Debugging: run stages in the plain form of the CPU: all, or some of a GPU's
     #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = twins(), hide_short_help = true)]
     twin: Vec<Twin>,
 }
