@@ -1,0 +1,120 @@
+// What all kernels share: the records of src/backend/group/records.rs, which tells their fields and units, the one
+// argument, and octets.
+//
+// A grid is (tiles, jobs): a block takes one tile of one job. Records say where and what; every extent in them has been
+// checked against its buffer before the launch.
+#pragma once
+#include "mma.cuh"
+
+#define DEVICE static __device__ __forceinline__
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+constexpr u32 NONE = 0xffffffffu;
+
+struct alignas(16) Weights {
+    u32 key[2], name[2], first, blocks, table, place, unused[8];
+};
+
+struct alignas(16) Term {
+    u32 source, pitch, size, to, channels, norm, flags, code;
+};
+
+constexpr u32 RELU = 1, AVERAGE = 2;
+
+struct alignas(16) Conv {
+    u32 input, output, size, kernel, stride, padding, dilation, in_octets, out_octets, rows;
+    float alpha;
+    u32 partials, first_norm, norms, relu, network;
+};
+
+struct alignas(16) Combine {
+    u32 first_term, terms, output, channels, size, pool, window, stride, padding, codes, words_per_image, code;
+    u32 partials, first_norm, norms, status;
+};
+
+constexpr u32 NO_POOL = 0, MAX_POOL = 1;
+
+struct alignas(16) Norm {
+    u32 partials, pitch, channels, norm;
+    float eps;
+    u32 affine, status, unused[9];
+};
+
+struct alignas(16) Agreement {
+    u32 codes, words_per_image, words, weight, kernel, unused[11];
+};
+
+struct alignas(16) Cholesky {
+    u32 kernel, activations, pivots, status, scratch, unused[11];
+};
+
+struct alignas(16) Launch {
+    u32 first, jobs, images, height, width, block, blocks, tiles;
+};
+
+// Tables, buffers and launch: src/backend/cuda/launches.rs has the same.
+struct Arguments {
+    const Weights *weights;
+    const unsigned short *quantiles;
+    const Term *terms;
+    const Combine *combines;
+    const Conv *convs;
+    const u32 *rows;
+    const Norm *norm_jobs;
+    const Agreement *agreements;
+    const Cholesky *choleskys;
+    float4 *pool;
+    float4 *arena;
+    float *norms;
+    float *partials;
+    u32 *codes;
+    u32 *kernels;
+    double *pivots;
+    u32 *statuses;
+    // Blocks of each convolution that have ended, back at zero when all have.
+    u32 *counters;
+    Launch launch;
+};
+
+static_assert(sizeof(Term) == 32 && sizeof(Launch) == 32, "as in records.rs");
+static_assert(sizeof(Weights) == 64 && sizeof(Conv) == 64 && sizeof(Combine) == 64, "as in records.rs");
+static_assert(sizeof(Norm) == 64 && sizeof(Agreement) == 64 && sizeof(Cholesky) == 64, "as in records.rs");
+static_assert(sizeof(Arguments) == 18 * 8 + 32, "as in launches.rs");
+
+// Two sizes that share a word.
+DEVICE u32 low(u32 pair) { return pair & 0xffffu; }
+DEVICE u32 high(u32 pair) { return pair >> 16; }
+
+// Eight neighbouring channels of one pixel.
+struct Octet {
+    float v[8];
+};
+
+DEVICE Octet zeros() {
+    Octet octet;
+#pragma unroll
+    for (int l = 0; l < 8; l++) octet.v[l] = 0.0f;
+    return octet;
+}
+
+DEVICE Octet load(const float4 *from) {
+    float4 a = from[0], b = from[1];
+    return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
+}
+
+DEVICE void store(float4 *to, const Octet &octet) {
+    const float *v = octet.v;
+    to[0] = make_float4(v[0], v[1], v[2], v[3]);
+    to[1] = make_float4(v[4], v[5], v[6], v[7]);
+}
+
+// NaN becomes 0: whoever reads activations says so where they are not finite.
+DEVICE float relu(float v) { return v > 0.0f ? v : 0.0f; }
+
+// By its bits, which no optimisation assumes anything of.
+DEVICE bool is_finite(float v) { return (__float_as_uint(v) & 0x7f800000u) != 0x7f800000u; }
+
+// Notes that a number was not finite: the first node of the network that says so stays.
+DEVICE void say(u32 *statuses, u32 status) { atomicMin(&statuses[low(status)], high(status)); }
