@@ -155,13 +155,19 @@ impl Probe {
         self.twins.load(Relaxed)
     }
 
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "no device has anything to swap"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "no device has anything to swap")
+    )]
     pub(crate) fn see_twin(&self) {
         self.twins.fetch_add(1, Relaxed);
     }
 
     /// Whether it keeps codes.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has them at hand"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU has them at hand")
+    )]
     pub(crate) fn wants_codes(&self) -> bool {
         self.keeps_codes
     }
@@ -193,14 +199,14 @@ pub struct Deviation {
 }
 
 impl Deviation {
-    #[cfg(feature = "wgpu")]
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) fn stray(&mut self, place: String, expected: f64, found: f64) {
         if self.strays.len() < 10 {
             self.strays.push(format!("{place}: {expected:e} expected, {found:e} found"));
         }
     }
 
-    #[cfg(feature = "wgpu")]
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) fn join(mut self, other: &Self) -> Self {
         self.numbers = self.numbers.max(other.numbers);
         self.bits = self.bits.max(other.bits);
@@ -222,6 +228,32 @@ pub fn lockstep(
     convention: crate::Convention,
 ) -> crate::Result<Vec<Deviation>> {
     crate::backend::wgpu_lockstep(adapter, networks, batch, weights, convention)
+}
+
+/// The CUDA backend on a device that a test brings along.
+#[cfg(feature = "cuda")]
+pub mod cuda {
+    use std::sync::Arc;
+
+    use super::Deviation;
+    pub use crate::backend::cuda::{Compiled, Driver, KernelLaunch, SOURCES, STREAMS, compile};
+    pub use crate::backend::group::run::Fault;
+    use crate::{Batch, Convention, Network, Result, Weights};
+
+    /// Runs networks launch by launch on a device and on the CPU's twins, from equal buffers; for each stage the
+    /// deviation.
+    ///
+    /// # Errors
+    /// A device that does not work, networks that do not fit the batch.
+    pub fn lockstep(
+        driver: Arc<dyn Driver>,
+        networks: &[Network],
+        batch: &Batch,
+        weights: &Weights,
+        convention: Convention,
+    ) -> Result<Vec<Deviation>> {
+        crate::backend::cuda::lockstep(driver, networks, batch, weights, convention)
+    }
 }
 
 /// The code bits of one network for each image of the batch.

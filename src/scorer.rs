@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
+#[cfg(feature = "cuda")]
+use crate::measure::cuda::Driver;
 use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
@@ -87,6 +89,8 @@ pub struct ScorerBuilder {
     keep_kernels: bool,
     twins: Vec<Stage>,
     probe: Option<Arc<Probe>>,
+    #[cfg(feature = "cuda")]
+    driver: Option<Arc<dyn Driver>>,
 }
 
 impl ScorerBuilder {
@@ -144,6 +148,13 @@ impl ScorerBuilder {
         ScorerBuilder { twins: stages.to_vec(), ..self }
     }
 
+    /// The device of the CUDA backend, instead of one that CUDA's driver finds. For tests.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    pub fn cuda_driver(self, driver: Arc<dyn Driver>) -> Self {
+        ScorerBuilder { driver: Some(driver), ..self }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
@@ -170,6 +181,11 @@ impl ScorerBuilder {
             twins: self.twins,
             probe: self.probe,
         };
+        #[cfg(feature = "cuda")]
+        if let Some(driver) = self.driver {
+            let executor = backend::cuda::open_on(driver, setup.clone())?;
+            return Ok(Scorer::new(setup, executor));
+        }
         let executor = backend::open(&self.backend, setup.clone())?;
         Ok(Scorer::new(setup, executor))
     }
@@ -209,6 +225,8 @@ impl Scorer {
             keep_kernels: false,
             twins: Vec::new(),
             probe: None,
+            #[cfg(feature = "cuda")]
+            driver: None,
         }
     }
 

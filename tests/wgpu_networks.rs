@@ -12,6 +12,7 @@ use common::harness::{Requirement, needs, needs_all, run};
 use common::naive::Parameters;
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::reference::{CASES, Case};
+use common::stages::{agree, kernels};
 use libtest_mimic::{Failed, Trial};
 use naswot::measure::{Accident, Probe, Stage};
 use naswot::nasbench101::{self, Skeleton};
@@ -75,28 +76,6 @@ fn wgpu(batch: &Batch) -> ScorerBuilder {
 
 fn cpu(batch: &Batch) -> ScorerBuilder {
     Scorer::builder(batch.clone()).backend(Backend::Cpu).precision(Precision::F64).keep_kernels(true)
-}
-
-/// K of each network, and its score.
-fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<(Kernel, f64)>, Box<dyn Error>> {
-    let kernel = |score: naswot::Result<naswot::Score>| -> Result<(Kernel, f64), Box<dyn Error>> {
-        let score = score?;
-        Ok((score.kernel.ok_or("no kernel")?, score.log_det))
-    };
-    scorer.score_all(networks).into_iter().map(kernel).collect()
-}
-
-/// The design's criterion: sum |K - K_ref| <= 1e-5 N N N_A over a set, scores within 1e-3.
-fn agree(networks: &[Network], ours: &[(Kernel, f64)], reference: &[(Kernel, f64)]) {
-    let (mut difference, mut all) = (0.0, 0.0);
-    for ((network, (a, score)), (b, expected)) in networks.iter().zip(ours).zip(reference) {
-        let pairs = a.as_slice().iter().zip(b.as_slice());
-        difference += pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
-        all += a.as_slice().len() as f64 * f64::from(a.activations());
-        let close = (score - expected).abs() <= 1e-3 || score == expected;
-        assert!(close, "{}: {score} and {expected}", network.id());
-    }
-    assert!(difference <= 1e-5 * all, "{difference} of {all}");
 }
 
 fn sampled_cells() -> Result<(), Box<dyn Error>> {

@@ -2,20 +2,14 @@
 
 mod common;
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use common::checkpoint::{checkpoint, shapes};
-use common::graphs::Noise;
 use common::harness::{Requirement, needs, run};
-use common::naive::Parameters;
 use common::networks::{mixed, noise};
-use naswot::measure::{Case, Deviation, cases, lockstep};
-use naswot::{Batch, Convention, Network, Weights};
-
-/// Share of code bits that may differ where numbers do by rounding.
-const BITS: f64 = 1e-3;
+use common::stages::{affine, follows};
+use naswot::measure::{cases, lockstep};
+use naswot::{Convention, Weights};
 
 fn main() -> ExitCode {
     // Other random shapes each time; a failure names them.
@@ -40,39 +34,10 @@ fn main() -> ExitCode {
     trials.push(needs(
         Requirement::Wgpu,
         "gammas and betas of a checkpoint, some negative or zero",
-        move |_| affine(seed),
+        move |_| {
+            let (network, batch, weights) = affine(seed)?;
+            follows(lockstep(None, &[network], &batch, &weights, Convention::Relu)?, seed)
+        },
     ));
     run(trials)
-}
-
-fn follows(deviations: Vec<Deviation>, seed: u64) -> Result<(), Box<dyn Error>> {
-    for Deviation { stage, numbers, bits, strays } in deviations {
-        let tolerance = Case::tolerance(stage);
-        assert!(strays.is_empty(), "{}, seed {seed}: {strays:#?}", stage.name());
-        assert!(numbers <= tolerance, "{}, seed {seed}: {numbers:e} off, over {tolerance:e}", stage.name());
-        assert!(bits <= BITS, "{}, seed {seed}: {bits:e} of the bits differ", stage.name());
-        println!("{}: {numbers:e} {bits:e}", stage.name());
-    }
-    Ok(())
-}
-
-fn affine(seed: u64) -> Result<(), Box<dyn Error>> {
-    let network: Network = mixed(1).remove(0);
-    let mut noise = Noise(seed);
-    let shapes = shapes(network.graph());
-    let parameters: Parameters = shapes
-        .iter()
-        .map(|(name, shape)| {
-            let count = shape.iter().product();
-            let mut numbers: Vec<f32> = (0..count).map(|_| noise.number()).collect();
-            if shape.len() == 1 {
-                numbers.iter_mut().step_by(5).for_each(|number| *number = 0.0);
-            }
-            (name.clone(), numbers)
-        })
-        .collect();
-    let weights = Weights::Checkpoint(checkpoint(&shapes, &parameters));
-    let images = (0..4 * 3 * 64).map(|_| noise.number()).collect();
-    let batch = Batch::new([4, 3, 8, 8], images)?;
-    follows(lockstep(None, &[network], &batch, &weights, Convention::Relu)?, seed)
 }

@@ -4,7 +4,9 @@
 //! can work and puts results back in any order.
 
 pub(crate) mod cpu;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(crate) mod group;
 pub(crate) mod queue;
 #[cfg(feature = "wgpu")]
@@ -157,7 +159,11 @@ pub struct Device {
 /// assert!(devices.iter().any(|device| device.backend == "cpu" && device.unusable.is_none()));
 /// ```
 pub fn devices() -> Vec<Device> {
-    let mut devices = vec![cpu::device(), absent("cuda")];
+    let mut devices = vec![cpu::device()];
+    #[cfg(feature = "cuda")]
+    devices.extend(cuda::devices());
+    #[cfg(not(feature = "cuda"))]
+    devices.push(absent("cuda"));
     #[cfg(feature = "wgpu")]
     devices.extend(wgpu::devices());
     #[cfg(not(feature = "wgpu"))]
@@ -165,6 +171,7 @@ pub fn devices() -> Vec<Device> {
     devices
 }
 
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
 fn absent(backend: &str) -> Device {
     Device {
         backend: backend.to_owned(),
@@ -176,6 +183,7 @@ fn absent(backend: &str) -> Device {
     }
 }
 
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
 fn not_built(backend: &str) -> String {
     format!("this build of naswot has no {backend} backend; use cpu")
 }
@@ -253,19 +261,27 @@ pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>>
         Backend::Wgpu(name) => wgpu::open(name.as_deref(), setup),
         #[cfg(not(feature = "wgpu"))]
         Backend::Wgpu(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("wgpu") }),
+        #[cfg(feature = "cuda")]
+        Backend::Cuda(number) => cuda::open(*number, setup),
+        #[cfg(not(feature = "cuda"))]
         Backend::Cuda(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("cuda") }),
     }
 }
 
 /// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
 fn automatic(setup: Setup) -> Result<Arc<dyn Executor>> {
-    #[cfg(feature = "wgpu")]
-    if matches!(setup.precision, Precision::Auto | Precision::F32)
-        && setup.twins.is_empty()
-        && wgpu::best_is_hardware()
-        && let Ok(executor) = wgpu::open(None, setup.clone())
-    {
-        return Ok(executor);
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    if matches!(setup.precision, Precision::Auto | Precision::F32) && setup.twins.is_empty() {
+        #[cfg(feature = "cuda")]
+        if let Ok(executor) = cuda::open(0, setup.clone()) {
+            return Ok(executor);
+        }
+        #[cfg(feature = "wgpu")]
+        if wgpu::best_is_hardware()
+            && let Ok(executor) = wgpu::open(None, setup.clone())
+        {
+            return Ok(executor);
+        }
     }
     cpu::open(setup)
 }

@@ -97,7 +97,10 @@ impl Queue {
     }
 
     /// Takes up to so many of the networks that wait now.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has nothing else to do meanwhile"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU has nothing else to do meanwhile")
+    )]
     pub(crate) fn take_waiting(&self, most: usize) -> Vec<Ticket> {
         let mut state = self.lock();
         let count = most.min(state.waiting.len());

@@ -103,7 +103,10 @@ pub(crate) trait WeightSource: Send + Sync {
     ) -> Result<()>;
 
     /// The seed, where numbers are made from one; a device can make them itself then.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU makes its weights by `rows`"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU makes its weights by `rows`")
+    )]
     fn seed(&self) -> Option<u64>;
 
     /// What to multiply the pool's numbers with to get the weights, given the standard deviation of initial

@@ -17,6 +17,10 @@ pub enum Requirement {
     Reference,
     /// An adapter for the WGSL backend, a software one at least.
     Wgpu,
+    /// The compiler of the shim, which runs CUDA kernels on the CPU.
+    Shim,
+    /// NVIDIA's compiler of CUDA kernels, and its disassembler.
+    Nvrtc,
 }
 
 impl Requirement {
@@ -26,6 +30,8 @@ impl Requirement {
             Requirement::Data => "data",
             Requirement::Reference => "reference",
             Requirement::Wgpu => "wgpu",
+            Requirement::Shim => "shim",
+            Requirement::Nvrtc => "nvrtc",
         }
     }
 
@@ -40,6 +46,10 @@ impl Requirement {
                 }
                 adapters.find_map(|device| device.unusable.clone())
             }
+            #[cfg(feature = "cuda")]
+            Requirement::Shim => super::shim::compiler().err(),
+            #[cfg(feature = "cuda")]
+            Requirement::Nvrtc => super::wheels::nvrtc().and_then(|_| super::wheels::nvdisasm()).err(),
             _ => self.folder().err(),
         }
     }
@@ -53,7 +63,7 @@ impl Requirement {
                 (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
             }
             Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
-            Requirement::Wgpu => return Ok(package.to_owned()),
+            Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc => return Ok(package.to_owned()),
         };
         if folder.is_dir() { Ok(folder) } else { Err(format!("no {}; {remedy}", folder.display())) }
     }

@@ -7,3 +7,8 @@ pub mod harness;
 pub mod naive;
 pub mod networks;
 pub mod reference;
+#[cfg(feature = "cuda")]
+pub mod shim;
+pub mod stages;
+#[cfg(feature = "cuda")]
+pub mod wheels;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use naswot::{
-    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Score, Scorer, Weights,
+    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Score, Scorer, ScorerBuilder,
+    Weights,
 };
 
 pub const CASES: [&str; 9] = [
@@ -57,8 +58,16 @@ impl Case {
         precision: Precision,
         convention: Convention,
     ) -> Result<Score, Box<dyn Error>> {
-        let scorer = Scorer::builder(self.batch.clone())
-            .backend(backend.clone())
+        self.score_on(|builder| builder.backend(backend.clone()), precision, convention)
+    }
+
+    fn score_on(
+        &self,
+        device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
+        precision: Precision,
+        convention: Convention,
+    ) -> Result<Score, Box<dyn Error>> {
+        let scorer = device(Scorer::builder(self.batch.clone()))
             .weights(Weights::Checkpoint(self.weights.clone()))
             .precision(precision)
             .convention(convention)
@@ -69,7 +78,16 @@ impl Case {
 
     /// In f64 K is PyTorch's, entry for entry; in f32 signs near zero may differ, within the promised bound.
     pub fn agrees(&self, backend: &Backend, precision: Precision) -> Result<(), Box<dyn Error>> {
-        let score = self.score(backend, precision, Convention::Relu)?;
+        self.agrees_on(|builder| builder.backend(backend.clone()), precision)
+    }
+
+    /// The same on any device.
+    pub fn agrees_on(
+        &self,
+        device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
+        precision: Precision,
+    ) -> Result<(), Box<dyn Error>> {
+        let score = self.score_on(device, precision, Convention::Relu)?;
         assert_eq!(score.activations, self.activations);
         let kernel = score.kernel.ok_or("no kernel")?;
         let n = kernel.images();

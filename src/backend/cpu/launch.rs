@@ -10,7 +10,7 @@ use super::weights::Octet;
 use super::workspace::{Norms, Partials, Sources, numbers};
 use crate::Distribution;
 use crate::backend::group::{
-    Fresh, Group, Launch, LaunchRecord, Member, Mirror, NONE, Step, WeightsRecord, image,
+    Fresh, Group, Joins, Launch, LaunchRecord, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
 };
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
@@ -44,8 +44,14 @@ pub(crate) fn launch(
         }
         Step::ConvNarrow | Step::ConvWide => {
             for (record, &(m, job)) in range.clone().zip(&group.tables.conv_jobs[range]) {
-                let rows = &group.tables.rows[group.tables.convs[record].rows as usize..];
-                conv(&group.members[m], job, rows, source, mirror);
+                let (member, record) = (&group.members[m], &group.tables.convs[record]);
+                conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
+                if group.joins == Joins::LastBlock {
+                    let job = &member.plan.convs[job];
+                    let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
+                    let layout = conv_layout(&member.plan, job);
+                    batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
+                }
             }
         }
         Step::BatchNorm => {
@@ -66,9 +72,7 @@ pub(crate) fn launch(
             for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
                 let (member, record) = (&group.members[m], &group.tables.combines[record]);
                 let job = &member.plan.combines[job];
-                let norms = record.first_norm as usize..(record.first_norm + record.norms) as usize;
-                let records = group.tables.norms[norms].iter();
-                let statuses: Vec<(u32, u32)> = records.map(|record| (record.norm, record.status)).collect();
+                let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
                 stored_batch_norm(member, job, &statuses, source, mirror);
             }
         }
@@ -84,6 +88,11 @@ pub(crate) fn launch(
         }
         Step::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
     }
+}
+
+/// Place and status of each of some batch norms.
+fn statuses(norms: &[NormRecord], first: u32, count: u32) -> Vec<(u32, u32)> {
+    norms[first as usize..(first + count) as usize].iter().map(|norm| (norm.norm, norm.status)).collect()
 }
 
 fn weights(job: &WeightsRecord, mirror: &mut Mirror) {

@@ -11,7 +11,7 @@ pub(crate) mod cholesky;
 mod combine;
 mod conv;
 mod lanes;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(crate) mod launch;
 pub(crate) mod real;
 mod run;

@@ -26,8 +26,8 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Bytes of each buffer, with numbers of so many bytes.
-    pub(crate) fn bytes(&self, number: usize) -> [u64; 7] {
+    /// Bytes of each buffer, with numbers of the sizes that a device computes in.
+    pub(crate) fn bytes(&self, &Limits { number, factor_number, .. }: &Limits) -> [u64; 7] {
         let octet = OCTET * number;
         let Sizes { arena, norms, partials, codes, kernels, pivots, statuses } = *self;
         [
@@ -36,7 +36,7 @@ impl Sizes {
             partials * 2 * octet,
             codes * 4,
             kernels * 4,
-            pivots * number,
+            pivots * factor_number,
             statuses * 4,
         ]
         .map(|bytes| bytes as u64)
@@ -74,13 +74,14 @@ impl AddAssign for Sizes {
 pub(crate) struct Limits {
     /// Bytes of one buffer.
     pub(crate) buffer: u64,
-    /// Bytes of all buffers of a group.
+    /// Bytes of all buffers, and groups that share them.
     pub(crate) memory: u64,
+    pub(crate) in_flight: u64,
     /// Networks of a group, when the user has said so.
     pub(crate) networks: Option<usize>,
     /// Bytes that one launch should move, so that its own cost is small beside them.
     pub(crate) launch_bytes: u64,
-    /// Bytes of a number, of activations and of the Cholesky factor in the free arena.
+    /// Bytes of a number of activations, and of one of the Cholesky factor in the free arena and its pivots.
     pub(crate) number: usize,
     pub(crate) factor_number: usize,
 }
@@ -110,7 +111,7 @@ impl Load {
             slots: plan.slots.len(),
         };
         let alone = load.sizes + image(plan);
-        let bytes = alone.bytes(limits.number);
+        let bytes = alone.bytes(limits);
         for (needed, limit) in
             bytes.map(|bytes| (bytes, limits.buffer)).into_iter().chain([(bytes.iter().sum(), limits.memory)])
         {
@@ -141,9 +142,9 @@ impl Load {
         if self.networks == 0 {
             return true;
         }
-        let bytes = (self.sizes + other.sizes + image).bytes(limits.number);
-        let room =
-            bytes.iter().all(|&bytes| bytes <= limits.buffer) && bytes.iter().sum::<u64>() <= limits.memory;
+        let bytes = (self.sizes + other.sizes + image).bytes(limits);
+        let room = bytes.iter().all(|&bytes| bytes <= limits.buffer)
+            && bytes.iter().sum::<u64>() <= limits.memory / limits.in_flight;
         let wanted = match limits.networks {
             Some(networks) => self.networks < networks,
             None => self.traffic < self.slots as u64 * limits.launch_bytes,

@@ -9,6 +9,7 @@
 //! - `pool` knows which weights are on the device.
 //! - `footprint` says what a network takes, and when a group is full.
 //! - `tables` makes records and launches.
+//! - `run` takes the networks of a queue through a device.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
 //! # Buffers
@@ -19,8 +20,8 @@
 //! # Order of launches
 //!
 //! Weights and K's start; then the slots, combine or conv, each followed by the batch norms that it leaves; agreement;
-//! Cholesky. A backend whose last block of a job joins the statistics itself takes [`Joins::LastBlock`], and gets no launches for
-//! them.
+//! Cholesky. A backend whose last block of a convolution joins the statistics itself takes [`Joins::LastBlock`], and gets no
+//! launches for them.
 
 mod check;
 mod footprint;
@@ -28,6 +29,7 @@ pub(crate) mod lockstep;
 mod mirror;
 mod pool;
 mod records;
+pub(crate) mod run;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -85,8 +87,11 @@ impl Step {
 pub(crate) enum Joins {
     /// Launches of their own: there is no fence between the blocks of a launch.
     Launches,
-    /// The last block of the job.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for kernels with a fence between blocks"))]
+    /// The last block of a convolution makes its own. Those of stored sums are launches.
+    #[cfg_attr(
+        not(any(test, feature = "cuda")),
+        expect(dead_code, reason = "for kernels with a fence between blocks")
+    )]
     LastBlock,
 }
 
@@ -165,6 +170,7 @@ pub(crate) struct Group {
     /// Sizes of the buffers.
     pub(crate) sizes: Sizes,
     pub(crate) tables: Tables,
+    pub(crate) joins: Joins,
     pub(crate) launches: Vec<Launch>,
 }
 
@@ -181,6 +187,6 @@ impl Group {
             sizes += load.sizes;
         }
         let (tables, launches) = tables(&mut members, &residents, pool.source(), joins);
-        Group { members, sizes, tables, launches }
+        Group { members, sizes, tables, joins, launches }
     }
 }

@@ -10,6 +10,7 @@ use crate::{Convention, Weights};
 const LIMITS: Limits = Limits {
     buffer: 1 << 31,
     memory: 1 << 34,
+    in_flight: 1,
     networks: None,
     launch_bytes: 40_000_000,
     number: 4,
@@ -198,7 +199,7 @@ fn a_group_is_full_when_launches_are_or_the_memory_is() {
     assert_eq!(size(&Limits { networks: Some(1000), ..LIMITS }).0, 256);
     let (few, sizes) = size(&Limits { buffer: 64 << 20, ..LIMITS });
     assert!(few < networks);
-    assert!((sizes + image).bytes(4).iter().all(|&bytes| bytes <= 64 << 20));
+    assert!((sizes + image).bytes(&LIMITS).iter().all(|&bytes| bytes <= 64 << 20));
     let alone = Load::of(&plans[0], &Limits { buffer: 1 << 20, ..LIMITS });
     assert!(matches!(alone, Err(Error::Memory { limit, needed }) if limit == 1 << 20 && needed > limit));
 }

@@ -11,8 +11,7 @@ use crate::backend::group::{Group, Mirror};
 impl Session {
     /// Copies all buffers of a group to the host.
     pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
-        let [arena, norms, partials, codes, kernels, pivots, statuses] =
-            group.sizes.bytes(self.limits.number);
+        let [arena, norms, partials, codes, kernels, pivots, statuses] = group.sizes.bytes(&self.limits);
         Ok(Mirror {
             pool: self.download(Content::Pool, (self.pool.used() * OCTET_BYTES) as u64)?,
             arena: self.download(Content::Arena, arena)?,

@@ -111,7 +111,7 @@ impl Executor for Wgpu {
 
     fn bytes(&self, plan: &Plan) -> u64 {
         let sizes = Load::sizes(plan, &self.limits) + image(plan);
-        sizes.bytes(self.limits.number).iter().sum()
+        sizes.bytes(&self.limits).iter().sum()
     }
 
     fn lookahead(&self) -> usize {

@@ -185,8 +185,7 @@ impl Session {
     /// Writes all that the launches of a group read.
     pub(super) fn upload(&mut self, group: &Group, fresh: &Fresh) {
         let gpu = &*Arc::clone(&self.gpu);
-        let [arena, norms, partials, codes, kernels, pivots, statuses] =
-            group.sizes.bytes(self.limits.number);
+        let [arena, norms, partials, codes, kernels, pivots, statuses] = group.sizes.bytes(&self.limits);
         if self.buffers.reserve(gpu, Content::Arena, arena) || !self.image_is_there {
             gpu.queue.write_buffer(self.buffers.get(Content::Arena), 0, bytemuck::cast_slice(&self.image));
             self.image_is_there = true;
@@ -244,7 +243,7 @@ impl Session {
 
     /// What comes back of a group, in this order, and its bytes.
     fn results(&self, group: &Group) -> [(Content, u64); 4] {
-        let [.., codes, kernels, pivots, statuses] = group.sizes.bytes(self.limits.number);
+        let [.., codes, kernels, pivots, statuses] = group.sizes.bytes(&self.limits);
         let codes = if self.keeps_codes() { codes } else { 0 };
         [
             (Content::Statuses, statuses),
@@ -284,6 +283,7 @@ fn limits(gpu: &Gpu, setup: &Setup) -> Limits {
     Limits {
         buffer: gpu.buffer_limit(),
         memory: setup.memory_limit.unwrap_or(8 << 30),
+        in_flight: 1,
         networks: setup.group_size,
         launch_bytes: match gpu.kind {
             DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 20 << 20,

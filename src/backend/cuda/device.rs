@@ -1,0 +1,467 @@
+//! GPUs through CUDA's driver library, which is looked for at run time.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
+
+use super::driver::{Driver, KernelLaunch, STREAMS};
+use super::nvrtc;
+use crate::backend::Device;
+use crate::backend::group::run::Fault;
+use crate::{Error, Precision, Result};
+
+/// Bytes of pinned memory that a stream copies through.
+const STAGING: usize = 8 << 20;
+/// The oldest architecture that the kernels run on: atomics, fences and shuffles as they use them.
+const OLDEST: (i32, i32) = (7, 0);
+
+/// GPUs as `naswot devices` lists them.
+pub(crate) fn devices() -> Vec<Device> {
+    let absent = |reason: String| {
+        vec![Device {
+            backend: "cuda".to_owned(),
+            name: String::new(),
+            details: String::new(),
+            software: false,
+            unusable: Some(reason),
+            precisions: Vec::new(),
+        }]
+    };
+    let count = match count() {
+        Ok(0) => return absent("the NVIDIA driver sees no GPU; use another backend".to_owned()),
+        Ok(count) => count,
+        Err(reason) => return absent(reason),
+    };
+    let device = |number| {
+        let backend = format!("cuda:{number}");
+        let (name, details, unusable) = match Facts::of(number) {
+            Ok(facts) => (facts.name(), facts.details(), facts.unusable()),
+            Err(reason) => (String::new(), String::new(), Some(reason)),
+        };
+        let precisions = vec![Precision::F32.name()];
+        Device { backend, name, details, software: false, unusable, precisions }
+    };
+    (0..count).map(device).collect()
+}
+
+/// GPUs that the driver sees.
+fn count() -> Result<usize, String> {
+    // SAFETY: looking for the library loads it, which has no other effect. Without it every call below would panic.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(
+            "the NVIDIA driver (libcuda) was not found: install it, or use another backend".to_owned()
+        );
+    }
+    let count = result::init().and_then(|()| result::device::get_count());
+    count.map(|count| count.max(0) as usize).map_err(|error| {
+        format!("the NVIDIA driver does not start: {}; update it, or use another backend", describe(error))
+    })
+}
+
+/// What a GPU says of itself.
+struct Facts {
+    device: sys::CUdevice,
+    model: String,
+    /// Major and minor number of its architecture.
+    capability: (i32, i32),
+    driver: i32,
+    memory: usize,
+    bandwidth: u64,
+}
+
+impl Facts {
+    /// Those of a GPU by its number, which is below their count.
+    fn of(number: usize) -> Result<Self, String> {
+        let facts = || -> Result<Self, DriverError> {
+            let device = result::device::get(number as i32)?;
+            // SAFETY: the device is one that the driver has given.
+            let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) };
+            use CUdevice_attribute::*;
+            let capability = (
+                attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+                attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+            );
+            let mut driver = 0;
+            // SAFETY: the place lives through the call.
+            unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
+            // Two transfers a clock, which is in kHz; the width is in bits.
+            let clock = attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)? as u64;
+            let width = attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)? as u64;
+            Ok(Facts {
+                device,
+                model: result::device::get_name(device)?,
+                capability,
+                driver,
+                // SAFETY: as above.
+                memory: unsafe { result::device::total_mem(device) }?,
+                bandwidth: 2 * clock * 1000 * width / 8,
+            })
+        };
+        facts().map_err(|error| format!("GPU {number} does not answer: {}", describe(error)))
+    }
+
+    fn name(&self) -> String {
+        format!("{} (CUDA {}.{})", self.model, self.driver / 1000, self.driver % 1000 / 10)
+    }
+
+    fn details(&self) -> String {
+        let Facts { capability: (major, minor), memory, bandwidth, .. } = self;
+        let (mib, rate) = (memory >> 20, bandwidth / 1_000_000_000);
+        format!("compute capability {major}.{minor}, {mib} MiB of memory at {rate} GB/s")
+    }
+
+    /// Why the kernels cannot run on it.
+    fn unusable(&self) -> Option<String> {
+        if self.capability < OLDEST {
+            let ((major, minor), oldest) = (self.capability, OLDEST);
+            return Some(format!(
+                "its compute capability {major}.{minor} is too old, {}.{} is needed; use another backend",
+                oldest.0, oldest.1
+            ));
+        }
+        match nvrtc::load(&self.architecture()) {
+            Ok(_) => None,
+            Err(Error::Backend { reason, .. }) => Some(reason),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// As NVRTC calls it; Hopper's with the instructions that are Hopper's alone.
+    fn architecture(&self) -> String {
+        match self.capability {
+            (9, 0) => "sm_90a".to_owned(),
+            (major, minor) => format!("sm_{major}{minor}"),
+        }
+    }
+}
+
+/// GPUs that this process has open, by number.
+static OPEN: Mutex<Vec<(usize, Weak<Gpu>)>> = Mutex::new(Vec::new());
+
+/// Opens a GPU by its number, or takes the one that is open.
+pub(super) fn open(number: usize) -> Result<Arc<dyn Driver>> {
+    let mut open = lock(&OPEN);
+    open.retain(|(_, gpu)| gpu.upgrade().is_some_and(|gpu| !gpu.is_gone()));
+    if let Some(gpu) = open.iter().find(|(other, _)| *other == number).and_then(|(_, gpu)| gpu.upgrade()) {
+        return Ok(gpu);
+    }
+    let refused = |reason| Error::Backend { backend: format!("cuda:{number}"), reason };
+    let count = count().map_err(refused)?;
+    if number >= count {
+        return Err(refused(format!("there is no such GPU; there are {count}, counted from 0")));
+    }
+    let facts = Facts::of(number).map_err(refused)?;
+    if facts.capability < OLDEST {
+        return Err(refused(facts.unusable().unwrap_or_default()));
+    }
+    let gpu = Gpu::new(number, &facts)?;
+    let gpu = Arc::new(gpu);
+    open.push((number, Arc::downgrade(&gpu)));
+    Ok(gpu)
+}
+
+/// An open GPU, its kernels and its streams.
+#[derive(Debug)]
+struct Gpu {
+    number: usize,
+    name: String,
+    bandwidth: u64,
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    modules: Vec<sys::CUmodule>,
+    functions: HashMap<&'static str, sys::CUfunction>,
+    streams: Vec<Mutex<Stream>>,
+    /// Whether its context was ended after a fault: nothing of it may be touched.
+    gone: AtomicBool,
+}
+
+/// A stream, what others wait for, and the pinned memory that it copies through.
+#[derive(Debug)]
+struct Stream {
+    stream: sys::CUstream,
+    event: sys::CUevent,
+    staging: *mut c_void,
+    /// Bytes of it that copies may still read.
+    used: usize,
+}
+
+// SAFETY: contexts, modules, functions, streams and events may be used from any thread whose current context is theirs,
+// which `Gpu::enter` sees to; the pinned memory is reached through the stream's lock alone.
+unsafe impl Send for Gpu {}
+// SAFETY: as above.
+unsafe impl Sync for Gpu {}
+
+/// Names of the kernels, by their source.
+const KERNELS: [(&str, &[&str]); 6] = [
+    ("agreement.cu", &["start", "agreement"]),
+    ("batch_norm.cu", &["stored_batch_norm"]),
+    ("cholesky.cu", &["cholesky"]),
+    ("combine.cu", &["combine"]),
+    ("conv.cu", &["conv_narrow", "conv_wide"]),
+    ("weights.cu", &["weights"]),
+];
+
+impl Gpu {
+    fn new(number: usize, facts: &Facts) -> Result<Self> {
+        let refused = |error: DriverError| Error::Backend {
+            backend: format!("cuda:{number}"),
+            reason: format!("{} cannot be opened: {}; use another backend", facts.name(), describe(error)),
+        };
+        let kernels = nvrtc::load(&facts.architecture())?;
+        // SAFETY: the device is one that the driver has given; `drop` releases the context.
+        let context = unsafe { result::primary_ctx::retain(facts.device) }.map_err(refused)?;
+        let mut gpu = Gpu {
+            number,
+            name: facts.name(),
+            bandwidth: facts.bandwidth,
+            device: facts.device,
+            context,
+            modules: Vec::new(),
+            functions: HashMap::new(),
+            streams: Vec::new(),
+            gone: AtomicBool::new(false),
+        };
+        gpu.load(&kernels).map_err(refused)?;
+        Ok(gpu)
+    }
+
+    fn load(&mut self, kernels: &[nvrtc::Compiled]) -> Result<(), DriverError> {
+        // SAFETY: the context is alive; cubins are whole, as NVRTC or the cache's checksum says, and live through the
+        // call; the handles that come back are used while their module and context live.
+        unsafe {
+            result::ctx::set_current(self.context)?;
+            for compiled in kernels {
+                let module = result::module::load_data(compiled.cubin.as_ptr().cast())?;
+                self.modules.push(module);
+                let names = KERNELS.iter().find(|(source, _)| *source == compiled.source);
+                for &name in names.iter().flat_map(|(_, names)| *names) {
+                    let function =
+                        CString::new(name).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
+                    self.functions.insert(name, result::module::get_function(module, function)?);
+                }
+            }
+            for _ in 0..STREAMS {
+                let stream = result::stream::create(result::stream::StreamKind::NonBlocking)?;
+                let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
+                let staging = result::malloc_host(STAGING, 0)?;
+                self.streams.push(Mutex::new(Stream { stream, event, staging, used: 0 }));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Makes the context that of this thread.
+    fn enter(&self) -> Result<(), Fault> {
+        if self.is_gone() {
+            return Err(Fault::Lost("its context has ended".to_owned()));
+        }
+        // SAFETY: the context is alive: `gone` is set before it ends.
+        unsafe { result::ctx::set_current(self.context) }.map_err(fault)
+    }
+
+    /// A stream of a device whose context is this thread's.
+    fn stream(&self, stream: usize) -> Result<MutexGuard<'_, Stream>, Fault> {
+        self.enter()?;
+        self.streams
+            .get(stream)
+            .map(lock)
+            .ok_or_else(|| Fault::Failed(format!("there is no stream {stream}")))
+    }
+}
+
+impl Stream {
+    fn wait(&mut self) -> Result<(), Fault> {
+        // SAFETY: the stream lives as long as its device.
+        unsafe { result::stream::synchronize(self.stream) }.map_err(fault)?;
+        self.used = 0;
+        Ok(())
+    }
+}
+
+impl Driver for Gpu {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn free_memory(&self) -> Result<u64, Fault> {
+        self.enter()?;
+        result::mem_get_info().map(|(free, _)| free as u64).map_err(fault)
+    }
+
+    fn bandwidth(&self) -> u64 {
+        self.bandwidth
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
+        self.enter()?;
+        // SAFETY: the context is alive; callers write memory before they read it.
+        unsafe { result::malloc_sync(bytes as usize) }.map_err(fault)
+    }
+
+    fn free(&self, address: u64) {
+        if self.enter().is_ok() {
+            // SAFETY: the address comes from `allocate`, and nothing uses it any more. Where it fails the context has
+            // ended, and the memory with it.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    fn write(&self, stream: usize, to: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let mut stream = self.stream(stream)?;
+        let mut to = to;
+        for piece in bytes.chunks(STAGING) {
+            if stream.used + piece.len() > STAGING {
+                stream.wait()?;
+            }
+            // SAFETY: the piece fits what is left of the pinned memory, which no copy under way reads; it is not written
+            // again before the stream was waited for. Callers have allocated what is written.
+            unsafe {
+                let staged = stream.staging.cast::<u8>().add(stream.used);
+                std::ptr::copy_nonoverlapping(piece.as_ptr(), staged, piece.len());
+                let staged = std::slice::from_raw_parts(staged, piece.len());
+                result::memcpy_htod_async(to, staged, stream.stream).map_err(fault)?;
+            }
+            stream.used += piece.len();
+            to += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn copy(&self, stream: usize, from: u64, to: u64, bytes: u64) -> Result<(), Fault> {
+        let stream = self.stream(stream)?;
+        // SAFETY: callers have allocated both.
+        unsafe { result::memcpy_dtod_async(to, from, bytes as usize, stream.stream) }.map_err(fault)
+    }
+
+    fn launch(&self, stream: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
+        let stream = self.stream(stream)?;
+        let KernelLaunch { kernel, grid: [x, y], threads, argument } = *launch;
+        let function = self.functions.get(kernel);
+        let function = function.ok_or_else(|| Fault::Failed(format!("there is no kernel {kernel}")))?;
+        // SAFETY: the function lives as long as its module. It takes one argument, of which `launches.rs` and
+        // `common.cuh` have the same layout, and which the call copies; its addresses and every place that its records
+        // name lie inside what was allocated, as `Group::check` has seen.
+        unsafe {
+            let mut parameters = [argument.as_ptr().cast_mut().cast::<c_void>()];
+            result::launch_kernel(*function, (x, y, 1), (threads, 1, 1), 0, stream.stream, &mut parameters)
+        }
+        .map_err(fault)
+    }
+
+    fn follow(&self, stream: usize, leader: usize) -> Result<(), Fault> {
+        if stream == leader {
+            return Ok(());
+        }
+        let (event, recorded) = {
+            let leader = self.stream(leader)?;
+            // SAFETY: event and stream live as long as their device.
+            (leader.event, unsafe { result::event::record(leader.event, leader.stream) })
+        };
+        recorded.map_err(fault)?;
+        let stream = self.stream(stream)?;
+        // SAFETY: as above. Should the event be recorded again in between, the stream waits for more.
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        unsafe { result::stream::wait_event(stream.stream, event, flags) }.map_err(fault)
+    }
+
+    fn wait(&self, stream: usize) -> Result<(), Fault> {
+        self.stream(stream)?.wait()
+    }
+
+    fn read(&self, stream: usize, from: u64, to: &mut [u8]) -> Result<(), Fault> {
+        let mut stream = self.stream(stream)?;
+        let mut from = from;
+        stream.wait()?;
+        for piece in to.chunks_mut(STAGING) {
+            // SAFETY: the piece fits the pinned memory, which nothing else uses: the stream has just been waited for.
+            // Callers have allocated what is read.
+            unsafe {
+                let staged = std::slice::from_raw_parts_mut(stream.staging.cast::<u8>(), piece.len());
+                result::memcpy_dtoh_async(staged, from, stream.stream).map_err(fault)?;
+                stream.wait()?;
+                piece.copy_from_slice(staged);
+            }
+            from += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn renew(&self) -> Result<Arc<dyn Driver>> {
+        {
+            // One at a time: others may have lost the same device, and opened it anew.
+            let _open = lock(&OPEN);
+            if !self.gone.swap(true, Ordering::AcqRel) {
+                // SAFETY: the device is one that the driver has given. All that its context held is marked as gone.
+                let reset = unsafe { sys::cuDevicePrimaryCtxReset_v2(self.device) };
+                // Should this fail, so does opening it, which says why.
+                let _ = reset.result();
+            }
+        }
+        open(self.number)
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if self.enter().is_err() {
+            return;
+        }
+        // SAFETY: all handles are alive, and nobody uses them after this. Where a call fails the context has ended, and
+        // what it held with it.
+        unsafe {
+            for stream in &self.streams {
+                let stream = lock(stream);
+                let _ = result::stream::synchronize(stream.stream);
+                let _ = result::event::destroy(stream.event);
+                let _ = result::stream::destroy(stream.stream);
+                let _ = result::free_host(stream.staging);
+            }
+            for &module in &self.modules {
+                let _ = result::module::unload(module);
+            }
+            let _ = result::primary_ctx::release(self.device);
+        }
+    }
+}
+
+/// What an error of the driver means for a run.
+fn fault(error: DriverError) -> Fault {
+    use CUresult::*;
+    match error.0 {
+        CUDA_ERROR_OUT_OF_MEMORY => Fault::Memory,
+        // After these nothing works in the context.
+        CUDA_ERROR_ILLEGAL_ADDRESS
+        | CUDA_ERROR_MISALIGNED_ADDRESS
+        | CUDA_ERROR_INVALID_ADDRESS_SPACE
+        | CUDA_ERROR_INVALID_PC
+        | CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | CUDA_ERROR_HARDWARE_STACK_ERROR
+        | CUDA_ERROR_LAUNCH_FAILED
+        | CUDA_ERROR_LAUNCH_TIMEOUT
+        | CUDA_ERROR_ECC_UNCORRECTABLE
+        | CUDA_ERROR_CONTEXT_IS_DESTROYED
+        | CUDA_ERROR_DEVICE_UNAVAILABLE
+        | CUDA_ERROR_EXTERNAL_DEVICE => Fault::Lost(describe(error)),
+        _ => Fault::Failed(describe(error)),
+    }
+}
+
+/// Name and text of an error of the driver, which has to be there.
+fn describe(error: DriverError) -> String {
+    let text = |text: Result<&std::ffi::CStr, DriverError>| {
+        text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    format!("{} ({})", text(error.error_string()), text(error.error_name()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,327 @@
+//! Groups on their way through a device: tables up, kernels, results down. Two are in flight, each with a stream and
+//! buffers of its own; a third stream makes the weights that both share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::buffers::{Buffer, Lane};
+use super::driver::Driver;
+use super::launches::{Addresses, each_kernel};
+use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Outcomes, Planned, Results};
+use crate::backend::group::{
+    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Mirror, Pool, Step, image, run,
+};
+use crate::backend::{Setup, cpu};
+use crate::measure::Probe;
+use crate::plan::Plan;
+use crate::plan::jobs::OCTET;
+use crate::weights::tables;
+use crate::{Distribution, Error, Result};
+
+/// The stream that makes weights; those of the lanes are 0 and 1.
+const WEIGHTS: usize = 2;
+/// Bytes of the weight pool at most, and at first.
+const POOL_BYTES: u64 = 1 << 30;
+const FIRST_POOL_BYTES: u64 = 1 << 22;
+/// Bytes of an octet of f32.
+const OCTET_BYTES: usize = OCTET * size_of::<f32>();
+/// Bytes of a buffer at most: words are counted in 32 bits.
+const BUFFER_BYTES: u64 = 1 << 34;
+
+/// A device with the buffers, the weights and the batch of a run.
+pub(super) struct Session {
+    pub(super) driver: Arc<dyn Driver>,
+    limits: Limits,
+    pub(super) pool: Pool,
+    pool_buffer: Buffer,
+    quantiles: Buffer,
+    weights_jobs: Buffer,
+    /// Lanes that no group in flight has. Runs of several threads may have more than two of them in all.
+    spare: Vec<Lane>,
+    /// The stream of the next group.
+    next: usize,
+    /// The batch as a plain tensor.
+    image: Arc<[f32]>,
+    probe: Option<Arc<Probe>>,
+    setup: Setup,
+}
+
+/// A group in flight, its lane and the codes that somebody wants of it.
+pub(super) struct Flying {
+    flight: Flight,
+    lane: Lane,
+    keeps_codes: bool,
+}
+
+impl Session {
+    pub(super) fn new(driver: Arc<dyn Driver>, setup: &Setup, image: Arc<[f32]>) -> Result<Self, Fault> {
+        let limits = limits(&*driver, setup)?;
+        let quantiles: Vec<u16> =
+            [Distribution::Normal, Distribution::Uniform].map(|d| &tables::table(d)[..]).concat();
+        let quantiles: &[u8] = bytemuck::cast_slice(&quantiles);
+        let capacity = (POOL_BYTES / OCTET_BYTES as u64) as usize;
+        let session = Session {
+            limits,
+            pool: Pool::new(Arc::clone(&setup.source), capacity),
+            pool_buffer: Buffer::new(&driver, FIRST_POOL_BYTES)?,
+            quantiles: Buffer::new(&driver, quantiles.len() as u64)?,
+            weights_jobs: Buffer::new(&driver, 0)?,
+            spare: Vec::new(),
+            next: 0,
+            image,
+            probe: setup.probe.clone(),
+            setup: setup.clone(),
+            driver,
+        };
+        session.driver.write(WEIGHTS, session.quantiles.address, quantiles)?;
+        Ok(session)
+    }
+
+    /// A lane for the next group.
+    pub(super) fn lane(&mut self) -> Result<Lane, Fault> {
+        let stream = self.next;
+        self.next = 1 - stream;
+        match self.spare.iter().position(|lane| lane.stream == stream) {
+            Some(position) => Ok(self.spare.swap_remove(position)),
+            None => Lane::new(&self.driver, stream),
+        }
+    }
+
+    /// Uploads a group's tables and puts its launches on the streams.
+    fn fly(&mut self, group: &Group, cleared: bool, lane: &mut Lane) -> Result<(), Fault> {
+        group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
+        let fresh = self.pool.take_fresh();
+        self.upload(group, &fresh, cleared, lane)?;
+        for launch in &launches(group, &fresh) {
+            let stage = launch.step.stage();
+            let is_timed = self.probe.as_ref().is_some_and(|probe| !probe.wants_codes());
+            if !is_timed && !self.setup.twins.contains(&stage) {
+                self.launch(launch, lane)?;
+                continue;
+            }
+            self.wait()?;
+            let start = Instant::now();
+            if self.setup.twins.contains(&stage) {
+                let mut mirror = self.mirror(group, lane)?;
+                cpu::launch::launch(group, &fresh, self.pool.source(), launch, &mut mirror);
+                self.restore(&mirror, lane)?;
+                self.probe.iter().for_each(|probe| probe.see_twin());
+            } else {
+                self.launch(launch, lane)?;
+            }
+            self.wait()?;
+            self.probe.iter().for_each(|probe| probe.add(stage, start.elapsed()));
+        }
+        Ok(())
+    }
+
+    /// Writes all that the launches of a group read.
+    pub(super) fn upload(
+        &mut self,
+        group: &Group,
+        fresh: &Fresh,
+        cleared: bool,
+        lane: &mut Lane,
+    ) -> Result<(), Fault> {
+        if cleared {
+            // Rows are overwritten which a group in flight may still read.
+            self.driver.follow(WEIGHTS, 0)?;
+            self.driver.follow(WEIGHTS, 1)?;
+        }
+        lane.upload(group, &self.limits, &self.image)?;
+        self.grow_pool()?;
+        if !fresh.numbers.is_empty() {
+            let place = self.pool_buffer.address + u64::from(fresh.place) * OCTET_BYTES as u64;
+            self.driver.write(WEIGHTS, place, bytemuck::cast_slice(&fresh.numbers))?;
+        }
+        if !fresh.jobs.is_empty() {
+            let jobs: &[u8] = bytemuck::cast_slice(&fresh.jobs);
+            if self.weights_jobs.bytes() < jobs.len() as u64 {
+                self.driver.wait(WEIGHTS)?;
+                self.weights_jobs = Buffer::new(&self.driver, 2 * jobs.len() as u64)?;
+            }
+            self.driver.write(WEIGHTS, self.weights_jobs.address, jobs)?;
+        }
+        // Checkpoints have no launch of weights to wait for.
+        self.driver.follow(lane.stream, WEIGHTS)
+    }
+
+    /// Makes room for the pool's rows, and has what is there copied.
+    fn grow_pool(&mut self) -> Result<(), Fault> {
+        let needed = (self.pool.used() * OCTET_BYTES) as u64;
+        let old = self.pool_buffer.bytes();
+        if old < needed {
+            // Twice as large, so that it seldom happens.
+            let grown = Buffer::new(&self.driver, needed.max(2 * old).min(POOL_BYTES.max(needed)))?;
+            self.driver.copy(WEIGHTS, self.pool_buffer.address, grown.address, old)?;
+            self.wait()?;
+            self.pool_buffer = grown;
+        }
+        Ok(())
+    }
+
+    /// Puts a launch on its stream.
+    pub(super) fn launch(&self, launch: &Launch, lane: &Lane) -> Result<(), Fault> {
+        let addresses = Addresses {
+            weights_jobs: self.weights_jobs.address,
+            quantiles: self.quantiles.address,
+            pool: self.pool_buffer.address,
+            ..lane.addresses()
+        };
+        let stream = if launch.step == Step::Weights { WEIGHTS } else { lane.stream };
+        each_kernel(launch, &addresses, |kernel| self.driver.launch(stream, kernel))?;
+        // The group reads what was made.
+        if stream == WEIGHTS { self.driver.follow(lane.stream, WEIGHTS) } else { Ok(()) }
+    }
+
+    /// Waits until nothing is under way.
+    fn wait(&self) -> Result<(), Fault> {
+        [WEIGHTS, 0, 1].into_iter().try_for_each(|stream| self.driver.wait(stream))
+    }
+
+    /// Copies all buffers of a group to the host.
+    pub(super) fn mirror(&self, group: &Group, lane: &Lane) -> Result<Mirror, Fault> {
+        let mut pool = vec![0.0; self.pool.used() * OCTET];
+        self.driver.read(WEIGHTS, self.pool_buffer.address, bytemuck::cast_slice_mut(&mut pool))?;
+        Ok(Mirror { pool, ..lane.mirror(group)? })
+    }
+
+    /// Copies all buffers of a group back to the device.
+    pub(super) fn restore(&self, mirror: &Mirror, lane: &Lane) -> Result<(), Fault> {
+        self.driver.write(WEIGHTS, self.pool_buffer.address, bytemuck::cast_slice(&mirror.pool))?;
+        lane.restore(mirror)?;
+        self.wait()
+    }
+}
+
+impl Flying {
+    #[cfg(test)]
+    pub(super) fn into_lane(self) -> Lane {
+        self.lane
+    }
+
+    /// Waits for the group.
+    fn results(&self) -> Result<Results, Fault> {
+        let (sizes, lane) = (self.flight.group.sizes, &self.lane);
+        Ok(Results {
+            statuses: lane.statuses(sizes.statuses)?,
+            pivots: lane.pivots(sizes.pivots)?,
+            kernels: lane.kernels(sizes.kernels)?,
+            codes: lane.codes(if self.keeps_codes { sizes.codes } else { 0 })?,
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Buffers are freed next. On a device that is lost nothing runs.
+        let _ = self.wait();
+    }
+}
+
+impl run::Session for Session {
+    type Flight = Flying;
+    type Spare = Lane;
+
+    fn limits(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    fn bytes(&self, plan: &Plan) -> u64 {
+        (Load::sizes(plan, &self.limits) + image(plan)).bytes(&self.limits).iter().sum()
+    }
+
+    fn submit(
+        &mut self,
+        networks: Vec<Planned>,
+        fail: &mut dyn FnMut(usize, Error),
+    ) -> Result<(Option<Flying>, Vec<Planned>), Failed> {
+        let gathered = Gathered::new(networks, &mut self.pool, fail);
+        let cleared = gathered.cleared;
+        let (flight, left) = gathered.lay_out(&self.pool, Joins::LastBlock);
+        let Some(flight) = flight else { return Ok((None, left)) };
+        let keeps_codes = self.probe.as_ref().is_some_and(|probe| probe.wants_codes());
+        let flown = self.lane().and_then(|mut lane| {
+            self.fly(&flight.group, cleared, &mut lane)?;
+            Ok(lane)
+        });
+        match flown {
+            Ok(lane) => Ok((Some(Flying { flight, lane, keeps_codes }), left)),
+            Err(fault) => {
+                let networks = flight.into_planned().into_iter().chain(left).collect();
+                Err(Failed { fault, networks })
+            }
+        }
+    }
+
+    fn land(flying: Flying, setup: &Setup, previous: Option<Instant>) -> Result<(Outcomes, Lane), Failed> {
+        match flying.results() {
+            Ok(results) => Ok((flying.flight.outcomes(&results, setup, previous), flying.lane)),
+            Err(fault) => Err(Failed { fault, networks: flying.flight.into_planned() }),
+        }
+    }
+
+    fn give_back(&mut self, lane: Lane) {
+        if lane.is_of(&self.driver) {
+            self.spare.push(lane);
+        }
+    }
+
+    fn abandon(flying: Flying) -> Vec<Planned> {
+        flying.flight.into_planned()
+    }
+
+    fn release(&mut self) {
+        // Where this fails, so does whatever comes next, which says why.
+        let _ = self.wait();
+        self.pool.clear();
+        self.spare.clear();
+        if let Ok(empty) = Buffer::new(&self.driver, FIRST_POOL_BYTES) {
+            self.pool_buffer = empty;
+        }
+    }
+
+    fn renew(&mut self) -> Result<()> {
+        // On a device that is lost nothing succeeds.
+        if self.wait().is_ok() {
+            return Ok(());
+        }
+        let driver = self.driver.renew()?;
+        let renewed = Session::new(driver, &self.setup, Arc::clone(&self.image));
+        *self = renewed.map_err(|fault| fault.fatal("cuda", self.driver.name()))?;
+        Ok(())
+    }
+
+    fn device(&self) -> String {
+        self.driver.name().to_owned()
+    }
+
+    fn backend(&self) -> &'static str {
+        "cuda"
+    }
+}
+
+/// All launches of a group, that of the weights first.
+pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
+    let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+    let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
+    weights.into_iter().chain(group.launches.iter().copied()).collect()
+}
+
+/// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate.
+fn limits(driver: &dyn Driver, setup: &Setup) -> Result<Limits, Fault> {
+    let memory = match setup.memory_limit {
+        Some(limit) => limit,
+        // Weights and whoever else works on the device have a share of it.
+        None => driver.free_memory()?.saturating_sub(2 * POOL_BYTES) / 10 * 9,
+    };
+    Ok(Limits {
+        buffer: BUFFER_BYTES,
+        memory,
+        in_flight: 2,
+        networks: setup.group_size,
+        launch_bytes: driver.bandwidth() / 100_000,
+        number: size_of::<f32>(),
+        factor_number: size_of::<f64>(),
+    })
+}

@@ -1,0 +1,410 @@
+//! Networks of a queue on their way through a device: compiled ahead of it, gathered into groups, two of which are in
+//! flight, and run again where a group has failed.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::{Group, Limits, Load, Member, Pool, Resident, image, most_networks};
+use crate::backend::queue::{Queue, Ticket};
+use crate::backend::{Outcome, Setup};
+use crate::plan::Plan;
+use crate::{Error, Result};
+
+/// Networks that are asked for at once when nobody has said how many make a group.
+const ASK: usize = 64;
+
+/// What went wrong on a device.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It is gone: it has to be opened anew.
+    Lost(String),
+    /// It has no memory left for what was asked.
+    Memory,
+    /// It did not take what it was given, which is a fault of this crate or of the driver.
+    Failed(String),
+}
+
+impl Fault {
+    /// The error that ends a run.
+    pub(crate) fn fatal(&self, backend: &str, device: &str) -> Error {
+        let reason = match self {
+            Fault::Lost(why) => format!("{device} was lost, and again after it was opened anew: {why}"),
+            Fault::Memory => {
+                format!("{device} has no memory left: take a smaller --group-size or --memory-limit")
+            }
+            Fault::Failed(why) => format!("{device}: {why}; please report it, and use cpu until then"),
+        };
+        Error::Backend { backend: backend.to_owned(), reason }
+    }
+}
+
+/// A network that waits for its group.
+pub(crate) struct Planned {
+    pub(crate) index: usize,
+    pub(crate) plan: Plan,
+    pub(crate) load: Load,
+}
+
+/// Networks whose group has failed, and why.
+pub(crate) struct Failed {
+    pub(crate) fault: Fault,
+    pub(crate) networks: Vec<Planned>,
+}
+
+/// A group that has been laid out.
+pub(crate) struct Flight {
+    pub(crate) group: Group,
+    indices: Vec<usize>,
+    loads: Vec<Load>,
+    start: Instant,
+}
+
+/// What a device says of a group.
+pub(crate) struct Results {
+    pub(crate) statuses: Vec<u32>,
+    pub(crate) pivots: Vec<f64>,
+    pub(crate) kernels: Vec<u32>,
+    /// Empty unless the probe wants them.
+    pub(crate) codes: Vec<u32>,
+}
+
+/// Outcomes by position in the input.
+pub(crate) type Outcomes = Vec<(usize, Result<Outcome>)>;
+
+impl Flight {
+    /// Its networks, to be run again.
+    pub(crate) fn into_planned(self) -> Vec<Planned> {
+        let members = self.group.members.into_iter().zip(self.indices).zip(self.loads);
+        members.map(|((member, index), load)| Planned { index, plan: member.plan, load }).collect()
+    }
+
+    /// Judges its networks; `previous` is when the group before has landed.
+    pub(crate) fn outcomes(self, results: &Results, setup: &Setup, previous: Option<Instant>) -> Outcomes {
+        // Two groups overlap: this one's time begins when the one before has landed.
+        let start = previous.map_or(self.start, |previous| previous.max(self.start));
+        let seconds = start.elapsed().as_secs_f64() / self.group.members.len() as f64;
+        let outcome = |(m, member): (usize, &Member)| {
+            let n = member.plan.images();
+            let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
+            let pivots = results.pivots[member.places.pivots..][..n].iter().copied();
+            let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
+            if let Some(probe) = setup.probe.as_ref().filter(|probe| probe.wants_codes()) {
+                let words = n * member.plan.words_per_image;
+                probe.see_codes(&member.plan, &results.codes[member.places.codes..][..words]);
+            }
+            Ok(Outcome {
+                log_det,
+                kernel: setup.keep_kernels.then_some(kernel),
+                activations: member.plan.activations(),
+                seconds,
+            })
+        };
+        self.indices.into_iter().zip(self.group.members.iter().enumerate().map(outcome)).collect()
+    }
+}
+
+/// Networks whose weights have places.
+pub(crate) struct Gathered {
+    plans: Vec<(Plan, Load, Resident)>,
+    indices: Vec<usize>,
+    start: Instant,
+    /// Those that the pool had no room for.
+    pub(crate) left: Vec<Planned>,
+    /// Whether the pool was cleared for these: what was launched before must end before its rows are made.
+    pub(crate) cleared: bool,
+}
+
+impl Gathered {
+    /// Finds places for weights; networks whose weights are wrong are handed to `fail`.
+    pub(crate) fn new(networks: Vec<Planned>, pool: &mut Pool, fail: &mut dyn FnMut(usize, Error)) -> Self {
+        let start = Instant::now();
+        let (plans, indices, left) = (Vec::new(), Vec::new(), Vec::new());
+        let mut gathered = Gathered { plans, indices, start, left, cleared: false };
+        let mut networks = networks.into_iter();
+        while let Some(Planned { index, plan, load }) = networks.next() {
+            let mut placed = pool.place(&plan);
+            if gathered.plans.is_empty() && matches!(placed, Ok(None)) {
+                pool.clear();
+                gathered.cleared = true;
+                placed = pool.place(&plan);
+            }
+            match placed {
+                Ok(Some(resident)) => {
+                    gathered.indices.push(index);
+                    gathered.plans.push((plan, load, resident));
+                }
+                Ok(None) => {
+                    gathered.left.push(Planned { index, plan, load });
+                    gathered.left.extend(networks);
+                    break;
+                }
+                Err(error) => fail(index, error),
+            }
+        }
+        gathered
+    }
+
+    /// Lays the networks out, and hands back those that are left; none where no network is good.
+    pub(crate) fn lay_out(self, pool: &Pool, joins: super::Joins) -> (Option<Flight>, Vec<Planned>) {
+        let Gathered { plans, indices, start, left, .. } = self;
+        if plans.is_empty() {
+            return (None, left);
+        }
+        let loads = plans.iter().map(|(_, load, _)| *load).collect();
+        (Some(Flight { group: Group::new(plans, pool, joins), indices, loads, start }), left)
+    }
+}
+
+/// A device with the buffers, the weights and the batch of a run.
+pub(crate) trait Session {
+    /// A group on its way.
+    type Flight;
+    /// What a group gives back when it has landed, for another.
+    type Spare;
+    /// What the device holds.
+    fn limits(&mut self) -> &mut Limits;
+    /// Bytes that a plan takes.
+    fn bytes(&self, plan: &Plan) -> u64;
+    /// Submits a group. Networks whose weights are wrong are handed to `fail`; where the pool is full, the networks that
+    /// are left over come back.
+    fn submit(
+        &mut self,
+        networks: Vec<Planned>,
+        fail: &mut dyn FnMut(usize, Error),
+    ) -> Result<(Option<Self::Flight>, Vec<Planned>), Failed>;
+    /// Waits for a group and judges its networks; `previous` is when the group before has landed.
+    fn land(
+        flight: Self::Flight,
+        setup: &Setup,
+        previous: Option<Instant>,
+    ) -> Result<(Outcomes, Self::Spare), Failed>;
+    /// Takes back what a group has given back.
+    fn give_back(&mut self, spare: Self::Spare);
+    /// Networks of a group whose device is gone.
+    fn abandon(flight: Self::Flight) -> Vec<Planned>;
+    /// Gives back the memory of all buffers, after they were too large.
+    fn release(&mut self);
+    /// Opens the device anew, after it was lost, if another run has not done so.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn renew(&mut self) -> Result<()>;
+    /// The device's name.
+    fn device(&self) -> String;
+    /// The backend's name.
+    fn backend(&self) -> &'static str;
+}
+
+/// Networks that are taken from the queue at once.
+pub(crate) fn ask(limits: &Limits) -> usize {
+    limits.networks.unwrap_or(ASK).min(most_networks(limits))
+}
+
+/// Runs all networks of a queue. Runs of several threads take turns on a session, group by group.
+pub(crate) fn run<S: Session>(session: &Mutex<S>, setup: &Setup, threads: &rayon::ThreadPool, queue: &Queue) {
+    Run {
+        session,
+        setup,
+        threads,
+        queue,
+        waiting: VecDeque::new(),
+        air: VecDeque::new(),
+        landed: None,
+        renewed: false,
+        refused: None,
+        ended: false,
+    }
+    .all();
+}
+
+struct Run<'a, S: Session> {
+    session: &'a Mutex<S>,
+    setup: &'a Setup,
+    threads: &'a rayon::ThreadPool,
+    queue: &'a Queue,
+    /// Compiled, and not in a group yet.
+    waiting: VecDeque<Planned>,
+    /// Groups in flight, the oldest one first.
+    air: VecDeque<S::Flight>,
+    /// When the last group landed.
+    landed: Option<Instant>,
+    /// Whether the device was lost and opened anew.
+    renewed: bool,
+    /// The network that had no room by itself, and is tried once more with nothing else on the device.
+    refused: Option<usize>,
+    /// Whether a fault has ended the run.
+    ended: bool,
+}
+
+impl<S: Session> Run<'_, S> {
+    /// The session, for one step.
+    fn session(&self) -> MutexGuard<'_, S> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&mut self) {
+        while !self.ended {
+            let group = self.next_group();
+            if group.is_empty() {
+                if self.air.is_empty() {
+                    return;
+                }
+                self.land();
+                continue;
+            }
+            match self.submit(group) {
+                Ok(()) if self.air.len() > 1 => self.land(),
+                Ok(()) => {}
+                Err(failed) => self.again(failed),
+            }
+        }
+    }
+
+    /// Networks of the next group; none when there are none now, or, with no group in the air, ever.
+    fn next_group(&mut self) -> Vec<Planned> {
+        let mut group = Vec::new();
+        let mut load = Load::default();
+        loop {
+            if self.queue.is_cancelled() {
+                self.waiting.clear();
+                return Vec::new();
+            }
+            if self.waiting.is_empty() {
+                self.compile(group.is_empty() && self.air.is_empty());
+            }
+            let limits = *self.session().limits();
+            let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), &limits);
+            let joins = self.waiting.front().filter(joins).is_some();
+            match if joins { self.waiting.pop_front() } else { None } {
+                Some(next) => {
+                    load.join(&next.load);
+                    group.push(next);
+                }
+                None => return group,
+            }
+        }
+    }
+
+    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to.
+    fn compile(&mut self, wait: bool) {
+        let limits = *self.session().limits();
+        let ask = ask(&limits);
+        if wait {
+            self.queue.has(ask);
+        }
+        let tickets = self.queue.take_waiting(ask);
+        let setup = self.setup;
+        let compiled: Vec<(usize, Result<(Plan, Load)>)> = self.threads.install(|| {
+            let plan = |Ticket { index, network }| {
+                let plan = setup.plan(&network);
+                (index, plan.and_then(|plan| Load::of(&plan, &limits).map(|load| (plan, load))))
+            };
+            tickets.into_par_iter().map(plan).collect()
+        });
+        for (index, plan) in compiled {
+            match plan {
+                Ok((plan, load)) => self.waiting.push_back(Planned { index, plan, load }),
+                Err(error) => self.queue.put(index, Err(error)),
+            }
+        }
+    }
+
+    fn submit(&mut self, networks: Vec<Planned>) -> Result<(), Failed> {
+        let queue = self.queue;
+        let submitted = self.session().submit(networks, &mut |index, error| queue.put(index, Err(error)));
+        let (flight, left) = submitted?;
+        self.wait_again(left);
+        self.air.extend(flight);
+        Ok(())
+    }
+
+    /// Puts networks in front of those that wait.
+    fn wait_again(&mut self, networks: Vec<Planned>) {
+        networks.into_iter().rev().for_each(|planned| self.waiting.push_front(planned));
+    }
+
+    /// Waits for the oldest group in the air, and hands in its outcomes.
+    fn land(&mut self) {
+        let Some(flight) = self.air.pop_front() else { return };
+        match S::land(flight, self.setup, self.landed) {
+            Ok((outcomes, spare)) => {
+                self.session().give_back(spare);
+                self.landed = Some(Instant::now());
+                outcomes.into_iter().for_each(|(index, outcome)| self.queue.put(index, outcome));
+            }
+            Err(failed) => self.again(failed),
+        }
+    }
+
+    /// Has networks whose group has failed run again: on a new device where the old one was lost, in smaller groups where
+    /// there was no memory. What fails for another reason, or a second time, ends the run.
+    fn again(&mut self, Failed { fault, networks }: Failed) {
+        match fault {
+            Fault::Lost(_) if !self.renewed => {
+                self.renewed = true;
+                let networks = self.abandon(networks);
+                let renewed = self.session().renew();
+                match renewed {
+                    Ok(()) => self.wait_again(networks),
+                    Err(error) => self.end(&error, networks),
+                }
+            }
+            Fault::Memory => {
+                while !self.air.is_empty() {
+                    self.land();
+                }
+                let mut session = self.session();
+                session.release();
+                match &networks[..] {
+                    [Planned { index, plan, .. }] if self.refused == Some(*index) => {
+                        let (needed, device) = (session.bytes(plan), session.device());
+                        self.queue.put(*index, Err(Error::DeviceMemory { needed, device }));
+                    }
+                    few => {
+                        session.limits().networks = Some((few.len() / 2).max(1));
+                        drop(session);
+                        self.refused = (few.len() == 1).then(|| few[0].index);
+                        self.wait_again(networks);
+                    }
+                }
+            }
+            fault => {
+                let networks = self.abandon(networks);
+                let error = {
+                    let session = self.session();
+                    fault.fatal(session.backend(), &session.device())
+                };
+                self.end(&error, networks);
+            }
+        }
+    }
+
+    /// All networks in the air, and these.
+    fn abandon(&mut self, networks: Vec<Planned>) -> Vec<Planned> {
+        self.air.drain(..).flat_map(S::abandon).chain(networks).collect()
+    }
+
+    /// Ends the run: these networks and all that wait get the error.
+    fn end(&mut self, error: &Error, networks: Vec<Planned>) {
+        self.ended = true;
+        let backend = {
+            let mut session = self.session();
+            // Rows that were not made are in the pool's directory.
+            session.release();
+            session.backend()
+        };
+        let reason = match error {
+            Error::Backend { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        };
+        let refuse = |index| {
+            let error = Error::Backend { backend: backend.to_owned(), reason: reason.clone() };
+            self.queue.put(index, Err(error));
+        };
+        networks.into_iter().chain(self.waiting.drain(..)).for_each(|planned| refuse(planned.index));
+        self.queue.take_waiting(usize::MAX).into_iter().for_each(|ticket| refuse(ticket.index));
+    }
+}
