@@ -240,6 +240,14 @@ pub mod cuda {
     pub use crate::backend::group::run::Fault;
     use crate::{Batch, Convention, Network, Result, Weights};
 
+    /// Opens a GPU by its number.
+    ///
+    /// # Errors
+    /// No driver, no such GPU, no NVRTC.
+    pub fn open(number: usize) -> Result<Arc<dyn Driver>> {
+        crate::backend::cuda::open_device(number)
+    }
+
     /// Runs networks launch by launch on a device and on the CPU's twins, from equal buffers; for each stage the
     /// deviation.
     ///

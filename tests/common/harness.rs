@@ -21,6 +21,8 @@ pub enum Requirement {
     Shim,
     /// NVIDIA's compiler of CUDA kernels, and its disassembler.
     Nvrtc,
+    /// An NVIDIA GPU.
+    Cuda,
 }
 
 impl Requirement {
@@ -32,15 +34,16 @@ impl Requirement {
             Requirement::Wgpu => "wgpu",
             Requirement::Shim => "shim",
             Requirement::Nvrtc => "nvrtc",
+            Requirement::Cuda => "cuda",
         }
     }
 
     /// Why it is missing and what to do; none where it is there.
     fn missing(self) -> Option<String> {
         match self {
-            Requirement::Wgpu => {
+            Requirement::Wgpu | Requirement::Cuda => {
                 let devices = naswot::devices();
-                let mut adapters = devices.iter().filter(|device| device.backend.starts_with("wgpu"));
+                let mut adapters = devices.iter().filter(|device| device.backend.starts_with(self.name()));
                 if adapters.clone().any(|device| device.unusable.is_none()) {
                     return None;
                 }
@@ -63,7 +66,9 @@ impl Requirement {
                 (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
             }
             Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
-            Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc => return Ok(package.to_owned()),
+            Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc | Requirement::Cuda => {
+                return Ok(package.to_owned());
+            }
         };
         if folder.is_dir() { Ok(folder) } else { Err(format!("no {}; {remedy}", folder.display())) }
     }

@@ -143,7 +143,7 @@ impl Facts {
 static OPEN: Mutex<Vec<(usize, Weak<Gpu>)>> = Mutex::new(Vec::new());
 
 /// Opens a GPU by its number, or takes the one that is open.
-pub(super) fn open(number: usize) -> Result<Arc<dyn Driver>> {
+pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
     let mut open = lock(&OPEN);
     open.retain(|(_, gpu)| gpu.upgrade().is_some_and(|gpu| !gpu.is_gone()));
     if let Some(gpu) = open.iter().find(|(other, _)| *other == number).and_then(|(_, gpu)| gpu.upgrade()) {

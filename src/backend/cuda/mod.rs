@@ -31,6 +31,7 @@ use crate::plan::Plan;
 use crate::{Error, Precision, Result};
 pub(crate) use check::lockstep;
 pub(super) use device::devices;
+pub(crate) use device::open as open_device;
 pub use driver::{Driver, KernelLaunch, STREAMS};
 pub use nvrtc::{Compiled, SOURCES, compile};
 use session::Session;
