@@ -326,9 +326,8 @@ fn cancelled() -> Result<(), Box<dyn Error>> {
     assert!(stream.next().is_some_and(|score| score.is_ok()));
     stream.cancel();
     let rest: Vec<bool> = stream.map(|score| score.is_ok()).collect();
-    // The group in the air, and one that was being made.
-    assert!(rest.iter().filter(|&&finished| finished).count() <= 5, "{rest:?}");
-    assert!(rest.contains(&false));
+    // Those that were taken ahead, three groups, of which some were running.
+    assert!(rest.len() <= 5, "{rest:?}");
     Ok(())
 }
 
