@@ -91,6 +91,8 @@ pub enum Accident {
     Loss,
     /// There is no memory for a group.
     NoMemory,
+    /// All goes well.
+    None,
 }
 
 /// Hangs on a scorer: adds up the time of each stage, and keeps codes when it is told to.

@@ -91,12 +91,14 @@ impl Pool {
     /// # Errors
     /// Weights that the source lacks; more of them than an empty pool has room for.
     pub(crate) fn place(&mut self, plan: &Plan) -> Result<Option<Resident>> {
-        let (needed, missing) = self.octets(plan);
+        let needed = self.octets(plan, |_, _| 0, |_| false);
         if needed > self.capacity {
             let bytes = |octets: usize| (octets * OCTET * size_of::<f32>()) as u64;
             return Err(Error::Memory { needed: bytes(needed), limit: bytes(self.capacity) });
         }
-        if self.used + missing > self.capacity {
+        // What is there already is counted only where it matters.
+        let is_full = |missing: usize| self.used + missing > self.capacity;
+        if is_full(needed) && is_full(self.missing(plan)) {
             return Ok(None);
         }
         let mut resident = Resident::default();
@@ -111,23 +113,29 @@ impl Pool {
         Ok(Some(resident))
     }
 
-    /// Octets of a plan's weights, and those that are not there yet.
-    fn octets(&self, plan: &Plan) -> (usize, usize) {
-        let (mut all, mut missing) = (0, 0);
-        for part in plan.convs.iter().flat_map(|job| &job.parts) {
+    /// Octets of a plan's weights that are not there yet.
+    fn missing(&self, plan: &Plan) -> usize {
+        let known = |parameter: &Parameter, part: &Part| {
+            self.known(parameter, part).filter(|&&place| place != NONE).count()
+        };
+        self.octets(plan, known, |norm| self.affines.contains_key(&norm.name))
+    }
+
+    /// Octets of a plan's weights, but for those rows of a part and those batch norms that are known.
+    fn octets(
+        &self,
+        plan: &Plan,
+        known_rows: impl Fn(&Parameter, &Part) -> usize,
+        is_known: impl Fn(&NormJob) -> bool,
+    ) -> usize {
+        let parts = plan.convs.iter().flat_map(|job| &job.parts);
+        let rows = parts.map(|part| {
             let parameter = &plan.parameters[part.parameter];
-            let known = self.known(parameter, part).filter(|&&place| place != NONE).count();
-            all += part.octets * parameter.shape.row_len();
-            missing += (part.octets - known) * parameter.shape.row_len();
-        }
-        if self.source.seed().is_none() {
-            for norm in norms(plan) {
-                let octets = 2 * octets(norm.all_channels);
-                all += octets;
-                missing += if self.affines.contains_key(&norm.name) { 0 } else { octets };
-            }
-        }
-        (all, missing)
+            (part.octets - known_rows(parameter, part)) * parameter.shape.row_len()
+        });
+        let rows: usize = rows.sum();
+        let affines = norms(plan).filter(|norm| self.source.seed().is_none() && !is_known(norm));
+        rows + affines.map(|norm| 2 * octets(norm.all_channels)).sum::<usize>()
     }
 
     /// Places of the rows of a part as far as they are listed, NONE for those that are not there.

@@ -191,9 +191,9 @@ impl Run<'_> {
                 self.waiting.clear();
                 return Vec::new();
             }
-            if self.waiting.is_empty() {
-                self.compile(group.is_empty() && self.flying.is_none());
-            }
+            // Of what was taken, all may be faulty.
+            let waits = group.is_empty() && self.flying.is_none();
+            while self.waiting.is_empty() && self.compile(waits) {}
             let limits = self.wgpu.session().limits;
             let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), &limits);
             let joins = self.waiting.front().filter(joins).is_some();
@@ -207,14 +207,16 @@ impl Run<'_> {
         }
     }
 
-    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to.
-    fn compile(&mut self, wait: bool) {
+    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to. Whether there
+    /// were any.
+    fn compile(&mut self, wait: bool) -> bool {
         let limits = self.wgpu.session().limits;
         let ask = ask(&limits);
         if wait {
             self.queue.has(ask);
         }
         let tickets = self.queue.take_waiting(ask);
+        let any = !tickets.is_empty();
         let setup = &self.wgpu.setup;
         let compiled: Vec<(usize, Result<(Plan, Load)>)> = self.wgpu.threads.install(|| {
             let plan = |Ticket { index, network }| {
@@ -229,6 +231,7 @@ impl Run<'_> {
                 Err(error) => self.queue.put(index, Err(error)),
             }
         }
+        any
     }
 
     fn submit(&mut self, networks: Vec<Planned>) -> Result<Option<Flight>, Failed> {
@@ -256,7 +259,10 @@ impl Run<'_> {
     /// Runs networks whose group has failed: on a new device where the old one was lost, in halves where there was no
     /// memory. What fails for another reason, or a second time, ends the run.
     fn again(&mut self, Failed { fault, mut networks }: Failed) {
+        let is_lost = self.wgpu.session().gpu.lost().is_some();
         match fault {
+            // Two groups are lost with one device: the second one finds the new one.
+            Fault::Lost(_) if !is_lost => self.now(networks),
             Fault::Lost(_) if !self.renewed => {
                 self.renewed = true;
                 match self.renew() {

@@ -126,7 +126,7 @@ impl Session {
         match self.probe.as_ref().and_then(|probe| probe.accident()) {
             Some(Accident::Loss) => gpu.device.destroy(),
             Some(Accident::NoMemory) => return Err(Fault::Memory),
-            None => {}
+            Some(Accident::None) | None => {}
         }
         let fresh = self.pool.take_fresh();
         gpu.guarded(|| self.upload(group, &fresh))?;
