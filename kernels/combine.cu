@@ -5,8 +5,9 @@
 //
 // A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbours neighbouring octets. A
 // term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign of what it
-// stores. Four neighbouring threads have a byte each of a code word, which the first of them stores.
-#include "common.cuh"
+// stores. Four neighbouring threads have a byte each of a code word, which the first of them stores. Where batch norms
+// read what is stored, the last block of the job makes them (batch_norm.cuh).
+#include "batch_norm.cuh"
 
 constexpr u32 THREADS = 128;
 constexpr u32 TILE_PIXELS = 128;
@@ -194,4 +195,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) combine(const Arguments
         if (job.code != NONE) emit(codes + job.code, signs(sum), place, all);
     }
     if (!finite) say(a.statuses, job.status);
+    if (job.norms > 0) {
+        u32 *counter = &a.combine_counters[a.launch.first + blockIdx.y];
+        if (is_last_block(counter, a.launch.tiles)) stored_batch_norm(a, job);
+    }
 }

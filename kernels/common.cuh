@@ -73,15 +73,16 @@ struct Arguments {
     u32 *kernels;
     double *pivots;
     u32 *statuses;
-    // Blocks of each convolution that have ended, back at zero when all have.
+    // Blocks of each convolution, and of each combine, that have ended; back at zero when all have.
     u32 *counters;
+    u32 *combine_counters;
     Launch launch;
 };
 
 static_assert(sizeof(Term) == 32 && sizeof(Launch) == 32, "as in records.rs");
 static_assert(sizeof(Weights) == 64 && sizeof(Conv) == 64 && sizeof(Combine) == 64, "as in records.rs");
 static_assert(sizeof(Norm) == 64 && sizeof(Agreement) == 64 && sizeof(Cholesky) == 64, "as in records.rs");
-static_assert(sizeof(Arguments) == 18 * 8 + 32, "as in launches.rs");
+static_assert(sizeof(Arguments) == 19 * 8 + 40, "as in launches.rs");
 
 // Two sizes that share a word.
 DEVICE u32 low(u32 pair) { return pair & 0xffffu; }

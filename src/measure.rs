@@ -238,7 +238,7 @@ pub mod cuda {
     use std::sync::Arc;
 
     use super::Deviation;
-    pub use crate::backend::cuda::{Compiled, Driver, KernelLaunch, SOURCES, STREAMS, compile};
+    pub use crate::backend::cuda::{Compiled, Driver, HEADERS, KernelLaunch, SOURCES, STREAMS, compile};
     pub use crate::backend::group::run::Fault;
     use crate::{Batch, Convention, Network, Result, Weights};
 

@@ -17,7 +17,8 @@ use naswot::measure::{Probe, Stage};
 use naswot::{Backend, Batch, Error, Graph, Network, Precision, Scorer};
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn() -> Outcome); 11] = [
+    type Test = fn() -> Outcome;
+    let tests: [(&str, Test); 11] = [
         ("k_does_not_depend_on_the_group", || does_not_depend_on_the_group(&shim()?, &mixed(16), &[3, 16])),
         ("an_ordinary_run_uses_no_twin", no_twin),
         ("a_swapped_stage_changes_little", swapped),

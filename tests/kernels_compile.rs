@@ -19,12 +19,11 @@ const REGISTERS: u32 = 65_536;
 
 /// Kernel, its source, threads of a block, blocks that shall run at once on a multiprocessor, and instructions that it
 /// must have.
-const KERNELS: [(&str, &str, u32, u32, &[&str]); 8] = [
+const KERNELS: [(&str, &str, u32, u32, &[&str]); 7] = [
     // A thread a block of eight weights: 32-bit products in halves.
     ("weights", "weights.cu", 256, 4, &["IMAD.WIDE", "STG.E.128"]),
     ("start", "agreement.cu", 256, 8, &[]),
     ("agreement", "agreement.cu", 256, 4, &["POPC", "E.ADD.STRONG.GPU"]),
-    ("stored_batch_norm", "batch_norm.cu", 256, 2, &["MUFU.RSQ"]),
     ("combine", "combine.cu", 128, 4, &["LDG.E.128", "STG.E.128", "SHFL.BFLY"]),
     ("conv_narrow", "conv.cu", 256, 2, &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"]),
     ("conv_wide", "conv.cu", 256, 2, &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"]),

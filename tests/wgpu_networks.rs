@@ -17,8 +17,7 @@ use libtest_mimic::{Failed, Trial};
 use naswot::measure::{Accident, Probe, Stage};
 use naswot::nasbench101::{self, Skeleton};
 use naswot::{
-    Backend, Batch, Conv, Convention, Graph, Kernel, Network, Precision, Scorer, ScorerBuilder, Weights,
-    nasbench201,
+    Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer, ScorerBuilder, Weights, nasbench201,
 };
 
 /// The command, where it is built.

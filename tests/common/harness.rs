@@ -59,7 +59,9 @@ impl Requirement {
 
     /// The folder, or why there is none and what to do.
     fn folder(self) -> Result<PathBuf, String> {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Binaries may have been built elsewhere.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let (folder, remedy) = match self {
             Requirement::Data => {
                 let asked = std::env::var_os("NASWOT_DATA").map(PathBuf::from);
@@ -67,7 +69,7 @@ impl Requirement {
             }
             Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
             Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc | Requirement::Cuda => {
-                return Ok(package.to_owned());
+                return Ok(package);
             }
         };
         if folder.is_dir() { Ok(folder) } else { Err(format!("no {}; {remedy}", folder.display())) }

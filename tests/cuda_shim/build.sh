@@ -33,6 +33,7 @@ esac
 kernels="$(realpath "$kit/../../kernels")"
 # Whether an object is older than its source or any header.
 stale() {
+    local file
     for file in "$2" "$kit"/* "$kernels"/*.cuh; do
         [[ $1 -nt $file ]] || return 0
     done

@@ -38,8 +38,13 @@ pub(crate) fn launch(
         }
         Step::Combine => {
             for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
-                let status = group.tables.combines[record].status;
-                combine(&group.members[m], job, status, mirror);
+                let (member, record) = (&group.members[m], &group.tables.combines[record]);
+                combine(member, job, record.status, mirror);
+                if group.joins == Joins::LastBlock {
+                    let job = &member.plan.combines[job];
+                    let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
+                    stored_batch_norm(member, job, &statuses, source, mirror);
+                }
             }
         }
         Step::ConvNarrow | Step::ConvWide => {

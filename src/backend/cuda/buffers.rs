@@ -75,6 +75,7 @@ pub(super) struct Lane {
     pivots: Buffer,
     statuses: Buffer,
     counters: Buffer,
+    combine_counters: Buffer,
     /// Whether the arena holds the batch, and the counters are zeros.
     has_image: bool,
     has_counters: bool,
@@ -108,6 +109,7 @@ impl Lane {
             pivots: buffer()?,
             statuses: buffer()?,
             counters: buffer()?,
+            combine_counters: buffer()?,
             has_image: false,
             has_counters: false,
         })
@@ -136,6 +138,7 @@ impl Lane {
             pivots: self.pivots.address,
             statuses: self.statuses.address,
             counters: self.counters.address,
+            combine_counters: self.combine_counters.address,
             ..Addresses::default()
         }
     }
@@ -144,9 +147,15 @@ impl Lane {
     pub(super) fn upload(&mut self, group: &Group, limits: &Limits, image: &[f32]) -> Result<(), Fault> {
         let [arena, norms, partials, codes, kernels, pivots, statuses] = group.sizes.bytes(limits);
         let tables = &group.tables;
-        let counters = (tables.convs.len() * size_of::<u32>()) as u64;
         self.has_image &= !self.arena.reserve(arena)?;
-        self.has_counters &= !self.counters.reserve(counters)?;
+        for (buffer, jobs) in
+            [(&mut self.counters, tables.convs.len()), (&mut self.combine_counters, tables.combines.len())]
+        {
+            if buffer.reserve((jobs * size_of::<u32>()) as u64)? || !self.has_counters {
+                self.driver.write(self.stream, buffer.address, &vec![0; buffer.bytes() as usize])?;
+            }
+        }
+        self.has_counters = true;
         for (buffer, bytes) in [
             (&mut self.norms, norms),
             (&mut self.partials, partials),
@@ -160,11 +169,6 @@ impl Lane {
         if !self.has_image {
             self.driver.write(self.stream, self.arena.address, bytemuck::cast_slice(image))?;
             self.has_image = true;
-        }
-        if !self.has_counters {
-            let zeros = vec![0; self.counters.bytes() as usize];
-            self.driver.write(self.stream, self.counters.address, &zeros)?;
-            self.has_counters = true;
         }
         for (buffer, table) in [
             (&mut self.terms, bytemuck::cast_slice::<_, u8>(&tables.terms)),

@@ -196,9 +196,8 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 /// Names of the kernels, by their source.
-const KERNELS: [(&str, &[&str]); 6] = [
+const KERNELS: [(&str, &[&str]); 5] = [
     ("agreement.cu", &["start", "agreement"]),
-    ("batch_norm.cu", &["stored_batch_norm"]),
     ("cholesky.cu", &["cholesky"]),
     ("combine.cu", &["combine"]),
     ("conv.cu", &["conv_narrow", "conv_wide"]),

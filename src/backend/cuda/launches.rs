@@ -30,6 +30,7 @@ pub(super) struct Addresses {
     pub(super) pivots: u64,
     pub(super) statuses: u64,
     pub(super) counters: u64,
+    pub(super) combine_counters: u64,
 }
 
 /// A kernel's argument.
@@ -37,6 +38,8 @@ pub(super) struct Addresses {
 #[repr(C)]
 struct Arguments {
     addresses: Addresses,
+    /// The records are aligned to 16 bytes.
+    gap: u64,
     launch: LaunchRecord,
 }
 
@@ -48,9 +51,8 @@ fn kernel(step: Step) -> (&'static str, u32) {
         Step::Combine => ("combine", 128),
         Step::ConvNarrow => ("conv_narrow", 256),
         Step::ConvWide => ("conv_wide", 256),
-        // Convolutions join their own: no group of this backend has the step.
-        Step::BatchNorm => ("batch_norm", 256),
-        Step::StoredBatchNorm => ("stored_batch_norm", 256),
+        // The last block of a job joins its own: no group of this backend has these steps.
+        Step::BatchNorm | Step::StoredBatchNorm => ("batch_norm", 256),
         Step::Agreement => ("agreement", 256),
         Step::Cholesky => ("cholesky", 256),
     }
@@ -67,7 +69,7 @@ pub(super) fn each_kernel<E>(
     for start in (0..jobs).step_by(MOST_JOBS as usize) {
         let jobs = MOST_JOBS.min(jobs - start);
         let record = LaunchRecord { first: first + start, jobs, ..launch.record };
-        let arguments = Arguments { addresses: *addresses, launch: record };
+        let arguments = Arguments { addresses: *addresses, gap: 0, launch: record };
         put(&KernelLaunch {
             kernel,
             grid: [tiles, jobs],

@@ -33,7 +33,7 @@ pub(crate) use check::lockstep;
 pub(super) use device::devices;
 pub(crate) use device::open as open_device;
 pub use driver::{Driver, KernelLaunch, STREAMS};
-pub use nvrtc::{Compiled, SOURCES, compile};
+pub use nvrtc::{Compiled, HEADERS, SOURCES, compile};
 use session::Session;
 
 /// Opens a GPU by its number.

@@ -11,17 +11,16 @@ use super::cache;
 use crate::{Error, Result};
 
 /// File in `kernels/`, and its text: each is compiled by itself.
-pub const SOURCES: [(&str, &str); 6] = [
+pub const SOURCES: [(&str, &str); 5] = [
     ("agreement.cu", include_str!("../../../kernels/agreement.cu")),
-    ("batch_norm.cu", include_str!("../../../kernels/batch_norm.cu")),
     ("cholesky.cu", include_str!("../../../kernels/cholesky.cu")),
     ("combine.cu", include_str!("../../../kernels/combine.cu")),
     ("conv.cu", include_str!("../../../kernels/conv.cu")),
     ("weights.cu", include_str!("../../../kernels/weights.cu")),
 ];
 
-/// What they include.
-const HEADERS: [(&str, &str); 3] = [
+/// Files that they include, and their texts.
+pub const HEADERS: [(&str, &str); 3] = [
     ("batch_norm.cuh", include_str!("../../../kernels/batch_norm.cuh")),
     ("common.cuh", include_str!("../../../kernels/common.cuh")),
     ("mma.cuh", include_str!("../../../kernels/mma.cuh")),
@@ -235,7 +234,7 @@ fn folders() -> Vec<PathBuf> {
         [set("VIRTUAL_ENV"), set("CONDA_PREFIX"), users, Some("/usr/local".into()), Some("/usr".into())];
     for root in roots.into_iter().flatten().map(|root| root.join("lib")) {
         let pythons = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-        let pythons = pythons.filter(|path| path.file_name().is_some_and(|name| is_python(name)));
+        let pythons = pythons.filter(|path| path.file_name().is_some_and(is_python));
         for python in pythons {
             for packages in ["site-packages", "dist-packages"] {
                 let wheels = python.join(packages).join("nvidia");

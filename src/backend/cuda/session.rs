@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Uploads a group's tables and puts its launches on the streams.
-    fn fly(&mut self, group: &Group, cleared: bool, lane: &mut Lane) -> Result<(), Fault> {
+    pub(super) fn fly(&mut self, group: &Group, cleared: bool, lane: &mut Lane) -> Result<(), Fault> {
         group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
         let fresh = self.pool.take_fresh();
         self.upload(group, &fresh, cleared, lane)?;
@@ -195,11 +195,6 @@ impl Session {
 }
 
 impl Flying {
-    #[cfg(test)]
-    pub(super) fn into_lane(self) -> Lane {
-        self.lane
-    }
-
     /// Waits for the group.
     fn results(&self) -> Result<Results, Fault> {
         let (sizes, lane) = (self.flight.group.sizes, &self.lane);

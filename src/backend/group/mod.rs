@@ -20,8 +20,8 @@
 //! # Order of launches
 //!
 //! Weights and K's start; then the slots, combine or conv, each followed by the batch norms that it leaves; agreement;
-//! Cholesky. A backend whose last block of a convolution joins the statistics itself takes [`Joins::LastBlock`], and gets no
-//! launches for them.
+//! Cholesky. A backend whose last block of a job joins the statistics itself takes [`Joins::LastBlock`], and gets no launches for
+//! them.
 
 mod check;
 mod footprint;
@@ -87,7 +87,7 @@ impl Step {
 pub(crate) enum Joins {
     /// Launches of their own: there is no fence between the blocks of a launch.
     Launches,
-    /// The last block of a convolution makes its own. Those of stored sums are launches.
+    /// The last block of the job.
     #[cfg_attr(
         not(any(test, feature = "cuda")),
         expect(dead_code, reason = "for kernels with a fence between blocks")

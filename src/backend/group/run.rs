@@ -272,9 +272,9 @@ impl<S: Session> Run<'_, S> {
                 self.waiting.clear();
                 return Vec::new();
             }
-            if self.waiting.is_empty() {
-                self.compile(group.is_empty() && self.air.is_empty());
-            }
+            // Of what was taken, all may be faulty.
+            let waits = group.is_empty() && self.air.is_empty();
+            while self.waiting.is_empty() && self.compile(waits) {}
             let limits = *self.session().limits();
             let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), &limits);
             let joins = self.waiting.front().filter(joins).is_some();
@@ -288,14 +288,16 @@ impl<S: Session> Run<'_, S> {
         }
     }
 
-    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to.
-    fn compile(&mut self, wait: bool) {
+    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to. Whether there
+    /// were any.
+    fn compile(&mut self, wait: bool) -> bool {
         let limits = *self.session().limits();
         let ask = ask(&limits);
         if wait {
             self.queue.has(ask);
         }
         let tickets = self.queue.take_waiting(ask);
+        let any = !tickets.is_empty();
         let setup = self.setup;
         let compiled: Vec<(usize, Result<(Plan, Load)>)> = self.threads.install(|| {
             let plan = |Ticket { index, network }| {
@@ -310,6 +312,7 @@ impl<S: Session> Run<'_, S> {
                 Err(error) => self.queue.put(index, Err(error)),
             }
         }
+        any
     }
 
     fn submit(&mut self, networks: Vec<Planned>) -> Result<(), Failed> {

@@ -165,9 +165,12 @@ impl Builder<'_> {
         let end = self.tables.combines.len();
         let tiles = self.images() * (slot.height * slot.width).div_ceil(COMBINE_PIXELS);
         self.launch(Step::Combine, Some(slot), first..end, tiles);
-        let octets = self.tables.combines[with_statistics..].iter().map(|job| octets(job.channels as usize));
-        let tiles = octets.max().unwrap_or(0);
-        self.launch(Step::StoredBatchNorm, Some(slot), with_statistics..end, tiles);
+        if self.joins == Joins::Launches {
+            let octets =
+                self.tables.combines[with_statistics..].iter().map(|job| octets(job.channels as usize));
+            let tiles = octets.max().unwrap_or(0);
+            self.launch(Step::StoredBatchNorm, Some(slot), with_statistics..end, tiles);
+        }
     }
 
     /// One slot's convolutions, by the width of their tile.
