@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use naswot::{Architecture, Batch, Network, Precision, Scorer};
+use naswot::{Architecture, Backend, Batch, Network, Precision, Scorer};
 
 const LISTS: [(&str, &str); 2] = [
     ("nasbench101", include_str!("workloads/nasbench101_200.jsonl")),
@@ -30,7 +30,7 @@ fn bench(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(CELLS as u64));
         for precision in [Precision::F32, Precision::F64] {
             let batch = Batch::synthetic(IMAGES, 0).unwrap();
-            let scorer = Scorer::builder(batch).precision(precision).build().unwrap();
+            let scorer = Scorer::builder(batch).backend(Backend::Cpu).precision(precision).build().unwrap();
             group.bench_function(precision.name(), |bencher| {
                 bencher.iter(|| black_box(scorer.score_all(black_box(&networks))));
             });

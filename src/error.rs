@@ -93,6 +93,14 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
+    /// A network that a device has no memory for.
+    #[error("needs {needed} bytes of memory, which {device} does not have free: take a smaller batch")]
+    DeviceMemory {
+        /// Bytes needed by this network alone.
+        needed: u64,
+        /// The device's name.
+        device: String,
+    },
     /// A backend that does not work on this machine.
     #[error("backend {backend}: {reason}")]
     Backend {

@@ -33,6 +33,7 @@
 
 pub mod analysis;
 mod backend;
+mod cases;
 mod data;
 mod determinant;
 mod digest;

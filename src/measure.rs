@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use crate::cases::{Case, cases};
 use crate::plan::Plan;
 use crate::plan::jobs::{AgreementJob, Statistics};
 
@@ -52,6 +53,10 @@ impl Stage {
         }
     }
 
+    /// The stages that work on a device.
+    pub const OF_DEVICE: [Stage; 6] =
+        [Stage::Weights, Stage::Conv, Stage::BatchNorm, Stage::Combine, Stage::Agreement, Stage::Cholesky];
+
     /// Bytes of activations that the stage has to read and write for a network, each once a job, with numbers
     /// of `storage` bytes; none where memory says little about it.
     pub fn bytes(self, plan: &Plan, storage: usize) -> Option<u64> {
@@ -79,18 +84,48 @@ impl Stage {
     }
 }
 
+/// What a probe can have a GPU suffer, to see that a run survives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accident {
+    /// The device is gone.
+    Loss,
+    /// There is no memory for a group.
+    NoMemory,
+    /// All goes well.
+    None,
+}
+
 /// Hangs on a scorer: adds up the time of each stage, and keeps codes when it is told to.
 #[derive(Debug, Default)]
 pub struct Probe {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
+    twins: AtomicU64,
     keeps_codes: bool,
     codes: Mutex<Option<Codes>>,
+    accidents: Mutex<Vec<Accident>>,
 }
 
 impl Probe {
     /// One that keeps the codes of the network that was last scored.
     pub fn of_codes() -> Self {
         Probe { keeps_codes: true, ..Probe::default() }
+    }
+
+    /// One whose device suffers these accidents, one a group, the last one first. It keeps codes.
+    pub fn of_accidents(accidents: &[Accident]) -> Self {
+        Probe { accidents: Mutex::new(accidents.to_vec()), ..Probe::of_codes() }
+    }
+
+    /// Whether something will happen.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
+    pub(crate) fn is_unlucky(&self) -> bool {
+        !self.accidents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The accident that comes next.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
+    pub(crate) fn accident(&self) -> Option<Accident> {
+        self.accidents.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// Wall time of a stage since the probe was made: where threads work on a network each, the sum of their
@@ -108,9 +143,29 @@ impl Probe {
     pub(crate) fn measure<R>(&self, stage: Stage, workers: usize, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = work();
-        let nanoseconds = start.elapsed().as_nanos() as u64 / workers as u64;
-        self.nanoseconds[stage as usize].fetch_add(nanoseconds, Relaxed);
+        self.add(stage, start.elapsed() / workers as u32);
         result
+    }
+
+    /// Adds to the time of a stage.
+    pub(crate) fn add(&self, stage: Stage, time: Duration) {
+        self.nanoseconds[stage as usize].fetch_add(time.as_nanos() as u64, Relaxed);
+    }
+
+    /// Launches of a GPU that ran on the CPU instead.
+    pub fn twins(&self) -> u64 {
+        self.twins.load(Relaxed)
+    }
+
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "no device has anything to swap"))]
+    pub(crate) fn see_twin(&self) {
+        self.twins.fetch_add(1, Relaxed);
+    }
+
+    /// Whether it keeps codes.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has them at hand"))]
+    pub(crate) fn wants_codes(&self) -> bool {
+        self.keeps_codes
     }
 
     pub(crate) fn see_codes(&self, plan: &Plan, words: &[u32]) {
@@ -124,6 +179,51 @@ impl Probe {
             *self.codes.lock().unwrap_or_else(PoisonError::into_inner) = Some(codes);
         }
     }
+}
+
+/// How far a stage of a device is from its twin on the CPU, from equal inputs.
+#[derive(Clone, Debug)]
+pub struct Deviation {
+    /// The stage.
+    pub stage: Stage,
+    /// The largest difference of two numbers, divided by the largest number that the launch wrote.
+    pub numbers: f64,
+    /// The share of code bits that differ.
+    pub bits: f64,
+    /// What must be equal and is not: integers, what no twin has written, numbers that are not finite. At most ten.
+    pub strays: Vec<String>,
+}
+
+impl Deviation {
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn stray(&mut self, place: String, expected: f64, found: f64) {
+        if self.strays.len() < 10 {
+            self.strays.push(format!("{place}: {expected:e} expected, {found:e} found"));
+        }
+    }
+
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn join(mut self, other: &Self) -> Self {
+        self.numbers = self.numbers.max(other.numbers);
+        self.bits = self.bits.max(other.bits);
+        self.strays.extend(other.strays.iter().take(10 - self.strays.len().min(10)).cloned());
+        self
+    }
+}
+
+/// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
+///
+/// # Errors
+/// A device that does not work, networks that do not fit the batch.
+#[cfg(feature = "wgpu")]
+pub fn lockstep(
+    adapter: Option<&str>,
+    networks: &[crate::Network],
+    batch: &crate::Batch,
+    weights: &crate::Weights,
+    convention: crate::Convention,
+) -> crate::Result<Vec<Deviation>> {
+    crate::backend::wgpu_lockstep(adapter, networks, batch, weights, convention)
 }
 
 /// The code bits of one network for each image of the batch.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
-use crate::measure::Probe;
+use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
 use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
 
@@ -85,7 +85,7 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
-    twins: bool,
+    twins: Vec<Stage>,
     probe: Option<Arc<Probe>>,
 }
 
@@ -137,10 +137,11 @@ impl ScorerBuilder {
         ScorerBuilder { probe: Some(probe), ..self }
     }
 
-    /// Whether the CPU runs the plain form of every stage in f32 too, rather than the fast one: to find the
-    /// stage at fault where the two differ.
-    pub fn twins(self, twins: bool) -> Self {
-        ScorerBuilder { twins, ..self }
+    /// Stages that run in the plain form that the CPU has of each, to find the one at fault where two backends differ:
+    /// some of a GPU's, or all of the CPU's own in f32. None when not set.
+    #[doc(hidden)]
+    pub fn twins(self, stages: &[Stage]) -> Self {
+        ScorerBuilder { twins: stages.to_vec(), ..self }
     }
 
     /// Opens the device.
@@ -206,7 +207,7 @@ impl Scorer {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
-            twins: false,
+            twins: Vec::new(),
             probe: None,
         }
     }

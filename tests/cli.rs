@@ -6,6 +6,8 @@ fn commands_print_what_their_examples_show() {
     trycmd::TestCases::new()
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        // No adapters: examples show what the processor does.
+        .env("WGPU_BACKEND", "gl")
         .case("tests/cli/*.trycmd")
         .case("README.md");
 }

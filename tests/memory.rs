@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::networks::workload;
-use naswot::{Batch, Precision, Scorer};
+use naswot::measure::Stage;
+use naswot::{Backend, Batch, Precision, Scorer};
 
 /// The system's allocator, with a count of the bytes in use and of the most there were.
 struct Counting;
@@ -49,8 +50,12 @@ fn a_scorer_knows_within_a_tenth_what_running_it_takes() {
     let mut worst = (1.0f64, 1.0f64);
     for (space, stem, images) in [("nasbench101", 16, 8), ("nasbench101", 48, 16), ("nasbench201", 16, 16)] {
         let batch = Batch::synthetic(images, 0).unwrap();
-        for (precision, twins) in [(Precision::F32, false), (Precision::F32, true), (Precision::F64, true)] {
-            let builder = Scorer::builder(batch.clone()).precision(precision).twins(twins);
+        let twins = &Stage::OF_DEVICE[..];
+        for (precision, twins) in
+            [(Precision::F32, &[][..]), (Precision::F32, twins), (Precision::F64, twins)]
+        {
+            let builder = Scorer::builder(batch.clone()).backend(Backend::Cpu);
+            let builder = builder.precision(precision).twins(twins);
             let scorer = builder.threads(1).build().unwrap();
             for architecture in workload(space).iter().step_by(40) {
                 let network = architecture.network(stem, None).unwrap();

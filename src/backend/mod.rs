@@ -4,7 +4,11 @@
 //! can work and puts results back in any order.
 
 pub(crate) mod cpu;
+#[cfg(feature = "wgpu")]
+pub(crate) mod group;
 pub(crate) mod queue;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 use std::fmt;
 use std::str::FromStr;
@@ -136,6 +140,10 @@ pub struct Device {
     pub backend: String,
     /// Its name, empty where there is none.
     pub name: String,
+    /// Limits and features, empty where they say nothing.
+    pub details: String,
+    /// Whether a processor plays a GPU: for tests, never chosen by itself.
+    pub software: bool,
     /// Why it cannot be used; none when it can.
     pub unusable: Option<String>,
     /// Precisions that it computes in.
@@ -149,18 +157,31 @@ pub struct Device {
 /// assert!(devices.iter().any(|device| device.backend == "cpu" && device.unusable.is_none()));
 /// ```
 pub fn devices() -> Vec<Device> {
-    let absent = |backend: &str| Device {
+    let mut devices = vec![cpu::device(), absent("cuda")];
+    #[cfg(feature = "wgpu")]
+    devices.extend(wgpu::devices());
+    #[cfg(not(feature = "wgpu"))]
+    devices.push(absent("wgpu"));
+    devices
+}
+
+fn absent(backend: &str) -> Device {
+    Device {
         backend: backend.to_owned(),
         name: String::new(),
+        details: String::new(),
+        software: false,
         unusable: Some(not_built(backend)),
         precisions: Vec::new(),
-    };
-    vec![cpu::device(), absent("cuda"), absent("wgpu")]
+    }
 }
 
 fn not_built(backend: &str) -> String {
-    format!("this version of naswot has no {backend} backend; use cpu")
+    format!("this build of naswot has no {backend} backend; use cpu")
 }
+
+#[cfg(feature = "wgpu")]
+pub(crate) use wgpu::lockstep as wgpu_lockstep;
 
 /// What the networks of a run have in common.
 #[derive(Clone)]
@@ -174,8 +195,8 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
-    /// Whether the CPU takes its twins in f32 too.
-    pub(crate) twins: bool,
+    /// Stages that run on the CPU's twins instead, to find the one at fault.
+    pub(crate) twins: Vec<Stage>,
     pub(crate) probe: Option<Arc<Probe>>,
 }
 
@@ -226,10 +247,25 @@ pub(crate) trait Executor: Send + Sync {
 /// Opens a backend's device.
 pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>> {
     match backend {
-        Backend::Auto | Backend::Cpu => cpu::open(setup),
-        Backend::Cuda(_) | Backend::Wgpu(_) => {
-            let name = if matches!(backend, Backend::Cuda(_)) { "cuda" } else { "wgpu" };
-            Err(Error::Backend { backend: backend.to_string(), reason: not_built(name) })
-        }
+        Backend::Auto => automatic(setup),
+        Backend::Cpu => cpu::open(setup),
+        #[cfg(feature = "wgpu")]
+        Backend::Wgpu(name) => wgpu::open(name.as_deref(), setup),
+        #[cfg(not(feature = "wgpu"))]
+        Backend::Wgpu(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("wgpu") }),
+        Backend::Cuda(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("cuda") }),
     }
+}
+
+/// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
+fn automatic(setup: Setup) -> Result<Arc<dyn Executor>> {
+    #[cfg(feature = "wgpu")]
+    if matches!(setup.precision, Precision::Auto | Precision::F32)
+        && setup.twins.is_empty()
+        && wgpu::best_is_hardware()
+        && let Ok(executor) = wgpu::open(None, setup.clone())
+    {
+        return Ok(executor);
+    }
+    cpu::open(setup)
 }

@@ -18,6 +18,8 @@ struct State {
     waiting: VecDeque<Ticket>,
     /// No more networks will come.
     closed: bool,
+    /// Nobody wants what has not started.
+    cancelled: bool,
     /// Nobody will run what still waits.
     ended: bool,
     outcomes: HashMap<usize, Result<Outcome>>,
@@ -56,8 +58,17 @@ impl Queue {
 
     /// Drops what waits; what runs is not disturbed.
     pub(crate) fn cancel(&self) {
-        self.lock().waiting.clear();
+        let mut state = self.lock();
+        state.waiting.clear();
+        state.cancelled = true;
+        drop(state);
         self.close();
+    }
+
+    /// Whether nobody wants what has been taken and has not started.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU starts at once what it takes"))]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
     }
 
     /// Says that the executor is gone: outcomes that are not there will not come.
@@ -81,6 +92,14 @@ impl Queue {
         while state.waiting.is_empty() && !state.closed {
             state = self.incoming.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        let count = most.min(state.waiting.len());
+        state.waiting.drain(..count).collect()
+    }
+
+    /// Takes up to so many of the networks that wait now.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU has nothing else to do meanwhile"))]
+    pub(crate) fn take_waiting(&self, most: usize) -> Vec<Ticket> {
+        let mut state = self.lock();
         let count = most.min(state.waiting.len());
         state.waiting.drain(..count).collect()
     }

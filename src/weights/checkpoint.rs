@@ -169,6 +169,10 @@ impl WeightSource for Checkpoint {
         Ok(())
     }
 
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
     fn scale(&self, _standard_deviation: f64) -> f64 {
         1.0
     }

@@ -102,6 +102,10 @@ pub(crate) trait WeightSource: Send + Sync {
         out: &mut Vec<f32>,
     ) -> Result<()>;
 
+    /// The seed, where numbers are made from one; a device can make them itself then.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU makes its weights by `rows`"))]
+    fn seed(&self) -> Option<u64>;
+
     /// What to multiply the pool's numbers with to get the weights, given the standard deviation of initial
     /// ones: that deviation for seeded weights, 1 for a checkpoint.
     fn scale(&self, standard_deviation: f64) -> f64;

@@ -42,6 +42,10 @@ impl WeightSource for Seeded {
         Ok(())
     }
 
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+
     fn scale(&self, standard_deviation: f64) -> f64 {
         standard_deviation
     }

@@ -15,6 +15,8 @@ pub enum Requirement {
     Data,
     /// PyTorch's results in `tests/reference`, which the published package leaves out.
     Reference,
+    /// An adapter for the WGSL backend, a software one at least.
+    Wgpu,
 }
 
 impl Requirement {
@@ -23,6 +25,22 @@ impl Requirement {
         match self {
             Requirement::Data => "data",
             Requirement::Reference => "reference",
+            Requirement::Wgpu => "wgpu",
+        }
+    }
+
+    /// Why it is missing and what to do; none where it is there.
+    fn missing(self) -> Option<String> {
+        match self {
+            Requirement::Wgpu => {
+                let devices = naswot::devices();
+                let mut adapters = devices.iter().filter(|device| device.backend.starts_with("wgpu"));
+                if adapters.clone().any(|device| device.unusable.is_none()) {
+                    return None;
+                }
+                adapters.find_map(|device| device.unusable.clone())
+            }
+            _ => self.folder().err(),
         }
     }
 
@@ -35,6 +53,7 @@ impl Requirement {
                 (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
             }
             Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
+            Requirement::Wgpu => return Ok(package.to_owned()),
         };
         if folder.is_dir() { Ok(folder) } else { Err(format!("no {}; {remedy}", folder.display())) }
     }
@@ -51,9 +70,23 @@ pub fn needs(
     name: &str,
     test: impl FnOnce(&Path) -> Result<(), Box<dyn Error>> + Send + 'static,
 ) -> Trial {
-    match requirement.folder() {
-        Ok(folder) => Trial::test(name, move || test(&folder).map_err(|why| Failed::from(why.to_string()))),
-        Err(why) => {
+    needs_all(&[requirement], name, test)
+}
+
+/// A test that needs several things; it reads the folder of the first.
+pub fn needs_all(
+    requirements: &[Requirement],
+    name: &str,
+    test: impl FnOnce(&Path) -> Result<(), Box<dyn Error>> + Send + 'static,
+) -> Trial {
+    let missing = requirements.iter().find_map(|requirement| Some((*requirement, requirement.missing()?)));
+    match (missing, requirements[0].folder()) {
+        (None, Ok(folder)) => {
+            Trial::test(name, move || test(&folder).map_err(|why| Failed::from(why.to_string())))
+        }
+        (missing, folder) => {
+            let why = || folder.err().unwrap_or_default();
+            let (requirement, why) = missing.unwrap_or_else(|| (requirements[0], why()));
             let kind = format!("needs {}: {why}", requirement.name());
             let trial = Trial::test(name, move || Err(Failed::from(why)));
             trial.with_ignored_flag(!requirement.is_mandatory()).with_kind(kind)

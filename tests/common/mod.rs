@@ -6,3 +6,4 @@ pub mod graphs;
 pub mod harness;
 pub mod naive;
 pub mod networks;
+pub mod reference;

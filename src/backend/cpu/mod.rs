@@ -11,6 +11,8 @@ pub(crate) mod cholesky;
 mod combine;
 mod conv;
 mod lanes;
+#[cfg(feature = "wgpu")]
+pub(crate) mod launch;
 pub(crate) mod real;
 mod run;
 #[cfg(test)]
@@ -40,6 +42,8 @@ pub(super) fn device() -> Device {
     Device {
         backend: "cpu".to_owned(),
         name: processor(),
+        details: format!("{} threads", std::thread::available_parallelism().map_or(1, usize::from)),
+        software: false,
         unusable: None,
         precisions: vec![Precision::F32.name(), Precision::F64.name()],
     }
@@ -53,11 +57,14 @@ fn processor() -> String {
 }
 
 pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
+    let twins = Stage::OF_DEVICE.iter().all(|stage| setup.twins.contains(stage));
+    if !twins && !setup.twins.is_empty() {
+        let message = "on the cpu the fast path is one piece: swap all stages".to_owned();
+        return Err(Error::Setting { name: "twin", message });
+    }
     match setup.precision {
         Precision::F64 => open_path(Twin::<f64>::new(&setup), setup, processor()),
-        Precision::Auto | Precision::F32 if setup.twins => {
-            open_path(Twin::<f32>::new(&setup), setup, processor())
-        }
+        Precision::Auto | Precision::F32 if twins => open_path(Twin::<f32>::new(&setup), setup, processor()),
         Precision::Auto | Precision::F32 => {
             let isa = Isa::choose()?;
             let device = format!("{} ({})", processor(), isa.name());
@@ -196,7 +203,7 @@ impl<P: Path> Executor for Cpu<P> {
 }
 
 /// The batch as a plain tensor: [n][h][w][octets], zeros in the pad channels.
-fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
+pub(super) fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
     let [images, channels, height, width] = batch.shape();
     let pixels = height * width;
     let padded = channels.next_multiple_of(OCTET);

@@ -22,16 +22,19 @@ impl Devices {
         if self.json {
             lines.print(serde_json::to_string(&devices).map_err(Failure::stopped)?)?;
         } else {
-            lines.print(format_args!("{:<10} {:<7} {:<12} device", "backend", "usable", "precisions"))?;
+            let width =
+                devices.iter().map(|device| device.backend.chars().count()).max().unwrap_or(0).max(10);
+            lines.print(format_args!("{:<width$} {:<7} {:<12} device", "backend", "usable", "precisions"))?;
             for device in &devices {
-                let Device { backend, name, unusable, precisions } = device;
+                let Device { backend, name, details, unusable, precisions, .. } = device;
                 let (usable, what) = match unusable {
-                    None => ("yes", name.clone()),
+                    None if details.is_empty() => ("yes", name.clone()),
+                    None => ("yes", format!("{name}: {details}")),
                     Some(reason) if name.is_empty() => ("no", reason.clone()),
                     Some(reason) => ("no", format!("{name}: {reason}")),
                 };
                 let precisions = precisions.join(" ");
-                lines.print(format_args!("{backend:<10} {usable:<7} {precisions:<12} {what}"))?;
+                lines.print(format_args!("{backend:<width$} {usable:<7} {precisions:<12} {what}"))?;
             }
         }
         lines.finish()

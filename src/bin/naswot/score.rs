@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use naswot::measure::Stage;
 use naswot::{Backend, Batch, Checkpoint, Precision, Scorer, Settings, Weights};
 
 use crate::console::Console;
@@ -127,9 +128,33 @@ struct MachineOptions {
     /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory_limit: Option<NonZeroU64>,
-    /// Debugging: run the plain form of all stages on the CPU, the reference of the fast one
-    #[arg(long, value_name = "STAGES", value_parser = ["all"], hide_short_help = true)]
-    twin: Option<String>,
+    /// Debugging: run stages in the plain form of the CPU: all, or some of a GPU's
+    #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = twins(), hide_short_help = true)]
+    twin: Vec<Twin>,
+}
+
+/// What is to run in plain form.
+#[derive(Clone, Copy, Debug)]
+enum Twin {
+    All,
+    Stage(Stage),
+}
+
+impl Twin {
+    fn stages(&self) -> &[Stage] {
+        match self {
+            Twin::All => &Stage::OF_DEVICE,
+            Twin::Stage(stage) => std::slice::from_ref(stage),
+        }
+    }
+}
+
+fn twins() -> impl TypedValueParser<Value = Twin> {
+    let names = std::iter::once("all").chain(Stage::OF_DEVICE.into_iter().map(Stage::name));
+    PossibleValuesParser::new(names).map(|name| {
+        let stage = Stage::OF_DEVICE.into_iter().find(|stage| stage.name() == name);
+        stage.map_or(Twin::All, Twin::Stage)
+    })
 }
 
 impl Score {
@@ -177,7 +202,7 @@ impl Score {
             .backend(machine.backend.clone())
             .precision(machine.precision)
             .keep_kernels(self.out.kernels.is_some())
-            .twins(machine.twin.is_some());
+            .twins(&machine.twin.iter().flat_map(Twin::stages).copied().collect::<Vec<_>>());
         if let Some(threads) = machine.threads {
             builder = builder.threads(threads);
         }

@@ -97,13 +97,41 @@ impl Bench {
     }
 
     fn contenders(&self) -> Result<Vec<Contender>> {
-        let working = || {
-            let devices = naswot::devices().into_iter().filter(|device| device.unusable.is_none());
-            devices.map(|device| device.backend.parse()).collect::<naswot::Result<Vec<Backend>>>()
-        };
         let backends = if self.backend.is_empty() { working()? } else { self.backend.clone() };
+        for backend in &backends {
+            refuse_software(backend)?;
+        }
         let pairs = backends.iter().flat_map(|b| self.precision.iter().map(move |&p| (b.clone(), p)));
         pairs.map(|(backend, precision)| Contender::new(backend, precision)).collect()
+    }
+}
+
+/// All backends that work here, but for software adapters: what they take says nothing.
+fn working() -> Result<Vec<Backend>> {
+    let mut names: Vec<String> = Vec::new();
+    for device in naswot::devices() {
+        // One GPU may be reached through several systems.
+        if device.unusable.is_none() && !device.software && !names.contains(&device.backend) {
+            names.push(device.backend);
+        }
+    }
+    Ok(names.iter().map(|name| name.parse()).collect::<naswot::Result<_>>()?)
+}
+
+/// A software adapter is measured only where it is named.
+fn refuse_software(backend: &Backend) -> Result<()> {
+    if *backend != Backend::Wgpu(None) {
+        return Ok(());
+    }
+    let devices = naswot::devices();
+    let mut adapters = devices.iter().filter(|d| d.backend.starts_with("wgpu") && d.unusable.is_none());
+    match adapters.next() {
+        Some(best) if best.software => Err(Failure::unusable(format_args!(
+            "backend wgpu: {} is the only adapter, and its speed says nothing; to measure it all the same, name it: \
+             --backend '{}'",
+            best.name, best.backend
+        ))),
+        _ => Ok(()),
     }
 }
 

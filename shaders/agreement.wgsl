@@ -1,0 +1,96 @@
+// Agreement matrix from packed codes.
+//
+//     K_ij = N_A - sum over sections of weight * popcount(code_i ^ code_j)
+//
+// `start` sets K to N_A; each job of `agreement` takes its words off, by integer atomics, so the order does not matter.
+// A tile is 16 x 16 pairs of images, a thread a pair; only tiles on and above the diagonal are visited, and a pair is
+// taken off both K_ij and K_ji. Codes pass through workgroup memory 32 words at a time.
+
+@group(0) @binding(0) var<uniform> launch: Launch;
+@group(0) @binding(1) var<storage, read> jobs: array<Agreement>;
+@group(0) @binding(2) var<storage, read> codes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> kernels: array<atomic<u32>>;
+// Of `start`.
+@group(0) @binding(4) var<storage, read> networks: array<Cholesky>;
+@group(0) @binding(5) var<storage, read_write> statuses: array<u32>;
+
+const SIDE: u32 = 16u;
+const WORDS: u32 = 32u;
+// Words from one image to the next: odd, so that a column of images lies in different banks.
+const PITCH: u32 = 33u;
+
+var<workgroup> left: array<u32, 528>;
+var<workgroup> right: array<u32, 528>;
+
+@compute @workgroup_size(256)
+fn start(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let job = networks[launch.first + workgroup.y];
+    let entry = tile_of(workgroup, workgroups) * 256u + thread;
+    if (entry < launch.images * launch.images) {
+        atomicStore(&kernels[job.kernel + entry], job.activations);
+    }
+    if (entry == 0u) {
+        statuses[job.status] = NONE;
+    }
+}
+
+@compute @workgroup_size(256)
+fn agreement(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let tile = tile_of(workgroup, workgroups);
+    if (tile >= launch.tiles) {
+        return;
+    }
+    let job = jobs[launch.first + workgroup.y];
+    // The tile's place in the upper triangle, row by row.
+    var row = 0u;
+    var column = tile;
+    var row_tiles = (launch.images + SIDE - 1u) / SIDE;
+    while (column >= row_tiles) {
+        column -= row_tiles;
+        row_tiles -= 1u;
+        row += 1u;
+    }
+    let rows = row * SIDE;
+    let columns = (row + column) * SIDE;
+    let i = thread / SIDE;
+    let j = thread % SIDE;
+    var hamming = 0u;
+    for (var first = 0u; first < job.words; first += WORDS) {
+        for (var place = thread; place < SIDE * WORDS; place += 256u) {
+            let image = place / WORDS;
+            let word = place % WORDS;
+            let inside = first + word < job.words;
+            let at = job.codes + first + word;
+            var a = 0u;
+            var b = 0u;
+            if (inside && rows + image < launch.images) {
+                a = codes[at + (rows + image) * job.words_per_image];
+            }
+            if (inside && columns + image < launch.images) {
+                b = codes[at + (columns + image) * job.words_per_image];
+            }
+            left[image * PITCH + word] = a;
+            right[image * PITCH + word] = b;
+        }
+        workgroupBarrier();
+        for (var word = 0u; word < WORDS; word++) {
+            hamming += countOneBits(left[i * PITCH + word] ^ right[j * PITCH + word]);
+        }
+        workgroupBarrier();
+    }
+    let a = rows + i;
+    let b = columns + j;
+    if (a < b && b < launch.images) {
+        let taken = job.weight * hamming;
+        atomicSub(&kernels[job.kernel + a * launch.images + b], taken);
+        atomicSub(&kernels[job.kernel + b * launch.images + a], taken);
+    }
+}

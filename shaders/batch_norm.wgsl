@@ -1,0 +1,135 @@
+// Batch norms from statistics: (mean, a, beta) of each channel, which readers apply as (y - mean) * a + beta.
+//
+//     mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//
+// Blocks of pixels are joined in order by the formula of Chan, Golub and LeVeque (1979), so nothing cancels. Two
+// entries: `batch_norm` joins what convolutions have left, a thread a channel; `stored_batch_norm` makes the statistics
+// of a stored sum itself, a thread a block of one octet, and joins them at once.
+
+@group(0) @binding(0) var<uniform> launch: Launch;
+@group(0) @binding(1) var<storage, read> jobs: array<Norm>;
+@group(0) @binding(2) var<storage, read> pool: array<f32>;
+@group(0) @binding(3) var<storage, read_write> norms: array<f32>;
+@group(0) @binding(4) var<storage, read_write> statuses: array<atomic<u32>>;
+// Of `batch_norm`.
+@group(0) @binding(5) var<storage, read> partials: array<f32>;
+// Of `stored_batch_norm`.
+@group(0) @binding(6) var<storage, read> combines: array<Combine>;
+@group(0) @binding(7) var<storage, read> arena: array<f32>;
+
+// Mean and M2 of one channel, and the pixels that they are of.
+struct Joined {
+    seen: u32,
+    mean: f32,
+    m2: f32,
+}
+
+// Joins the next block's sum and M2.
+fn join(all: Joined, sum: f32, m2: f32) -> Joined {
+    let pixels = launch.images * launch.height * launch.width;
+    let count = min(launch.block, pixels - all.seen);
+    let share = f32(count) / f32(all.seen + count);
+    let delta = sum / f32(count) - all.mean;
+    return Joined(
+        all.seen + count,
+        all.mean + delta * share,
+        all.m2 + m2 + delta * delta * share * f32(all.seen),
+    );
+}
+
+// Leaves the batch norm of a channel; says so where a number is not finite.
+fn leave(job: Norm, channel: u32, all: Joined) {
+    let octet = channel / 8u;
+    let lane = channel % 8u;
+    var gamma = 1.0;
+    var beta = 0.0;
+    if (job.affine != NONE) {
+        let place = (job.affine + 2u * octet) * 8u + lane;
+        gamma = pool[place];
+        beta = pool[place + 8u];
+    }
+    let a = gamma / sqrt(all.m2 / f32(all.seen) + job.eps);
+    if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(a)) {
+        atomicMin(&statuses[low(job.status)], high(job.status));
+    }
+    let place = (job.norm + octet) * 24u + lane;
+    norms[place] = all.mean;
+    norms[place + 8u] = a;
+    norms[place + 16u] = beta;
+}
+
+@compute @workgroup_size(64)
+fn batch_norm(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let job = jobs[launch.first + workgroup.y];
+    for (var channel = thread; channel < job.channels; channel += 64u) {
+        var all = Joined(0u, 0.0, 0.0);
+        for (var block = 0u; block < launch.blocks; block++) {
+            let place = (job.partials + block * job.pitch + channel / 8u) * 16u + channel % 8u;
+            all = join(all, partials[place], partials[place + 8u]);
+        }
+        leave(job, channel, all);
+    }
+}
+
+// Pixels that are added up before they meet the block's sum: keeps rounding small.
+const RUN: u32 = 16u;
+
+var<workgroup> sums: array<f32, 1024>;
+var<workgroup> squares: array<f32, 1024>;
+
+// The sum over a block of v, or of (v - mean)^2, for one channel.
+fn block_sum(place: u32, pitch: u32, count: u32, mean: f32, squared: bool) -> f32 {
+    var total = 0.0;
+    for (var run = 0u; run < count; run += RUN) {
+        var sum = 0.0;
+        for (var pixel = run; pixel < min(run + RUN, count); pixel++) {
+            let v = arena[place + pixel * pitch] - mean;
+            sum += select(v, v * v, squared);
+        }
+        total += sum;
+    }
+    return total;
+}
+
+@compute @workgroup_size(256)
+fn stored_batch_norm(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let octet = tile_of(workgroup, workgroups);
+    let combine = combines[launch.first + workgroup.y];
+    let octets = (combine.channels + 7u) / 8u;
+    if (octet >= octets) {
+        return;
+    }
+    let pixels = launch.images * launch.height * launch.width;
+    let lane = thread % 8u;
+    let pitch = octets * 8u;
+    for (var block = thread / 8u; block < launch.blocks; block += 32u) {
+        let first = block * launch.block;
+        let count = min(launch.block, pixels - first);
+        let place = (combine.output + octet) * 8u + first * pitch + lane;
+        let sum = block_sum(place, pitch, count, 0.0, false);
+        sums[block * 8u + lane] = sum;
+        squares[block * 8u + lane] = block_sum(place, pitch, count, sum / f32(count), true);
+    }
+    workgroupBarrier();
+    if (thread < 8u) {
+        var all = Joined(0u, 0.0, 0.0);
+        for (var block = 0u; block < launch.blocks; block++) {
+            all = join(all, sums[block * 8u + lane], squares[block * 8u + lane]);
+        }
+        // Several batch norms may read one sum.
+        for (var norm = combine.first_norm; norm < combine.first_norm + combine.norms; norm++) {
+            let job = jobs[norm];
+            let channel = (octet - (job.partials - combine.partials)) * 8u + lane;
+            if (channel < job.channels) {
+                leave(job, channel, all);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// What all shaders share: the records of src/backend/group/records.rs, which tells their fields and units, and octets.
+//
+// Every stage has binding 0 for what the jobs of its launch share, and binding 1 for the jobs. A workgroup takes one
+// tile of one job; more tiles than a grid is wide are folded into its third dimension.
+
+const NONE: u32 = 0xffffffffu;
+
+struct Launch {
+    first: u32,
+    jobs: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    block: u32,
+    blocks: u32,
+    tiles: u32,
+}
+
+struct Weights {
+    key: vec2<u32>,
+    name: vec2<u32>,
+    first: u32,
+    blocks: u32,
+    table: u32,
+    place: u32,
+    unused: array<u32, 8>,
+}
+
+struct Term {
+    source: u32,
+    pitch: u32,
+    size: u32,
+    to: u32,
+    channels: u32,
+    norm: u32,
+    flags: u32,
+    code: u32,
+}
+
+const RELU: u32 = 1u;
+const AVERAGE: u32 = 2u;
+
+struct Conv {
+    input: u32,
+    output: u32,
+    size: u32,
+    kernel: u32,
+    stride: u32,
+    padding: u32,
+    dilation: u32,
+    in_octets: u32,
+    out_octets: u32,
+    rows: u32,
+    alpha: f32,
+    partials: u32,
+    first_norm: u32,
+    norms: u32,
+    relu: u32,
+    network: u32,
+}
+
+struct Combine {
+    first_term: u32,
+    terms: u32,
+    output: u32,
+    channels: u32,
+    size: u32,
+    pool: u32,
+    window: u32,
+    stride: u32,
+    padding: u32,
+    codes: u32,
+    words_per_image: u32,
+    code: u32,
+    partials: u32,
+    first_norm: u32,
+    norms: u32,
+    status: u32,
+}
+
+const NO_POOL: u32 = 0u;
+const MAX_POOL: u32 = 1u;
+const AVERAGE_POOL: u32 = 2u;
+
+struct Norm {
+    partials: u32,
+    pitch: u32,
+    channels: u32,
+    norm: u32,
+    eps: f32,
+    affine: u32,
+    status: u32,
+    unused: array<u32, 9>,
+}
+
+struct Agreement {
+    codes: u32,
+    words_per_image: u32,
+    words: u32,
+    weight: u32,
+    kernel: u32,
+    unused: array<u32, 11>,
+}
+
+struct Cholesky {
+    kernel: u32,
+    activations: u32,
+    pivots: u32,
+    status: u32,
+    scratch: u32,
+    unused: array<u32, 11>,
+}
+
+// Two sizes that share a word.
+fn low(pair: u32) -> u32 {
+    return pair & 0xffffu;
+}
+
+fn high(pair: u32) -> u32 {
+    return pair >> 16u;
+}
+
+fn tile_of(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.x + workgroup.z * workgroups.x;
+}
+
+// Eight neighbouring channels of one pixel.
+struct Octet {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn zeros() -> Octet {
+    return Octet(vec4<f32>(0.0), vec4<f32>(0.0));
+}
+
+// By its bits: a compiler may assume that there are no such numbers.
+fn is_finite(value: f32) -> bool {
+    return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u;
+}
+
+fn are_finite(v: Octet) -> bool {
+    let mask = vec4<u32>(0x7f800000u);
+    let low = (bitcast<vec4<u32>>(v.low) & mask) == mask;
+    let high = (bitcast<vec4<u32>>(v.high) & mask) == mask;
+    return !any(low | high);
+}

@@ -1,0 +1,271 @@
+//! One launch of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
+//! for, and the oracle of every shader and kernel.
+
+use super::agreement::agreement;
+use super::batch_norm::{self, Layout};
+use super::cholesky::{factorize, scaled};
+use super::combine::{Combine, Scratch};
+use super::conv::Conv;
+use super::weights::Octet;
+use super::workspace::{Norms, Partials, Sources, numbers};
+use crate::Distribution;
+use crate::backend::group::{
+    Fresh, Group, Launch, LaunchRecord, Member, Mirror, NONE, Step, WeightsRecord, image,
+};
+use crate::plan::Plan;
+use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
+use crate::random::philox4x32_10;
+use crate::weights::{WeightSource, tables};
+
+/// Runs a launch.
+pub(crate) fn launch(
+    group: &Group,
+    fresh: &Fresh,
+    source: &dyn WeightSource,
+    launch: &Launch,
+    mirror: &mut Mirror,
+) {
+    let LaunchRecord { first, jobs, .. } = launch.record;
+    let range = first as usize..(first + jobs) as usize;
+    match launch.step {
+        Step::Weights => fresh.jobs.iter().for_each(|job| weights(job, mirror)),
+        Step::Start => {
+            for member in &group.members {
+                let n = member.plan.images();
+                mirror.kernels[member.places.kernels..][..n * n].fill(member.plan.activations());
+                mirror.statuses[member.places.statuses] = NONE;
+            }
+        }
+        Step::Combine => {
+            for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
+                let status = group.tables.combines[record].status;
+                combine(&group.members[m], job, status, mirror);
+            }
+        }
+        Step::ConvNarrow | Step::ConvWide => {
+            for (record, &(m, job)) in range.clone().zip(&group.tables.conv_jobs[range]) {
+                let rows = &group.tables.rows[group.tables.convs[record].rows as usize..];
+                conv(&group.members[m], job, rows, source, mirror);
+            }
+        }
+        Step::BatchNorm => {
+            for &(m, job) in group.tables.conv_jobs.iter() {
+                let member = &group.members[m];
+                let job = &member.plan.convs[job];
+                if Some(job.slot) == launch.slot {
+                    let layout = conv_layout(&member.plan, job);
+                    let records = group.tables.norms[range.clone()].iter();
+                    let records = records.filter(|record| (record.status & 0xffff) as usize == m);
+                    let statuses: Vec<(u32, u32)> =
+                        records.map(|record| (record.norm, record.status)).collect();
+                    batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
+                }
+            }
+        }
+        Step::StoredBatchNorm => {
+            for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
+                let (member, record) = (&group.members[m], &group.tables.combines[record]);
+                let job = &member.plan.combines[job];
+                let norms = record.first_norm as usize..(record.first_norm + record.norms) as usize;
+                let records = group.tables.norms[norms].iter();
+                let statuses: Vec<(u32, u32)> = records.map(|record| (record.norm, record.status)).collect();
+                stored_batch_norm(member, job, &statuses, source, mirror);
+            }
+        }
+        Step::Agreement => {
+            for member in &group.members {
+                let (plan, n) = (&member.plan, member.plan.images());
+                let codes = &mirror.codes[member.places.codes..][..n * plan.words_per_image];
+                let k = &mut mirror.kernels[member.places.kernels..][..n * n];
+                for job in &plan.agreements {
+                    agreement(codes, plan.words_per_image, job.word, job.words, job.weight, k, n);
+                }
+            }
+        }
+        Step::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
+    }
+}
+
+fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
+    let table = tables::table(if job.table == 0 { Distribution::Normal } else { Distribution::Uniform });
+    for block in 0..job.blocks {
+        let words = philox4x32_10([job.first + block, job.name[0], job.name[1], 0], job.key);
+        let octet = &mut mirror.pool[(job.place + block) as usize * OCTET..][..OCTET];
+        for (lane, weight) in octet.iter_mut().enumerate() {
+            let index = (words[lane / 2] >> (16 * (lane % 2))) as u16;
+            *weight = f32::from_bits(u32::from(table[usize::from(index)]) << 16);
+        }
+    }
+}
+
+/// The batch and a member's own arena.
+fn arenas<'a>(member: &Member, arena: &'a mut [f32]) -> (&'a [f32], &'a mut [f32]) {
+    let (batch, networks) = arena.split_at_mut(image(&member.plan).arena * OCTET);
+    let start = member.places.arena * OCTET - batch.len();
+    (batch, &mut networks[start..start + member.plan.arena_octets * OCTET])
+}
+
+fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
+    let plan = &member.plan;
+    let job = &plan.combines[job];
+    let norms = norms(member, mirror);
+    let (image, arena) = arenas(member, &mut mirror.arena);
+    let (sources, output) = Sources::split(plan, image, arena, job.output);
+    let combine = Combine { plan, job, norms: &norms };
+    let (n, words) = (plan.images(), plan.words_per_image);
+    let codes = &mut mirror.codes[member.places.codes..][..n * words];
+    // Twins add bits to words of zeros, a shader stores whole words.
+    let regions = job.terms.iter().filter_map(|term| term.code).chain(job.code);
+    for region in regions.map(|region| &plan.regions[region]) {
+        codes.chunks_exact_mut(words).for_each(|codes| codes[region.word..][..region.words].fill(0));
+    }
+    let mut scratch = Scratch::default();
+    let length = output.len() / n;
+    for i in 0..n {
+        let (output, codes) = (&mut output[i * length..][..length], &mut codes[i * words..][..words]);
+        if combine.image(&mut scratch, &sources, i, output, codes).is_err() {
+            say(mirror.statuses.as_mut_slice(), status);
+            return;
+        }
+    }
+}
+
+/// Notes that a number was not finite.
+fn say(statuses: &mut [u32], status: u32) {
+    let place = &mut statuses[(status & 0xffff) as usize];
+    *place = (*place).min(status >> 16);
+}
+
+fn conv(member: &Member, id: usize, rows: &[u32], source: &dyn WeightSource, mirror: &mut Mirror) {
+    let plan = &member.plan;
+    let job = &plan.convs[id];
+    let parameter = &plan.parameters[job.parts[0].parameter];
+    let weights: Vec<Octet<f32>> = rows[..job.octets().len()]
+        .iter()
+        .map(|&row| octet(&mirror.pool[row as usize * OCTET..], &parameter.shape))
+        .collect();
+    let scale = job.scaled.then(|| source.scale(parameter.standard_deviation) as f32);
+    let scales = vec![scale; weights.len()];
+    let tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
+    let group_channels = [parameter.shape.in_channels, parameter.shape.out_channels];
+    let conv = Conv::new(job, tensors, group_channels, &weights, &scales);
+    let (image, arena) = arenas(member, &mut mirror.arena);
+    let (sources, y) = Sources::split(plan, image, arena, Some(job.output));
+    let mut frame = conv.frame();
+    let length = tensors[1].image_octets() * OCTET;
+    for (n, y) in y.chunks_exact_mut(length).enumerate() {
+        conv.image(&mut frame, sources.image(job.input, n), y);
+    }
+    if !job.statistics.norms.is_empty() {
+        leave_partials(member, &plan.tensors[job.output], &conv_layout(plan, job), mirror);
+    }
+}
+
+/// Eight rows of the pool, [8][taps][C_in padded], as `conv` wants them.
+fn octet(rows: &[f32], shape: &crate::weights::RowShape) -> Octet<f32> {
+    let (length, padded) = (shape.row_len(), shape.in_channels.next_multiple_of(OCTET));
+    let taps = (0..length).step_by(padded);
+    let places = taps.flat_map(|tap| tap..tap + shape.in_channels);
+    places.map(|place| std::array::from_fn(|l| rows[l * length + place])).collect()
+}
+
+fn conv_layout(plan: &Plan, job: &ConvJob) -> Layout {
+    layout(plan, &plan.tensors[job.output], job.octets(), &job.statistics)
+}
+
+fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statistics: &Statistics) -> Layout {
+    Layout {
+        pitch: tensor.pitch,
+        octets,
+        pixels: plan.images() * tensor.shape.pixels(),
+        block: Plan::block_pixels(plan.images(), tensor.shape),
+        first: statistics.partials,
+    }
+}
+
+fn leave_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
+    let mut partials = partials(member, mirror);
+    let (_, arena) = arenas(member, &mut mirror.arena);
+    batch_norm::partials(false, &arena[numbers(&member.plan, tensor)], layout, &mut partials);
+    let pieces = partials.sum.chunks(OCTET).zip(partials.m2.chunks(OCTET));
+    let to = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact_mut(2 * OCTET);
+    for (to, (sum, m2)) in to.zip(pieces) {
+        to[..OCTET].copy_from_slice(sum);
+        to[OCTET..].copy_from_slice(m2);
+    }
+}
+
+fn stored_batch_norm(
+    member: &Member,
+    job: &CombineJob,
+    statuses: &[(u32, u32)],
+    source: &dyn WeightSource,
+    mirror: &mut Mirror,
+) {
+    let Some(output) = job.output else { return };
+    let tensor = &member.plan.tensors[output];
+    let layout = layout(&member.plan, tensor, 0..job.octets(), &job.statistics);
+    // A shader keeps these to itself.
+    let before = mirror.partials.clone();
+    leave_partials(member, tensor, &layout, mirror);
+    batch_norms(member, &job.statistics, &layout, statuses, source, mirror);
+    mirror.partials = before;
+}
+
+/// Joins the partial statistics of a job; `statuses` has (place, status) of each batch norm.
+fn batch_norms(
+    member: &Member,
+    statistics: &Statistics,
+    layout: &Layout,
+    statuses: &[(u32, u32)],
+    source: &dyn WeightSource,
+    mirror: &mut Mirror,
+) {
+    let partials = partials(member, mirror);
+    let mut norms = norms(member, mirror);
+    for job in &statistics.norms {
+        let parameters = &member.plan.parameters;
+        if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
+            let place = (member.places.norms + job.entry / OCTET) as u32;
+            let status = statuses.iter().find(|(norm, _)| *norm == place);
+            status.iter().for_each(|(_, status)| say(&mut mirror.statuses, *status));
+        }
+        // Pad channels have no batch norm.
+        for c in 0..job.channels {
+            let (octet, lane) = (member.places.norms + (job.entry + c) / OCTET, c % OCTET);
+            let to = &mut mirror.norms[octet * 3 * OCTET..][..3 * OCTET];
+            to[lane] = norms.mean[job.entry + c];
+            to[OCTET + lane] = norms.a[job.entry + c];
+            to[2 * OCTET + lane] = norms.beta[job.entry + c];
+        }
+    }
+}
+
+fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
+    let mut norms = Norms::default();
+    let octets = mirror.norms[member.places.norms * 3 * OCTET..].chunks_exact(3 * OCTET);
+    for octet in octets.take(member.plan.norm_entries.div_ceil(OCTET)) {
+        norms.mean.extend(&octet[..OCTET]);
+        norms.a.extend(&octet[OCTET..2 * OCTET]);
+        norms.beta.extend(&octet[2 * OCTET..]);
+    }
+    norms
+}
+
+fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
+    let mut partials = Partials::default();
+    let octets = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact(2 * OCTET);
+    for octet in octets.take(member.plan.partial_entries.div_ceil(OCTET)) {
+        partials.sum.extend(&octet[..OCTET]);
+        partials.m2.extend(&octet[OCTET..]);
+    }
+    partials
+}
+
+fn cholesky(member: &Member, mirror: &mut Mirror) {
+    let (plan, n) = (&member.plan, member.plan.images());
+    let mut a = scaled::<f64>(&mirror.kernels[member.places.kernels..][..n * n], plan.activations());
+    factorize(&mut a, n);
+    let pivots = mirror.pivots[member.places.pivots..][..n].iter_mut();
+    pivots.enumerate().for_each(|(p, pivot)| *pivot = (a[p * n + p] * a[p * n + p]) as f32);
+}

@@ -1,0 +1,224 @@
+//! What a network takes in each of a group's buffers, and how many networks make a group.
+
+use std::ops::{Add, AddAssign};
+
+use super::records::NONE;
+use crate::graph::Window;
+use crate::plan::Plan;
+use crate::plan::jobs::{IMAGE, OCTET, octets};
+use crate::{Error, Result};
+
+/// Networks of a group at most: records count them in 16 bits, and more would not make a launch fuller.
+const MOST_NETWORKS: usize = 256;
+/// What two sizes that share a word stay below.
+const HALF_WORD: usize = 1 << 16;
+
+/// Sizes of buffers, in the units of [`super::records`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) arena: usize,
+    pub(crate) norms: usize,
+    pub(crate) partials: usize,
+    pub(crate) codes: usize,
+    pub(crate) kernels: usize,
+    pub(crate) pivots: usize,
+    pub(crate) statuses: usize,
+}
+
+impl Sizes {
+    /// Bytes of each buffer, with numbers of so many bytes.
+    pub(crate) fn bytes(&self, number: usize) -> [u64; 7] {
+        let octet = OCTET * number;
+        let Sizes { arena, norms, partials, codes, kernels, pivots, statuses } = *self;
+        [
+            arena * octet,
+            norms * 3 * octet,
+            partials * 2 * octet,
+            codes * 4,
+            kernels * 4,
+            pivots * number,
+            statuses * 4,
+        ]
+        .map(|bytes| bytes as u64)
+    }
+
+    fn each(self, other: Self, join: impl Fn(usize, usize) -> usize) -> Self {
+        Sizes {
+            arena: join(self.arena, other.arena),
+            norms: join(self.norms, other.norms),
+            partials: join(self.partials, other.partials),
+            codes: join(self.codes, other.codes),
+            kernels: join(self.kernels, other.kernels),
+            pivots: join(self.pivots, other.pivots),
+            statuses: join(self.statuses, other.statuses),
+        }
+    }
+}
+
+impl Add for Sizes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.each(other, usize::add)
+    }
+}
+
+impl AddAssign for Sizes {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// What a device can hold, and what it is worth filling with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of one buffer.
+    pub(crate) buffer: u64,
+    /// Bytes of all buffers of a group.
+    pub(crate) memory: u64,
+    /// Networks of a group, when the user has said so.
+    pub(crate) networks: Option<usize>,
+    /// Bytes that one launch should move, so that its own cost is small beside them.
+    pub(crate) launch_bytes: u64,
+    /// Bytes of a number, of activations and of the Cholesky factor in the free arena.
+    pub(crate) number: usize,
+    pub(crate) factor_number: usize,
+}
+
+/// Networks on their way into a group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) networks: usize,
+    pub(crate) sizes: Sizes,
+    /// Bytes of activations that all launches move, and the launches of the deepest network.
+    traffic: u64,
+    slots: usize,
+}
+
+impl Load {
+    /// The load of one network.
+    ///
+    /// # Errors
+    /// What the kernels do not know (channels in groups), sizes that the records do not hold, more memory than the
+    /// limits.
+    pub(crate) fn of(plan: &Plan, limits: &Limits) -> Result<Self> {
+        check(plan)?;
+        let load = Load {
+            networks: 1,
+            sizes: Self::sizes(plan, limits),
+            traffic: traffic(plan, limits.number),
+            slots: plan.slots.len(),
+        };
+        let alone = load.sizes + image(plan);
+        let bytes = alone.bytes(limits.number);
+        for (needed, limit) in
+            bytes.map(|bytes| (bytes, limits.buffer)).into_iter().chain([(bytes.iter().sum(), limits.memory)])
+        {
+            if needed > limit {
+                return Err(Error::Memory { needed, limit });
+            }
+        }
+        Ok(load)
+    }
+
+    /// Sizes of one network.
+    pub(crate) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
+        let n = plan.images();
+        let factor = (n * n * limits.factor_number).div_ceil(OCTET * limits.number);
+        Sizes {
+            arena: plan.arena_octets.max(factor),
+            norms: plan.norm_entries.div_ceil(OCTET),
+            partials: plan.partial_entries.div_ceil(OCTET),
+            codes: n * plan.words_per_image,
+            kernels: n * n,
+            pivots: n,
+            statuses: 1,
+        }
+    }
+
+    /// Whether another network should still join: there is room for it, and launches are not full yet.
+    pub(crate) fn takes(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
+        if self.networks == 0 {
+            return true;
+        }
+        let bytes = (self.sizes + other.sizes + image).bytes(limits.number);
+        let room =
+            bytes.iter().all(|&bytes| bytes <= limits.buffer) && bytes.iter().sum::<u64>() <= limits.memory;
+        let wanted = match limits.networks {
+            Some(networks) => self.networks < networks,
+            None => self.traffic < self.slots as u64 * limits.launch_bytes,
+        };
+        room && wanted && self.networks < MOST_NETWORKS
+    }
+
+    /// Adds another network.
+    pub(crate) fn join(&mut self, other: &Load) {
+        self.networks += other.networks;
+        self.sizes += other.sizes;
+        self.traffic += other.traffic;
+        self.slots = self.slots.max(other.slots);
+    }
+}
+
+/// Networks that a group has room for at most.
+pub(crate) fn most_networks(limits: &Limits) -> usize {
+    limits.networks.unwrap_or(MOST_NETWORKS).min(MOST_NETWORKS)
+}
+
+/// The batch, which every group's arena starts with.
+pub(crate) fn image(plan: &Plan) -> Sizes {
+    let image = &plan.tensors[IMAGE];
+    Sizes { arena: (plan.images() * image.image_octets()).next_multiple_of(16), ..Sizes::default() }
+}
+
+/// Bytes of activations that a plan's jobs read and write, each once.
+fn traffic(plan: &Plan, number: usize) -> u64 {
+    let whole = |tensor: usize| plan.tensors[tensor].image_octets();
+    let convs = plan.convs.iter().map(|job| {
+        let out = &plan.tensors[job.output];
+        whole(job.input) + out.shape.pixels() * job.octets().len()
+    });
+    let combines = plan.combines.iter().map(|job| {
+        let terms =
+            job.terms.iter().map(|term| plan.tensors[term.tensor].shape.pixels() * octets(term.channels));
+        terms.sum::<usize>() + job.output.map_or(0, whole)
+    });
+    (plan.images() * OCTET * number * convs.chain(combines).sum::<usize>()) as u64
+}
+
+/// Whether the kernels can run a plan and the records hold it.
+fn check(plan: &Plan) -> Result<()> {
+    let too_large = |name: &str| {
+        Error::graph(
+            name,
+            format!("has an extent of {HALF_WORD} or more, which this backend does not run; use cpu"),
+        )
+    };
+    for job in &plan.convs {
+        let name = &plan.parameters[job.parts[0].parameter].name;
+        if job.groups > 1 {
+            let message =
+                format!("has channels in {} groups, which this backend does not run; use cpu", job.groups);
+            return Err(Error::graph(name, message));
+        }
+        let sizes = [job.kernel, job.stride, job.padding, job.dilation].concat();
+        let pitches = [plan.tensors[job.input].pitch, plan.tensors[job.output].pitch];
+        if sizes.into_iter().chain(pitches).any(|size| size >= HALF_WORD) {
+            return Err(too_large(name));
+        }
+    }
+    for job in &plan.combines {
+        let window = job.window.map_or([0; 6], |(_, Window { kernel, stride, padding })| {
+            [kernel[0], kernel[1], stride[0], stride[1], padding[0], padding[1]]
+        });
+        if window.into_iter().any(|size| size >= HALF_WORD) {
+            return Err(too_large(&job.name));
+        }
+    }
+    let extents = plan.tensors.iter().flat_map(|tensor| [tensor.shape.height, tensor.shape.width]);
+    let norms = super::pool::norms(plan).count() + plan.combines.len();
+    if extents.chain([norms]).any(|size| size >= HALF_WORD) || plan.arena_octets >= NONE as usize {
+        return Err(too_large("input"));
+    }
+    Ok(())
+}

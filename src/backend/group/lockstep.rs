@@ -1,0 +1,117 @@
+//! Runs a group launch by launch on a device and on the twins, from equal buffers, and says how far the two are apart.
+//!
+//! Buffers are filled with a sentinel first, and compared as wholes: a launch that writes where its twin does not, or
+//! reads what nobody has written, is seen. After each launch the device goes on from what the twin has made, so that each
+//! deviation belongs to one stage.
+
+use super::{Fresh, Group, Launch, Mirror, image};
+use crate::Result;
+use crate::backend::cpu;
+use crate::measure::{Deviation, Stage};
+use crate::plan::jobs::OCTET;
+use crate::weights::WeightSource;
+
+/// What nobody computes: NaN, and with a payload of its own.
+const SENTINEL: u32 = 0x7fc5_e171;
+
+/// A device that holds a group's buffers and tables.
+pub(crate) trait Device {
+    /// Overwrites all buffers.
+    fn restore(&mut self, mirror: &Mirror) -> Result<()>;
+    /// Runs one launch.
+    fn run(&mut self, launch: &Launch) -> Result<()>;
+    /// Reads all buffers.
+    fn mirror(&mut self) -> Result<Mirror>;
+}
+
+/// Deviations of the stages of a group, on a batch that is a plain tensor: for each stage the largest.
+pub(crate) fn lockstep(
+    device: &mut dyn Device,
+    group: &Group,
+    launches: &[Launch],
+    (fresh, pool): (&Fresh, usize),
+    source: &dyn WeightSource,
+    batch: &[f32],
+) -> Result<Vec<Deviation>> {
+    let mut before = Mirror::new(group, pool, f32::from_bits(SENTINEL));
+    before.arena[..batch.len()].copy_from_slice(batch);
+    let place = fresh.place as usize * OCTET;
+    if !fresh.numbers.is_empty() {
+        before.pool[place..place + fresh.numbers.len()].copy_from_slice(&fresh.numbers);
+    }
+    let end = group.members.first().map_or(0, |member| image(&member.plan).arena * OCTET);
+    before.arena[batch.len()..end].fill(0.0);
+    let mut deviations = Vec::new();
+    for launch in launches {
+        let mut expected = before.clone();
+        cpu::launch::launch(group, fresh, source, launch, &mut expected);
+        device.restore(&before)?;
+        device.run(launch)?;
+        let found = device.mirror()?;
+        deviations.push(deviation(launch, &before, &expected, &found));
+        before = expected;
+    }
+    Ok(Stage::OF_DEVICE.iter().filter_map(|&stage| worst(&deviations, stage)).collect())
+}
+
+fn worst(deviations: &[Deviation], stage: Stage) -> Option<Deviation> {
+    let mut all = deviations.iter().filter(|deviation| deviation.stage == stage);
+    let first = all.next()?.clone();
+    Some(all.fold(first, |worst, next| worst.join(next)))
+}
+
+fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror) -> Deviation {
+    let mut all = Deviation { stage: launch.step.stage(), numbers: 0.0, bits: 0.0, strays: Vec::new() };
+    let where_ = |buffer: &str, place: usize| format!("{buffer}[{place}] after {launch:?}");
+    // U overwrites the arena of Cholesky, whatever it was.
+    let arena = launch.step != super::Step::Cholesky;
+    for (buffer, before, expected, found) in [
+        ("pool", &before.pool, &expected.pool, &found.pool),
+        ("arena", &before.arena, &expected.arena, &found.arena),
+        ("norms", &before.norms, &expected.norms, &found.norms),
+        ("partials", &before.partials, &expected.partials, &found.partials),
+        ("pivots", &before.pivots, &expected.pivots, &found.pivots),
+    ] {
+        if buffer == "arena" && !arena {
+            continue;
+        }
+        let written = |i: usize| expected[i].to_bits() != before[i].to_bits();
+        let scale =
+            (0..expected.len()).filter(|&i| written(i)).map(|i| expected[i].abs()).fold(0.0, f32::max);
+        for i in 0..expected.len() {
+            if expected[i].to_bits() == found[i].to_bits() {
+                continue;
+            }
+            let difference =
+                f64::from((expected[i] - found[i]).abs()) / f64::from(scale.max(f32::MIN_POSITIVE));
+            // NaN compares false.
+            if written(i) && difference.is_finite() {
+                all.numbers = all.numbers.max(difference);
+            } else {
+                all.stray(where_(buffer, i), expected[i].into(), found[i].into());
+            }
+        }
+    }
+    let mut differing = 0;
+    for (i, ((&before, &expected), &found)) in
+        before.codes.iter().zip(&expected.codes).zip(&found.codes).enumerate()
+    {
+        if before == expected && expected != found && launch.step != super::Step::Combine {
+            all.stray(where_("codes", i), expected.into(), found.into());
+        }
+        differing += (expected ^ found).count_ones();
+    }
+    let written =
+        before.codes.iter().zip(&expected.codes).filter(|(before, expected)| before != expected).count();
+    all.bits = f64::from(differing) / (32 * written.max(1)) as f64;
+    for (buffer, expected, found) in
+        [("kernels", &expected.kernels, &found.kernels), ("statuses", &expected.statuses, &found.statuses)]
+    {
+        for (i, (&expected, &found)) in expected.iter().zip(found).enumerate() {
+            if expected != found {
+                all.stray(where_(buffer, i), expected.into(), found.into());
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,299 @@
+//! The directory of the weight pool: which rows are on the device, and where.
+//!
+//! A parameter's row is [C_out padded to 8][r][s][C_in padded to 8]. Octets of output channels have places of their
+//! own, so that a wider convolution of the same name adds only what is missing. Seeded octets are made on the device;
+//! those of a checkpoint, and its gammas and betas, are uploaded. Nothing leaves the pool until all of it does:
+//! [`Pool::clear`], between groups.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::records::{NONE, WeightsRecord};
+use crate::plan::Plan;
+use crate::plan::jobs::{NormJob, OCTET, Parameter, Part, octets};
+use crate::random::fnv1a;
+use crate::weights::WeightSource;
+use crate::{Distribution, Error, Result};
+
+/// Blocks from which on a job does not grow: all jobs of a launch should be about as long.
+const JOB_BLOCKS: u32 = 1024;
+
+/// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
+type Kind = ([usize; 2], usize, Distribution);
+
+/// Weights that networks of a run have asked for.
+pub(crate) struct Pool {
+    source: Arc<dyn WeightSource>,
+    /// Octets that the pool holds at most, and those in use.
+    capacity: usize,
+    used: usize,
+    rows: HashMap<String, HashMap<Kind, Vec<u32>>>,
+    affines: HashMap<String, u32>,
+    fresh: Fresh,
+}
+
+/// What has to reach the device before the next launch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fresh {
+    /// Rows to make on the device.
+    pub(crate) jobs: Vec<WeightsRecord>,
+    /// Numbers to upload, and their first octet.
+    pub(crate) place: u32,
+    pub(crate) numbers: Vec<f32>,
+}
+
+/// Places of one plan's weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Resident {
+    /// For each octet of each conv, in the plan's order, the place of its rows.
+    pub(super) rows: Vec<u32>,
+    /// Gamma and beta of each batch norm, those of convs first.
+    pub(super) affines: Vec<u32>,
+}
+
+impl Pool {
+    /// An empty pool for so many octets, fewer than 2^32.
+    pub(crate) fn new(source: Arc<dyn WeightSource>, capacity: usize) -> Self {
+        Pool {
+            source,
+            capacity: capacity.min(NONE as usize),
+            used: 0,
+            rows: HashMap::new(),
+            affines: HashMap::new(),
+            fresh: Fresh::default(),
+        }
+    }
+
+    pub(crate) fn source(&self) -> &dyn WeightSource {
+        &*self.source
+    }
+
+    /// Octets in use: the pool's buffer needs no more.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Forgets all rows. What has been launched must have ended.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.affines.clear();
+        self.used = 0;
+        self.fresh = Fresh::default();
+    }
+
+    /// Hands over what has come since the last call.
+    pub(crate) fn take_fresh(&mut self) -> Fresh {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Finds or makes room for a plan's weights; none when the pool is too full for them.
+    ///
+    /// # Errors
+    /// Weights that the source lacks; more of them than an empty pool has room for.
+    pub(crate) fn place(&mut self, plan: &Plan) -> Result<Option<Resident>> {
+        let needed = self.octets(plan, |_, _| 0, |_| false);
+        if needed > self.capacity {
+            let bytes = |octets: usize| (octets * OCTET * size_of::<f32>()) as u64;
+            return Err(Error::Memory { needed: bytes(needed), limit: bytes(self.capacity) });
+        }
+        // What is there already is counted only where it matters.
+        let is_full = |missing: usize| self.used + missing > self.capacity;
+        if is_full(needed) && is_full(self.missing(plan)) {
+            return Ok(None);
+        }
+        let mut resident = Resident::default();
+        for job in &plan.convs {
+            for part in &job.parts {
+                self.rows(&plan.parameters[part.parameter], part, &mut resident.rows)?;
+            }
+        }
+        for norm in norms(plan) {
+            resident.affines.push(self.affine(norm)?);
+        }
+        Ok(Some(resident))
+    }
+
+    /// Octets of a plan's weights that are not there yet.
+    fn missing(&self, plan: &Plan) -> usize {
+        let known = |parameter: &Parameter, part: &Part| {
+            self.known(parameter, part).filter(|&&place| place != NONE).count()
+        };
+        self.octets(plan, known, |norm| self.affines.contains_key(&norm.name))
+    }
+
+    /// Octets of a plan's weights, but for those rows of a part and those batch norms that are known.
+    fn octets(
+        &self,
+        plan: &Plan,
+        known_rows: impl Fn(&Parameter, &Part) -> usize,
+        is_known: impl Fn(&NormJob) -> bool,
+    ) -> usize {
+        let parts = plan.convs.iter().flat_map(|job| &job.parts);
+        let rows = parts.map(|part| {
+            let parameter = &plan.parameters[part.parameter];
+            (part.octets - known_rows(parameter, part)) * parameter.shape.row_len()
+        });
+        let rows: usize = rows.sum();
+        let affines = norms(plan).filter(|norm| self.source.seed().is_none() && !is_known(norm));
+        rows + affines.map(|norm| 2 * octets(norm.all_channels)).sum::<usize>()
+    }
+
+    /// Places of the rows of a part as far as they are listed, NONE for those that are not there.
+    fn known(&self, parameter: &Parameter, part: &Part) -> impl Iterator<Item = &u32> {
+        let places = self.rows.get(&parameter.name).and_then(|kinds| kinds.get(&kind(parameter)));
+        places.into_iter().flat_map(|places| places.iter().skip(part.row).take(part.octets))
+    }
+
+    /// Appends the places of the rows of a part.
+    fn rows(&mut self, parameter: &Parameter, part: &Part, out: &mut Vec<u32>) -> Result<()> {
+        let start = out.len();
+        out.extend(self.known(parameter, part));
+        out.resize(start + part.octets, NONE);
+        for (row, place) in (part.row..).zip(&mut out[start..]) {
+            if *place == NONE {
+                *place = self.make(parameter, row)?;
+                self.used += parameter.shape.row_len();
+                let kinds = self.rows.entry(parameter.name.clone()).or_default();
+                let places = kinds.entry(kind(parameter)).or_default();
+                places.resize(places.len().max(row + 1), NONE);
+                places[row] = *place;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has one octet's rows made or uploaded at the end of the pool.
+    fn make(&mut self, parameter: &Parameter, row: usize) -> Result<u32> {
+        let place = self.used as u32;
+        let Some(seed) = self.source.seed() else {
+            let Parameter { name, shape, distribution, .. } = parameter;
+            let start = self.fresh.numbers.len();
+            let made = self.source.rows(name, shape, *distribution, row..row + 1, &mut self.fresh.numbers);
+            if made.is_err() {
+                self.fresh.numbers.truncate(start);
+            }
+            self.note_upload(start, place);
+            return made.map(|()| place);
+        };
+        // Eight output channels are as many blocks as one of them has elements, pads included.
+        let blocks = parameter.shape.row_len();
+        let end = (row + 1).checked_mul(blocks).and_then(|block| u32::try_from(block).ok());
+        let end = end.ok_or_else(|| Error::parameter(&parameter.name, "has more than 2^35 weights"))?;
+        let (first, blocks) = (end - blocks as u32, blocks as u32);
+        let hash = fnv1a(&parameter.name);
+        let job = WeightsRecord {
+            key: [seed as u32, (seed >> 32) as u32],
+            name: [hash as u32, (hash >> 32) as u32],
+            first,
+            blocks,
+            table: match parameter.distribution {
+                Distribution::Normal => 0,
+                Distribution::Uniform => 1,
+            },
+            place,
+            ..WeightsRecord::default()
+        };
+        match self.fresh.jobs.last_mut() {
+            Some(last) if continues(last, &job) && last.blocks < JOB_BLOCKS => last.blocks += blocks,
+            _ => self.fresh.jobs.push(job),
+        }
+        Ok(place)
+    }
+
+    /// Gamma and beta of a batch norm's first octet of channels.
+    fn affine(&mut self, norm: &NormJob) -> Result<u32> {
+        let first = 2 * (norm.first / OCTET) as u32;
+        if let Some(place) = self.affines.get(&norm.name) {
+            return Ok(place + first);
+        }
+        let Some((gamma, beta)) = self.source.batch_norm(&norm.name, norm.all_channels)? else {
+            return Ok(NONE);
+        };
+        let place = self.used as u32;
+        let start = self.fresh.numbers.len();
+        for octet in 0..octets(norm.all_channels) {
+            for (values, pad) in [(&gamma, 1.0), (&beta, 0.0)] {
+                let value = |l| values.get(octet * OCTET + l).copied().unwrap_or(pad);
+                self.fresh.numbers.extend((0..OCTET).map(value));
+            }
+        }
+        self.note_upload(start, place);
+        self.used += 2 * octets(norm.all_channels);
+        self.affines.insert(norm.name.clone(), place);
+        Ok(place + first)
+    }
+
+    /// Uploads of one source are one piece: the pool grows at its end alone.
+    fn note_upload(&mut self, start: usize, place: u32) {
+        if start == 0 {
+            self.fresh.place = place;
+        }
+    }
+}
+
+fn kind(parameter: &Parameter) -> Kind {
+    (parameter.shape.kernel, parameter.shape.in_channels, parameter.distribution)
+}
+
+/// Whether a job makes the blocks that come after another's, at the place behind it.
+fn continues(last: &WeightsRecord, job: &WeightsRecord) -> bool {
+    let same = |job: &WeightsRecord| (job.key, job.name, job.table);
+    same(last) == same(job) && last.first + last.blocks == job.first && last.place + last.blocks == job.place
+}
+
+/// A plan's batch norms, those of convs first.
+pub(super) fn norms(plan: &Plan) -> impl Iterator<Item = &NormJob> {
+    let convs = plan.convs.iter().flat_map(|job| &job.statistics.norms);
+    convs.chain(plan.combines.iter().flat_map(|job| &job.statistics.norms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Conv, Convention, Graph, Weights};
+
+    fn plan(channels: usize) -> Plan {
+        named("a.weight", channels)
+    }
+
+    fn other(channels: usize) -> Plan {
+        named("b.weight", channels)
+    }
+
+    fn named(name: &str, channels: usize) -> Plan {
+        let mut g = Graph::builder(3).unwrap();
+        let x = g.conv(g.input(), Conv::new(channels, 3), name).unwrap();
+        let x = g.batch_norm(x, "a.norm").unwrap();
+        let x = g.relu(x).unwrap();
+        let graph = g.output(x).unwrap();
+        Plan::new(&graph, [2, 3, 8, 8], Convention::Relu).unwrap()
+    }
+
+    #[test]
+    fn networks_share_rows_and_a_wider_one_adds_what_is_missing() {
+        let mut pool = Pool::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
+        let narrow = pool.place(&plan(11)).unwrap().unwrap();
+        assert_eq!(narrow.rows, [0, 72]);
+        assert_eq!(narrow.affines, [NONE]);
+        let fresh = pool.take_fresh();
+        assert_eq!((fresh.jobs.len(), fresh.jobs[0].blocks, fresh.jobs[0].key), (1, 2 * 72, [0, 1]));
+        let wide = pool.place(&plan(32)).unwrap().unwrap();
+        assert_eq!(wide.rows, [0, 72, 144, 216]);
+        let fresh = pool.take_fresh();
+        assert_eq!((fresh.jobs.len(), fresh.jobs[0].first, fresh.jobs[0].place), (1, 144, 144));
+        assert_eq!(pool.place(&plan(20)).unwrap().unwrap().rows, [0, 72, 144]);
+        assert!(pool.take_fresh().jobs.is_empty());
+    }
+
+    #[test]
+    fn a_full_pool_says_so_and_one_that_is_too_small_is_an_error() {
+        let mut pool = Pool::new(Weights::default().source(), 200);
+        assert!(pool.place(&plan(8)).unwrap().is_some());
+        assert!(pool.place(&plan(16)).unwrap().is_some());
+        assert!(pool.place(&other(16)).unwrap().is_none());
+        assert!(pool.place(&plan(24)).is_err());
+        pool.clear();
+        assert_eq!(pool.used(), 0);
+        assert!(pool.place(&other(16)).unwrap().is_some());
+    }
+}

@@ -1,0 +1,217 @@
+//! What kernels and shaders read: one record a job, one a term. Every field is a u32, an f32 or a pair of u32, so
+//! that WGSL and CUDA read the same bytes; `shaders/common.wgsl` and `kernels/common.cuh` declare the same structs.
+//!
+//! Places are absolute in their buffer, and in these units:
+//!
+//! | buffer | unit | what one holds |
+//! |---|---|---|
+//! | arena, pool | octet | 8 f32 |
+//! | norms | octet | 8 means, 8 a, 8 betas, f32 |
+//! | partials | octet | 8 sums, 8 M2, f32 |
+//! | codes, kernels, statuses | word | a u32 |
+//! | pivots | number | a floating-point number |
+//!
+//! A gamma-and-beta place in the pool is of two octets for each octet of channels: 8 gammas, 8 betas. Two sizes that
+//! share a word are `low | high << 16`; of heights and widths, the height is the low one.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Where there is no place.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Some blocks of eight weights, made from the seed: block b is Philox4x32-10 of (b, name, 0) under the key, and its
+/// eight lanes are looked up in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct WeightsRecord {
+    /// Halves of the seed.
+    pub(crate) key: [u32; 2],
+    /// Halves of the parameter name's hash.
+    pub(crate) name: [u32; 2],
+    /// The first block, and how many.
+    pub(crate) first: u32,
+    pub(crate) blocks: u32,
+    /// 0 for the normal distribution, 1 for the uniform one.
+    pub(crate) table: u32,
+    /// Where the first block goes, one octet each.
+    pub(crate) place: u32,
+    pub(crate) unused: [u32; 8],
+}
+
+/// One way of reading a tensor: see [`crate::plan::jobs::Term`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct TermRecord {
+    /// Octet of the first channel read, of the first pixel of image 0.
+    pub(crate) source: u32,
+    /// Octets from one pixel to the next.
+    pub(crate) pitch: u32,
+    /// Height and width of the tensor.
+    pub(crate) size: u32,
+    /// Output channel that the first one goes to.
+    pub(crate) to: u32,
+    pub(crate) channels: u32,
+    /// Octet of the first channel's batch norm, or NONE.
+    pub(crate) norm: u32,
+    /// RELU, AVERAGE.
+    pub(crate) flags: u32,
+    /// First word, within an image's codes, of the region where the signs go, or NONE.
+    pub(crate) code: u32,
+}
+
+impl TermRecord {
+    pub(crate) const RELU: u32 = 1;
+    pub(crate) const AVERAGE: u32 = 2;
+}
+
+/// A convolution of one whole plain tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ConvRecord {
+    pub(crate) input: u32,
+    /// Octet of the first channel that the job writes, of the first pixel of image 0.
+    pub(crate) output: u32,
+    /// Height and width of the input.
+    pub(crate) size: u32,
+    /// Height and width of the kernel, then stride, padding and dilation, down and across.
+    pub(crate) kernel: u32,
+    pub(crate) stride: u32,
+    pub(crate) padding: u32,
+    pub(crate) dilation: u32,
+    /// Octets of one input pixel, all of which are read.
+    pub(crate) in_octets: u32,
+    /// Octets that the job writes (low), and from one output pixel to the next (high).
+    pub(crate) out_octets: u32,
+    /// First entry of `rows`: for each octet that the job writes, the place in the pool of its eight weight rows,
+    /// each of kernel height x kernel width x in_octets octets.
+    pub(crate) rows: u32,
+    /// What outputs are multiplied with.
+    pub(crate) alpha: f32,
+    /// Partial statistics, [block][octet that the job writes], or NONE.
+    pub(crate) partials: u32,
+    /// Its batch norms, by position among all of the group.
+    pub(crate) first_norm: u32,
+    pub(crate) norms: u32,
+    /// ReLU on load when 1.
+    pub(crate) relu: u32,
+    /// Position of the network in the group.
+    pub(crate) network: u32,
+}
+
+/// A sum of terms, pooled and stored where wanted, and its code bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct CombineRecord {
+    pub(crate) first_term: u32,
+    pub(crate) terms: u32,
+    /// First octet of the output, or NONE where only bits are wanted. Octets from one pixel to the next are those that
+    /// hold the channels.
+    pub(crate) output: u32,
+    pub(crate) channels: u32,
+    /// Height and width of what the terms read.
+    pub(crate) size: u32,
+    /// NO_POOL, MAX_POOL or AVERAGE_POOL (low); 1 where terms emit bits (high).
+    pub(crate) pool: u32,
+    /// Window, its stride and padding, down and across.
+    pub(crate) window: u32,
+    pub(crate) stride: u32,
+    pub(crate) padding: u32,
+    /// First word of the network's codes, and words from one image to the next.
+    pub(crate) codes: u32,
+    pub(crate) words_per_image: u32,
+    /// First word, within an image's codes, of the region of the sum's own signs, or NONE.
+    pub(crate) code: u32,
+    /// Partial statistics of the sum, [block][octet], or NONE.
+    pub(crate) partials: u32,
+    pub(crate) first_norm: u32,
+    pub(crate) norms: u32,
+    /// Position of the network in the group (low), and what its status becomes when a number is not finite (high).
+    pub(crate) status: u32,
+}
+
+impl CombineRecord {
+    pub(crate) const NO_POOL: u32 = 0;
+    pub(crate) const MAX_POOL: u32 = 1;
+    pub(crate) const AVERAGE_POOL: u32 = 2;
+}
+
+/// Joins partial statistics into the batch norm of some channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct NormRecord {
+    /// First octet of the producer's partial statistics, of the first of these channels in block 0.
+    pub(crate) partials: u32,
+    /// Octets from one block to the next.
+    pub(crate) pitch: u32,
+    pub(crate) channels: u32,
+    /// First octet of the batch norm.
+    pub(crate) norm: u32,
+    /// eps / scale^2, where `scale` was left out of the producer's output.
+    pub(crate) eps: f32,
+    /// Gamma and beta in the pool, or NONE for 1 and 0.
+    pub(crate) affine: u32,
+    /// As in [`CombineRecord`].
+    pub(crate) status: u32,
+    pub(crate) unused: [u32; 9],
+}
+
+/// Takes weight * Hamming distance of some code words off K.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct AgreementRecord {
+    /// The job's first word in the codes of image 0, and words from one image to the next.
+    pub(crate) codes: u32,
+    pub(crate) words_per_image: u32,
+    /// At most 4096.
+    pub(crate) words: u32,
+    pub(crate) weight: u32,
+    /// First word of K.
+    pub(crate) kernel: u32,
+    pub(crate) unused: [u32; 11],
+}
+
+/// Starts a network's K and status, and ends in the pivots of K / N_A.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct CholeskyRecord {
+    pub(crate) kernel: u32,
+    /// N_A.
+    pub(crate) activations: u32,
+    /// N of them.
+    pub(crate) pivots: u32,
+    /// Its status word: NONE while all numbers are finite.
+    pub(crate) status: u32,
+    /// First octet of the arena that is free by then, for N x N numbers.
+    pub(crate) scratch: u32,
+    pub(crate) unused: [u32; 11],
+}
+
+/// What all jobs of a launch share; a kernel's own argument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct LaunchRecord {
+    /// Position of the first job among those of its kind, and how many.
+    pub(crate) first: u32,
+    pub(crate) jobs: u32,
+    pub(crate) images: u32,
+    /// Of the outputs.
+    pub(crate) height: u32,
+    pub(crate) width: u32,
+    /// Pixels of one block of partial statistics, counted over all images, and how many blocks there are.
+    pub(crate) block: u32,
+    pub(crate) blocks: u32,
+    /// Pieces of work of each job: the grid is (tiles, jobs).
+    pub(crate) tiles: u32,
+}
+
+/// Two sizes in one word; callers have checked that they fit.
+pub(super) fn pair(low: usize, high: usize) -> u32 {
+    low as u32 | (high as u32) << 16
+}
+
+const _: () = {
+    assert!(size_of::<TermRecord>() == 32 && size_of::<LaunchRecord>() == 32);
+    assert!(size_of::<WeightsRecord>() == 64 && size_of::<ConvRecord>() == 64);
+    assert!(size_of::<CombineRecord>() == 64 && size_of::<NormRecord>() == 64);
+    assert!(size_of::<AgreementRecord>() == 64 && size_of::<CholeskyRecord>() == 64);
+};

@@ -1,0 +1,214 @@
+//! What must hold for groups of the benchmarks' own cells, and for any others.
+
+use std::ops::Range;
+
+use super::*;
+use crate::plan::Plan;
+use crate::space::Architecture;
+use crate::{Convention, Weights};
+
+const LIMITS: Limits = Limits {
+    buffer: 1 << 31,
+    memory: 1 << 34,
+    networks: None,
+    launch_bytes: 40_000_000,
+    number: 4,
+    factor_number: 4,
+};
+
+fn workload(space: &str, images: usize) -> Vec<Plan> {
+    let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::read(path).unwrap();
+    let plan = |architecture: Architecture| {
+        let network = architecture.network(16, None).unwrap();
+        Plan::new(network.graph(), [images, 3, 32, 32], Convention::Relu).unwrap()
+    };
+    Architecture::read_lines(&file[..]).map(|(_, architecture)| plan(architecture.unwrap())).collect()
+}
+
+fn group(plans: &[Plan], joins: Joins) -> Group {
+    let mut pool = Pool::new(Weights::default().source(), 1 << 27);
+    let laid_out = plans
+        .iter()
+        .map(|plan| (plan.clone(), Load::of(plan, &LIMITS).unwrap(), pool.place(plan).unwrap().unwrap()))
+        .collect();
+    let group = Group::new(laid_out, &pool, joins);
+    group.check(pool.used()).unwrap();
+    group
+}
+
+/// The cells of both spaces in turn.
+fn mixed() -> Vec<Plan> {
+    let (a, b) = (workload("nasbench101", 2), workload("nasbench201", 2));
+    a.into_iter().zip(b).flat_map(|(a, b)| [a, b]).collect()
+}
+
+#[test]
+fn a_group_of_any_size_has_few_launches() {
+    for (name, plans) in [
+        ("nasbench101", workload("nasbench101", 2)),
+        ("nasbench201", workload("nasbench201", 2)),
+        ("mixed", mixed()),
+    ] {
+        for size in [1, 16, 64] {
+            for (joins, most) in [(Joins::Launches, 180), (Joins::LastBlock, 120)] {
+                for plans in plans.chunks(size) {
+                    // One more makes weights.
+                    let launches = 1 + group(plans, joins).launches.len();
+                    assert!(launches <= most, "{launches} launches for {size} of {name}, {joins:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What a launch writes, buffer by buffer, and what it reads; in the units of the records.
+#[derive(Default)]
+struct Traffic {
+    reads: Vec<Range<u32>>,
+    writes: Vec<Range<u32>>,
+}
+
+fn traffic(group: &Group, launch: &Launch) -> Traffic {
+    let LaunchRecord { first, jobs, images, height, width, .. } = launch.record;
+    let range = first as usize..(first + jobs) as usize;
+    let pixels = images * height * width;
+    let area = |size: u32| (size & 0xffff) * (size >> 16);
+    let mut traffic = Traffic::default();
+    match launch.step {
+        Step::Combine => {
+            for job in &group.tables.combines[range] {
+                if job.output != NONE {
+                    traffic.writes.push(job.output..job.output + pixels * job.channels.div_ceil(8));
+                }
+                let terms = job.first_term as usize..(job.first_term + job.terms) as usize;
+                for term in &group.tables.terms[terms] {
+                    // To the last octet that it reads, other channels of the pixels between included.
+                    let end = (images * area(term.size) - 1) * term.pitch + term.channels.div_ceil(8);
+                    traffic.reads.push(term.source..term.source + end);
+                }
+            }
+        }
+        Step::ConvNarrow | Step::ConvWide => {
+            for job in &group.tables.convs[range] {
+                traffic.reads.push(job.input..job.input + images * area(job.size) * job.in_octets);
+                let (octets, pitch) = (job.out_octets & 0xffff, job.out_octets >> 16);
+                // Pieces of one convolution share its pixels: each octet by itself.
+                let rows = (0..pixels).map(|pixel| job.output + pixel * pitch);
+                traffic.writes.extend(rows.map(|place| place..place + octets));
+            }
+        }
+        _ => {}
+    }
+    traffic
+}
+
+#[test]
+fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
+    for plans in mixed().chunks(16).take(6) {
+        let group = group(plans, Joins::Launches);
+        // For each octet of the arena, by which launch it was written last.
+        let mut written: Vec<Option<usize>> = vec![None; group.sizes.arena];
+        let batch = image(&plans[0]).arena;
+        written[..batch].fill(Some(0));
+        for (position, launch) in group.launches.iter().enumerate() {
+            let Traffic { reads, writes } = traffic(&group, launch);
+            for octet in reads.iter().flat_map(Clone::clone) {
+                assert!(written[octet as usize].is_some(), "octet {octet} of {launch:?}");
+            }
+            for octet in writes.into_iter().flatten() {
+                let before = written[octet as usize].replace(position);
+                assert!(octet as usize >= batch && before != Some(position), "octet {octet} of {launch:?}");
+            }
+            for octet in reads.into_iter().flatten() {
+                assert!(
+                    written[octet as usize] != Some(position) || position == 0,
+                    "octet {octet} of {launch:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn networks_have_places_of_their_own() {
+    let plans = mixed();
+    let group = group(&plans[..32], Joins::Launches);
+    let mut end = image(&plans[0]);
+    for (member, plan) in group.members.iter().zip(&plans) {
+        assert_eq!(member.places, end);
+        end += Load::of(plan, &LIMITS).unwrap().sizes;
+    }
+    assert_eq!(group.sizes, end);
+    let jobs = |job: &CombineRecord| (job.status & 0xffff) as usize;
+    for job in &group.tables.combines {
+        let member = &group.members[jobs(job)];
+        let arena = member.places.arena..member.places.arena + member.plan.arena_octets;
+        assert!(job.output == NONE || arena.contains(&(job.output as usize)));
+        assert_eq!(job.codes as usize, member.places.codes);
+    }
+    for job in &group.tables.convs {
+        let member = &group.members[job.network as usize];
+        let arena = member.places.arena..member.places.arena + member.plan.arena_octets;
+        assert!(arena.contains(&(job.output as usize)));
+    }
+}
+
+#[test]
+fn a_place_outside_its_buffer_is_found() {
+    let plans = &mixed()[..4];
+    let sound = group(plans, Joins::Launches);
+    let damages: [fn(&mut Group); 8] = [
+        |group| group.tables.terms[3].source += group.sizes.arena as u32,
+        |group| group.tables.convs[3].output += group.sizes.arena as u32,
+        |group| group.tables.rows[5] = 1 << 30,
+        |group| group.tables.norms[2].norm = group.sizes.norms as u32,
+        |group| group.tables.combines[1].codes = group.sizes.codes as u32,
+        |group| group.tables.agreements[0].words += group.sizes.codes as u32,
+        |group| group.tables.choleskys[1].pivots += group.sizes.pivots as u32,
+        |group| group.sizes.partials = 1,
+    ];
+    assert!(sound.check(1 << 27).is_ok());
+    for (i, damage) in damages.iter().enumerate() {
+        let mut group = sound.clone();
+        damage(&mut group);
+        assert!(group.check(1 << 27).is_err(), "damage {i}");
+    }
+}
+
+#[test]
+fn a_group_is_full_when_launches_are_or_the_memory_is() {
+    let plans = workload("nasbench101", 32);
+    let image = image(&plans[0]);
+    let size = |limits: &Limits| {
+        let mut load = Load::default();
+        for plan in plans.iter().cycle() {
+            let next = Load::of(plan, limits).unwrap();
+            if !load.takes(&next, image, limits) {
+                break;
+            }
+            load.join(&next);
+        }
+        (load.networks, load.sizes)
+    };
+    // 40 MB a launch, as on a device that copies 4 TB in a second.
+    let (networks, _) = size(&LIMITS);
+    assert!((16..=64).contains(&networks), "{networks}");
+    assert_eq!(size(&Limits { networks: Some(7), ..LIMITS }).0, 7);
+    assert_eq!(size(&Limits { networks: Some(1000), ..LIMITS }).0, 256);
+    let (few, sizes) = size(&Limits { buffer: 64 << 20, ..LIMITS });
+    assert!(few < networks);
+    assert!((sizes + image).bytes(4).iter().all(|&bytes| bytes <= 64 << 20));
+    let alone = Load::of(&plans[0], &Limits { buffer: 1 << 20, ..LIMITS });
+    assert!(matches!(alone, Err(Error::Memory { limit, needed }) if limit == 1 << 20 && needed > limit));
+}
+
+#[test]
+fn channels_in_groups_are_refused_by_name() {
+    let mut g = crate::Graph::builder(4).unwrap();
+    let x = g.conv(g.input(), crate::Conv { groups: 2, ..crate::Conv::new(4, 1) }, "deep.weight").unwrap();
+    let x = g.relu(x).unwrap();
+    let plan = Plan::new(&g.output(x).unwrap(), [2, 4, 4, 4], Convention::Relu).unwrap();
+    let error = Load::of(&plan, &LIMITS).unwrap_err().to_string();
+    assert!(error.contains("deep.weight") && error.contains("2 groups"), "{error}");
+}

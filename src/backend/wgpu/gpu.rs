@@ -1,0 +1,197 @@
+//! A device at work: opened once a process, its pipelines made once, and what can go wrong with it.
+
+use std::collections::HashMap;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wgpu::{
+    Adapter, Buffer, BufferDescriptor, BufferUsages, DeviceType, ErrorFilter, MapMode, PollType,
+    SubmissionIndex,
+};
+
+use super::adapter;
+use super::pipelines::{Pipeline, pipelines};
+use crate::backend::group::Step;
+use crate::{Error, Result};
+
+/// What went wrong on the device.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is gone: a new one has to be opened.
+    Lost(String),
+    /// It has no memory left for what was asked.
+    Memory,
+    /// It did not take what it was given, which is a fault of this crate or of the driver.
+    Failed(String),
+}
+
+impl Fault {
+    /// The error that ends a run.
+    pub(super) fn fatal(&self, device: &str) -> Error {
+        let reason = match self {
+            Fault::Lost(why) => format!("{device} was lost, and again after it was opened anew: {why}"),
+            Fault::Memory => {
+                format!("{device} has no memory left: take a smaller --group-size or --memory-limit")
+            }
+            Fault::Failed(why) => format!("{device}: {why}; please report it, and use cpu until then"),
+        };
+        Error::Backend { backend: "wgpu".to_owned(), reason }
+    }
+}
+
+/// Whether shaders look at their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// They do: for tests.
+    Checked,
+    /// They do not: checks cost up to a hundred times in inner loops.
+    Trusted,
+}
+
+/// A device, its queue and its pipelines.
+pub(super) struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: HashMap<Step, Pipeline>,
+    pub(super) name: String,
+    pub(super) kind: DeviceType,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// Devices that this process has opened, by adapter.
+static OPEN: Mutex<Vec<(String, Arc<Gpu>)>> = Mutex::new(Vec::new());
+
+impl Gpu {
+    /// Opens an adapter's device, or takes the one that is open and has not been lost.
+    pub(super) fn open(adapter: &Adapter, checks: Checks) -> Result<Arc<Self>> {
+        let key = format!("{checks:?} {:?}", adapter.get_info());
+        let mut open = lock(&OPEN);
+        open.retain(|(_, gpu)| gpu.lost().is_none());
+        if let Some((_, gpu)) = open.iter().find(|(other, _)| *other == key) {
+            return Ok(Arc::clone(gpu));
+        }
+        let gpu = Arc::new(Self::new(adapter, checks)?);
+        open.push((key, Arc::clone(&gpu)));
+        Ok(gpu)
+    }
+
+    /// Opens an adapter's device for one user alone.
+    pub(super) fn new(adapter: &Adapter, checks: Checks) -> Result<Self> {
+        let name = adapter::describe(adapter);
+        let refused = |reason: String| Error::Backend { backend: "wgpu".to_owned(), reason };
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("naswot"),
+            required_limits: adapter.limits(),
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request)
+            .map_err(|error| refused(format!("{name} cannot be opened: {error}; use another backend")))?;
+        let lost = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&lost);
+        device.set_device_lost_callback(move |_, why| {
+            lock(&seen).get_or_insert(why);
+        });
+        // Errors outside a scope would panic: the device counts as lost then.
+        let seen = Arc::clone(&lost);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&seen).get_or_insert_with(|| error.to_string());
+        }));
+        let (made, scopes) = Scopes::around(&device, || pipelines(&device, checks));
+        scopes.map_err(|fault| fault.fatal(&name))?;
+        Ok(Gpu { pipelines: made, device, queue, name, kind: adapter.get_info().device_type, lost })
+    }
+
+    /// Bytes of a buffer that a shader can bind as a whole.
+    pub(super) fn buffer_limit(&self) -> u64 {
+        let limits = self.device.limits();
+        // Whole vectors of four numbers.
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 16 * 16
+    }
+
+    /// Why it was lost, where it was.
+    pub(super) fn lost(&self) -> Option<String> {
+        lock(&self.lost).clone()
+    }
+
+    /// Does some work with the device; its errors come back as a fault.
+    pub(super) fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, Fault> {
+        let (result, scopes) = Scopes::around(&self.device, work);
+        if scopes.is_err() {
+            // A device that was lost calls back while it is polled.
+            let _ = self.device.poll(PollType::Poll);
+        }
+        match self.lost() {
+            Some(why) => Err(Fault::Lost(why)),
+            None => scopes.map(|()| result),
+        }
+    }
+
+    /// Waits until a submission has ended.
+    pub(super) fn wait(&self, submission: SubmissionIndex) -> Result<(), Fault> {
+        let waited = self.guarded(|| {
+            self.device.poll(PollType::Wait { submission_index: Some(submission), timeout: None })
+        })?;
+        waited.map(drop).map_err(|error| Fault::Failed(error.to_string()))
+    }
+}
+
+impl Gpu {
+    /// A buffer that the host can read.
+    pub(super) fn readable(&self, size: u64) -> Buffer {
+        self.device.create_buffer(&BufferDescriptor {
+            label: Some("results"),
+            size,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// The bytes of such a buffer, once a submission, or else all of them, has ended.
+    pub(super) fn read(
+        &self,
+        buffer: &Buffer,
+        size: u64,
+        submission_index: Option<SubmissionIndex>,
+    ) -> Result<Vec<u8>, Fault> {
+        let (tell, told) = mpsc::channel();
+        self.guarded(|| {
+            buffer.map_async(MapMode::Read, 0..size, move |mapped| {
+                // Nobody listens when the wait below has failed.
+                let _ = tell.send(mapped);
+            });
+            self.device.poll(PollType::Wait { submission_index, timeout: None })
+        })?
+        .map_err(|error| Fault::Failed(error.to_string()))?;
+        let unreadable = || Fault::Failed("its results cannot be read".to_owned());
+        told.try_recv().ok().and_then(|mapped| mapped.ok()).ok_or_else(unreadable)?;
+        let view = buffer.get_mapped_range(0..size).map_err(|_| unreadable())?;
+        let bytes = view.to_vec();
+        drop(view);
+        buffer.unmap();
+        Ok(bytes)
+    }
+}
+
+struct Scopes;
+
+impl Scopes {
+    /// Does some work with errors caught.
+    fn around<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Result<(), Fault>) {
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        let validation = device.push_error_scope(ErrorFilter::Validation);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        let result = work();
+        let [internal, validation, memory] =
+            [internal, validation, memory].map(|scope| pollster::block_on(scope.pop()));
+        let fault = match (memory, validation.or(internal)) {
+            (Some(_), _) => Err(Fault::Memory),
+            (None, Some(error)) => Err(Fault::Failed(error.to_string())),
+            (None, None) => Ok(()),
+        };
+        (result, fault)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,107 @@
+//! Launches as dispatches: grids within the device's limits, and what the jobs of each share.
+
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, CommandEncoder};
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use super::buffers::{Buffers, LAUNCH_STRIDE};
+use super::gpu::Gpu;
+use super::pipelines::Content;
+use crate::backend::group::{Launch, LaunchRecord, Step};
+
+/// One dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dispatch {
+    pub(super) step: Step,
+    /// Bytes to what its jobs share.
+    offset: u32,
+    grid: [u32; 3],
+}
+
+/// Turns launches into dispatches with grids of at most so many workgroups along a side, and writes what their jobs share.
+pub(super) fn dispatches<'a>(
+    launches: impl IntoIterator<Item = &'a Launch>,
+    side: u32,
+    shared: &mut Vec<u8>,
+) -> Vec<Dispatch> {
+    let mut dispatches = Vec::new();
+    for launch in launches {
+        let LaunchRecord { first, jobs, tiles, .. } = launch.record;
+        // More tiles than a side go into the third dimension, more jobs into another dispatch.
+        let depth = tiles.div_ceil(side).max(1);
+        for start in (0..jobs).step_by(side as usize) {
+            let record = LaunchRecord { first: first + start, jobs: side.min(jobs - start), ..launch.record };
+            let offset = shared.len();
+            shared.extend_from_slice(bytemuck::bytes_of(&record));
+            shared.resize(offset + LAUNCH_STRIDE, 0);
+            let grid = [tiles.div_ceil(depth), record.jobs, depth];
+            dispatches.push(Dispatch { step: launch.step, offset: offset as u32, grid });
+        }
+    }
+    dispatches
+}
+
+/// The bind groups of the steps that some dispatches take.
+pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> HashMap<Step, BindGroup> {
+    let mut groups = HashMap::new();
+    for step in dispatches.iter().map(|dispatch| dispatch.step) {
+        groups.entry(step).or_insert_with(|| {
+            let pipeline = &gpu.pipelines[&step];
+            let entry = |&(binding, content): &(u32, Content)| {
+                let size = (content == Content::Launches).then_some(size_of::<LaunchRecord>() as u64);
+                let buffer = buffers.get(content);
+                let whole = BufferBinding { buffer, offset: 0, size: size.and_then(NonZeroU64::new) };
+                BindGroupEntry { binding, resource: BindingResource::Buffer(whole) }
+            };
+            let entries: Vec<BindGroupEntry> = pipeline.bindings.iter().map(entry).collect();
+            gpu.device.create_bind_group(&BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        });
+    }
+    groups
+}
+
+/// Encodes dispatches, one after the other.
+pub(super) fn encode(
+    gpu: &Gpu,
+    encoder: &mut CommandEncoder,
+    groups: &HashMap<Step, BindGroup>,
+    dispatches: &[Dispatch],
+) {
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    let mut last = None;
+    for Dispatch { step, offset, grid: [x, y, z] } in dispatches {
+        if last.replace(*step) != Some(*step) {
+            pass.set_pipeline(&gpu.pipelines[step].pipeline);
+        }
+        pass.set_bind_group(0, &groups[step], &[*offset]);
+        pass.dispatch_workgroups(*x, *y, *z);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_grids_are_folded_and_lose_no_tile_and_no_job() {
+        let record = LaunchRecord { first: 5, jobs: 250, tiles: 1001, ..LaunchRecord::default() };
+        let launch = Launch { step: Step::Combine, slot: None, record };
+        let mut shared = Vec::new();
+        let dispatches = dispatches([&launch], 100, &mut shared);
+        assert_eq!(
+            dispatches.iter().map(|d| d.grid).collect::<Vec<_>>(),
+            [[91, 100, 11], [91, 100, 11], [91, 50, 11]]
+        );
+        let records: Vec<LaunchRecord> = shared
+            .chunks(LAUNCH_STRIDE)
+            .map(|bytes| bytemuck::pod_read_unaligned(&bytes[..size_of::<LaunchRecord>()]))
+            .collect();
+        assert_eq!(records.iter().map(|record| record.first).collect::<Vec<_>>(), [5, 105, 205]);
+        assert!(records.iter().all(|record| record.tiles == 1001));
+    }
+}

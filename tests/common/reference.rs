@@ -1,0 +1,94 @@
+//! The cases of `tests/reference`, as PyTorch left them.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use naswot::{
+    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Score, Scorer, Weights,
+};
+
+pub const CASES: [&str; 9] = [
+    "nb101_affine",
+    "nb101_blog_example",
+    "nb101_conv3x3",
+    "nb101_inplace_edge",
+    "nb101_projection_stem128",
+    "nb101_truncation",
+    "nb201_dead_branch",
+    "nb201_disconnected",
+    "nb201_mixed",
+];
+
+/// A case as PyTorch left it.
+pub struct Case {
+    pub architecture: Architecture,
+    stem: usize,
+    batch: Batch,
+    weights: Checkpoint,
+    pub activations: u64,
+    /// None where K is singular.
+    score: Option<f64>,
+    kernel: Vec<i64>,
+}
+
+impl Case {
+    pub fn read(folder: &Path) -> Result<Self, Box<dyn Error>> {
+        let score: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("score.json"))?)?;
+        assert!(score["score"].is_f64() || score["score"] == "-inf");
+        Ok(Case {
+            architecture: Architecture::from_json(&score["arch"].to_string())?,
+            stem: serde_json::from_value(score["stem"].clone())?,
+            batch: Batch::npy(folder.join("batch.npy"))?,
+            weights: Checkpoint::load(folder.join("weights.safetensors"))?,
+            activations: score["activations"].as_u64().ok_or("no activations")?,
+            score: score["score"].as_f64(),
+            kernel: npyz::NpyFile::new(&fs::read(folder.join("k.npy"))?[..])?.into_vec()?,
+        })
+    }
+
+    pub fn network(&self) -> naswot::Result<Network> {
+        self.architecture.network(self.stem, None)
+    }
+
+    pub fn score(
+        &self,
+        backend: &Backend,
+        precision: Precision,
+        convention: Convention,
+    ) -> Result<Score, Box<dyn Error>> {
+        let scorer = Scorer::builder(self.batch.clone())
+            .backend(backend.clone())
+            .weights(Weights::Checkpoint(self.weights.clone()))
+            .precision(precision)
+            .convention(convention)
+            .keep_kernels(true)
+            .build()?;
+        Ok(scorer.score(&self.network()?)?)
+    }
+
+    /// In f64 K is PyTorch's, entry for entry; in f32 signs near zero may differ, within the promised bound.
+    pub fn agrees(&self, backend: &Backend, precision: Precision) -> Result<(), Box<dyn Error>> {
+        let score = self.score(backend, precision, Convention::Relu)?;
+        assert_eq!(score.activations, self.activations);
+        let kernel = score.kernel.ok_or("no kernel")?;
+        let n = kernel.images();
+        assert_eq!(n, self.batch.len());
+        assert!((0..n).all(|i| kernel.get(i, i).map(u64::from) == Some(self.activations)));
+        let ours = kernel.as_slice().iter().map(|&entry| i64::from(entry));
+        let difference: u64 = ours.zip(&self.kernel).map(|(a, b)| a.abs_diff(*b)).sum();
+        let (most, tolerance) = match precision {
+            Precision::F64 => (0.0, self.score.unwrap_or(0.0).abs() * 1e-9),
+            _ => (1e-5 * (n * n) as f64 * self.activations as f64, 1e-3),
+        };
+        assert!(difference as f64 <= most, "K differs by {difference} in all, over {most}");
+        match self.score {
+            Some(expected) => {
+                let error = (score.log_det - expected).abs();
+                assert!(error <= tolerance, "{} is {error:e} off {expected}", score.log_det);
+            }
+            None => assert_eq!(score.log_det, f64::NEG_INFINITY),
+        }
+        Ok(())
+    }
+}
