@@ -10,6 +10,7 @@ mod exit;
 mod input;
 mod interrupt;
 mod kernels;
+mod known;
 mod lines;
 mod old_rows;
 mod options;

@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Seek};
 use serde_json::{Map, Value};
 
 use crate::exit::{Failure, Result};
-use crate::input::Line;
+use crate::input::{Line, place};
 use crate::output::OutFile;
 use crate::pipeline::Run;
-use crate::rows::{COLUMNS, Format, Subject, header};
+use crate::rows::{COLUMNS, Format, Outcome, Subject, header};
 
 /// Columns that may differ between the rows of one file: what came out, where the line stood in the input,
 /// and which machine did the work.
@@ -120,7 +120,7 @@ impl OldRows {
             let free =
                 FREE.contains(column) || (unread && (*column == "cells" || (retry && *column == "id")));
             if !free && *old != new {
-                return Err(self.wrong(row.line, difference(column, old, &new, line.number, run.input)));
+                return Err(self.wrong(row.line, difference(column, old, &new, &place(run.input, line.index, line.number))));
             }
         }
         match run.kernels.map(|kernels| kernels.path(line.index)) {
@@ -148,19 +148,25 @@ impl OldRow {
         self.field("score").is_empty()
     }
 
+    /// What scoring the network has come to, if it was scored.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let number = |column| self.field(column).parse::<f64>().ok();
+        Some(Outcome { score: number("score")?, seconds: number("seconds")? })
+    }
+
     fn field(&self, column: &str) -> &str {
         COLUMNS.iter().zip(&self.fields).find(|(name, _)| **name == column).map_or("", |(_, field)| field)
     }
 }
 
 /// Says what differs between a row and the network in its place.
-fn difference(column: &str, old: &str, new: &str, line: usize, input: &str) -> String {
+fn difference(column: &str, old: &str, new: &str, place: &str) -> String {
     let unread = old.is_empty();
     let (old, new) = (shortened(old), shortened(new));
     match column {
         "index" => format!("index is {old}, not {new}"),
-        "id" if unread => format!("failed, but {input}:{line} can be read now; --retry-failed scores it"),
-        "id" => format!("is the row of {old}, but {input}:{line} has {new} in its place"),
+        "id" if unread => format!("failed, but {place} can be read now; --retry-failed scores it"),
+        "id" => format!("is the row of {old}, but {place} has {new} in its place"),
         _ => format!("{column} was {old}, but is {new} in this run"),
     }
 }

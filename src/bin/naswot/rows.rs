@@ -142,9 +142,22 @@ pub(crate) struct RowMaker {
 /// What is known of the network of a row.
 pub(crate) struct Subject<'a> {
     pub(crate) index: usize,
-    pub(crate) line: usize,
+    pub(crate) line: Option<usize>,
     pub(crate) architecture: Option<&'a Architecture>,
     pub(crate) network: Option<&'a Network>,
+}
+
+/// What scoring a network has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) score: f64,
+    pub(crate) seconds: f64,
+}
+
+impl From<&Score> for Outcome {
+    fn from(score: &Score) -> Self {
+        Outcome { score: score.log_det, seconds: score.seconds }
+    }
 }
 
 impl RowMaker {
@@ -158,7 +171,7 @@ impl RowMaker {
     }
 
     /// The row of a network that was scored, or could not be, and then why.
-    pub(crate) fn row(&self, subject: &Subject, result: Result<&Score, &str>) -> Row {
+    pub(crate) fn row(&self, subject: &Subject, result: Result<Outcome, &str>) -> Row {
         let Subject { index, line, architecture, network } = *subject;
         let settings = &*self.settings;
         let [_, _, height, width] = settings.batch_shape;
@@ -167,17 +180,17 @@ impl RowMaker {
         let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
         [
             Field::Integer(index as u64),
-            Field::Integer(line as u64),
+            line.map(|line| line as u64).into(),
             text(architecture.map(|a| a.space().to_string())),
             text(network.map(|n| n.id().to_owned()).or_else(|| architecture.map(Architecture::id))),
             text(architecture.map(Architecture::arch)),
-            result.map_or(Field::Empty, |score| Field::Real(score.log_det)),
+            result.map_or(Field::Empty, |outcome| Field::Real(outcome.score)),
             activations.into(),
             network.map(Network::parameters).into(),
             network.and_then(|n| n.macs(height, width).ok()).into(),
             result.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
             // To the microsecond.
-            result.map_or(Field::Empty, |score| Field::Real((score.seconds * 1e6).round() / 1e6)),
+            result.map_or(Field::Empty, |outcome| Field::Real((outcome.seconds * 1e6).round() / 1e6)),
             Field::Integer(settings.batch_shape[0] as u64),
             Field::Integer(self.stem as u64),
             cells.map(|cells| cells as u64).into(),

@@ -11,7 +11,7 @@ use naswot::{Backend, Batch, Checkpoint, Precision, Scorer, Settings, Weights};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{self, Input};
+use crate::input::{self, Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{DataOptions, NetworkOptions, bytes, within};
@@ -40,16 +40,15 @@ Exit status:
   3    stopped half way (disk full, say); finished rows are on disk
   130  Ctrl-C; finished rows are on disk";
 
-/// Score every network of a file
+/// Score every network of a file or a space
 ///
 /// Scores untrained networks by NASWOT: the log-determinant of the agreement matrix K of their ReLU codes over
 /// one batch of images. Higher is better; scores of different batches cannot be compared.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
 pub(crate) struct Score {
-    /// Architectures, one JSON object a line; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputOptions,
     #[command(flatten)]
     out: OutputOptions,
     #[command(flatten)]
@@ -136,7 +135,7 @@ impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
-        let mut input = Input::open(&self.file)?;
+        let mut input = self.input.open()?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);
         let existing = self.out.existing();
@@ -145,11 +144,12 @@ impl Score {
         let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !io::stdout().is_terminal();
-        let mut progress = Progress::start(console, bar, || input::count_lines(&self.file));
+        let mut progress = Progress::start(console, bar, || input.total());
         let name = input.name().to_owned();
+        let distinct = input.distinct();
         let kernels = kernels.as_ref();
         let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
-        let ended = self.rows(&mut input, &mut Pipeline { run, progress: &mut progress });
+        let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, distinct));
         progress.clear();
         if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
             progress.summarise();
@@ -209,7 +209,7 @@ impl Score {
     fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
         let locked = match &self.out.out {
             None => None,
-            Some(out) if is_same_file(&out.path, &self.file) => {
+            Some(out) if self.input.file().is_some_and(|file| is_same_file(&out.path, file)) => {
                 return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
             }
             Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
