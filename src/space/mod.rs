@@ -148,7 +148,9 @@ impl Space {
     /// Of each name by itself: [`Error::Cell`] where it is none of the space.
     pub fn find<S: AsRef<str>>(self, names: &[S]) -> Vec<Result<Architecture>> {
         let mut hashed: HashMap<&str, Option<Architecture>> = match self {
-            Space::NasBench101 => names.iter().map(S::as_ref).filter(is_hash).map(|name| (name, None)).collect(),
+            Space::NasBench101 => {
+                names.iter().map(S::as_ref).filter(is_hash).map(|name| (name, None)).collect()
+            }
             Space::NasBench201 => HashMap::new(),
         };
         if !hashed.is_empty() {

@@ -120,10 +120,11 @@ impl InputOptions {
         let unnumbered = |architecture| (None, Ok(architecture));
         if let Some(path) = &self.which.only {
             let name = path.display().to_string();
-            let text =
-                fs::read_to_string(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
             let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
-            let (names, numbers): (Vec<&str>, Vec<usize>) = lines.filter(|(line, _)| !line.is_empty()).unzip();
+            let (names, numbers): (Vec<&str>, Vec<usize>) =
+                lines.filter(|(line, _)| !line.is_empty()).unzip();
             let found = numbers.into_iter().map(Some).zip(space.find(&names));
             return Ok(Input::new(name, Some(names.len() as u64), shard, found.collect::<Vec<_>>()));
         }

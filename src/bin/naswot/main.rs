@@ -4,6 +4,7 @@
 mod bench;
 mod completions;
 mod console;
+mod convert;
 mod correlate;
 mod devices;
 mod exit;
@@ -12,9 +13,12 @@ mod interrupt;
 mod kernels;
 mod known;
 mod lines;
+mod merge;
 mod old_rows;
 mod options;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pipeline;
 mod plan;
 mod progress;
@@ -66,6 +70,8 @@ enum Command {
     Score(Box<score::Score>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
+    Merge(merge::Merge),
+    Convert(convert::Convert),
     Plan(plan::PlanCommand),
     Devices(devices::Devices),
     Correlate(correlate::Correlate),
@@ -81,6 +87,8 @@ fn main() -> ExitCode {
         Command::Score(command) => command.run(console),
         Command::Sample(command) => command.run(),
         Command::Space(command) => command.run(),
+        Command::Merge(command) => command.run(console),
+        Command::Convert(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Correlate(command) => command.run(),

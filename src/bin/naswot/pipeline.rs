@@ -171,7 +171,8 @@ impl<'a> Pipeline<'a> {
     ) -> Result<Ended> {
         loop {
             let shared = RefCell::default();
-            let mut stream = self.run.scorer.stream(Networks { source, shared: &shared, known: Rc::clone(&self.known) });
+            let mut stream =
+                self.run.scorer.stream(Networks { source, shared: &shared, known: Rc::clone(&self.known) });
             let mut cut = false;
             while let Some(result) = stream.next() {
                 cut |= self.settle(&shared, Some(result), cut, output)? == Ended::Interrupted;
@@ -268,7 +269,13 @@ impl<'a> Pipeline<'a> {
         self.write(subject, score.into(), output)
     }
 
-    fn repeat(&mut self, subject: &Subject, first: usize, outcome: Outcome, output: &mut Output) -> Result<()> {
+    fn repeat(
+        &mut self,
+        subject: &Subject,
+        first: usize,
+        outcome: Outcome,
+        output: &mut Output,
+    ) -> Result<()> {
         if let Some(kernels) = self.run.kernels {
             kernels.copy(first, subject.index)?;
         }

@@ -39,7 +39,7 @@ pub(crate) fn retry_failed(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut pairs = Pairs::new(file, out, pipeline.run, true)?;
-    let draft = Draft::of(out)?;
+    let draft = Draft::of(&out.path)?;
     let output = rewrite(&mut pairs, &draft, out, input, pipeline);
     if output.is_err() {
         draft.discard();

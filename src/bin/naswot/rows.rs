@@ -6,7 +6,7 @@ use std::sync::Arc;
 use naswot::{Architecture, Network, Score, Settings};
 
 /// Names of the columns, in order.
-pub(crate) const COLUMNS: [&str; 24] = [
+pub(crate) const COLUMNS: [&str; 27] = [
     "index",
     "line",
     "space",
@@ -31,7 +31,30 @@ pub(crate) const COLUMNS: [&str; 24] = [
     "backend",
     "device",
     "naswot_version",
+    "noise",
+    "repeats",
+    "score_sd",
 ];
+
+/// What stands in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Real,
+    Text,
+}
+
+impl Kind {
+    /// The kind of each of the [`COLUMNS`].
+    pub(crate) fn of(column: &str) -> Self {
+        match column {
+            "index" | "line" | "activations" | "parameters" | "macs" | "batch_size" | "stem" | "cells"
+            | "seed" | "repeats" => Kind::Integer,
+            "score" | "seconds" | "noise" | "score_sd" => Kind::Real,
+            _ => Kind::Text,
+        }
+    }
+}
 
 /// Form of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +88,22 @@ pub(crate) enum Field {
 }
 
 impl Field {
+    /// Reads what `Display` writes; the error says what the text is not.
+    pub(crate) fn parse(text: &str, kind: Kind) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Ok(Field::Empty);
+        }
+        match kind {
+            Kind::Integer => text.parse().map(Field::Integer).map_err(|_| "a whole number"),
+            Kind::Real => {
+                let value =
+                    text.parse().ok().filter(|value: &f64| value.is_finite() || *value == f64::NEG_INFINITY);
+                value.map(Field::Real).ok_or("a number")
+            }
+            Kind::Text => Ok(Field::Text(text.to_owned())),
+        }
+    }
+
     fn text(text: impl fmt::Display) -> Self {
         Field::Text(text.to_string())
     }
@@ -151,12 +190,14 @@ pub(crate) struct Subject<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) score: f64,
+    /// Standard deviation over repeats, where there is one.
+    pub(crate) deviation: Option<f64>,
     pub(crate) seconds: f64,
 }
 
 impl From<&Score> for Outcome {
     fn from(score: &Score) -> Self {
-        Outcome { score: score.log_det, seconds: score.seconds }
+        Outcome { score: score.log_det, deviation: None, seconds: score.seconds }
     }
 }
 
@@ -204,6 +245,9 @@ impl RowMaker {
             Field::text(settings.backend),
             Field::text(&settings.device),
             Field::text(settings.naswot_version),
+            Field::Real(0.0),
+            Field::Integer(1),
+            result.ok().and_then(|outcome| outcome.deviation).map_or(Field::Empty, Field::Real),
         ]
     }
 }
