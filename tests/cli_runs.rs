@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Output;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::folder::{
     FORMATS, Folder, csv_fields, interrupt, length, networks, wait_until, whole_lines, without_seconds,
