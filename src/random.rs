@@ -13,6 +13,7 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub(crate) enum Domain {
     Weights = 0,
     Images = 1,
+    Noise = 2,
     Sampling = 3,
 }
 

@@ -197,7 +197,7 @@ pub(crate) struct Outcome {
 
 impl From<&Score> for Outcome {
     fn from(score: &Score) -> Self {
-        Outcome { score: score.log_det, deviation: None, seconds: score.seconds }
+        Outcome { score: score.log_det, deviation: score.deviation, seconds: score.seconds }
     }
 }
 
@@ -245,8 +245,8 @@ impl RowMaker {
             Field::text(settings.backend),
             Field::text(&settings.device),
             Field::text(settings.naswot_version),
-            Field::Real(0.0),
-            Field::Integer(1),
+            Field::Real(settings.noise),
+            Field::Integer(settings.repeats as u64),
             result.ok().and_then(|outcome| outcome.deviation).map_or(Field::Empty, Field::Real),
         ]
     }

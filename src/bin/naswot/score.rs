@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Backend, Batch, Checkpoint, Precision, Scorer, Settings, Weights};
+use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
-use crate::options::{DataOptions, NetworkOptions, bytes, within};
+use crate::options::{
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, within,
+};
 use crate::output::{self, Existing, OutFile, Output};
 use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
 use crate::progress::Progress;
@@ -59,6 +60,11 @@ pub(crate) struct Score {
     weights: WeightOptions,
     #[command(flatten)]
     machine: MachineOptions,
+    #[command(flatten)]
+    precision: PrecisionOption,
+    /// Debugging: run the plain form of all stages on the CPU, the reference of the fast one
+    #[arg(long, value_name = "STAGES", value_parser = ["all"], hide_short_help = true, help_heading = "Machine")]
+    twin: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -95,40 +101,21 @@ struct WeightOptions {
     /// Seed of the weights
     #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
-    /// Initial weights: each search space's own
-    #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
-    init: String,
+    /// Initial weights of the convolutions; `space`: each search space's own
+    ///
+    /// kaiming-normal: deviation sqrt(2 / fan in); xavier-normal and xavier-uniform: sqrt(2 / (fan in + fan out));
+    /// normal: 1; kaiming-normal-fan-out is that of nasbench101, uniform-fan-in that of nasbench201.
+    #[arg(long, value_name = "INIT", default_value = "space", value_parser = initializer())]
+    init: Init,
+    /// Score with the seeds from --seed up, so many: the mean, and in `score_sd` the standard deviation
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = within(1, 1000), conflicts_with = "kernels")]
+    repeats: usize,
     /// Take the weights of a PyTorch checkpoint (safetensors)
     ///
     /// Tensors have the names of the benchmark's public PyTorch code. Every network of the file must fit; the
     /// seed has no meaning then.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init", "repeats"])]
     weights: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Machine")]
-struct MachineOptions {
-    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
-    #[arg(long, value_name = "BACKEND", default_value = "auto")]
-    backend: Backend,
-    /// Number format of activations and products
-    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
-    precision: Precision,
-    /// Threads of the processor [default: all cores]
-    #[arg(long, value_name = "N", value_parser = within(1, 1024))]
-    threads: Option<usize>,
-    /// Networks that run together [default: what suits the device]
-    #[arg(long, value_name = "N", value_parser = within(1, 1 << 20))]
-    group_size: Option<usize>,
-    /// Memory that networks may take at once, such as 800M or 4G [default: no limit]
-    ///
-    /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    memory_limit: Option<NonZeroU64>,
-    /// Debugging: run the plain form of all stages on the CPU, the reference of the fast one
-    #[arg(long, value_name = "STAGES", value_parser = ["all"], hide_short_help = true)]
-    twin: Option<String>,
 }
 
 impl Score {
@@ -170,24 +157,17 @@ impl Score {
             Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
             None => Weights::Seeded { seed: self.weights.seed },
         };
-        let machine = &self.machine;
         let mut builder = Scorer::builder(batch)
             .weights(weights)
+            .repeats(self.weights.repeats)
             .convention(self.network.convention)
-            .backend(machine.backend.clone())
-            .precision(machine.precision)
+            .precision(self.precision.precision)
             .keep_kernels(self.out.kernels.is_some())
-            .twins(machine.twin.is_some());
-        if let Some(threads) = machine.threads {
-            builder = builder.threads(threads);
+            .twins(self.twin.is_some());
+        if let Init::Of(initializer) = self.weights.init {
+            builder = builder.initializer(initializer);
         }
-        if let Some(networks) = machine.group_size {
-            builder = builder.group_size(networks);
-        }
-        if let Some(bytes) = machine.memory_limit {
-            builder = builder.memory_limit(bytes.get());
-        }
-        Ok(builder.build()?)
+        Ok(self.machine.apply(builder).build()?)
     }
 
     /// Writes the rows of all networks that have none yet.
@@ -252,9 +232,4 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 
 fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
-}
-
-fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["auto", "f32", "f64", "tf32", "bf16"])
-        .try_map(|name| name.parse::<Precision>())
 }
