@@ -239,10 +239,9 @@ mod tests {
         ])) {
             let tiny = Format { side: 2, ..CIFAR10 };
             let mut images = Vec::new();
-            if let Ok(pickle) = serde_pickle::value_from_slice(&bytes, options()) {
-                if extract(pickle, &tiny, &mut images).is_ok() {
-                    prop_assert_eq!(images.len() % 12, 0);
-                }
+            let pickle = serde_pickle::value_from_slice(&bytes, options());
+            if pickle.is_ok_and(|pickle| extract(pickle, &tiny, &mut images).is_ok()) {
+                prop_assert_eq!(images.len() % 12, 0);
             }
         }
     }

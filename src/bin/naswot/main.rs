@@ -1,6 +1,7 @@
 //! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accuracies;
 mod bench;
 mod completions;
 mod console;
@@ -27,6 +28,7 @@ mod rows;
 mod sample;
 mod score;
 mod space;
+mod sweep;
 mod table;
 
 use std::process::ExitCode;
@@ -68,6 +70,7 @@ Examples:
 #[derive(Subcommand, Debug)]
 enum Command {
     Score(Box<score::Score>),
+    Sweep(Box<sweep::Sweep>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
     Merge(merge::Merge),
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
     let console = &cli.console;
     let result = match &cli.command {
         Command::Score(command) => command.run(console),
+        Command::Sweep(command) => command.run(console),
         Command::Sample(command) => command.run(),
         Command::Space(command) => command.run(),
         Command::Merge(command) => command.run(console),

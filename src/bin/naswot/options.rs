@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Backend, Batch, Convention, Dataset, Initializer, Precision, ScorerBuilder, Space};
+use naswot::{
+    Architecture, Backend, Batch, Convention, Dataset, Initializer, Network, Precision, ScorerBuilder, Space,
+};
 
 use crate::exit::{Failure, Result};
 
@@ -19,18 +21,33 @@ pub(crate) const BATCH_SIZE: usize = 32;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkOptions {
-    /// Channels behind the stem (the C of NAS-Bench-201)
-    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
-    pub(crate) stem: usize,
-    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
-    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
-    pub(crate) cells: Option<usize>,
+    #[command(flatten)]
+    pub(crate) skeleton: SkeletonOptions,
     /// How ReLUs are counted
     ///
     /// `relu`: every module once. `original`: as the paper's public code does, which counts those of
     /// NAS-Bench-201's ReLU-Conv-BN blocks twice.
     #[arg(long, default_value = Convention::Relu.name(), value_parser = convention())]
     pub(crate) convention: Convention,
+}
+
+/// What surrounds a cell.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct SkeletonOptions {
+    /// Channels behind the stem (the C of NAS-Bench-201)
+    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
+    pub(crate) stem: usize,
+    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
+    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
+    pub(crate) cells: Option<usize>,
+}
+
+impl SkeletonOptions {
+    /// The network of an architecture.
+    pub(crate) fn network(self, architecture: &Architecture) -> naswot::Result<Network> {
+        architecture.network(self.stem, self.cells)
+    }
 }
 
 /// The machine, which never changes a score.
@@ -85,7 +102,7 @@ pub(crate) struct DataOptions {
     #[command(flatten)]
     pub(crate) source: SourceOption,
     /// Images in the batch [default: 32; the whole file for npy]
-    #[arg(long, value_name = "N", value_parser = within(1, MOST_IMAGES))]
+    #[arg(long, value_name = "N", value_parser = most_images())]
     pub(crate) batch_size: Option<usize>,
     /// Draw the images with a seed [default: take the first ones]
     ///
@@ -183,6 +200,11 @@ impl Source {
             _ => Ok(batch),
         }
     }
+}
+
+/// Parses the number of images in a batch.
+pub(crate) fn most_images() -> impl TypedValueParser<Value = usize> {
+    within(1, MOST_IMAGES)
 }
 
 /// Parses a number within limits.

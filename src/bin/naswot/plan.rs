@@ -99,7 +99,7 @@ impl PlanCommand {
         architecture: naswot::Result<Architecture>,
     ) -> Result<(Architecture, String, Plan), Error> {
         let architecture = architecture?;
-        let network = architecture.network(self.network.stem, self.network.cells)?;
+        let network = self.network.skeleton.network(&architecture)?;
         let batch = [self.batch_size, 3, self.image_size, self.image_size];
         let plan = Plan::new(network.graph(), batch, self.network.convention)?;
         Ok((architecture, network.id().to_owned(), plan))

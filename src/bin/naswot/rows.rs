@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use naswot::{Architecture, Network, Score, Settings};
 
+use crate::options::SkeletonOptions;
+
 /// Names of the columns, in order.
 pub(crate) const COLUMNS: [&str; 27] = [
     "index",
@@ -174,8 +176,7 @@ fn csv_field(text: &str) -> String {
 /// Makes the rows of a run: what its networks have in common.
 pub(crate) struct RowMaker {
     settings: Arc<Settings>,
-    stem: usize,
-    cells: Option<usize>,
+    skeleton: SkeletonOptions,
 }
 
 /// What is known of the network of a row.
@@ -202,13 +203,13 @@ impl From<&Score> for Outcome {
 }
 
 impl RowMaker {
-    pub(crate) fn new(settings: Arc<Settings>, stem: usize, cells: Option<usize>) -> Self {
-        RowMaker { settings, stem, cells }
+    pub(crate) fn new(settings: Arc<Settings>, skeleton: SkeletonOptions) -> Self {
+        RowMaker { settings, skeleton }
     }
 
     /// The network of an architecture.
     pub(crate) fn network(&self, architecture: &Architecture) -> naswot::Result<Network> {
-        architecture.network(self.stem, self.cells)
+        self.skeleton.network(architecture)
     }
 
     /// The row of a network that was scored, or could not be, and then why.
@@ -216,7 +217,7 @@ impl RowMaker {
         let Subject { index, line, architecture, network } = *subject;
         let settings = &*self.settings;
         let [_, _, height, width] = settings.batch_shape;
-        let cells = self.cells.or(architecture.map(|a| a.space().default_cells()));
+        let cells = self.skeleton.cells.or(architecture.map(|a| a.space().default_cells()));
         let activations = network.and_then(|n| n.activations(height, width, settings.convention).ok());
         let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
         [
@@ -233,7 +234,7 @@ impl RowMaker {
             // To the microsecond.
             result.map_or(Field::Empty, |outcome| Field::Real((outcome.seconds * 1e6).round() / 1e6)),
             Field::Integer(settings.batch_shape[0] as u64),
-            Field::Integer(self.stem as u64),
+            Field::Integer(self.skeleton.stem as u64),
             cells.map(|cells| cells as u64).into(),
             settings.seed.into(),
             Field::text(&settings.data),

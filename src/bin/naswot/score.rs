@@ -128,7 +128,7 @@ impl Score {
         let existing = self.out.existing();
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
-        let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
+        let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !io::stdout().is_terminal();
         let mut progress = Progress::start(console, bar, || input.total());
