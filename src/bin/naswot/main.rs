@@ -2,6 +2,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accuracies;
+mod accuracy_table;
 mod bench;
 mod completions;
 mod console;
@@ -77,6 +78,7 @@ enum Command {
     Convert(convert::Convert),
     Plan(plan::PlanCommand),
     Devices(devices::Devices),
+    Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
     Bench(bench::Bench),
     Completions(completions::Completions),
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Command::Convert(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
+        Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
