@@ -90,6 +90,10 @@ impl Rng {
         self.words[self.used - 1]
     }
 
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
+    }
+
     /// Uniform on 0..n, without bias (Lemire, 2019). `n` is at least 1.
     pub(crate) fn below(&mut self, n: u32) -> u32 {
         let threshold = n.wrapping_neg() % n;
