@@ -20,7 +20,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 fn record(bytes: &[u8]) -> Vec<u8> {
     let masked = |bytes: &[u8]| {
         let crc = crc32c(bytes);
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8).to_le_bytes()
+        crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
     };
     let length = (bytes.len() as u64).to_le_bytes();
     [&length[..], &masked(&length), bytes, &masked(bytes)].concat()

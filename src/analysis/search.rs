@@ -142,8 +142,11 @@ pub struct Searcher<'a, S: SearchSpace> {
     population: usize,
     tournament: usize,
     initial: usize,
-    admits: Box<dyn Fn(&S::Candidate) -> Result<bool> + 'a>,
+    admits: Admits<'a, S::Candidate>,
 }
+
+/// Which candidates may be looked at.
+type Admits<'a, C> = Box<dyn Fn(&C) -> Result<bool> + 'a>;
 
 /// What a search has found.
 #[derive(Clone, Debug, PartialEq)]

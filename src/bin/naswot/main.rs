@@ -28,6 +28,8 @@ mod resume;
 mod rows;
 mod sample;
 mod score;
+mod search;
+mod settings;
 mod space;
 mod sweep;
 mod table;
@@ -66,7 +68,8 @@ const EXAMPLES: &str = "\
 Examples:
   naswot sample --space nasbench101 -n 100 > cells.jsonl
   naswot score cells.jsonl -o scores.csv
-  naswot correlate scores.csv --accuracy accuracies.csv";
+  naswot correlate scores.csv --accuracy accuracies.csv
+  naswot search --space nasbench101 --samples 1000";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -80,6 +83,7 @@ enum Command {
     Devices(devices::Devices),
     Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
+    Search(Box<search::Search>),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
         Command::Devices(command) => command.run(),
         Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
+        Command::Search(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };

@@ -1,14 +1,12 @@
 //! `naswot merge`: the rows of shards as one file.
 
-use std::collections::HashMap;
-
 use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::old_rows::{OldRow, OldRows};
 use crate::output::{Draft, Existing, OutFile, Output};
-use crate::rows::COLUMNS;
+use crate::settings::SettingsOfAll;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,38 +125,5 @@ impl Merge {
         let next = next.map_or(String::new(), |next| format!("; the next is {next}"));
         let files: Vec<String> = self.files.iter().map(|file| file.path.display().to_string()).collect();
         Failure::unusable(format_args!("no row has index {index} (in {}){next}", files.join(", ")))
-    }
-}
-
-/// The settings that all rows must have: those of the first one.
-#[derive(Default)]
-struct SettingsOfAll {
-    first: Option<Vec<(&'static str, String)>>,
-    /// Cells of a stack by space, which has its own default.
-    cells: HashMap<String, String>,
-}
-
-impl SettingsOfAll {
-    fn compare(&mut self, row: &OldRow) -> Result<(), String> {
-        let own = |column: &&'static str| !["cells", "device", "score_sd"].contains(column);
-        let settings = COLUMNS.into_iter().skip_while(|column| *column != "batch_size").filter(own);
-        let found = settings.map(|column| (column, row.field(column).to_owned()));
-        let space = row.field("space");
-        let cells = self.cells.entry(space.to_owned()).or_insert_with(|| row.field("cells").to_owned());
-        // A line that could not be read has neither.
-        if !space.is_empty() && cells != row.field("cells") {
-            return Err(format!("cells is {}, but {cells} in an earlier row", row.field("cells")));
-        }
-        let Some(first) = &self.first else {
-            self.first = Some(found.collect());
-            return Ok(());
-        };
-        for ((column, first), (_, found)) in first.iter().zip(found) {
-            if *first != found {
-                let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.to_owned() };
-                return Err(format!("{column} is {}, but {} in the first row", shown(&found), shown(first)));
-            }
-        }
-        Ok(())
     }
 }

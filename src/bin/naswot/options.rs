@@ -113,7 +113,7 @@ pub(crate) struct DataOptions {
     /// Add Gaussian noise of this standard deviation, in the units of the normalised images
     ///
     /// It is made from the seed of --data-seed, 0 by default.
-    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) noise: f64,
 }
 

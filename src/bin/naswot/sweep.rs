@@ -29,13 +29,13 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Sweep {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     input: InputOptions,
     #[command(flatten)]
     lists: Lists,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     source: SourceOption,
     #[command(flatten)]
@@ -54,7 +54,13 @@ struct Lists {
     #[arg(long, value_name = "SEED,..", value_delimiter = ',')]
     data_seed: Vec<u64>,
     /// Deviations of the noise on the images
-    #[arg(long, value_name = "SIGMA,..", value_delimiter = ',', default_value = "0")]
+    #[arg(
+        long,
+        value_name = "SIGMA,..",
+        value_delimiter = ',',
+        default_value = "0",
+        allow_negative_numbers = true
+    )]
     noise: Vec<f64>,
     /// Seeds of the weights
     #[arg(long, value_name = "SEED,..", value_delimiter = ',', default_value = "0")]
