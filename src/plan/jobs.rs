@@ -116,6 +116,13 @@ pub(crate) struct Part {
     pub(crate) octets: usize,
 }
 
+impl Part {
+    /// Output channels that it computes.
+    pub(crate) fn channels(&self, parameters: &[Parameter]) -> usize {
+        (parameters[self.parameter].shape.out_channels - self.row * OCTET).min(self.octets * OCTET)
+    }
+}
+
 /// A batch norm's channels, joined from partial statistics when its producer has run.
 #[derive(Clone, Debug)]
 pub(crate) struct NormJob {

@@ -17,7 +17,7 @@ mod display;
 mod fuse;
 pub(crate) mod jobs;
 mod merge;
-mod place;
+pub(crate) mod place;
 mod reach;
 mod schedule;
 mod simplify;

@@ -7,18 +7,28 @@ use super::jobs::*;
 const ALIGNMENT: usize = 16;
 
 /// First and last slot, by position, in which a tensor must keep its place.
-pub(super) type Life = (usize, usize);
+pub(crate) type Life = (usize, usize);
 
 /// Sets the offsets of all tensors but the image, and says how many octets the arena has.
 pub(super) fn place(tensors: &mut [Tensor], lives: &[Option<Life>], images: usize) -> usize {
     let size = |tensor: &Tensor| (images * tensor.image_octets()).next_multiple_of(ALIGNMENT);
-    let mut by_size: Vec<(TensorId, Life)> =
+    let sizes: Vec<usize> = tensors.iter().map(size).collect();
+    let (offsets, arena) = first_fit(&sizes, lives);
+    tensors.iter_mut().zip(offsets).for_each(|(tensor, offset)| tensor.offset = offset);
+    arena
+}
+
+/// Offsets of things of some sizes, so that none overlap which live at once, and the size of the whole; what does
+/// not live is at 0.
+pub(crate) fn first_fit(sizes: &[usize], lives: &[Option<Life>]) -> (Vec<usize>, usize) {
+    let mut by_size: Vec<(usize, Life)> =
         lives.iter().enumerate().filter_map(|(id, life)| life.map(|life| (id, life))).collect();
-    by_size.sort_by_key(|&(id, _)| (std::cmp::Reverse(size(&tensors[id])), id));
+    by_size.sort_by_key(|&(id, _)| (std::cmp::Reverse(sizes[id]), id));
+    let mut offsets = vec![0; sizes.len()];
     let mut arena = 0;
     let mut placed: Vec<(usize, usize, Life)> = Vec::new();
     for (id, life) in by_size {
-        let size = size(&tensors[id]);
+        let size = sizes[id];
         let mut offset = 0;
         // `placed` is sorted by offset: the first gap that is wide enough is the place.
         for &(start, end, _) in placed.iter().filter(|(.., other)| overlap(*other, life)) {
@@ -27,12 +37,12 @@ pub(super) fn place(tensors: &mut [Tensor], lives: &[Option<Life>], images: usiz
             }
             offset = offset.max(end);
         }
-        tensors[id].offset = offset;
+        offsets[id] = offset;
         arena = arena.max(offset + size);
         let position = placed.partition_point(|&(start, ..)| start <= offset);
         placed.insert(position, (offset, offset + size, life));
     }
-    arena
+    (offsets, arena)
 }
 
 fn overlap(a: Life, b: Life) -> bool {

@@ -16,7 +16,7 @@ use crate::plan::jobs::{IMAGE, TensorId};
 /// The tensors that a job reads, while it writes another one.
 pub(super) struct View<'a, S: Simd> {
     plan: &'a Plan,
-    layout: Layout,
+    layout: &'a Layout,
     image: &'a [Unit<S>],
     below: &'a [Unit<S>],
     above: &'a [Unit<S>],
@@ -26,12 +26,12 @@ pub(super) struct View<'a, S: Simd> {
 impl<'a, S: Simd> View<'a, S> {
     /// Takes a tensor out of the arena to write it (an empty one when there is none).
     pub(super) fn split(
-        run: (&'a Plan, Layout, &'a [Unit<S>]),
+        run: (&'a Plan, &'a Layout, &'a [Unit<S>]),
         arena: &'a mut [Unit<S>],
         output: Option<TensorId>,
     ) -> (Self, &'a mut [Unit<S>]) {
         let (plan, layout, image) = run;
-        let hole = output.map_or(0..0, |output| layout.place(&plan.tensors[output]));
+        let hole = output.map_or(0..0, |output| layout.place(plan, output));
         let (rest, above) = arena.split_at_mut(hole.end);
         let (below, output) = rest.split_at_mut(hole.start);
         (View { plan, layout, image, below, above, above_start: hole.end }, output)
@@ -39,12 +39,11 @@ impl<'a, S: Simd> View<'a, S> {
 
     /// One block of a tensor.
     pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S>] {
-        let place = &self.plan.tensors[tensor];
-        let length = Layout::block_units(place);
+        let length = self.layout.block_units(self.plan, tensor);
         if tensor == IMAGE {
             return &self.image[b * length..][..length];
         }
-        let start = self.layout.place(place).start + b * length;
+        let start = self.layout.place(self.plan, tensor).start + b * length;
         if start >= self.above_start {
             &self.above[start - self.above_start..][..length]
         } else {
@@ -56,10 +55,19 @@ impl<'a, S: Simd> View<'a, S> {
 /// What a job writes, block by block.
 pub(super) struct Blocks<'a, S: Simd> {
     pub(super) spread: bool,
-    pub(super) layout: Layout,
+    pub(super) layout: &'a Layout,
     pub(super) y: &'a mut [Unit<S>],
-    pub(super) planes: &'a mut [u8],
+    pub(super) planes: &'a mut [S::Bits],
     pub(super) channels: &'a [Range<usize>],
+}
+
+/// One block's share of it.
+pub(super) struct Block<'a, S: Simd> {
+    /// Which one.
+    pub(super) b: usize,
+    pub(super) y: &'a mut [Unit<S>],
+    pub(super) plane: &'a mut [S::Bits],
+    pub(super) moments: &'a mut [Moments],
 }
 
 impl<S: Simd> Blocks<'_, S> {
@@ -68,7 +76,7 @@ impl<S: Simd> Blocks<'_, S> {
         self,
         scratch: &mut Scratch<S>,
         wanted: bool,
-        work: impl Fn(usize, &mut [Unit<S>], &mut [u8], &mut Scratch<S>, &mut [Moments]) -> Result<()> + Sync,
+        work: impl Fn(Block<'_, S>, &mut Scratch<S>) -> Result<()> + Sync,
     ) -> Result<Vec<Moments>> {
         let blocks = self.layout.blocks;
         let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };
@@ -84,11 +92,13 @@ impl<S: Simd> Blocks<'_, S> {
             shares
                 .into_par_iter()
                 .enumerate()
-                .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), m))| {
-                    work(b, y, plane, scratch, m)
+                .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), moments))| {
+                    work(Block { b, y, plane, moments }, scratch)
                 })?;
         } else {
-            shares.enumerate().try_for_each(|(b, ((y, plane), m))| work(b, y, plane, scratch, m))?;
+            shares
+                .enumerate()
+                .try_for_each(|(b, ((y, plane), moments))| work(Block { b, y, plane, moments }, scratch))?;
         }
         let mut joined = vec![Moments::default(); channels];
         for block in moments.chunks_exact(channels.max(1)) {

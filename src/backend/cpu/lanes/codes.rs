@@ -13,47 +13,31 @@ const GROUP: usize = 32;
 /// Matrices that are transposed side by side.
 const BESIDE: usize = 16;
 
-/// Bytes of a plane's entry: one bit for each image of a block.
-pub(super) const fn entry<S: Simd>() -> usize {
-    block::<S>() / 8
-}
-
-/// Bytes of one block's plane.
-pub(super) fn plane<S: Simd>(plan: &Plan) -> usize {
-    plan.words_per_image * 32 * entry::<S>()
-}
-
-/// Stores the bits of a block.
-#[inline(always)]
-pub(super) fn put<S: Simd>(entry: &mut [u8], bits: [u32; 2]) {
-    let bytes = (bits[0] | bits[1] << S::LANES).to_le_bytes();
-    match block::<S>() {
-        8 => entry[0] = bytes[0],
-        16 => entry.copy_from_slice(&bytes[..2]),
-        _ => entry.copy_from_slice(&bytes),
-    }
+/// Entries of one block's plane.
+pub(super) fn plane(plan: &Plan) -> usize {
+    plan.words_per_image * 32
 }
 
 /// Transposes planes, [block][bit], into code words, [image][words per image].
-pub(super) fn transpose<S: Simd>(simd: S, plan: &Plan, planes: &[u8], codes: &mut [u32]) {
+pub(super) fn transpose<S: Simd>(simd: S, plan: &Plan, planes: &[S::Bits], codes: &mut [u32]) {
     let words = plan.words_per_image;
     if words == 0 {
         return;
     }
-    let blocks = planes.chunks(GROUP / block::<S>() * plane::<S>(plan));
+    let blocks = planes.chunks(GROUP / block::<S>() * plane(plan));
     for (planes, codes) in blocks.zip(codes.chunks_mut(GROUP * words)) {
         // Images start on 32 words, so rounds are whole.
         for first in (0..words).step_by(BESIDE) {
-            simd.call(Transpose { planes, plane: plane::<S>(plan), codes, words, first });
+            simd.call(Transpose::<S> { planes, plane: plane(plan), codes, words, first });
         }
     }
 }
 
 /// 16 matrices of 32 x 32 bits, word by word side by side.
-struct Transpose<'a> {
+struct Transpose<'a, S: Simd> {
     /// Planes of 32 images, one block after the other.
-    planes: &'a [u8],
-    /// Bytes of one plane.
+    planes: &'a [S::Bits],
+    /// Entries of one plane.
     plane: usize,
     codes: &'a mut [u32],
     words: usize,
@@ -61,22 +45,16 @@ struct Transpose<'a> {
     first: usize,
 }
 
-impl<S: Simd> Kernel<S> for Transpose<'_> {
+impl<S: Simd> Kernel<S> for Transpose<'_, S> {
     #[inline(always)]
     fn run(self, _simd: S) {
         // Bit k of matrix m is bit 32 (first + m) + k of the codes.
         let mut rows = [[0u32; BESIDE]; 32];
-        let bytes = entry::<S>();
         for (b, plane) in self.planes.chunks_exact(self.plane).enumerate() {
-            let entries = &plane[self.first * 32 * bytes..][..BESIDE * 32 * bytes];
-            for (m, matrix) in entries.chunks_exact(32 * bytes).enumerate() {
-                for (k, entry) in matrix.chunks_exact(bytes).enumerate() {
-                    let bits = match bytes {
-                        1 => u32::from(entry[0]),
-                        2 => u32::from(u16::from_le_bytes([entry[0], entry[1]])),
-                        _ => u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]),
-                    };
-                    rows[k][m] |= bits << (b * block::<S>());
+            let entries = &plane[self.first * 32..][..BESIDE * 32];
+            for (m, matrix) in entries.chunks_exact(32).enumerate() {
+                for (row, &bits) in rows.iter_mut().zip(matrix) {
+                    row[m] |= bits.into() << (b * block::<S>());
                 }
             }
         }

@@ -6,13 +6,16 @@
 
 use std::ops::Range;
 
-use super::codes::{entry, put};
+use super::feed::Order;
 use super::layout::{Layout, Unit, Units};
 use super::simd::{Kernel, Simd};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
 use crate::{Error, Result};
+
+/// Pixels between the one that is read and the one that is asked for.
+const AHEAD: usize = 2;
 
 /// A term, or the part of one, whose channels are all covered already or all not.
 struct Step<'a> {
@@ -25,6 +28,7 @@ struct Step<'a> {
 /// A combine job, made ready.
 pub(super) struct Combine<'a> {
     plan: &'a Plan,
+    layout: &'a Layout,
     job: &'a CombineJob,
     norms: &'a Norms<f32>,
     steps: Vec<Step<'a>>,
@@ -49,7 +53,12 @@ impl<S: Simd> Default for Scratch<S> {
 pub(super) type Source<'a, S> = &'a dyn Fn(usize) -> &'a [Unit<S>];
 
 impl<'a> Combine<'a> {
-    pub(super) fn new(plan: &'a Plan, job: &'a CombineJob, norms: &'a Norms<f32>) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        layout: &'a Layout,
+        job: &'a CombineJob,
+        norms: &'a Norms<f32>,
+    ) -> Self {
         let channels = job.shape.channels;
         let mut covered = vec![false; channels];
         let mut steps = Vec::new();
@@ -75,7 +84,7 @@ impl<'a> Combine<'a> {
             };
             (pool, [spans(0), spans(1)])
         });
-        Combine { plan, job, norms, steps, gaps, windows }
+        Combine { plan, layout, job, norms, steps, gaps, windows }
     }
 
     /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
@@ -85,9 +94,10 @@ impl<'a> Combine<'a> {
         scratch: &mut Scratch<S>,
         source: Source<'_, S>,
         output: &mut [Unit<S>],
-        plane: &mut [u8],
+        plane: &mut [S::Bits],
     ) -> Result<()> {
         let pitch = self.job.shape.channels;
+        let order = Order::pixels(pitch);
         let row_len = self.job.source[1] * pitch;
         let Some((pool, spans)) = &self.windows else {
             if self.job.output.is_none() {
@@ -98,8 +108,7 @@ impl<'a> Combine<'a> {
                     Some(_) => &mut output[y * row_len..][..row_len],
                     None => &mut scratch.rows.get_mut()[..row_len],
                 };
-                self.sum(simd, source, y, row, plane)?;
-                self.emit_row(simd, y, row, plane)?;
+                self.row(simd, source, y, (row, order), plane)?;
             }
             return Ok(());
         };
@@ -110,23 +119,36 @@ impl<'a> Combine<'a> {
         for (oy, ys) in spans[0].iter().enumerate() {
             while next < ys.end {
                 let row = &mut scratch.rows.get_mut()[next % ring * row_len..][..row_len];
-                self.sum(simd, source, next, row, plane)?;
+                self.sum(simd, source, next, (row, order), plane)?;
                 next += 1;
             }
             let (rows, column) = scratch.rows.get_mut().split_at_mut(ring * row_len);
-            let rows = ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
+            let rows: Vec<&[Unit<S>]> = ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
             let output = &mut output[oy * out_len..][..out_len];
             let column = &mut column[..row_len];
-            simd.call(PoolRow { pool: *pool, rows, column, spans: &spans[1], pitch, output });
-            self.emit_row(simd, oy, output, plane)?;
+            simd.call(PoolRow { pool: *pool, rows: &rows, column, spans: &spans[1], pitch, output });
+            self.emit_row(simd, oy, (output, order), plane)?;
         }
         // Rows below the last window still have bits to emit.
         while next < self.job.source[0] {
             let row = &mut scratch.rows.get_mut()[..row_len];
-            self.sum(simd, source, next, row, plane)?;
+            self.sum(simd, source, next, (row, order), plane)?;
             next += 1;
         }
         Ok(())
+    }
+
+    /// One row of a job without a window, and all its bits.
+    pub(super) fn row<S: Simd>(
+        &self,
+        simd: S,
+        source: Source<'_, S>,
+        y: usize,
+        (row, order): (&mut [Unit<S>], Order),
+        plane: &mut [S::Bits],
+    ) -> Result<()> {
+        self.sum(simd, source, y, (row, order), plane)?;
+        self.emit_row(simd, y, (row, order), plane)
     }
 
     /// One row of sums, and the bits of its terms.
@@ -135,14 +157,13 @@ impl<'a> Combine<'a> {
         simd: S,
         source: Source<'_, S>,
         y: usize,
-        row: &mut [Unit<S>],
-        plane: &mut [u8],
+        (row, order): (&mut [Unit<S>], Order),
+        plane: &mut [S::Bits],
     ) -> Result<()> {
-        let pitch = self.job.shape.channels;
         let code_pitch = self.job.octets() * OCTET;
-        for pixel in row.chunks_exact_mut(pitch) {
+        for p in 0..self.job.source[1] {
             for &gap in &self.gaps {
-                pixel[gap] = bytemuck::Zeroable::zeroed();
+                row[order.at(p, gap)] = bytemuck::Zeroable::zeroed();
             }
         }
         let mut finite = true;
@@ -152,7 +173,7 @@ impl<'a> Combine<'a> {
             let channels = step.channels.clone();
             let bits = term.code.map(|code| {
                 let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * code_pitch;
-                &mut plane[(first + term.to + channels.start) * entry::<S>()..]
+                &mut plane[first + term.to + channels.start..]
             });
             let norms = term.norm.map(|entry| {
                 let entries = entry + channels.start..entry + channels.end;
@@ -160,15 +181,16 @@ impl<'a> Combine<'a> {
             });
             simd.call(TermRow {
                 x: source(term.tensor),
-                tensor,
+                x_pitch: self.layout.pitch(term.tensor),
+                size: [tensor.shape.height, tensor.shape.width],
                 y,
-                from: term.channel + channels.start,
+                from: self.layout.unit(term.tensor, term.channel) + channels.start,
                 norms,
                 relu: term.relu,
                 average: term.average,
                 add: step.add,
                 row,
-                pitch,
+                order,
                 code_pitch,
                 to: term.to + channels.start,
                 channels: channels.len(),
@@ -185,13 +207,20 @@ impl<'a> Combine<'a> {
     }
 
     /// Emits the bits of a row of the job's own values.
-    fn emit_row<S: Simd>(&self, simd: S, y: usize, row: &[Unit<S>], plane: &mut [u8]) -> Result<()> {
+    fn emit_row<S: Simd>(
+        &self,
+        simd: S,
+        y: usize,
+        (row, order): (&[Unit<S>], Order),
+        plane: &mut [S::Bits],
+    ) -> Result<()> {
         let mut finite = true;
         if let Some(code) = self.job.code {
             let code_pitch = self.job.octets() * OCTET;
             let first = self.plan.regions[code].word * 32 + y * self.job.shape.width * code_pitch;
-            let bits = &mut plane[first * entry::<S>()..];
-            simd.call(Emit { row, channels: self.job.shape.channels, code_pitch, bits, finite: &mut finite });
+            let bits = &mut plane[first..];
+            let [pixels, channels] = [self.job.shape.width, self.job.shape.channels];
+            simd.call(Emit { row, order, pixels, channels, code_pitch, bits, finite: &mut finite });
         }
         self.check(finite)
     }
@@ -200,7 +229,9 @@ impl<'a> Combine<'a> {
 /// One row of one term.
 struct TermRow<'a, S: Simd> {
     x: &'a [Unit<S>],
-    tensor: &'a Tensor,
+    x_pitch: usize,
+    /// Height and width.
+    size: [usize; 2],
     y: usize,
     from: usize,
     norms: Option<[&'a [f32]; 3]>,
@@ -208,13 +239,13 @@ struct TermRow<'a, S: Simd> {
     average: bool,
     add: bool,
     row: &'a mut [Unit<S>],
-    pitch: usize,
+    order: Order,
     /// Bits from one pixel to the next.
     code_pitch: usize,
     to: usize,
     channels: usize,
     /// The plane, from the row's first channel on.
-    bits: Option<&'a mut [u8]>,
+    bits: Option<&'a mut [S::Bits]>,
     finite: &'a mut bool,
 }
 
@@ -249,24 +280,21 @@ impl<S: Simd> TermRow<'_, S> {
     #[inline(always)]
     fn pixels<const NORM: bool, const RELU: bool, const ADD: bool, const BITS: bool>(self, simd: S) {
         let zero = simd.splat(0.0);
-        let x_pitch = Layout::pitch(self.tensor);
-        let width = self.tensor.shape.width;
+        let (x_pitch, width) = (self.x_pitch, self.size[1]);
         let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
         let n = self.channels;
-        let [mean, a, beta] = self.norms.unwrap_or([&[]; 3]);
+        let [mean, a, beta] =
+            self.norms.unwrap_or([&[]; 3]).map(|numbers| &numbers[..if NORM { n } else { 0 }]);
         let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; 2];
-        for (p, (from, to)) in x.chunks_exact(x_pitch).zip(self.row.chunks_exact_mut(self.pitch)).enumerate()
-        {
-            let from = &from[self.from..self.from + n];
-            let to = &mut to[self.to..self.to + n];
-            let bits = if BITS {
-                &mut bits[p * self.code_pitch * entry::<S>()..][..n * entry::<S>()]
-            } else {
-                &mut []
-            };
+        for (p, from) in x.chunks_exact(x_pitch).enumerate() {
+            let ahead = &x[(p + AHEAD).min(width - 1) * x_pitch + self.from..][..n];
+            let from = &from[self.from..][..n];
+            let mut at = self.order.at(p, self.to);
+            let bits = if BITS { &mut bits[p * self.code_pitch..][..n] } else { &mut [] };
             for c in 0..n {
+                simd.prefetch(&ahead[c][0]);
                 let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
                 if NORM {
                     let (mean, a, beta) = (simd.splat(mean[c]), simd.splat(a[c]), simd.splat(beta[c]));
@@ -278,17 +306,18 @@ impl<S: Simd> TermRow<'_, S> {
                     trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
                 }
                 if BITS {
-                    let entry = &mut bits[c * entry::<S>()..][..entry::<S>()];
-                    put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
+                    bits[c] = simd.positive(v);
                 }
                 if RELU {
                     v = [simd.max(v[0], zero), simd.max(v[1], zero)];
                 }
+                let to = &mut self.row[at];
+                at += self.order.channel;
                 if ADD {
-                    v = [simd.add(simd.load(&to[c][0]), v[0]), simd.add(simd.load(&to[c][1]), v[1])];
+                    v = [simd.add(simd.load(&to[0]), v[0]), simd.add(simd.load(&to[1]), v[1])];
                 }
-                simd.store(v[0], &mut to[c][0]);
-                simd.store(v[1], &mut to[c][1]);
+                simd.store(v[0], &mut to[0]);
+                simd.store(v[1], &mut to[1]);
             }
         }
         if !NORM {
@@ -300,12 +329,11 @@ impl<S: Simd> TermRow<'_, S> {
     #[inline(always)]
     fn averages(self, simd: S) {
         let zero = simd.splat(0.0);
-        let x_pitch = Layout::pitch(self.tensor);
-        let (height, width) = (self.tensor.shape.height, self.tensor.shape.width);
+        let (x_pitch, [height, width]) = (self.x_pitch, self.size);
         let rows = self.y.saturating_sub(1)..height.min(self.y + 2);
         // A ReLU would hide what is not finite.
         let mut trace = [zero; 2];
-        for (p, to) in self.row.chunks_exact_mut(self.pitch).enumerate() {
+        for p in 0..width {
             let columns = p.saturating_sub(1)..width.min(p + 2);
             let share = simd.splat(1.0 / (rows.len() * columns.len()) as f32);
             for c in 0..self.channels {
@@ -327,7 +355,7 @@ impl<S: Simd> TermRow<'_, S> {
                         }
                     }
                 }
-                let unit = &mut to[self.to + c];
+                let unit = &mut self.row[self.order.at(p, self.to + c)];
                 for v in 0..2 {
                     let mut value = simd.mul(sum[v], share);
                     if self.add {
@@ -354,7 +382,7 @@ fn is_zero<S: Simd>(simd: S, v: [S::V; 2]) -> bool {
 /// One row of a pool: down the columns first, then across.
 struct PoolRow<'a, S: Simd> {
     pool: Pool,
-    rows: Vec<&'a [Unit<S>]>,
+    rows: &'a [&'a [Unit<S>]],
     column: &'a mut [Unit<S>],
     spans: &'a [Range<usize>],
     pitch: usize,
@@ -374,30 +402,75 @@ impl<S: Simd> Kernel<S> for PoolRow<'_, S> {
 impl<S: Simd> PoolRow<'_, S> {
     #[inline(always)]
     fn pool<const MAX: bool>(self, simd: S) {
-        let height = self.rows.len();
-        for (i, unit) in self.column.iter_mut().enumerate() {
-            for (v, lanes) in unit.iter_mut().enumerate() {
-                let mut value = simd.load(&self.rows[0][i][v]);
-                for row in &self.rows[1..] {
-                    let other = simd.load(&row[i][v]);
-                    value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
-                }
-                simd.store(value, lanes);
+        match *self.rows {
+            [a] => join::<S, 1, MAX>(simd, [a], None, self.column),
+            [a, b] => join::<S, 2, MAX>(simd, [a, b], None, self.column),
+            [a, b, c] => join::<S, 3, MAX>(simd, [a, b, c], None, self.column),
+            _ => join_all::<S, MAX>(simd, self.rows.iter().copied(), None, self.column),
+        }
+        let column = &*self.column;
+        let pixel = |x: usize| &column[x * self.pitch..][..self.pitch];
+        for (span, out) in self.spans.iter().zip(self.output.chunks_exact_mut(self.pitch)) {
+            let share = (!MAX).then(|| 1.0 / (self.rows.len() * span.len()) as f32);
+            let x = span.start;
+            match span.len() {
+                1 => join::<S, 1, MAX>(simd, [pixel(x)], share, out),
+                2 => join::<S, 2, MAX>(simd, [pixel(x), pixel(x + 1)], share, out),
+                3 => join::<S, 3, MAX>(simd, [pixel(x), pixel(x + 1), pixel(x + 2)], share, out),
+                _ => join_all::<S, MAX>(simd, span.clone().map(pixel), share, out),
             }
         }
-        for (span, out) in self.spans.iter().zip(self.output.chunks_exact_mut(self.pitch)) {
-            let share = simd.splat(1.0 / (height * span.len()) as f32);
-            for (c, unit) in out.iter_mut().enumerate() {
-                for (v, lanes) in unit.iter_mut().enumerate() {
-                    let mut value = simd.load(&self.column[span.start * self.pitch + c][v]);
-                    for x in span.start + 1..span.end {
-                        let other = simd.load(&self.column[x * self.pitch + c][v]);
-                        value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
-                    }
-                    let value = if MAX { value } else { simd.mul(value, share) };
-                    simd.store(value, lanes);
-                }
+    }
+}
+
+/// The maximum or the sum of some rows, times a share.
+#[inline(always)]
+fn join<S: Simd, const N: usize, const MAX: bool>(
+    simd: S,
+    mut rows: [&[Unit<S>]; N],
+    share: Option<f32>,
+    out: &mut [Unit<S>],
+) {
+    let times = simd.splat(share.unwrap_or(1.0));
+    for row in &mut rows {
+        *row = &row[..out.len()];
+    }
+    for (i, unit) in out.iter_mut().enumerate() {
+        for v in 0..2 {
+            let mut value = simd.load(&rows[0][i][v]);
+            for row in &rows[1..] {
+                let other = simd.load(&row[i][v]);
+                value = if MAX { simd.max(value, other) } else { simd.add(value, other) };
             }
+            simd.store(if share.is_some() { simd.mul(value, times) } else { value }, &mut unit[v]);
+        }
+    }
+}
+
+/// The same of any number of rows.
+#[inline(always)]
+fn join_all<'a, S: Simd, const MAX: bool>(
+    simd: S,
+    rows: impl Iterator<Item = &'a [Unit<S>]>,
+    share: Option<f32>,
+    out: &mut [Unit<S>],
+) {
+    for (r, row) in rows.enumerate() {
+        for (unit, row) in out.iter_mut().zip(row) {
+            for v in 0..2 {
+                let mut value = simd.load(&row[v]);
+                if r > 0 {
+                    let other = simd.load(&unit[v]);
+                    value = if MAX { simd.max(other, value) } else { simd.add(other, value) };
+                }
+                simd.store(value, &mut unit[v]);
+            }
+        }
+    }
+    if let Some(share) = share {
+        let share = simd.splat(share);
+        for lanes in out.iter_mut().flatten() {
+            simd.store(simd.mul(simd.load(lanes), share), lanes);
         }
     }
 }
@@ -405,9 +478,11 @@ impl<S: Simd> PoolRow<'_, S> {
 /// The bits of a row of values.
 struct Emit<'a, S: Simd> {
     row: &'a [Unit<S>],
+    order: Order,
+    pixels: usize,
     channels: usize,
     code_pitch: usize,
-    bits: &'a mut [u8],
+    bits: &'a mut [S::Bits],
     finite: &'a mut bool,
 }
 
@@ -416,12 +491,12 @@ impl<S: Simd> Kernel<S> for Emit<'_, S> {
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
         let mut trace = [zero; 2];
-        let entries = self.bits.chunks_exact_mut(self.code_pitch * entry::<S>());
-        for (pixel, entries) in self.row.chunks_exact(self.channels).zip(entries) {
-            for (unit, entry) in pixel.iter().zip(entries.chunks_exact_mut(entry::<S>())) {
+        for (p, entries) in self.bits.chunks_mut(self.code_pitch).take(self.pixels).enumerate() {
+            for (c, entry) in entries[..self.channels].iter_mut().enumerate() {
+                let unit = &self.row[self.order.at(p, c)];
                 let v = [simd.load(&unit[0]), simd.load(&unit[1])];
                 trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
-                put::<S>(entry, [simd.positive(v[0]), simd.positive(v[1])]);
+                *entry = simd.positive(v);
             }
         }
         *self.finite &= is_zero(simd, trace);

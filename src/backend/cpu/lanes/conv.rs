@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use super::feed::Rows;
 use super::layout::Unit;
 use super::simd::{Kernel, Simd};
 use crate::plan::jobs::ConvJob;
@@ -27,17 +28,46 @@ pub(super) struct Tile {
     pub(super) weights: usize,
 }
 
+/// Taps of an output position along one axis that lie inside the image.
+#[derive(Clone, Debug)]
+pub(super) struct Taps {
+    /// Kernel positions.
+    kernel: Range<usize>,
+    /// Input position of the first one.
+    input: usize,
+}
+
+impl Taps {
+    /// The input position behind the last tap.
+    pub(super) fn end(&self, dilation: usize) -> usize {
+        if self.kernel.is_empty() { 0 } else { self.input + (self.kernel.len() - 1) * dilation + 1 }
+    }
+
+    /// The taps of each output position along an axis.
+    pub(super) fn along(job: &ConvJob, axis: usize, input: usize, outputs: usize, taps: &mut Vec<Taps>) {
+        let (stride, padding, dilation) = (job.stride[axis], job.padding[axis], job.dilation[axis]);
+        taps.clear();
+        taps.extend((0..outputs).map(|o| {
+            let start = padding.saturating_sub(o * stride).div_ceil(dilation);
+            let end = (input + padding).saturating_sub(o * stride).div_ceil(dilation).min(job.kernel[axis]);
+            let input = if start < end { o * stride + start * dilation - padding } else { 0 };
+            Taps { kernel: start.min(end)..end, input }
+        }));
+    }
+}
+
 /// One row of output pixels for one tile.
 pub(super) struct Row<'a, S: Simd> {
     pub(super) job: &'a ConvJob,
-    /// One block of the input, its units from pixel to pixel, and its size.
-    pub(super) x: &'a [Unit<S>],
+    /// The input, and its units from pixel to pixel.
+    pub(super) x: Rows<'a, S>,
     pub(super) x_pitch: usize,
-    pub(super) size: [usize; 2],
     /// The output row.
     pub(super) y: &'a mut [Unit<S>],
     pub(super) y_pitch: usize,
-    pub(super) oy: usize,
+    /// Taps of the row, and of each of its pixels.
+    pub(super) rows: &'a Taps,
+    pub(super) columns: &'a [Taps],
     /// Input channels, the first one, and the output channel of the tile.
     pub(super) in_channels: usize,
     pub(super) in_first: usize,
@@ -64,96 +94,52 @@ impl<S: Simd> Kernel<S> for Row<'_, S> {
 }
 
 impl<S: Simd> Row<'_, S> {
-    /// Adds one kernel row after the other to the sums, which lie in the output row meanwhile: a pixel's inner
-    /// loop then begins and ends in memory, and keeps its sums in registers.
     #[inline(always)]
-    fn row<const C: usize, const RELU: bool>(mut self, simd: S) {
+    fn row<const C: usize, const RELU: bool>(self, simd: S) {
         if C > S::TILE {
             return;
         }
-        let job = self.job;
+        let (job, channels) = (self.job, self.in_channels);
         // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
-        let joined = self.x_pitch == self.in_channels && job.dilation[1] == 1;
-        let mut first = true;
-        for r in 0..job.kernel[0] {
-            let iy = (self.oy * job.stride[0] + r * job.dilation[0]).wrapping_sub(job.padding[0]);
-            if iy >= self.size[0] {
-                continue;
-            }
-            if joined {
-                self.pass::<C, RELU>(simd, (r, 0..job.kernel[1]), iy, first);
-                first = false;
-            } else {
-                for s in 0..job.kernel[1] {
-                    self.pass::<C, RELU>(simd, (r, s..s + 1), iy, first);
-                    first = false;
+        let joined = self.x_pitch == channels && job.dilation[1] == 1;
+        let scale = simd.splat(self.scale.unwrap_or(1.0));
+        for (p, columns) in self.columns.iter().enumerate() {
+            let (pixel, next) = self.y[p * self.y_pitch + self.out_first..].split_at_mut(C);
+            if let Some(next) = next.get(2 * self.y_pitch - C..).and_then(|next| next.first_chunk::<C>()) {
+                for unit in next {
+                    simd.prefetch(&unit[0]);
                 }
             }
-        }
-        if first {
-            self.pass::<C, RELU>(simd, (0, 0..0), 0, true);
-        }
-        if let Some(scale) = self.scale {
-            let scale = simd.splat(scale);
-            for unit in self.y.chunks_mut(self.y_pitch).flat_map(|pixel| &mut pixel[self.out_first..][..C]) {
-                for v in unit {
-                    simd.store(simd.mul(simd.load(v), scale), v);
+            let mut sums = [[simd.splat(0.0); 2]; C];
+            let taps = columns.kernel.len();
+            let mut row = self.rows.input % self.x.count;
+            for r in self.rows.kernel.clone() {
+                let x = &self.x.units[row * self.x.length + columns.input * self.x_pitch + self.in_first..];
+                row += job.dilation[0];
+                if row >= self.x.count {
+                    row -= self.x.count;
+                }
+                let weights = &self.weights[(r * job.kernel[1] + columns.kernel.start) * channels * C..];
+                if joined {
+                    let length = taps * channels;
+                    sums = multiply::<S, C, RELU>(simd, &x[..length], &weights[..length * C], sums);
+                } else {
+                    for s in 0..taps {
+                        let x = &x[s * job.dilation[1] * self.x_pitch..][..channels];
+                        let weights = &weights[s * channels * C..][..channels * C];
+                        sums = multiply::<S, C, RELU>(simd, x, weights, sums);
+                    }
                 }
             }
-        }
-    }
-
-    /// Adds the taps of some kernel columns to all pixels of the row.
-    #[inline(always)]
-    fn pass<const C: usize, const RELU: bool>(
-        &mut self,
-        simd: S,
-        (r, columns): (usize, Range<usize>),
-        iy: usize,
-        first: bool,
-    ) {
-        let job = self.job;
-        let zero = simd.splat(0.0);
-        let tap = self.in_channels * C;
-        let row = iy * self.size[1] * self.x_pitch + self.in_first;
-        for (ox, pixel) in self.y.chunks_mut(self.y_pitch).enumerate() {
-            let inside =
-                taps(ox, job.stride[1], job.padding[1], job.dilation[1], job.kernel[1], self.size[1]);
-            let s = inside.start.max(columns.start)..inside.end.min(columns.end);
-            let pixel = &mut pixel[self.out_first..][..C];
-            let mut sums = [[zero; 2]; C];
-            if !first {
-                for (sum, unit) in sums.iter_mut().zip(&*pixel) {
-                    *sum = [simd.load(&unit[0]), simd.load(&unit[1])];
+            for (unit, mut sum) in pixel.iter_mut().zip(sums) {
+                if self.scale.is_some() {
+                    sum = [simd.mul(sum[0], scale), simd.mul(sum[1], scale)];
                 }
-            }
-            if !s.is_empty() {
-                let ix = ox * job.stride[1] + s.start * job.dilation[1] - job.padding[1];
-                let x = &self.x[row + ix * self.x_pitch..][..s.len() * self.in_channels];
-                let weights = &self.weights[(r * job.kernel[1] + s.start) * tap..][..s.len() * tap];
-                multiply::<S, C, RELU>(simd, x, weights, &mut sums);
-            }
-            for (unit, sum) in pixel.iter_mut().zip(&sums) {
                 simd.store(sum[0], &mut unit[0]);
                 simd.store(sum[1], &mut unit[1]);
             }
         }
     }
-}
-
-/// Kernel columns whose input column lies inside the image.
-#[inline(always)]
-fn taps(
-    o: usize,
-    stride: usize,
-    padding: usize,
-    dilation: usize,
-    kernel: usize,
-    size: usize,
-) -> Range<usize> {
-    let start = padding.saturating_sub(o * stride).div_ceil(dilation);
-    let end = (size + padding).saturating_sub(o * stride).div_ceil(dilation).min(kernel);
-    start.min(end)..end
 }
 
 /// Adds the products of some input channels to the sums of a tile.
@@ -162,8 +148,8 @@ pub(super) fn multiply<S: Simd, const C: usize, const RELU: bool>(
     simd: S,
     x: &[Unit<S>],
     weights: &[f32],
-    sums: &mut [[S::V; 2]; C],
-) {
+    mut sums: [[S::V; 2]; C],
+) -> [[S::V; 2]; C] {
     let zero = simd.splat(0.0);
     let (weights, _) = weights.as_chunks::<C>();
     for (unit, weights) in x.iter().zip(weights) {
@@ -176,4 +162,5 @@ pub(super) fn multiply<S: Simd, const C: usize, const RELU: bool>(
             sums[j] = [simd.mul_add(weight, x[0], sums[j][0]), simd.mul_add(weight, x[1], sums[j][1])];
         }
     }
+    sums
 }

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use super::conv::Row;
+use super::conv::{Row, Taps};
+use super::feed::Rows;
 use super::layout::{Layout, Unit};
 use super::simd::Simd;
 use super::weights::{Form, Packed};
 use super::winograd;
 use crate::plan::Plan;
-use crate::plan::jobs::{ConvJob, OCTET, Tensor};
+use crate::plan::jobs::{ConvJob, OCTET};
+
+/// Bytes of input that all tiles read before the next ones.
+const NEAR: usize = 8 << 10;
 
 /// A tile of a job's output channels.
 pub(super) struct TileOf<'a> {
-    out_first: usize,
-    channels: usize,
+    pub(super) out_first: usize,
+    pub(super) channels: usize,
     in_first: usize,
-    weights: &'a [f32],
-    scale: Option<f32>,
+    pub(super) weights: &'a [f32],
+    pub(super) scale: Option<f32>,
 }
 
 /// How a job is computed.
@@ -40,6 +44,7 @@ pub(super) fn form(job: &ConvJob, plan: &Plan) -> Form {
 pub(super) fn tiles<'a>(
     job: &ConvJob,
     plan: &Plan,
+    layout: &Layout,
     packed: &'a [Arc<Packed>],
     scale: impl Fn(f64) -> f32,
     form: Form,
@@ -50,7 +55,7 @@ pub(super) fn tiles<'a>(
     for (part, packed) in job.parts.iter().zip(packed) {
         let scale = job.scaled.then(|| scale(plan.parameters[part.parameter].standard_deviation));
         tiles.extend(packed.tiles.iter().map(|tile| TileOf {
-            out_first: part.octet * OCTET + tile.channel,
+            out_first: layout.unit(job.output, part.octet * OCTET) + tile.channel,
             channels: tile.channels,
             in_first: tile.input,
             weights: &packed.weights[tile.weights..][..products * in_channels * tile.channels],
@@ -64,61 +69,31 @@ pub(super) fn tiles<'a>(
 pub(super) fn direct<S: Simd>(
     simd: S,
     job: &ConvJob,
-    (input, x): (&Tensor, &[Unit<S>]),
+    (x, x_pitch): (Rows<'_, S>, usize),
     (y, y_pitch): (&mut [Unit<S>], usize),
-    oy: usize,
+    (rows, columns): (&Taps, &[Taps]),
     tiles: &[TileOf],
     in_channels: usize,
 ) {
-    for tile in tiles {
-        simd.call(Row {
-            job,
-            x,
-            x_pitch: Layout::pitch(input),
-            size: [input.shape.height, input.shape.width],
-            y: &mut *y,
-            y_pitch,
-            oy,
-            in_channels,
-            in_first: tile.in_first,
-            out_first: tile.out_first,
-            weights: tile.weights,
-            channels: tile.channels,
-            scale: tile.scale,
-        });
+    // As many pixels at a time as stay in the first cache while all tiles read them.
+    let pixels = (NEAR / size_of_val(&x.units[..x_pitch])).max(1);
+    for (y, columns) in y.chunks_mut(pixels * y_pitch).zip(columns.chunks(pixels)) {
+        for tile in tiles {
+            simd.call(Row {
+                job,
+                x,
+                x_pitch,
+                y: &mut *y,
+                y_pitch,
+                rows,
+                columns,
+                in_channels,
+                in_first: tile.in_first,
+                out_first: tile.out_first,
+                weights: tile.weights,
+                channels: tile.channels,
+                scale: tile.scale,
+            });
+        }
     }
-}
-
-/// Four output rows by Winograd's form.
-pub(super) fn pieces<S: Simd>(
-    simd: S,
-    scratch: &mut winograd::Scratch<S>,
-    job: &ConvJob,
-    (input, x): (&Tensor, &[Unit<S>]),
-    (y, y_pitch): (&mut [Unit<S>], usize),
-    oy: usize,
-    tiles: &[TileOf],
-) {
-    let in_channels = input.shape.channels;
-    let tiles: Vec<winograd::Tile> = tiles
-        .iter()
-        .map(|tile| winograd::Tile {
-            out_first: tile.out_first,
-            channels: tile.channels,
-            weights: tile.weights,
-            scale: tile.scale,
-        })
-        .collect();
-    simd.call(winograd::Rows {
-        scratch,
-        x,
-        x_pitch: Layout::pitch(input),
-        in_channels,
-        relu: job.relu,
-        size: [input.shape.height, input.shape.width],
-        y,
-        y_pitch,
-        oy,
-        tiles: &tiles,
-    });
 }

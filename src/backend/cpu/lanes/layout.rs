@@ -1,105 +1,144 @@
 //! Images in lanes: tensors of units, a unit being one channel of one pixel of a block of images.
 
-use bytemuck::Zeroable;
+use std::marker::PhantomData;
+
+use bytemuck::{Pod, Zeroable};
 
 use super::simd::Simd;
 use crate::plan::Plan;
-use crate::plan::jobs::{OCTET, Tensor};
+use crate::plan::jobs::{ConvJob, IMAGE, OCTET, Part, Tensor, TensorId};
+use crate::plan::place::{Life, first_fit};
 use crate::{Batch, Error, Result};
 
 /// One channel of one pixel, for the images of a block: two vectors.
 pub(super) type Unit<S> = [<S as Simd>::Lanes; 2];
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Images of a block.
 pub(super) const fn block<S: Simd>() -> usize {
     2 * S::LANES
 }
 
-/// Units that start on a cache line.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+/// Units that start on a cache line: an allocator leaves large ones 16 bytes behind it, and every second vector
+/// would lie on two lines.
 pub(super) struct Units<S: Simd> {
-    numbers: Vec<Unit<S>>,
-    skip: usize,
+    lines: Vec<Line>,
+    unit: PhantomData<Unit<S>>,
 }
 
 impl<S: Simd> Default for Units<S> {
     fn default() -> Self {
-        Units { numbers: Vec::new(), skip: 0 }
+        Units { lines: Vec::new(), unit: PhantomData }
     }
 }
 
 impl<S: Simd> Units<S> {
     /// Makes room for so many units; what they hold is anything.
     pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        const LINE: usize = 64;
-        let spare = LINE.div_ceil(size_of::<Unit<S>>());
-        let wanted = units + spare;
-        if self.numbers.len() < wanted {
-            let more = wanted - self.numbers.len();
-            self.numbers.try_reserve_exact(more).map_err(|_| Error::Memory {
-                needed: (wanted * size_of::<Unit<S>>()) as u64,
-                limit: (self.numbers.capacity() * size_of::<Unit<S>>()) as u64,
-            })?;
-            self.numbers.resize(wanted, Unit::<S>::zeroed());
-            let offset = self.numbers.as_ptr().cast::<u8>().align_offset(LINE);
-            // A unit may be smaller than a line, and an allocator may align to less than a unit.
-            self.skip = if offset % size_of::<Unit<S>>() == 0 { offset / size_of::<Unit<S>>() } else { 0 };
+        let unit = size_of::<Unit<S>>();
+        let lines = (units * unit).div_ceil(LINE).next_multiple_of(unit.div_ceil(LINE));
+        if self.lines.len() < lines {
+            let limit = (self.lines.len() * LINE) as u64;
+            self.lines = Vec::new();
+            self.lines
+                .try_reserve_exact(lines)
+                .map_err(|_| Error::Memory { needed: (lines * LINE) as u64, limit })?;
+            self.lines.resize(lines, Line::zeroed());
         }
         Ok(())
     }
 
     pub(super) fn get(&self) -> &[Unit<S>] {
-        &self.numbers[self.skip..]
+        bytemuck::cast_slice(&self.lines)
     }
 
     pub(super) fn get_mut(&mut self) -> &mut [Unit<S>] {
-        &mut self.numbers[self.skip..]
+        bytemuck::cast_slice_mut(&mut self.lines)
     }
 }
 
 /// Where the tensors of a plan lie, counted in units.
-#[derive(Clone, Copy)]
 pub(super) struct Layout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
     pub(super) blocks: usize,
+    /// First unit of each tensor that lives.
+    starts: Vec<usize>,
+    /// Units of a pixel of each tensor.
+    pitches: Vec<usize>,
+    /// Parts of raw tensors, in order: tensor, first channel as the plan counts, first unit of a pixel.
+    parts: Vec<(TensorId, usize, usize)>,
+    /// Units of the arena.
+    pub(super) arena: usize,
 }
 
 impl Layout {
-    pub(super) fn new<S: Simd>(images: usize) -> Self {
-        Layout { images, blocks: images.div_ceil(block::<S>()) }
+    /// Places the tensors that live, each from its first to its last step.
+    pub(super) fn new<S: Simd>(plan: &Plan, lives: &[Option<Life>]) -> Self {
+        let blocks = plan.images().div_ceil(block::<S>());
+        let line = LINE.div_ceil(size_of::<Unit<S>>());
+        let mut pitches: Vec<usize> = plan.tensors.iter().map(|tensor| tensor.shape.channels).collect();
+        let parts = parts(plan, &mut pitches);
+        let units = |(tensor, pitch): (&Tensor, _)| blocks * tensor.shape.pixels() * pitch;
+        let sizes: Vec<usize> =
+            plan.tensors.iter().zip(&pitches).map(|both| units(both).next_multiple_of(line)).collect();
+        let (starts, arena) = first_fit(&sizes, lives);
+        Layout { images: plan.images(), blocks, starts, pitches, parts, arena }
     }
 
-    /// Units from one pixel to the next: a plain tensor has no pads here, parts of a raw one start on octets.
-    pub(super) fn pitch(tensor: &Tensor) -> usize {
-        if tensor.raw { tensor.pitch * OCTET } else { tensor.shape.channels }
+    /// Units from one pixel to the next: there are no pads here.
+    pub(super) fn pitch(&self, tensor: TensorId) -> usize {
+        self.pitches[tensor]
+    }
+
+    /// Where a channel of a pixel is. The plan starts parts of a raw tensor on octets, which here stand side by side.
+    pub(super) fn unit(&self, tensor: TensorId, channel: usize) -> usize {
+        let end = self.parts.partition_point(|&(id, first, _)| (id, first) <= (tensor, channel));
+        match self.parts[..end].last() {
+            Some(&(id, first, unit)) if id == tensor => unit + channel - first,
+            _ => channel,
+        }
     }
 
     /// Units of one block of a tensor.
-    pub(super) fn block_units(tensor: &Tensor) -> usize {
-        tensor.shape.pixels() * Self::pitch(tensor)
-    }
-
-    /// First unit of the place at an octet of the arena: places that are apart for `images` images stay apart
-    /// for full blocks, since all of them are stretched alike.
-    fn stretch(&self, octets: usize) -> usize {
-        (octets * OCTET * self.blocks).div_ceil(self.images)
+    pub(super) fn block_units(&self, plan: &Plan, tensor: TensorId) -> usize {
+        plan.tensors[tensor].shape.pixels() * self.pitch(tensor)
     }
 
     /// Units of a tensor in the arena.
-    pub(super) fn place(&self, tensor: &Tensor) -> std::ops::Range<usize> {
-        let start = self.stretch(tensor.offset);
-        start..start + self.blocks * Self::block_units(tensor)
-    }
-
-    /// Units of the arena.
-    pub(super) fn arena(&self, plan: &Plan) -> usize {
-        self.stretch(plan.arena_octets)
+    pub(super) fn place(&self, plan: &Plan, tensor: TensorId) -> std::ops::Range<usize> {
+        let start = self.starts[tensor];
+        start..start + self.blocks * self.block_units(plan, tensor)
     }
 
     /// Images in the lanes of a block.
     pub(super) fn images_of<S: Simd>(&self, b: usize) -> usize {
         (self.images - b * block::<S>()).min(block::<S>())
     }
+}
+
+/// The parts of raw tensors, and the units that their pixels take.
+fn parts(plan: &Plan, pitches: &mut [usize]) -> Vec<(TensorId, usize, usize)> {
+    let of = |job: &ConvJob| {
+        let part = |part: &Part| (job.output, part.octet * OCTET, part.channels(&plan.parameters));
+        job.parts.iter().map(part).collect::<Vec<_>>()
+    };
+    let mut parts: Vec<(TensorId, usize, usize)> = plan.convs.iter().flat_map(of).collect();
+    parts.sort_unstable();
+    let mut next = (IMAGE, 0);
+    for (tensor, _, channels) in &mut parts {
+        let unit = if next.0 == *tensor { next.1 } else { 0 };
+        next = (*tensor, unit + *channels);
+        pitches[*tensor] = next.1;
+        *channels = unit;
+    }
+    parts
 }
 
 /// The batch in lanes: [block][h][w][channel], zeros in lanes that hold no image.

@@ -12,8 +12,10 @@ mod blocks;
 mod codes;
 mod combine;
 mod conv;
+mod feed;
 mod job;
 mod layout;
+mod program;
 mod run;
 pub(super) mod simd;
 mod statistics;
@@ -22,12 +24,16 @@ mod winograd;
 
 use std::sync::Arc;
 
+use bytemuck::Zeroable;
+
 use self::codes::plane;
+use self::feed::Ring;
 use self::layout::{Layout, Unit, Units};
+use self::program::{Program, Step};
 use self::run::Run;
 use self::simd::Simd;
 use self::statistics::Sums;
-use self::weights::Pool;
+use self::weights::{Form, Pool};
 use super::Path;
 use super::workspace::Norms;
 use crate::backend::{Outcome, Setup};
@@ -45,7 +51,7 @@ pub(super) struct Lanes<S: Simd> {
 pub(super) struct Workspace<S: Simd> {
     arena: Units<S>,
     norms: Norms<f32>,
-    planes: Vec<u8>,
+    planes: Vec<S::Bits>,
     codes: Vec<u32>,
     kernel: Vec<u32>,
     scratch: Scratch<S>,
@@ -54,6 +60,7 @@ pub(super) struct Workspace<S: Simd> {
 /// What one thread needs for itself.
 struct Scratch<S: Simd> {
     combine: combine::Scratch<S>,
+    feed: Units<S>,
     winograd: winograd::Scratch<S>,
     sums: Sums<S>,
 }
@@ -62,6 +69,7 @@ impl<S: Simd> Default for Scratch<S> {
     fn default() -> Self {
         Scratch {
             combine: combine::Scratch::default(),
+            feed: Units::default(),
             winograd: winograd::Scratch::default(),
             sums: Sums::default(),
         }
@@ -83,13 +91,13 @@ impl<S: Simd> Default for Workspace<S> {
 
 impl<S: Simd> Workspace<S> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit is set.
-    fn prepare(&mut self, plan: &Plan, layout: Layout) -> Result<()> {
-        self.arena.resize(layout.arena(plan))?;
+    fn prepare(&mut self, plan: &Plan, layout: &Layout) -> Result<()> {
+        self.arena.resize(layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             norms.resize(norms.len().max(plan.norm_entries), 0.0);
         }
         self.planes.clear();
-        self.planes.resize(layout.blocks * plane::<S>(plan), 0);
+        self.planes.resize(layout.blocks * plane(plan), Zeroable::zeroed());
         self.codes.resize(plan.images() * plan.words_per_image, 0);
         self.kernel.clear();
         self.kernel.resize(plan.images() * plan.images(), plan.activations());
@@ -109,12 +117,13 @@ impl<S: Simd> Path for Lanes<S> {
     const PRECISION: Precision = Precision::F32;
 
     fn bytes(&self, plan: &Plan) -> u64 {
-        let layout = Layout::new::<S>(plan.images());
-        let units = layout.arena(plan) + scratch_units(plan);
+        let Program { steps, layout } = &Program::new::<S>(plan);
+        let units = layout.arena + scratch_units::<S>(plan, steps);
         let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image;
         // K is copied once, for its score.
         let kernel = 2 * plan.images() * plan.images();
-        (units * size_of::<Unit<S>>() + 4 * (numbers + kernel) + layout.blocks * plane::<S>(plan)) as u64
+        let planes = layout.blocks * plane(plan) * size_of::<S::Bits>();
+        (units * size_of::<Unit<S>>() + 4 * (numbers + kernel) + planes) as u64
     }
 
     fn score(
@@ -124,14 +133,26 @@ impl<S: Simd> Path for Lanes<S> {
         workspace: &mut Workspace<S>,
         spread: bool,
     ) -> Result<Outcome> {
-        let layout = Layout::new::<S>(plan.images());
+        let Program { steps, layout } = &Program::new::<S>(plan);
         workspace.prepare(plan, layout)?;
-        Run { lanes: self, setup, plan, layout, workspace, spread }.score()
+        Run { lanes: self, setup, plan, layout, workspace, spread }.score(steps)
     }
 }
 
-/// Units that a thread needs for itself: rows on their way to a pool.
-fn scratch_units(plan: &Plan) -> usize {
+/// Units that a thread needs for itself: rows on their way to a pool or a convolution, and the pieces of Winograd's
+/// form.
+fn scratch_units<S: Simd>(plan: &Plan, steps: &[Step]) -> usize {
     let pools = plan.combines.iter().filter_map(|job| Some((job, job.window?.1)));
-    pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels).max().unwrap_or(0)
+    let pools = pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels);
+    let feeds = steps.iter().filter_map(|step| match *step {
+        Step::Conv { job, sum } => {
+            let (job, form) = (&plan.convs[job], job::form(&plan.convs[job], plan));
+            let input = &plan.tensors[job.input];
+            (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input).units())
+        }
+        Step::Combine(_) => None,
+    });
+    let pieces = plan.convs.iter().filter(|&job| job::form(job, plan) == Form::Winograd);
+    let pieces = pieces.map(|job| winograd::units(plan.tensors[job.input].shape.channels));
+    pools.max().unwrap_or(0) + feeds.max().unwrap_or(0) + pieces.max().unwrap_or(0)
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::blocks::{Blocks, View};
+use super::blocks::{Block, Blocks, View};
 use super::combine::{Combine, Source};
-use super::job::{direct, form, pieces, tiles};
-use super::layout::Layout;
+use super::conv::Taps;
+use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
+use super::job::{direct, form, tiles};
+use super::layout::{Layout, Unit};
+use super::program::Step;
 use super::simd::{Kernel as Work, Simd};
 use super::statistics::Moments;
 use super::weights::{Form, Packed};
@@ -25,18 +28,20 @@ pub(super) struct Run<'a, S: Simd> {
     pub(super) lanes: &'a Lanes<S>,
     pub(super) setup: &'a Setup,
     pub(super) plan: &'a Plan,
-    pub(super) layout: Layout,
+    pub(super) layout: &'a Layout,
     pub(super) workspace: &'a mut Workspace<S>,
     pub(super) spread: bool,
 }
 
 impl<S: Simd> Run<'_, S> {
-    /// Runs the plan, slot by slot, then counts agreements and takes the log-determinant.
-    pub(super) fn score(mut self) -> Result<Outcome> {
+    /// Runs the plan, step by step, then counts agreements and takes the log-determinant.
+    pub(super) fn score(mut self, steps: &[Step]) -> Result<Outcome> {
         let plan = self.plan;
-        for slot in &plan.slots {
-            plan.combines[slot.combines.clone()].iter().try_for_each(|job| self.combine(job))?;
-            plan.convs[slot.convs.clone()].iter().try_for_each(|job| self.conv(job))?;
+        for step in steps {
+            match *step {
+                Step::Combine(job) => self.combine(&plan.combines[job])?,
+                Step::Conv { job, sum } => self.conv(&plan.convs[job], sum.map(|sum| &plan.combines[sum]))?,
+            }
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         if let Some(probe) = &self.setup.probe {
@@ -56,12 +61,12 @@ impl<S: Simd> Run<'_, S> {
         let channels = std::slice::from_ref(&(0..job.shape.channels)).to_vec();
         let moments = setup.timed(Stage::Combine, spread, || {
             let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
-            let combine = Combine::new(plan, job, norms);
+            let combine = Combine::new(plan, layout, job, norms);
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena(plan)], job.output);
+            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], job.output);
             let blocks = Blocks { spread, layout, y, planes, channels: &channels };
             let wanted = !job.statistics.norms.is_empty();
-            blocks.run(scratch, wanted, |b, y, plane, scratch, moments| {
+            blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
                 let source: Source<'_, S> = &|tensor| view.block(tensor, b);
                 combine.block(lanes.simd, &mut scratch.combine, source, y, plane)?;
                 if wanted {
@@ -76,7 +81,8 @@ impl<S: Simd> Run<'_, S> {
         self.batch_norms(&job.statistics.norms, &channels, &moments)
     }
 
-    fn conv(&mut self, job: &ConvJob) -> Result<()> {
+    /// A convolution, and the sum that goes straight into it.
+    fn conv(&mut self, job: &ConvJob, sum: Option<&CombineJob>) -> Result<()> {
         let Run { lanes, setup, plan, layout, spread, .. } = *self;
         let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
         let form = form(job, plan);
@@ -85,49 +91,101 @@ impl<S: Simd> Run<'_, S> {
             job.parts.iter().map(part).collect()
         })?;
         let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
-        let tiles = tiles(job, plan, &packed, |sd| lanes.pool.source().scale(sd) as f32, form, in_channels);
-        let channels: Vec<Range<usize>> = job
-            .parts
-            .iter()
-            .map(|part| {
-                let left = plan.parameters[part.parameter].shape.out_channels - part.row * OCTET;
-                let first = part.octet * OCTET;
-                first..first + left.min(part.octets * OCTET)
-            })
-            .collect();
+        let tiles =
+            tiles(job, plan, layout, &packed, |sd| lanes.pool.source().scale(sd) as f32, form, in_channels);
+        // The channels of its parts, as the plan counts them and where they are in a pixel.
+        let part = |part: &Part| (part.octet * OCTET, part.channels(&plan.parameters));
+        let channels: Vec<Range<usize>> =
+            job.parts.iter().map(part).map(|(first, count)| first..first + count).collect();
+        let start = |range: &Range<usize>| layout.unit(job.output, range.start);
+        let units: Vec<Range<usize>> =
+            channels.iter().map(|range| start(range)..start(range) + range.len()).collect();
         let moments = setup.timed(Stage::Conv, spread, || {
-            let Workspace { arena, scratch, .. } = &mut *self.workspace;
+            let [mut rows, mut columns] = [const { Vec::new() }; 2];
+            Taps::along(job, 0, input.shape.height, output.shape.height, &mut rows);
+            Taps::along(job, 1, input.shape.width, output.shape.width, &mut columns);
+            let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
+            let sum = sum.map(|sum| Combine::new(plan, layout, sum, norms));
+            let ring = (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input));
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) =
-                View::<S>::split(whole, &mut arena.get_mut()[..layout.arena(plan)], Some(job.output));
-            let blocks = Blocks { spread, layout, y, planes: &mut [], channels: &channels };
+            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], Some(job.output));
+            let planes = if sum.is_some() { planes.as_mut_slice() } else { &mut [] };
+            let blocks = Blocks { spread, layout, y, planes, channels: &units };
             let wanted = !job.statistics.norms.is_empty();
-            blocks.run(scratch, wanted, |b, y, _, scratch, moments| {
-                let x = view.block(job.input, b);
-                let pitch = Layout::pitch(output);
-                let height = if form == Form::Winograd { winograd::PIECE } else { 1 };
-                if form == Form::Winograd {
-                    scratch.winograd.prepare(in_channels)?;
-                }
-                for (i, y) in y.chunks_exact_mut(height * output.shape.width * pitch).enumerate() {
-                    let Scratch { winograd, sums, .. } = &mut *scratch;
-                    match form {
-                        Form::Direct => {
-                            direct(lanes.simd, job, (input, x), (y, pitch), i, &tiles, in_channels)
+            let (height, x_pitch) = (input.shape.height, layout.pitch(job.input));
+            let (width, y_pitch) = (output.shape.width, layout.pitch(job.output));
+            let rows_at_once = if form == Form::Winograd { winograd::PIECE } else { 1 };
+            blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
+                let Scratch { feed, winograd, sums, .. } = scratch;
+                let source: Source<'_, S> = &|tensor| view.block(tensor, b);
+                let mut feed = match ring {
+                    Some(ring) => {
+                        feed.resize(ring.units())?;
+                        Some(Feed::<S>::new(ring, &mut feed.get_mut()[..ring.units()]))
+                    }
+                    None => None,
+                };
+                let order = ring.map_or(Order::pixels(x_pitch), |ring| ring.order);
+                let mut make = |iy: usize, row: &mut [Unit<S>]| match &sum {
+                    Some(sum) => {
+                        sum.row(lanes.simd, source, iy, (row, order), plane)?;
+                        if job.relu && form == Form::Winograd {
+                            lanes.simd.call(Relu(row));
                         }
-                        Form::Winograd => {
-                            pieces(lanes.simd, winograd, job, (input, x), (y, pitch), i * height, &tiles)
+                        Ok(())
+                    }
+                    None => {
+                        let from = Rows::<S>::stored(input, view.block(job.input, b)).row(iy);
+                        lanes.simd.call(Copy { from, channels: x_pitch, relu: job.relu, to: row, order });
+                        Ok(())
+                    }
+                };
+                if form == Form::Winograd {
+                    winograd.prepare(in_channels)?;
+                }
+                for (i, y) in y.chunks_exact_mut(rows_at_once * width * y_pitch).enumerate() {
+                    if let Some(feed) = &mut feed {
+                        let last = rows[(i + 1) * rows_at_once - 1].end(job.dilation[0]);
+                        feed.make(last, &mut make)?;
+                    }
+                    match (form, &feed) {
+                        (Form::Winograd, Some(feed)) => {
+                            let x = feed.rows();
+                            lanes.simd.call(winograd::Rows {
+                                scratch: &mut *winograd,
+                                x: std::array::from_fn(|r| {
+                                    let iy = (i * rows_at_once + r).wrapping_sub(1);
+                                    if iy < height { x.row(iy) } else { feed.zeros() }
+                                }),
+                                in_channels,
+                                y: &mut *y,
+                                y_pitch,
+                                width,
+                                tiles: &tiles,
+                            });
+                        }
+                        (_, feed) => {
+                            let x = match feed {
+                                Some(feed) => feed.rows(),
+                                None => Rows::stored(input, view.block(job.input, b)),
+                            };
+                            let taps = (&rows[i], &*columns);
+                            direct(lanes.simd, job, (x, x_pitch), (y, y_pitch), taps, &tiles, in_channels);
                         }
                     }
                     if wanted {
                         if i == 0 {
-                            sums.start(&y[..pitch], &channels);
+                            sums.start(&y[..y_pitch], &units);
                         }
-                        sums.add(lanes.simd, y, pitch, &channels);
+                        sums.add(lanes.simd, y, y_pitch, &units);
                     }
                 }
+                // Rows that the convolution does not reach still have bits to emit.
+                if let (Some(feed), Some(_)) = (&mut feed, &sum) {
+                    feed.make(height, &mut make)?;
+                }
                 if wanted {
-                    scratch.sums.finish(layout.images_of::<S>(b), output.shape.pixels(), moments);
+                    sums.finish(layout.images_of::<S>(b), output.shape.pixels(), moments);
                 }
                 Ok(())
             })
@@ -184,9 +242,9 @@ impl<S: Simd> Run<'_, S> {
             };
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
-                rows.for_each(|(i, k)| simd.call(Rows { section: &section, rows: i..i + 1, k, n }));
+                rows.for_each(|(i, k)| simd.call(KernelRows { section: &section, rows: i..i + 1, k, n }));
             } else {
-                simd.call(Rows { section: &section, rows: 0..n, k: kernel, n });
+                simd.call(KernelRows { section: &section, rows: 0..n, k: kernel, n });
             }
         }
         agreement::mirror(kernel, n);
@@ -206,14 +264,14 @@ fn position(ranges: &[Range<usize>], channel: usize) -> Option<usize> {
 }
 
 /// Some rows of K.
-struct Rows<'a> {
+struct KernelRows<'a> {
     section: &'a Section<'a>,
     rows: Range<usize>,
     k: &'a mut [u32],
     n: usize,
 }
 
-impl<S: Simd> Work<S> for Rows<'_> {
+impl<S: Simd> Work<S> for KernelRows<'_> {
     #[inline(always)]
     fn run(self, simd: S) {
         agreement::agreement_rows_by(self.section, self.rows, self.k, self.n, |a, b| simd.hamming(a, b));

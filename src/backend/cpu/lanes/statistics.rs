@@ -46,15 +46,18 @@ impl<S: Simd> Sums<S> {
 
     /// Joins the block's first `images` lanes, of `pixels` pixels each, into moments by channel.
     pub(super) fn finish(&self, images: usize, pixels: usize, moments: &mut [Moments]) {
-        let lanes = |units: &[Unit<S>]| -> Vec<f32> { bytemuck::cast_slice(units).to_vec() };
-        let (shift, sum, squares) = (lanes(&self.shift), lanes(&self.sum), lanes(&self.squares));
-        let n = pixels as f64;
-        for (c, moments) in moments.iter_mut().enumerate() {
-            for lane in c * 2 * S::LANES..c * 2 * S::LANES + images {
-                let sum = f64::from(sum[lane]);
-                let m2 = f64::from(squares[lane]) - sum * sum / n;
-                moments.join(Moments { count: n, mean: f64::from(shift[lane]) + sum / n, m2 });
-            }
+        let (n, lanes) = (pixels as f64, images as f64);
+        let units = self.shift.iter().zip(&self.sum).zip(&self.squares);
+        for (moments, ((shift, sum), squares)) in moments.iter_mut().zip(units) {
+            let [shift, sum, squares] =
+                [shift, sum, squares].map(|unit| &bytemuck::cast_slice::<_, f32>(unit)[..images]);
+            let mean = |lane: usize| f64::from(shift[lane]) + f64::from(sum[lane]) / n;
+            let joined = (0..images).map(mean).sum::<f64>() / lanes;
+            let about = |lane: usize| {
+                let (sum, delta) = (f64::from(sum[lane]), mean(lane) - joined);
+                f64::from(squares[lane]) - sum * sum / n + n * delta * delta
+            };
+            *moments = Moments { count: n * lanes, mean: joined, m2: (0..images).map(about).sum() };
         }
     }
 }

@@ -6,17 +6,23 @@
 //!
 //! A quarter of the multiplications of the direct form; rounding is about five times larger, 1e-6 of the output's
 //! scale. One piece of the image at a time: its transform for all input channels is [36][channel], and each of
-//! the 36 positions is a product with weights [36][channel][tile]. Positions lie an odd number of cache lines
-//! apart, else they would fall into the same sets.
+//! the 36 positions is a product with weights [36][channel][tile].
+//!
+//! A transform reads and writes dozens of places for each channel. They are at constant distances wherever that can
+//! be: a pointer for each would not fit into registers.
+
+use bytemuck::Zeroable;
 
 use super::conv::multiply;
+use super::job::TileOf;
 use super::layout::{Unit, Units};
+use super::simd::window::Window;
 use super::simd::{Kernel, Simd};
 use crate::Result;
 
 /// Rows and columns of an output piece, and of an input piece.
 pub(super) const PIECE: usize = 4;
-const SPAN: usize = PIECE + 2;
+pub(super) const SPAN: usize = PIECE + 2;
 /// Products of one piece.
 pub(super) const POSITIONS: usize = SPAN * SPAN;
 
@@ -36,73 +42,57 @@ pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
     std::array::from_fn(|p| dot(rows[p / SPAN], G[p % SPAN]) as f32)
 }
 
-/// Transformed inputs and products of one piece.
+/// Input channels that are transformed together, and units from one position of theirs to the next: an odd number
+/// of cache lines, else the positions of a channel would fall into the same sets.
+const CHUNK: usize = 16;
+const STEP: usize = CHUNK + 1;
+/// Units from one position's products to the next's: the largest tile fits in.
+const PRODUCTS: usize = 15;
+
+/// Transformed inputs, [chunk][36][channel], and products, [36][channel], of one piece.
 pub(super) struct Scratch<S: Simd> {
     inputs: Units<S>,
     products: Units<S>,
-    zeros: Units<S>,
 }
 
 impl<S: Simd> Default for Scratch<S> {
     fn default() -> Self {
-        Scratch { inputs: Units::default(), products: Units::default(), zeros: Units::default() }
+        Scratch { inputs: Units::default(), products: Units::default() }
     }
 }
 
-/// Units from one position to the next.
-fn step<S: Simd>(channels: usize) -> usize {
-    const LINE: usize = 64;
-    let per_line = LINE.div_ceil(size_of::<Unit<S>>());
-    (channels.div_ceil(per_line) | 1) * per_line
+/// Units that a scratch takes.
+pub(super) fn units(in_channels: usize) -> usize {
+    POSITIONS * (in_channels.div_ceil(CHUNK) * STEP + PRODUCTS)
 }
 
 impl<S: Simd> Scratch<S> {
     pub(super) fn prepare(&mut self, in_channels: usize) -> Result<()> {
-        self.inputs.resize(POSITIONS * step::<S>(in_channels))?;
-        self.products.resize(POSITIONS * step::<S>(S::TILE))?;
-        self.zeros.resize(in_channels)
+        self.inputs.resize(in_channels.div_ceil(CHUNK) * POSITIONS * STEP)?;
+        self.products.resize(POSITIONS * PRODUCTS)
     }
-}
-
-/// A tile of output channels.
-#[derive(Clone, Copy)]
-pub(super) struct Tile<'a> {
-    pub(super) out_first: usize,
-    pub(super) channels: usize,
-    /// [36][in channel][channel].
-    pub(super) weights: &'a [f32],
-    pub(super) scale: Option<f32>,
 }
 
 /// Four output rows of one block.
 pub(super) struct Rows<'a, S: Simd> {
     pub(super) scratch: &'a mut Scratch<S>,
-    /// One block of the input, [h][w][x_pitch].
-    pub(super) x: &'a [Unit<S>],
-    pub(super) x_pitch: usize,
+    /// The six input rows that they depend on, [in channel][1 + w + 1] with zeros around the image.
+    pub(super) x: [&'a [Unit<S>]; SPAN],
     pub(super) in_channels: usize,
-    pub(super) relu: bool,
-    /// Rows of the image, columns of the image.
-    pub(super) size: [usize; 2],
     /// The four output rows, [4][w][y_pitch].
     pub(super) y: &'a mut [Unit<S>],
     pub(super) y_pitch: usize,
-    /// First output row.
-    pub(super) oy: usize,
-    pub(super) tiles: &'a [Tile<'a>],
+    pub(super) width: usize,
+    /// Their weights are [36][in channel][channel].
+    pub(super) tiles: &'a [TileOf<'a>],
 }
 
 impl<S: Simd> Kernel<S> for Rows<'_, S> {
     #[inline(always)]
     fn run(mut self, simd: S) {
-        for ox in (0..self.size[1]).step_by(PIECE) {
-            if self.relu {
-                self.transform_input::<true>(simd, ox);
-            } else {
-                self.transform_input::<false>(simd, ox);
-            }
-            for tile in 0..self.tiles.len() {
-                let tile = self.tiles[tile];
+        for ox in (0..self.width).step_by(PIECE) {
+            self.transform_input(simd, ox);
+            for tile in self.tiles {
                 self.multiply(simd, tile);
                 self.transform_output(simd, ox, tile);
             }
@@ -113,42 +103,46 @@ impl<S: Simd> Kernel<S> for Rows<'_, S> {
 impl<S: Simd> Rows<'_, S> {
     /// B^T d B of the piece whose output starts at column `ox`, for all input channels.
     #[inline(always)]
-    fn transform_input<const RELU: bool>(&mut self, simd: S, ox: usize) {
-        let channels = self.in_channels;
-        let zeros = &self.scratch.zeros.get()[..channels];
-        let mut pixels: [[&[Unit<S>]; SPAN]; SPAN] = [[zeros; SPAN]; SPAN];
-        for (i, row) in pixels.iter_mut().enumerate() {
-            for (j, pixel) in row.iter_mut().enumerate() {
-                let (y, x) = ((self.oy + i).wrapping_sub(1), (ox + j).wrapping_sub(1));
-                if y < self.size[0] && x < self.size[1] {
-                    *pixel = &self.x[(y * self.size[1] + x) * self.x_pitch..][..channels];
-                }
-            }
-        }
-        let step = step::<S>(channels);
-        let out = &mut self.scratch.inputs.get_mut()[..POSITIONS * step];
+    fn transform_input(&mut self, simd: S, ox: usize) {
         let zero = simd.splat(0.0);
-        for c in 0..channels {
-            for v in 0..2 {
-                let mut half = [[zero; SPAN]; SPAN];
-                for j in 0..SPAN {
-                    let mut d = [zero; SPAN];
-                    for i in 0..SPAN {
-                        d[i] = simd.load(&pixels[i][j][c][v]);
-                        if RELU {
-                            d[i] = simd.max(d[i], zero);
-                        }
-                    }
-                    let d = input_transform(simd, d);
-                    for i in 0..SPAN {
-                        half[i][j] = d[i];
+        let zeros = [Unit::<S>::zeroed(); SPAN];
+        let length = self.width + SPAN - PIECE;
+        let (chunks, _) = self.scratch.inputs.get_mut().as_chunks_mut::<{ POSITIONS * STEP }>();
+        for (chunk, first) in chunks.iter_mut().zip((0..self.in_channels).step_by(CHUNK)) {
+            for c in 0..CHUNK.min(self.in_channels - first) {
+                let mut x = [&zeros; SPAN];
+                for (x, row) in x.iter_mut().zip(&self.x) {
+                    match row[(first + c) * length + ox..].first_chunk() {
+                        Some(pixels) => *x = pixels,
+                        None => return,
                     }
                 }
-                for i in 0..SPAN {
-                    let row = input_transform(simd, half[i]);
-                    for j in 0..SPAN {
-                        simd.store(row[j], &mut out[(i * SPAN + j) * step + c][v]);
+                for v in 0..2 {
+                    // Two rows of B^T d at a time: their twelve numbers stay in registers. (A closure would be
+                    // compiled without the features of the instruction set.)
+                    macro_rules! rows {
+                        ($pair:ident, $first:literal, $second:literal) => {
+                            let mut rows = [[zero; SPAN]; 2];
+                            for j in 0..SPAN {
+                                let mut d = [zero; SPAN];
+                                for i in 0..SPAN {
+                                    d[i] = simd.load(&x[i][j][v]);
+                                }
+                                [rows[0][j], rows[1][j]] = $pair(simd, d);
+                            }
+                            for (i, row) in [$first, $second].into_iter().zip(rows) {
+                                let ([d0, d5], [d1, d2], [d3, d4]) =
+                                    (outer(simd, row), middle(simd, row), inner(simd, row));
+                                let row = [d0, d1, d2, d3, d4, d5];
+                                for j in 0..SPAN {
+                                    simd.store(row[j], &mut chunk[(i * SPAN + j) * STEP + c][v]);
+                                }
+                            }
+                        };
                     }
+                    rows!(outer, 0, 5);
+                    rows!(middle, 1, 2);
+                    rows!(inner, 3, 4);
                 }
             }
         }
@@ -156,7 +150,7 @@ impl<S: Simd> Rows<'_, S> {
 
     /// The products of all positions for one tile.
     #[inline(always)]
-    fn multiply(&mut self, simd: S, tile: Tile) {
+    fn multiply(&mut self, simd: S, tile: &TileOf) {
         macro_rules! by_channels {
             ($($n:literal)*) => {
                 match tile.channels {
@@ -174,12 +168,14 @@ impl<S: Simd> Rows<'_, S> {
             return;
         }
         let channels = self.in_channels;
-        let inputs = self.scratch.inputs.get().chunks_exact(step::<S>(channels));
-        let products = self.scratch.products.get_mut().chunks_exact_mut(step::<S>(S::TILE));
-        let weights = weights.chunks_exact(channels * C);
-        for ((inputs, products), weights) in inputs.zip(products).zip(weights) {
+        let (chunks, _) = self.scratch.inputs.get().as_chunks::<{ POSITIONS * STEP }>();
+        let products = self.scratch.products.get_mut().chunks_exact_mut(PRODUCTS);
+        for (p, (products, weights)) in products.zip(weights.chunks_exact(channels * C)).enumerate() {
             let mut sums = [[simd.splat(0.0); 2]; C];
-            multiply::<S, C, false>(simd, &inputs[..channels], weights, &mut sums);
+            for (chunk, weights) in chunks.iter().zip(weights.chunks(CHUNK * C)) {
+                let inputs = &chunk[p * STEP..][..weights.len() / C];
+                sums = multiply::<S, C, false>(simd, inputs, weights, sums);
+            }
             for (unit, sum) in products.iter_mut().zip(&sums) {
                 simd.store(sum[0], &mut unit[0]);
                 simd.store(sum[1], &mut unit[1]);
@@ -189,64 +185,81 @@ impl<S: Simd> Rows<'_, S> {
 
     /// A^T m A of each channel of a tile, into four rows and columns of the output.
     #[inline(always)]
-    fn transform_output(&mut self, simd: S, ox: usize, tile: Tile) {
-        let step = step::<S>(S::TILE);
-        let products = &self.scratch.products.get()[..POSITIONS * step];
-        let zero = simd.splat(0.0);
+    fn transform_output(&mut self, simd: S, ox: usize, tile: &TileOf) {
+        let channels = tile.channels.min(PRODUCTS);
+        let Some(m) = self.scratch.products.get().first_chunk::<{ POSITIONS * PRODUCTS }>() else { return };
+        let y = &mut self.y[ox * self.y_pitch + tile.out_first..];
+        let mut y = Window::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
         let scale = simd.splat(tile.scale.unwrap_or(1.0));
-        for c in 0..tile.channels {
-            for v in [0, 1] {
-                let mut half = [[zero; SPAN]; PIECE];
-                for j in 0..SPAN {
-                    let mut m = [zero; SPAN];
-                    for i in 0..SPAN {
-                        m[i] = simd.load(&products[(i * SPAN + j) * step + c][v]);
-                    }
-                    let m = output_transform(simd, m);
-                    for i in 0..PIECE {
-                        half[i][j] = m[i];
-                    }
+        let zero = simd.splat(0.0);
+        for c in 0..channels {
+            for v in 0..2 {
+                macro_rules! rows {
+                    ($pair:ident, $first:literal, $second:literal) => {
+                        let mut rows = [[zero; SPAN]; 2];
+                        for j in 0..SPAN {
+                            let mut column = [zero; SPAN];
+                            for i in 0..SPAN {
+                                column[i] = simd.load(&m[(i * SPAN + j) * PRODUCTS + c][v]);
+                            }
+                            [rows[0][j], rows[1][j]] = $pair(simd, column);
+                        }
+                        for (i, row) in [$first, $second].into_iter().zip(rows) {
+                            let ([y0, y2], [y1, y3]) = (even(simd, row), odd(simd, row));
+                            let mut row = [y0, y1, y2, y3];
+                            for j in 0..PIECE {
+                                if tile.scale.is_some() {
+                                    row[j] = simd.mul(row[j], scale);
+                                }
+                                simd.store(row[j], &mut y.get(i, j, c)[v]);
+                            }
+                        }
+                    };
                 }
-                for (i, row) in half.into_iter().enumerate() {
-                    for (j, value) in output_transform(simd, row).into_iter().enumerate() {
-                        let value = if tile.scale.is_some() { simd.mul(value, scale) } else { value };
-                        let pixel = i * self.size[1] + ox + j;
-                        simd.store(value, &mut self.y[pixel * self.y_pitch + tile.out_first + c][v]);
-                    }
-                }
+                rows!(even, 0, 2);
+                rows!(odd, 1, 3);
             }
         }
     }
 }
 
-/// B^T d.
+/// Rows 0 and 5 of B^T d.
 #[inline(always)]
-fn input_transform<S: Simd>(simd: S, d: [S::V; SPAN]) -> [S::V; SPAN] {
-    let (two, four, five) = (simd.splat(2.0), simd.splat(4.0), simd.splat(5.0));
-    let a = simd.neg_mul_add(four, d[2], d[4]);
-    let b = simd.neg_mul_add(four, d[1], d[3]);
-    let c = simd.sub(d[4], d[2]);
-    let e = simd.sub(d[3], d[1]);
+fn outer<S: Simd>(simd: S, d: [S::V; SPAN]) -> [S::V; 2] {
+    let (four, five) = (simd.splat(4.0), simd.splat(5.0));
     [
         simd.mul_add(four, d[0], simd.neg_mul_add(five, d[2], d[4])),
-        simd.add(a, b),
-        simd.sub(a, b),
-        simd.mul_add(two, e, c),
-        simd.neg_mul_add(two, e, c),
         simd.mul_add(four, d[1], simd.neg_mul_add(five, d[3], d[5])),
     ]
 }
 
-/// A^T m.
+/// Rows 1 and 2 of B^T d.
 #[inline(always)]
-fn output_transform<S: Simd>(simd: S, m: [S::V; SPAN]) -> [S::V; PIECE] {
-    let (two, four, eight) = (simd.splat(2.0), simd.splat(4.0), simd.splat(8.0));
-    let (s, d) = (simd.add(m[1], m[2]), simd.sub(m[1], m[2]));
-    let (p, q) = (simd.add(m[3], m[4]), simd.sub(m[3], m[4]));
-    [
-        simd.add(simd.add(m[0], s), p),
-        simd.mul_add(two, q, d),
-        simd.mul_add(four, p, s),
-        simd.add(simd.mul_add(eight, q, d), m[5]),
-    ]
+fn middle<S: Simd>(simd: S, d: [S::V; SPAN]) -> [S::V; 2] {
+    let four = simd.splat(4.0);
+    let (a, b) = (simd.neg_mul_add(four, d[2], d[4]), simd.neg_mul_add(four, d[1], d[3]));
+    [simd.add(a, b), simd.sub(a, b)]
+}
+
+/// Rows 3 and 4 of B^T d.
+#[inline(always)]
+fn inner<S: Simd>(simd: S, d: [S::V; SPAN]) -> [S::V; 2] {
+    let two = simd.splat(2.0);
+    let (a, b) = (simd.sub(d[4], d[2]), simd.sub(d[3], d[1]));
+    [simd.mul_add(two, b, a), simd.neg_mul_add(two, b, a)]
+}
+
+/// Rows 0 and 2 of A^T m.
+#[inline(always)]
+fn even<S: Simd>(simd: S, m: [S::V; SPAN]) -> [S::V; 2] {
+    let (a, b) = (simd.add(m[1], m[2]), simd.add(m[3], m[4]));
+    [simd.add(simd.add(m[0], a), b), simd.mul_add(simd.splat(4.0), b, a)]
+}
+
+/// Rows 1 and 3 of A^T m.
+#[inline(always)]
+fn odd<S: Simd>(simd: S, m: [S::V; SPAN]) -> [S::V; 2] {
+    let (two, eight) = (simd.splat(2.0), simd.splat(8.0));
+    let (a, b) = (simd.sub(m[1], m[2]), simd.sub(m[3], m[4]));
+    [simd.mul_add(two, b, a), simd.add(simd.mul_add(eight, b, a), m[5])]
 }

@@ -7,6 +7,7 @@
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 mod portable;
+pub(crate) mod window;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
@@ -26,6 +27,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type Lanes: Pod + Send + Sync;
     /// One vector, in a register.
     type V: Copy;
+    /// One bit for each number of two vectors.
+    type Bits: Pod + Into<u32> + Send + Sync;
     /// Its name in the environment and in a row's device.
     const NAME: &'static str;
     /// Numbers of one vector.
@@ -46,8 +49,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// c - a * b, likewise.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Bit i: whether lane i is above zero.
-    fn positive(self, v: Self::V) -> u32;
+    /// Bit i: whether the i-th number of two vectors is above zero.
+    fn positive(self, v: [Self::V; 2]) -> Self::Bits;
+    /// Asks for some numbers to be brought into cache.
+    #[inline(always)]
+    fn prefetch(self, _from: &Self::Lanes) {}
     /// Bits that differ between two codes of one length.
     fn hamming(self, a: &[u32], b: &[u32]) -> u32;
 }
@@ -131,7 +137,9 @@ mod tests {
             check(simd.mul_add(v, two, v), &|x| 3.0 * x);
             check(simd.neg_mul_add(v, two, v), &|x| -x);
             check(simd.max(v, simd.splat(0.0)), &|x| x.max(0.0));
-            assert_eq!(simd.positive(v), (0xffff_fffcu32) & ((1u64 << S::LANES) - 1) as u32, "{}", S::NAME);
+            let above = 0xffff_fffcu32 & ((1u64 << S::LANES) - 1) as u32;
+            let negative = simd.sub(simd.splat(0.0), v);
+            assert_eq!(simd.positive([v, negative]).into(), above | 0b11 << S::LANES, "{}", S::NAME);
             for length in [0, 1, 7, 16, 64, 1000, 4096] {
                 let word = |i: usize, k: u32| (i as u32).wrapping_mul(k) ^ (i as u32) << 7;
                 let a: Vec<u32> = (0..length).map(|i| word(i, 0x9E37_79B9)).collect();

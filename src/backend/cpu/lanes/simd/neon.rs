@@ -25,6 +25,7 @@ macro_rules! proved {
 impl Simd for Neon {
     type Lanes = [f32; 4];
     type V = float32x4_t;
+    type Bits = u8;
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
     const TILE: usize = 12;
@@ -84,10 +85,11 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn positive(self, v: float32x4_t) -> u32 {
+    fn positive(self, v: [float32x4_t; 2]) -> u8 {
         proved!({
             let places = vld1q_u32([1u32, 2, 4, 8].as_ptr());
-            vaddvq_u32(vandq_u32(vcgtzq_f32(v), places))
+            let mask = |v| vaddvq_u32(vandq_u32(vcgtzq_f32(v), places));
+            (mask(v[0]) | mask(v[1]) << 4) as u8
         })
     }
 

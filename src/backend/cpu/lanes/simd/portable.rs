@@ -10,6 +10,7 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     type Lanes = [f32; 4];
     type V = [f32; 4];
+    type Bits = u8;
     const NAME: &'static str = "portable";
     const LANES: usize = 4;
     const TILE: usize = 6;
@@ -66,8 +67,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn positive(self, v: [f32; 4]) -> u32 {
-        (0..4).fold(0, |bits, i| bits | u32::from(v[i] > 0.0) << i)
+    fn positive(self, v: [[f32; 4]; 2]) -> u8 {
+        (0..8).fold(0, |bits, i| bits | u8::from(v[i / 4][i % 4] > 0.0) << i)
     }
 
     #[inline(always)]

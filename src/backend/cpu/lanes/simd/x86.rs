@@ -37,6 +37,7 @@ macro_rules! proved {
 impl Simd for Avx2 {
     type Lanes = [f32; 8];
     type V = __m256;
+    type Bits = u16;
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
     const TILE: usize = 6;
@@ -48,6 +49,11 @@ impl Simd for Avx2 {
             kernel.run(simd);
         }
         proved!(inner(self, kernel))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, from: &[f32; 8]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
     }
 
     #[inline(always)]
@@ -96,34 +102,50 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn positive(self, v: __m256) -> u32 {
-        proved!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(v, _mm256_setzero_ps()))) as u32
+    fn positive(self, v: [__m256; 2]) -> u16 {
+        // The signs of 0 - v: compilers take a longer way from a comparison to the same bits.
+        proved!({
+            let zero = _mm256_setzero_ps();
+            let low = _mm256_movemask_ps(_mm256_sub_ps(zero, v[0]));
+            let high = _mm256_movemask_ps(_mm256_sub_ps(zero, v[1]));
+            (low | high << 8) as u16
+        })
     }
 
-    /// Counts nibbles by table (Mula, Kurz and Lemire, 2018).
+    /// Adds up bits of 16 vectors by carry-save adders before it counts them (Harley and Seal; Mula, Kurz and
+    /// Lemire, 2018).
     #[inline(always)]
     fn hamming(self, a: &[u32], b: &[u32]) -> u32 {
-        /// Bytes count up to 8 a round, so 31 rounds fit.
-        const ROUNDS: usize = 31;
         let (a, a_rest) = a.as_chunks::<8>();
         let (b, b_rest) = b.as_chunks::<8>();
         let rest: u32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a ^ b).count_ones()).sum();
+        let (a, a_rest) = a.as_chunks::<16>();
+        let (b, b_rest) = b.as_chunks::<16>();
         proved!({
-            let table =
-                _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-            let low = _mm256_set1_epi8(15);
-            let mut total = _mm256_setzero_si256();
-            for (a, b) in a.chunks(ROUNDS).zip(b.chunks(ROUNDS)) {
-                let mut bytes = _mm256_setzero_si256();
-                for (a, b) in a.iter().zip(b) {
-                    let a = _mm256_loadu_si256(a.as_ptr().cast());
-                    let x = _mm256_xor_si256(a, _mm256_loadu_si256(b.as_ptr().cast()));
-                    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), low);
-                    let high = _mm256_shuffle_epi8(table, high);
-                    let count = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)), high);
-                    bytes = _mm256_add_epi8(bytes, count);
+            let zero = _mm256_setzero_si256();
+            let (mut ones, mut twos, mut fours, mut eights) = (zero, zero, zero, zero);
+            let mut sixteens = zero;
+            for (a, b) in a.iter().zip(b) {
+                let (mut carries_2, mut carries_4, mut carries_8) = ([zero; 2], [zero; 2], [zero; 2]);
+                for i in 0..8 {
+                    let x = [differ(&a[2 * i], &b[2 * i]), differ(&a[2 * i + 1], &b[2 * i + 1])];
+                    carries_2[i % 2] = add(&mut ones, x);
+                    if i % 2 == 1 {
+                        carries_4[i / 2 % 2] = add(&mut twos, carries_2);
+                    }
+                    if i % 4 == 3 {
+                        carries_8[i / 4] = add(&mut fours, carries_4);
+                    }
                 }
-                total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+                sixteens = _mm256_add_epi64(sixteens, count(add(&mut eights, carries_8)));
+            }
+            let mut total = _mm256_slli_epi64::<1>(sixteens);
+            for counted in [eights, fours, twos] {
+                total = _mm256_slli_epi64::<1>(_mm256_add_epi64(total, count(counted)));
+            }
+            total = _mm256_add_epi64(total, count(ones));
+            for (a, b) in a_rest.iter().zip(b_rest) {
+                total = _mm256_add_epi64(total, count(differ(a, b)));
             }
             let half = _mm_add_epi64(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
             let sum = _mm_add_epi64(half, _mm_unpackhi_epi64(half, half));
@@ -132,9 +154,39 @@ impl Simd for Avx2 {
     }
 }
 
+/// The bits that differ.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn differ(a: &[u32; 8], b: &[u32; 8]) -> __m256i {
+    // SAFETY: both references are valid for 32 bytes.
+    unsafe { _mm256_xor_si256(_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(b.as_ptr().cast())) }
+}
+
+/// Adds two bits to a sum of bits, in each place: returns the carry.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(sum: &mut __m256i, [a, b]: [__m256i; 2]) -> __m256i {
+    let both = _mm256_xor_si256(*sum, a);
+    let carry = _mm256_or_si256(_mm256_and_si256(*sum, a), _mm256_and_si256(both, b));
+    *sum = _mm256_xor_si256(both, b);
+    carry
+}
+
+/// Bits in each 64, nibble by nibble from a table.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn count(x: __m256i) -> __m256i {
+    let table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    let low = _mm256_set1_epi8(15);
+    let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(x), low));
+    let bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)), high);
+    _mm256_sad_epu8(bytes, _mm256_setzero_si256())
+}
+
 impl Simd for Avx512 {
     type Lanes = [f32; 16];
     type V = __m512;
+    type Bits = u32;
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const TILE: usize = 14;
@@ -146,6 +198,11 @@ impl Simd for Avx512 {
             kernel.run(simd);
         }
         proved!(inner(self, kernel))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, from: &[f32; 16]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
     }
 
     #[inline(always)]
@@ -194,8 +251,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn positive(self, v: __m512) -> u32 {
-        proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps())).into()
+    fn positive(self, v: [__m512; 2]) -> u32 {
+        proved!({
+            let zero = _mm512_setzero_ps();
+            let low = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[0], zero);
+            let high = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[1], zero);
+            u32::from(low) | u32::from(high) << 16
+        })
     }
 
     #[inline(always)]
