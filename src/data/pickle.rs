@@ -3,8 +3,8 @@
 //! Nothing of Python runs. An array comes as what pickle would restore it from: (version, shape, type, whether it is
 //! in Fortran's order, bytes), or, from protocol 5 on, (bytes, type, shape, order).
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use serde_pickle::{DeOptions, HashableValue, Value};
@@ -14,6 +14,10 @@ use crate::{Error, Result};
 
 /// The first byte of a pickle from protocol 2 on; no label of CIFAR is as large.
 const PROTOCOL: u8 = 0x80;
+
+/// Most lists, tuples and dictionaries of a pickle: arrays, labels and file names make some twenty. The reader nests
+/// as deep as they do, and would run out of stack on a pickle that is made to nest.
+const MOST_CONTAINERS: usize = 256;
 
 /// Whether a file begins as a pickle does.
 pub(super) fn is_pickle(path: &Path) -> Result<bool> {
@@ -25,14 +29,56 @@ pub(super) fn is_pickle(path: &Path) -> Result<bool> {
 
 /// Appends the pixels of the images that a file holds of a data set.
 pub(super) fn read(path: &Path, format: &Format, images: &mut Vec<u8>) -> Result<()> {
-    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    let bytes = fs::read(path).map_err(|error| Error::io(path, error))?;
     let wrong = |message: String| Error::data(path, message);
-    if !is_pickle(path)? {
+    if bytes.first() != Some(&PROTOCOL) {
         return Err(wrong(format!("is no pickle of {}", format.label)));
     }
-    let pickle: Value = serde_pickle::value_from_reader(BufReader::new(file), options())
+    if containers(&bytes) > MOST_CONTAINERS {
+        let message = format!("is a pickle of more than {MOST_CONTAINERS} lists, tuples and dictionaries");
+        return Err(wrong(format!("{message}, so none of {}", format.label)));
+    }
+    let pickle: Value = serde_pickle::value_from_slice(&bytes, options())
         .map_err(|error| wrong(format!("is a pickle that cannot be read: {error}")))?;
     extract(pickle, format, images).map_err(wrong)
+}
+
+/// How many lists, tuples, dictionaries, sets and objects a pickle makes: its operations are walked over, as the
+/// documentation of `pickletools` lists them, and nothing is made.
+fn containers(pickle: &[u8]) -> usize {
+    let (mut rest, mut count) = (pickle, 0);
+    while let Some((&operation, arguments)) = rest.split_first() {
+        let prefixed = |bytes: usize| {
+            let prefix = arguments.get(..bytes)?;
+            let length = prefix.iter().rev().fold(0usize, |length, &byte| length << 8 | usize::from(byte));
+            length.checked_add(bytes)
+        };
+        let line = |from: usize| {
+            arguments.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at + 1)
+        };
+        let skip = match operation {
+            b'.' => return count,
+            b'K' | b'q' | b'h' | 0x80 | 0x82 => Some(1),
+            b'M' | 0x83 => Some(2),
+            b'J' | b'r' | b'j' | 0x84 => Some(4),
+            b'G' | 0x95 => Some(8),
+            b'U' | b'C' | 0x8a | 0x8c => prefixed(1),
+            b'T' | b'X' | b'B' | 0x8b => prefixed(4),
+            0x8d | 0x8e | 0x96 => prefixed(8),
+            b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' | b'P' => line(0),
+            b'c' | b'i' => line(0).and_then(line),
+            _ => Some(0),
+        };
+        let makes =
+            [b']', b'}', b')', b't', b'l', b'd', b'o', b'i', 0x81, 0x85, 0x86, 0x87, 0x8f, 0x91, 0x92];
+        count += usize::from(makes.contains(&operation));
+        match skip.and_then(|skip| arguments.get(skip..)) {
+            Some(next) => rest = next,
+            // Cut, which the reader will say.
+            None => return count,
+        }
+    }
+    count
 }
 
 /// States and arguments are what arrays are read from; classes have no meaning here.
@@ -103,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::formats::{CIFAR10, CIFAR100, IMAGENET16};
+    use crate::data::formats::{CIFAR10, IMAGENET16};
     use crate::{Dataset, fuzz};
 
     /// How text is stored: Python 2's bytes, or text.
@@ -226,7 +272,24 @@ mod tests {
             missing.ends_with("does not hold train_data_batch_1 or ImageNet16/train_data_batch_1"),
             "{missing}"
         );
-        assert_eq!(CIFAR100.pickles.labels, "fine_labels");
+        // Lists within lists, which would take the stack of a reader.
+        let deep = [&b"\x80\x02"[..], &vec![b']'; 1 << 20], &vec![b'a'; (1 << 20) - 1], b"."].concat();
+        assert_eq!(
+            message(&deep, &cifar10),
+            "is a pickle of more than 256 lists, tuples and dictionaries, so none of cifar10"
+        );
+    }
+
+    #[test]
+    fn containers_are_counted_and_what_looks_like_them_in_data_is_not() {
+        let brackets = [b']'; 12];
+        for (form, tuples) in [(Text::Bytes, 7), (Text::Unicode, 8)] {
+            // The dictionary, the list of labels, and the tuples of the array.
+            assert_eq!(containers(&pickled(&brackets, 12, "labels", &[3], form)), 2 + tuples - 1);
+        }
+        assert_eq!(containers(b"\x80\x04\x95\xff\0\0\0\0\0\0\0]\x94\x8c\x02]]\x94a."), 1);
+        assert_eq!(containers(b"(I1\nS']'\ncos\nsystem\nt."), 1);
+        assert_eq!(containers(b"X\xff\xff\xff\xff]]"), 0);
     }
 
     proptest! {
