@@ -329,10 +329,10 @@ impl Search {
                 };
                 runs.push(Run {
                     chosen: reported(&found.best),
-                    optimum: looked_at.clone().map(reported).fold(f64::NEG_INFINITY, f64::max),
+                    optimum: looked_at.map(reported).fold(f64::NEG_INFINITY, f64::max),
                     chance,
                     seconds,
-                    scoring_seconds: scores.seconds(looked_at),
+                    scoring_seconds: scores.take_seconds(),
                 });
             }
             let plain = self.algorithm == Algorithm::Random && self.space == Space::NasBench201;

@@ -1,6 +1,6 @@
 //! Scores of candidates: those of an earlier run, and those that are computed when a search asks for them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -27,6 +27,8 @@ pub(super) struct Scores<'a> {
     scorer: RefCell<Option<Scorer>>,
     /// Called with each score that is computed.
     computed: Box<dyn Fn(f64) + 'a>,
+    /// What scoring the candidates that were asked for took, since it was last looked at.
+    seconds: Cell<f64>,
     /// Why the device could not be opened: a closure of the library returns an error of the library.
     failure: RefCell<Option<Failure>>,
 }
@@ -46,6 +48,7 @@ impl<'a> Scores<'a> {
             open: Box::new(open),
             scorer: RefCell::new(None),
             computed: Box::new(computed),
+            seconds: Cell::new(0.0),
             failure: RefCell::new(None),
         }
     }
@@ -83,7 +86,9 @@ impl<'a> Scores<'a> {
             self.compute(&missing)?;
         }
         let known = self.known.borrow();
-        Ok(positions.iter().map(|&at| known[at].map_or(f64::NAN, |outcome| outcome.score)).collect())
+        let outcomes = || positions.iter().filter_map(|&at| known[at]);
+        self.seconds.set(self.seconds.get() + outcomes().map(|outcome| outcome.seconds).sum::<f64>());
+        Ok(outcomes().map(|outcome| outcome.score).collect())
     }
 
     fn position(&self, cell: &Architecture) -> naswot::Result<usize> {
@@ -129,12 +134,9 @@ impl<'a> Scores<'a> {
         Ok(scorer)
     }
 
-    /// What scoring some candidates took, where it is known.
-    pub(super) fn seconds<'b>(&self, cells: impl Iterator<Item = &'b Architecture>) -> f64 {
-        let known = self.known.borrow();
-        let seconds =
-            |cell: &Architecture| known[self.candidates.position(cell)?].map(|outcome| outcome.seconds);
-        cells.filter_map(seconds).sum()
+    /// What scoring took since this was asked last, whether it was done now or in an earlier run.
+    pub(super) fn take_seconds(&self) -> f64 {
+        self.seconds.take()
     }
 
     /// Why a search has ended with an error.
