@@ -25,7 +25,8 @@
 //! | parts of raw tensors side by side, bits added before they are counted | 113 |
 //! | everything on cache lines | 120 |
 //!
-//! Not kept: link-time optimisation (no gain), more pixels at a time for 1x1 (spills). Where the time goes now:
+//! Not kept: link-time optimisation and stores past the cache (no gain), more pixels at a time for 1x1 (spills). Where
+//! the time goes now:
 //! direct convolution 30 % (at 68 % of the FMA peak over all; its inner loops, three quarters of it, at 85 %),
 //! Winograd 27 % (its products at the peak, 44 % of it; transforms 38 %), sums and normalisation 16 %, pools 5 %,
 //! statistics 5 %, code words 3 %, agreement 3 %. From N = 128 on, arenas outgrow the cache, and memory is the bound.
