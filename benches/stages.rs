@@ -1,4 +1,5 @@
-//! The ladder of each stage: what the CPU reaches, shape by shape, on one thread, and what a GPU does in groups.
+//! The ladder of each stage: what the CPU reaches, shape by shape, on one thread (with statistics), and what a GPU
+//! does in groups.
 //!
 //!     cargo bench --bench stages [-- f32|f64|wgpu|wgpu:NAME]
 //!
@@ -14,7 +15,7 @@ use naswot::measure::{Probe, Stage, cases};
 use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer};
 
 /// Height and width, kernel, input and output channels.
-const CONVS: [(usize, usize, usize, usize); 11] = [
+const CONVS: [(usize, usize, usize, usize); 16] = [
     (32, 3, 3, 16),
     (32, 3, 16, 16),
     (16, 3, 32, 32),
@@ -26,6 +27,11 @@ const CONVS: [(usize, usize, usize, usize); 11] = [
     (32, 1, 16, 16),
     (16, 1, 32, 32),
     (8, 1, 64, 64),
+    (32, 1, 16, 5),
+    (32, 1, 11, 11),
+    (16, 1, 21, 21),
+    (32, 1, 16, 32),
+    (8, 1, 43, 43),
 ];
 const IMAGES: usize = 32;
 /// Channels and images for K and its determinant; the images are 32 x 32 pixels.

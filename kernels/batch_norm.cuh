@@ -8,7 +8,8 @@
 //     mean = sum_b sum_b / n        M2 = sum_b (M2_b + n_b (mean_b - mean)^2)
 //
 // All terms of M2 are squares, so nothing cancels, and there is no division on the way. The last block of a job to end
-// does this for the job: convolutions have left their partial statistics by then, those of a combine it makes itself.
+// does this for the job: convolutions have left their partial statistics by then, those of a combine it makes itself
+// (stored_batch_norm.cuh).
 #pragma once
 #include "common.cuh"
 
@@ -69,48 +70,4 @@ DEVICE bool is_last_block(u32 *counter, u32 blocks) {
     }
     __syncthreads();
     return is_last;
-}
-
-// Blocks of pixels at most: MAX_BLOCKS of src/plan.
-constexpr u32 MAX_BLOCKS = 128;
-// Pixels that are added up before they meet the block's sum: keeps rounding small.
-constexpr u32 RUN = 16;
-
-// The sum over a block of v, or of (v - mean)^2.
-template <bool SQUARED> DEVICE float block_sum(const float *from, u32 pitch, u32 count, float mean) {
-    float total = 0.0f;
-    for (u32 run = 0; run < count; run += RUN) {
-        float sum = 0.0f;
-        for (u32 pixel = run; pixel < min(run + RUN, count); pixel++) {
-            float v = from[(u64)pixel * pitch] - mean;
-            sum += SQUARED ? v * v : v;
-        }
-        total += sum;
-    }
-    return total;
-}
-
-// Statistics and batch norms of what a combine has stored, an octet of channels at a time: eight threads read the lanes of
-// a pixel, and every group of eight takes blocks of pixels. The few networks that have such batch norms have them in small
-// tensors. All threads take part.
-DEVICE void stored_batch_norm(const Arguments &a, const Combine &job) {
-    __shared__ float sums[8 * MAX_BLOCKS], squares[8 * MAX_BLOCKS];
-    u32 octets = (job.channels + 7) / 8, lane = threadIdx.x % 8;
-    u32 pixels = a.launch.images * a.launch.height * a.launch.width, pitch = octets * 8;
-    for (u32 octet = 0; octet < octets; octet++) {
-        const float *stored = (const float *)(a.arena + 2 * (u64)(job.output + octet)) + lane;
-        for (u32 block = threadIdx.x / 8; block < a.launch.blocks; block += blockDim.x / 8) {
-            u32 first = block * a.launch.block, count = min(a.launch.block, pixels - first);
-            const float *from = stored + (u64)first * pitch;
-            float sum = block_sum<false>(from, pitch, count, 0.0f);
-            sums[block * 8 + lane] = sum;
-            squares[block * 8 + lane] = block_sum<true>(from, pitch, count, sum / (float)count);
-        }
-        __syncthreads();
-        if (threadIdx.x < 8) {
-            Joined all = join(a.launch, sums + lane, squares + lane, 8);
-            leave(a, job.first_norm, job.norms, job.partials, octet, lane, all);
-        }
-        __syncthreads();
-    }
 }

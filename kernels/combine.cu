@@ -6,8 +6,8 @@
 // A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbours neighbouring octets. A
 // term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign of what it
 // stores. Four neighbouring threads have a byte each of a code word, which the first of them stores. Where batch norms
-// read what is stored, the last block of the job makes them (batch_norm.cuh).
-#include "batch_norm.cuh"
+// read what is stored, the last block of the job makes them (stored_batch_norm.cuh).
+#include "stored_batch_norm.cuh"
 
 constexpr u32 THREADS = 128;
 constexpr u32 TILE_PIXELS = 128;

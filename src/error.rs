@@ -123,6 +123,12 @@ pub enum Error {
         /// What is wrong with them.
         message: String,
     },
+    /// A search that cannot go on.
+    #[error("search: {message}")]
+    Search {
+        /// What is wrong.
+        message: String,
+    },
     /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {

@@ -118,11 +118,45 @@ pub enum Distribution {
 pub enum Initializer {
     /// Normal with standard deviation sqrt(2 / fan_out): NAS-Bench-101 (He et al., 2015, "fan out").
     KaimingNormalFanOut,
-    /// Uniform on plus and minus 1 / sqrt(fan_in): PyTorch's default for convolutions.
+    /// Uniform on plus and minus 1 / sqrt(fan_in): PyTorch's default for convolutions, that of NAS-Bench-201.
     UniformFanIn,
+    /// Normal with standard deviation sqrt(2 / fan_in) (He et al., 2015; PyTorch's `kaiming_normal_`).
+    KaimingNormal,
+    /// Normal with standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+    XavierNormal,
+    /// Uniform with the same standard deviation: on plus and minus sqrt(6 / (fan_in + fan_out)).
+    XavierUniform,
+    /// Standard normal.
+    Normal,
 }
 
 impl Initializer {
+    /// All of them.
+    pub const ALL: [Initializer; 6] = [
+        Initializer::KaimingNormalFanOut,
+        Initializer::UniformFanIn,
+        Initializer::KaimingNormal,
+        Initializer::XavierNormal,
+        Initializer::XavierUniform,
+        Initializer::Normal,
+    ];
+
+    /// Its name on the command line and in rows.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Initializer::XavierNormal.name(), "xavier-normal");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Initializer::KaimingNormalFanOut => "kaiming-normal-fan-out",
+            Initializer::UniformFanIn => "uniform-fan-in",
+            Initializer::KaimingNormal => "kaiming-normal",
+            Initializer::XavierNormal => "xavier-normal",
+            Initializer::XavierUniform => "xavier-uniform",
+            Initializer::Normal => "normal",
+        }
+    }
+
     /// The unit-variance distribution behind it.
     ///
     /// ```
@@ -131,8 +165,11 @@ impl Initializer {
     /// ```
     pub fn distribution(self) -> Distribution {
         match self {
-            Initializer::KaimingNormalFanOut => Distribution::Normal,
-            Initializer::UniformFanIn => Distribution::Uniform,
+            Initializer::KaimingNormalFanOut
+            | Initializer::KaimingNormal
+            | Initializer::XavierNormal
+            | Initializer::Normal => Distribution::Normal,
+            Initializer::UniformFanIn | Initializer::XavierUniform => Distribution::Uniform,
         }
     }
 
@@ -143,9 +180,13 @@ impl Initializer {
     /// assert!((sd - (2.0f64 / 72.0).sqrt()).abs() < 1e-15);
     /// ```
     pub fn standard_deviation(self, fan_in: usize, fan_out: usize) -> f64 {
+        let (fan_in, fan_out) = (fan_in as f64, fan_out as f64);
         match self {
-            Initializer::KaimingNormalFanOut => (2.0 / fan_out as f64).sqrt(),
-            Initializer::UniformFanIn => (1.0 / (3.0 * fan_in as f64)).sqrt(),
+            Initializer::KaimingNormalFanOut => (2.0 / fan_out).sqrt(),
+            Initializer::UniformFanIn => (1.0 / (3.0 * fan_in)).sqrt(),
+            Initializer::KaimingNormal => (2.0 / fan_in).sqrt(),
+            Initializer::XavierNormal | Initializer::XavierUniform => (2.0 / (fan_in + fan_out)).sqrt(),
+            Initializer::Normal => 1.0,
         }
     }
 }
@@ -424,6 +465,27 @@ impl Graph {
     /// All nodes in topological order; the first is the input.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The same graph with other initial weights in all its convolutions.
+    ///
+    /// ```
+    /// use naswot::{Conv, Graph, Initializer, Op};
+    ///
+    /// let mut g = Graph::builder(3)?;
+    /// let x = g.conv(g.input(), Conv::new(8, 3), "stem.weight")?;
+    /// let graph = g.output(x)?.with_initializer(Initializer::Normal);
+    /// assert!(matches!(graph.nodes()[1].op(), Op::Conv(conv) if conv.initializer == Initializer::Normal));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_initializer(mut self, initializer: Initializer) -> Self {
+        for node in &mut self.nodes {
+            if let Op::Conv(conv) = &mut node.op {
+                conv.initializer = initializer;
+            }
+        }
+        self
     }
 
     /// The features that the classifier reads.

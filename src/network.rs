@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Convention, Graph, Result};
+use crate::{Convention, Graph, Initializer, Result};
 
 /// A validated [`Graph`] and its id. Cheap to clone.
 ///
@@ -27,6 +27,13 @@ impl Network {
     /// Names a graph.
     pub fn from_graph(id: impl Into<Arc<str>>, graph: Graph) -> Self {
         Network { id: id.into(), graph: Arc::new(graph) }
+    }
+
+    /// The same network with other initial weights in all its convolutions.
+    #[must_use]
+    pub fn with_initializer(self, initializer: Initializer) -> Self {
+        let graph = Arc::unwrap_or_clone(self.graph).with_initializer(initializer);
+        Network { graph: Arc::new(graph), ..self }
     }
 
     /// Its name: the benchmark's hash or arch string where a search space made it.

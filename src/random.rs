@@ -13,6 +13,7 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub(crate) enum Domain {
     Weights = 0,
     Images = 1,
+    Noise = 2,
     Sampling = 3,
 }
 
@@ -87,6 +88,10 @@ impl Rng {
         }
         self.used += 1;
         self.words[self.used - 1]
+    }
+
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
     }
 
     /// Uniform on 0..n, without bias (Lemire, 2019). `n` is at least 1.

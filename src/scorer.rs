@@ -11,7 +11,7 @@ use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
 use crate::measure::cuda::Driver;
 use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
-use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
+use crate::{Batch, Convention, Error, Initializer, Kernel, Network, Result, Weights};
 
 /// What made a score. Everything here but [`Settings::device`] takes part in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,12 @@ pub struct Settings {
     pub batch_sha256: String,
     /// Seed of the weights; none for a checkpoint.
     pub seed: Option<u64>,
-    /// `space`, each search space's own initial weights, or `checkpoint`.
+    /// `space`, each search space's own initial weights; an [`Initializer`]'s name; or `checkpoint`.
     pub initializer: &'static str,
+    /// Seeds that were scored, from `seed` up.
+    pub repeats: usize,
+    /// Standard deviation of the noise on the images.
+    pub noise: f64,
     /// SHA-256 of the checkpoint; none for seeded weights.
     pub weights_sha256: Option<String>,
     /// How ReLUs were counted.
@@ -44,8 +48,11 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Score {
     /// log |det K|, natural logarithm; negative infinity exactly when K is singular. Higher is better; scores
-    /// of different batch sizes cannot be compared.
+    /// of different batch sizes cannot be compared. The mean over repeats, and negative infinity when one of them is.
     pub log_det: f64,
+    /// Standard deviation over repeats (of a sample: R - 1 in the divisor); none for a single one, and where a score
+    /// is negative infinity.
+    pub deviation: Option<f64>,
     /// N_A: code bits of one image.
     pub activations: u64,
     /// Trainable parameters.
@@ -54,7 +61,7 @@ pub struct Score {
     pub macs: u64,
     /// K, when the scorer was told to keep it.
     pub kernel: Option<Kernel>,
-    /// Wall time of the network's group, divided by the networks in it.
+    /// Wall time of the network's group, divided by the networks in it; the sum over repeats.
     pub seconds: f64,
     /// What made the score; shared by the scores of one scorer.
     pub settings: Arc<Settings>,
@@ -80,6 +87,8 @@ pub struct Score {
 pub struct ScorerBuilder {
     batch: Batch,
     weights: Weights,
+    initializer: Option<Initializer>,
+    repeats: usize,
     backend: Backend,
     convention: Convention,
     precision: Precision,
@@ -102,6 +111,17 @@ impl ScorerBuilder {
     /// The weights; seed 0 when not set.
     pub fn weights(self, weights: Weights) -> Self {
         ScorerBuilder { weights, ..self }
+    }
+
+    /// Initial weights of all convolutions; those of each search space when not set.
+    pub fn initializer(self, initializer: Initializer) -> Self {
+        ScorerBuilder { initializer: Some(initializer), ..self }
+    }
+
+    /// How many seeds to score each network with, from that of the weights up; one when not set. A score is then
+    /// their mean. Repeats run side by side, and share the threads and the memory limit.
+    pub fn repeats(self, repeats: usize) -> Self {
+        ScorerBuilder { repeats, ..self }
     }
 
     /// How ReLUs are counted; once each when not set.
@@ -158,7 +178,8 @@ impl ScorerBuilder {
     /// Opens the device.
     ///
     /// # Errors
-    /// A backend that does not work here, a precision that it lacks, or a setting of zero.
+    /// A backend that does not work here, a precision that it lacks, or a setting of zero; repeats or an initializer
+    /// of a checkpoint, which has its own weights; repeats whose kernels are to be kept, or whose seeds pass 2^64.
     pub fn build(self) -> Result<Scorer> {
         let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
         if self.threads == Some(0) {
@@ -166,6 +187,20 @@ impl ScorerBuilder {
         }
         if self.group_size == Some(0) {
             return Err(zero("group size"));
+        }
+        if self.repeats == 0 {
+            return Err(zero("repeats"));
+        }
+        if self.repeats > 1 && self.keep_kernels {
+            let message = "K of several seeds cannot be kept: keep it of one".to_owned();
+            return Err(Error::Setting { name: "repeats", message });
+        }
+        let seeded = matches!(self.weights, Weights::Seeded { .. });
+        for (name, set) in [("repeats", self.repeats > 1), ("initializer", self.initializer.is_some())] {
+            if set && !seeded {
+                let message = "a checkpoint has its own weights, which no seed makes".to_owned();
+                return Err(Error::Setting { name, message });
+            }
         }
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let setup = Setup {
@@ -181,14 +216,37 @@ impl ScorerBuilder {
             twins: self.twins,
             probe: self.probe,
         };
-        #[cfg(feature = "cuda")]
-        if let Some(driver) = self.driver {
-            let executor = backend::cuda::open_on(driver, setup.clone())?;
-            return Ok(Scorer::new(setup, executor));
-        }
-        let executor = backend::open(&self.backend, setup.clone())?;
-        Ok(Scorer::new(setup, executor))
+        let shares = shares(&setup, self.repeats)?;
+        let open = |share| {
+            #[cfg(feature = "cuda")]
+            if let Some(driver) = &self.driver {
+                return backend::cuda::open_on(Arc::clone(driver), share);
+            }
+            backend::open(&self.backend, share)
+        };
+        let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        Ok(Scorer::new(setup, executors, self.initializer))
     }
+}
+
+/// What each repeat runs with: its own seed, and an equal share of the machine.
+fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
+    let share = |repeat: usize| {
+        let weights = match &setup.weights {
+            Weights::Seeded { seed } => match seed.checked_add(repeat as u64) {
+                Some(seed) => Weights::Seeded { seed },
+                None => {
+                    let message = format!("{repeats} seeds from {seed} up pass the largest one");
+                    return Err(Error::Setting { name: "repeats", message });
+                }
+            },
+            weights => weights.clone(),
+        };
+        let threads = (setup.threads / repeats).max(1);
+        let memory_limit = setup.memory_limit.map(|bytes| bytes / repeats as u64);
+        Ok(Setup { source: weights.source(), weights, threads, memory_limit, ..setup.clone() })
+    };
+    (0..repeats).map(share).collect()
 }
 
 /// Scores networks on one batch with one set of weights. Owns the device; cheap to clone, and may be used from
@@ -206,7 +264,9 @@ impl ScorerBuilder {
 #[derive(Clone)]
 pub struct Scorer {
     setup: Setup,
-    executor: Arc<dyn Executor>,
+    /// One a repeat, at least one.
+    executors: Vec<Arc<dyn Executor>>,
+    initializer: Option<Initializer>,
     settings: Arc<Settings>,
 }
 
@@ -216,6 +276,8 @@ impl Scorer {
         ScorerBuilder {
             batch,
             weights: Weights::default(),
+            initializer: None,
+            repeats: 1,
             backend: Backend::default(),
             convention: Convention::default(),
             precision: Precision::default(),
@@ -230,7 +292,8 @@ impl Scorer {
         }
     }
 
-    fn new(setup: Setup, executor: Arc<dyn Executor>) -> Self {
+    fn new(setup: Setup, executors: Vec<Arc<dyn Executor>>, initializer: Option<Initializer>) -> Self {
+        let executor = &executors[0];
         let settings = Settings {
             batch_shape: setup.batch.shape(),
             data: setup.batch.label().to_owned(),
@@ -239,7 +302,9 @@ impl Scorer {
                 Weights::Seeded { seed } => Some(seed),
                 _ => None,
             },
-            initializer: setup.weights.label(),
+            initializer: initializer.map_or(setup.weights.label(), Initializer::name),
+            repeats: executors.len(),
+            noise: setup.batch.noise(),
             weights_sha256: setup.weights.sha256().map(str::to_owned),
             convention: setup.convention,
             precision: executor.precision(),
@@ -247,7 +312,7 @@ impl Scorer {
             device: executor.device().to_owned(),
             naswot_version: env!("CARGO_PKG_VERSION"),
         };
-        Scorer { setup, executor, settings: Arc::new(settings) }
+        Scorer { settings: Arc::new(settings), setup, executors, initializer }
     }
 
     /// What its scores are made from.
@@ -264,7 +329,7 @@ impl Scorer {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn device(&self) -> &str {
-        self.executor.device()
+        &self.settings.device
     }
 
     /// The same device and settings with other weights.
@@ -301,8 +366,18 @@ impl Scorer {
     }
 
     fn reopen(&self, setup: Setup) -> Result<Self> {
-        let executor = self.executor.reopen(setup.clone())?;
-        Ok(Scorer::new(setup, executor))
+        let shares = shares(&setup, self.executors.len())?;
+        let reopen = |(executor, share): (&Arc<dyn Executor>, Setup)| executor.reopen(share);
+        let executors = self.executors.iter().zip(shares).map(reopen).collect::<Result<Vec<_>>>()?;
+        Ok(Scorer::new(setup, executors, self.initializer))
+    }
+
+    /// A network with the initial weights of this scorer.
+    fn initialized(&self, network: Network) -> Network {
+        match self.initializer {
+            Some(initializer) => network.with_initializer(initializer),
+            None => network,
+        }
     }
 
     /// What would run for a network.
@@ -318,7 +393,7 @@ impl Scorer {
     /// # Errors
     /// As [`Plan::new`]; a checkpoint that does not fit the network.
     pub fn plan(&self, network: &Network) -> Result<Plan> {
-        self.setup.plan(network)
+        self.setup.plan(&self.initialized(network.clone()))
     }
 
     /// Bytes that scoring a network takes here, the weights that networks share not counted.
@@ -334,7 +409,7 @@ impl Scorer {
     /// # Errors
     /// As [`Scorer::plan`].
     pub fn memory(&self, network: &Network) -> Result<u64> {
-        Ok(self.executor.bytes(&self.plan(network)?))
+        Ok(self.executors[0].bytes(&self.plan(network)?))
     }
 
     /// Scores one network, its images spread over the cores.
@@ -342,9 +417,7 @@ impl Scorer {
     /// # Errors
     /// The network does not fit the batch, the weights or the memory, or its activations are not finite.
     pub fn score(&self, network: &Network) -> Result<Score> {
-        let queue = Queue::of(std::iter::once(network.clone()));
-        self.run(&queue);
-        self.finish(network, queue.wait(0))
+        self.score_all(std::slice::from_ref(network)).pop().unwrap_or(Err(Error::Cancelled))
     }
 
     /// Scores networks; results are in the order of the networks, and a failure leaves the others alone.
@@ -358,9 +431,15 @@ impl Scorer {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn score_all(&self, networks: &[Network]) -> Vec<Result<Score>> {
-        let queue = Queue::of(networks.iter().cloned());
-        self.run(&queue);
-        networks.iter().enumerate().map(|(index, network)| self.finish(network, queue.wait(index))).collect()
+        let queue = || Queue::of(networks.iter().map(|network| self.initialized(network.clone())));
+        let queues: Vec<Queue> = self.executors.iter().map(|_| queue()).collect();
+        std::thread::scope(|scope| {
+            for (executor, queue) in self.executors.iter().zip(&queues) {
+                scope.spawn(|| run(&**executor, queue));
+            }
+        });
+        let finish = |(index, network)| self.finish(network, queues.iter().map(|queue| queue.wait(index)));
+        networks.iter().enumerate().map(finish).collect()
     }
 
     /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it is
@@ -377,47 +456,64 @@ impl Scorer {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn stream<I: IntoIterator<Item = Network>>(&self, networks: I) -> Stream<I::IntoIter> {
-        let queue = Arc::new(Queue::default());
-        let runner = {
-            let (scorer, queue) = (self.clone(), Arc::clone(&queue));
-            std::thread::spawn(move || scorer.run(&queue))
+        let start = |executor: &Arc<dyn Executor>| {
+            let (executor, queue) = (Arc::clone(executor), Arc::new(Queue::default()));
+            let runner = std::thread::spawn({
+                let queue = Arc::clone(&queue);
+                move || run(&*executor, &queue)
+            });
+            (queue, Some(runner))
         };
+        let repeats = self.executors.iter().map(start).collect();
         Stream {
             networks: networks.into_iter().fuse(),
             ahead: VecDeque::new(),
             next: 0,
             cancelled: false,
             scorer: self.clone(),
-            queue,
-            runner: Some(runner),
+            repeats,
         }
     }
 
-    fn run(&self, queue: &Queue) {
-        /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
-        struct End<'a>(&'a Queue);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.end();
-            }
-        }
-        let _end = End(queue);
-        self.executor.run(queue);
-    }
-
-    fn finish(&self, network: &Network, outcome: Result<Outcome>) -> Result<Score> {
-        let Outcome { log_det, kernel, activations, seconds } = outcome?;
+    /// The score of a network from the outcomes of its repeats.
+    fn finish(&self, network: &Network, outcomes: impl Iterator<Item = Result<Outcome>>) -> Result<Score> {
+        // Each is waited for, also behind one that failed.
+        let outcomes: Vec<Result<Outcome>> = outcomes.collect();
+        let mut outcomes = outcomes.into_iter().collect::<Result<Vec<Outcome>>>()?;
         let [_, _, height, width] = self.settings.batch_shape;
+        let (log_det, deviation) = mean_and_deviation(outcomes.iter().map(|outcome| outcome.log_det));
         Ok(Score {
             log_det,
-            activations: activations.into(),
+            deviation,
+            activations: outcomes[0].activations.into(),
             parameters: network.parameters(),
             macs: network.macs(height, width)?,
-            kernel,
-            seconds,
+            kernel: outcomes[0].kernel.take(),
+            seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),
             settings: Arc::clone(&self.settings),
         })
     }
+}
+
+/// Runs a queue to its end.
+fn run(executor: &dyn Executor, queue: &Queue) {
+    /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
+    struct End<'a>(&'a Queue);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let _end = End(queue);
+    executor.run(queue);
+}
+
+/// Mean and standard deviation of scores, the latter of two finite ones or more.
+fn mean_and_deviation(scores: impl Iterator<Item = f64> + Clone) -> (f64, Option<f64>) {
+    let n = scores.clone().count() as f64;
+    let mean = scores.clone().sum::<f64>() / n;
+    let squares: f64 = scores.map(|score| (score - mean) * (score - mean)).sum();
+    (mean, (n > 1.0 && mean.is_finite()).then(|| (squares / (n - 1.0)).sqrt()))
 }
 
 /// Scores in the order of the networks; see [`Scorer::stream`].
@@ -429,8 +525,8 @@ pub struct Stream<I: Iterator<Item = Network>> {
     next: usize,
     cancelled: bool,
     scorer: Scorer,
-    queue: Arc<Queue>,
-    runner: Option<JoinHandle<()>>,
+    /// Queue and thread of each repeat.
+    repeats: Vec<(Arc<Queue>, Option<JoinHandle<()>>)>,
 }
 
 impl<I: Iterator<Item = Network>> Stream<I> {
@@ -449,7 +545,7 @@ impl<I: Iterator<Item = Network>> Stream<I> {
     /// ```
     pub fn cancel(&mut self) {
         self.cancelled = true;
-        self.queue.cancel();
+        self.repeats.iter().for_each(|(queue, _)| queue.cancel());
     }
 }
 
@@ -457,25 +553,28 @@ impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
     type Item = Result<Score>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.cancelled && self.ahead.len() < self.scorer.executor.lookahead() {
+        while !self.cancelled && self.ahead.len() < self.scorer.executors[0].lookahead() {
             let Some(network) = self.networks.next() else {
-                self.queue.close();
+                self.repeats.iter().for_each(|(queue, _)| queue.close());
                 break;
             };
-            self.queue.push(Ticket { index: self.next + self.ahead.len(), network: network.clone() });
+            let network = self.scorer.initialized(network);
+            for (queue, _) in &self.repeats {
+                queue.push(Ticket { index: self.next + self.ahead.len(), network: network.clone() });
+            }
             self.ahead.push_back(network);
         }
         let network = self.ahead.pop_front()?;
-        let outcome = self.queue.wait(self.next);
+        let index = self.next;
         self.next += 1;
-        Some(self.scorer.finish(&network, outcome))
+        Some(self.scorer.finish(&network, self.repeats.iter().map(|(queue, _)| queue.wait(index))))
     }
 }
 
 impl<I: Iterator<Item = Network>> Drop for Stream<I> {
     fn drop(&mut self) {
-        self.queue.cancel();
-        if let Some(runner) = self.runner.take() {
+        self.cancel();
+        for runner in self.repeats.iter_mut().filter_map(|(_, runner)| runner.take()) {
             // A panic of the runner has been reported on its own thread; there is nothing to add.
             let _ = runner.join();
         }

@@ -254,8 +254,45 @@ fn spaces_have_names_and_sizes() {
         assert_eq!(space.name().parse::<Space>().unwrap(), space);
         assert_eq!(format!("{space:>12}"), format!(" {}", space.name()));
     }
-    assert_eq!(nasbench101::all().count(), Space::NasBench101.count());
-    assert_eq!(nasbench201::all().count(), Space::NasBench201.count());
+    for space in Space::ALL {
+        assert_eq!(space.all().count(), space.count());
+    }
+}
+
+#[test]
+fn spaces_sample_and_mutate_within_themselves() {
+    for space in Space::ALL {
+        let sample = space.sample(50, 3).unwrap();
+        assert_eq!(sample[..7], space.sample(7, 3).unwrap());
+        for parent in sample {
+            let child = parent.mutate(1).unwrap();
+            assert_eq!((parent.space(), child.space()), (space, space));
+            assert_ne!(parent.id(), child.id());
+            assert_eq!(parent.mutate(1), Some(child));
+        }
+        let error = space.sample(space.count() + 1, 0).unwrap_err();
+        assert!(matches!(error, Error::Setting { name: "n", .. }));
+    }
+    assert_eq!(Space::NasBench101.parse_arch("0100/").unwrap().mutate(0), None);
+}
+
+#[test]
+fn architectures_are_found_by_what_they_are_called() {
+    let unknown = "0123456789abcdef0123456789abcdef";
+    for (space, message) in [
+        (Space::NasBench101, format!("nasbench101: no cell of the space has the hash {unknown}")),
+        (Space::NasBench201, format!("nasbench201: \"{unknown}\" describes 1 nodes, not 3")),
+    ] {
+        let sample = space.sample(3, 9).unwrap();
+        let ids = sample.iter().map(Architecture::id);
+        let names =
+            ids.chain(sample.iter().map(Architecture::arch)).chain([unknown.to_owned(), "x".to_owned()]);
+        let mut found = space.find(&names.collect::<Vec<_>>());
+        assert!(found.pop().unwrap().is_err());
+        assert_eq!(found.pop().unwrap().unwrap_err().to_string(), message);
+        let found: Vec<Architecture> = found.into_iter().map(Result::unwrap).collect();
+        assert_eq!(found, [&sample[..], &sample].concat());
+    }
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).

@@ -1,131 +1,18 @@
 //! What a user of `naswot score` can rely on when a run is killed, interrupted, resumed or out of space.
 #![cfg(all(feature = "cli", unix))]
 
+mod common;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use naswot::{Architecture, Kernel, nasbench101, nasbench201};
-use tempfile::TempDir;
-
-const FORMATS: [&str; 2] = ["csv", "jsonl"];
-/// Columns up to which rows are the network's.
-const SECONDS: usize = 10;
-
-/// A folder with images small enough for debug builds.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = Folder(TempDir::new().unwrap());
-        let header =
-            format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3, 8, 8), }");
-        let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-        npy.extend(header.bytes());
-        let mut state = 1u32;
-        for _ in 0..4 * 3 * 64 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            npy.extend((f32::from((state >> 16) as u16) / 16384.0 - 2.0).to_le_bytes());
-        }
-        fs::write(folder.path("images.npy"), npy).unwrap();
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Writes a file of n networks, of both spaces by turns.
-    fn networks(&self, name: &str, n: usize) {
-        self.write(name, &(networks(n).join("\n") + "\n"));
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_naswot"));
-        command.current_dir(self.0.path()).args(arguments.split(' ')).stdin(Stdio::null());
-        command
-    }
-
-    /// `naswot score` on the small images with small networks.
-    fn score(&self, arguments: &str) -> Command {
-        self.command(&format!("score --data npy:images.npy --stem 4 --cells 1 {arguments}"))
-    }
-
-    fn start(&self, arguments: &str) -> Child {
-        let mut command = self.score(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    /// Runs to the end; the exit code and standard error.
-    #[track_caller]
-    fn run(&self, arguments: &str, code: i32) -> String {
-        let Output { status, stderr, .. } = self.score(arguments).output().unwrap();
-        let stderr = String::from_utf8(stderr).unwrap();
-        assert_eq!(status.code(), Some(code), "{arguments}: {stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        stderr
-    }
-}
-
-fn networks(n: usize) -> Vec<String> {
-    let nasbench101 = nasbench101::sample(n, 0).unwrap();
-    let nasbench201 = nasbench201::sample(n, 0).unwrap();
-    let pairs = nasbench101.into_iter().zip(nasbench201);
-    let both = pairs.flat_map(|(a, b)| [Architecture::from(a), Architecture::from(b)]);
-    both.take(n).map(|architecture| architecture.to_json()).collect()
-}
-
-/// A file of rows without what may differ between two runs.
-fn without_seconds(rows: &str) -> Vec<String> {
-    let strip = |line: &str| match line.split_once("\"seconds\":") {
-        Some((before, after)) => format!("{before}{}", after.split_once(',').unwrap().1),
-        None => {
-            let mut fields = csv_fields(line);
-            fields.remove(SECONDS);
-            fields.join(",")
-        }
-    };
-    rows.lines().map(strip).collect()
-}
-
-fn csv_fields(line: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
-    reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect()
-}
-
-fn whole_lines(text: &str) -> &str {
-    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn length(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-#[track_caller]
-fn interrupt(child: &Child, signal: &str) {
-    let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
-}
+use common::folder::{
+    FORMATS, Folder, csv_fields, interrupt, length, networks, wait_until, whole_lines, without_seconds,
+};
+use naswot::Kernel;
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_with_the_rows_of_one_that_is_not() {
@@ -401,7 +288,7 @@ fn files_that_are_no_rows_are_not_touched() {
         ("c.csv", csv.replace('\n', "\r\n"), "c.csv:1: is not the header"),
         ("d.csv", csv.replace("line,space", "line,place"), "`place` stands where `space` must"),
         ("e.csv", csv.replacen("\n0,", "\n5,", 1), "e.csv:2: index is 5, not 0"),
-        ("f.csv", csv.replacen("\n0,1,", "\n0,1,,", 1), "f.csv:2: has 25 columns, not 24"),
+        ("f.csv", csv.replacen("\n0,1,", "\n0,1,,", 1), "f.csv:2: has 28 columns, not 27"),
         ("g.jsonl", jsonl.replacen(",\"line\":1", "", 1), "g.jsonl:1: has no `line`"),
         ("h.jsonl", jsonl.replacen("\"line\"", "\"lime\"", 1), "h.jsonl:1: has a key `lime`"),
         ("i.jsonl", "text\n".to_owned(), "i.jsonl:1: is not a row in JSON"),
@@ -457,4 +344,69 @@ fn a_checkpoint_that_does_not_fit_is_the_networks_failure() {
     assert_eq!((row[5].as_str(), row[10].as_str(), row[14].as_str()), ("", "", ""), "score, seconds, seed");
     assert!(!row[6].is_empty() && !row[7].is_empty() && !row[8].is_empty(), "what is known is said");
     assert_eq!((row[17].as_str(), row[18].len()), ("checkpoint", 64));
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_ends_with_the_rows_of_one_that_is_not() {
+    let folder = Folder::new();
+    // A cell that comes again, too: what it came to may stand in a row of an earlier run.
+    let lines = networks(20);
+    folder.write("cells.jsonl", &[&lines[..], &lines[..5]].concat().join("\n"));
+    let start = Instant::now();
+    folder.run("cells.jsonl -o whole.csv", 0);
+    let whole = without_seconds(&folder.read("whole.csv"));
+    let takes = start.elapsed();
+    // Nothing but the moments is random, and each of 20 equal parts of the run has one.
+    let mut state = std::process::id();
+    for part in 0..20 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let moment = takes.mul_f64((f64::from(part) + f64::from(state >> 16) / 65_536.0) / 20.0);
+        let name = format!("{part}.csv");
+        let mut child = folder.start(&format!("cells.jsonl -o {name} --resume"));
+        thread::sleep(moment);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let before = fs::read_to_string(folder.path(&name)).unwrap_or_default();
+        folder.run(&format!("cells.jsonl -o {name} --resume"), 0);
+        let after = folder.read(&name);
+        assert!(after.starts_with(whole_lines(&before)), "killed after {moment:?}");
+        assert_eq!(without_seconds(&after), whole, "killed after {moment:?}");
+    }
+}
+
+#[test]
+fn a_cell_that_comes_again_is_scored_once_and_reported_each_time() {
+    let folder = Folder::new();
+    let mut lines = networks(3);
+    // The same cell with a vertex that leads nowhere; then two orders of one isomorphism class.
+    let spare = r#"{"space":"nasbench101","adjacency":[[0,1,1],[0,0,0],[0,0,0]],"ops":["input","maxpool3x3","output"]}"#;
+    let bare = r#"{"space":"nasbench101","adjacency":[[0,1],[0,0]],"ops":["input","output"]}"#;
+    lines.extend([spare, bare].map(str::to_owned));
+    for ops in [r#""conv3x3-bn-relu","maxpool3x3""#, r#""maxpool3x3","conv3x3-bn-relu""#] {
+        let rows = "[0,1,1,0],[0,0,0,1],[0,0,0,1],[0,0,0,0]";
+        lines.push(format!(
+            r#"{{"space":"nasbench101","adjacency":[{rows}],"ops":["input",{ops},"output"]}}"#
+        ));
+    }
+    lines.push(lines[1].clone());
+    let sources = [0, 1, 2, 3, 3, 5, 6, 1];
+    folder.write("cells.jsonl", &lines.join("\n"));
+    folder.run("cells.jsonl -o scores.csv --kernels kernels", 0);
+    let text = folder.read("scores.csv");
+    let rows: Vec<Vec<String>> = text.lines().skip(1).map(csv_fields).collect();
+    for (index, (row, source)) in rows.iter().zip(sources).enumerate() {
+        assert_eq!(row[0], index.to_string());
+        assert_eq!(row[10] == "0", source != index, "{row:?}");
+        assert_eq!((&row[3..9]), (&rows[source][3..9]));
+        let kernel = |index| fs::read(folder.path(&format!("kernels/{index}.npy"))).unwrap();
+        assert!(kernel(index) == kernel(source));
+    }
+    assert_eq!(rows[5][3], rows[6][3], "isomorphic");
+
+    // What a row of an earlier run says is not computed again.
+    let end = text.match_indices('\n').nth(4).unwrap().0 + 1;
+    let forged = text[..end].replacen(&rows[1][5], "12.5", 1);
+    folder.write("scores.csv", &forged);
+    folder.run("cells.jsonl -o scores.csv --kernels kernels --resume", 0);
+    assert_eq!(csv_fields(folder.read("scores.csv").lines().last().unwrap())[5], "12.5");
 }

@@ -10,6 +10,8 @@ mod data;
 mod nasbench101;
 #[path = "real/nasbench201.rs"]
 mod nasbench201;
+#[path = "real/search.rs"]
+mod search;
 
 use std::error::Error;
 use std::path::Path;
@@ -22,6 +24,11 @@ fn main() -> ExitCode {
         needs(Data, "cifar_files_are_read_and_normalised", data::reads_real_images),
         needs(Data, "nasbench101_hashes_and_parameters", nasbench101::hashes_and_parameters_match),
         needs(Data, "nasbench201_cells_and_parameters", nasbench201::parses_and_counts_every_cell),
+        needs(
+            Data,
+            "random_search_finds_what_the_paper_says",
+            search::random_search_finds_what_the_paper_says,
+        ),
         needs(Data, "scores_rank_networks_as_the_paper_says", scores_rank_networks),
     ])
 }

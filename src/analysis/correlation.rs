@@ -73,12 +73,45 @@ impl Correlation {
         let finite = scores.iter().zip(accuracies).filter(|(score, _)| score.is_finite());
         let (finite_scores, their_accuracies): (Vec<f64>, Vec<f64>) = finite.unzip();
         Ok(Correlation {
-            kendall_tau: kendall_tau(&x, &y),
+            kendall_tau: tau_of_ranks(&x, &y),
             spearman: pearson(&x.average, &y.average),
             pearson: pearson(&finite_scores, &their_accuracies),
             networks: scores.len(),
             infinite: scores.len() - finite_scores.len(),
         })
+    }
+}
+
+/// Kendall's tau-b of two lists of any values but NaN, in which equal places are the same network: of scores under two
+/// settings, say. Minus infinity is the lowest value. `None` where all values of a list are equal.
+///
+/// ```
+/// use naswot::analysis::kendall_tau;
+///
+/// let tau = kendall_tau(&[f64::NEG_INFINITY, 3.0, 5.0], &[1.0, 2.0, 0.0])?;
+/// assert_eq!(tau, Some(-1.0 / 3.0));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Correlation`] when the lists differ in length or hold fewer than two values, or when one is NaN.
+pub fn kendall_tau(x: &[f64], y: &[f64]) -> Result<Option<f64>> {
+    check_values(x, y)?;
+    Ok(tau_of_ranks(&Ranks::of(x), &Ranks::of(y)))
+}
+
+/// Whether two lists can be ranked against each other.
+pub(super) fn check_values(x: &[f64], y: &[f64]) -> Result<()> {
+    let wrong = |message| Err(Error::Correlation { message });
+    if x.len() != y.len() {
+        return wrong(format!("{} values, but {} to compare with", x.len(), y.len()));
+    }
+    if x.len() < 2 {
+        return wrong(format!("a correlation needs at least 2 values, not {}", x.len()));
+    }
+    match x.iter().zip(y).position(|(x, y)| x.is_nan() || y.is_nan()) {
+        Some(i) => wrong(format!("value {i} is NaN")),
+        None => Ok(()),
     }
 }
 
@@ -100,16 +133,16 @@ fn check(scores: &[f64], accuracies: &[f64]) -> Result<()> {
 }
 
 /// Two ways to rank values, in the values' order.
-struct Ranks {
+pub(super) struct Ranks {
     /// 0, 1, 2 and so on for each different value.
-    dense: Vec<usize>,
+    pub(super) dense: Vec<usize>,
     /// From 1 on; equal values share the average of their ranks.
     average: Vec<f64>,
 }
 
 impl Ranks {
     /// Ranks of values that are not NaN.
-    fn of(values: &[f64]) -> Self {
+    pub(super) fn of(values: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_unstable_by(|&a, &b| values[a].partial_cmp(&values[b]).unwrap_or(Ordering::Equal));
         let mut ranks = Ranks { dense: vec![0; values.len()], average: vec![0.0; values.len()] };
@@ -125,7 +158,7 @@ impl Ranks {
     }
 }
 
-fn kendall_tau(x: &Ranks, y: &Ranks) -> Option<f64> {
+fn tau_of_ranks(x: &Ranks, y: &Ranks) -> Option<f64> {
     let mut networks: Vec<(usize, usize)> = x.dense.iter().copied().zip(y.dense.iter().copied()).collect();
     networks.sort_unstable();
     let all = pairs(networks.len());

@@ -1,5 +1,13 @@
-//! What scores are worth: how well they rank networks.
+//! What scores are worth: how well they rank networks, and what a search finds with them.
 
+mod bootstrap;
 mod correlation;
+mod search;
+mod top;
+mod weighted_tau;
 
-pub use correlation::Correlation;
+pub use bootstrap::{Interval, Intervals};
+pub use correlation::{Correlation, kendall_tau};
+pub use search::{Candidates, Found, SearchSpace, Searcher};
+pub use top::Top;
+pub use weighted_tau::weighted_tau;

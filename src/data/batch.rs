@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::{draw, npy, synthetic, too_few};
 use crate::digest::sha256_hex;
-use crate::{Error, Result};
+use crate::random::{Domain, Stream};
+use crate::weights::tables;
+use crate::{Distribution, Error, Result};
 
 /// Normalised images, N x C x H x W in f32. Cheap to clone.
 ///
@@ -25,27 +27,13 @@ struct Images {
     shape: [usize; 4],
     data: Vec<f32>,
     label: &'static str,
+    noise: f64,
     sha256: OnceLock<String>,
 }
 
-impl Batch {
-    /// Takes images that are already normalised, in the order N, C, H, W. Their label is `custom`.
-    ///
-    /// ```
-    /// assert!(naswot::Batch::new([1, 3, 2, 2], vec![0.0; 12]).is_ok());
-    /// let error = naswot::Batch::new([1, 3, 2, 2], vec![0.0; 11]).unwrap_err();
-    /// assert_eq!(error.to_string(), "batch: 1x3x2x2 images are 12 numbers, and there are 11");
-    /// ```
-    ///
-    /// # Errors
-    /// A size of zero, another number of values than the sizes say, or a value that is NaN or infinite
-    /// (the first one is named).
-    pub fn new(shape: [usize; 4], data: Vec<f32>) -> Result<Self> {
-        Self::labelled("custom", shape, data).map_err(|message| Error::Batch { message })
-    }
-
-    /// As [`Batch::new`], with a label; the error says what is wrong.
-    pub(super) fn labelled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
+impl Images {
+    /// Checks sizes and values; the error says what is wrong.
+    fn new(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
         let [n, channels, height, width] = shape;
         if shape.contains(&0) {
             return Err(format!("{n}x{channels}x{height}x{width} images have a size of zero"));
@@ -67,7 +55,29 @@ impl Batch {
                 "image {image} holds {value} at channel {channel}, row {row}, column {column} (from 0)"
             ));
         }
-        Ok(Batch(Arc::new(Images { shape, data, label, sha256: OnceLock::new() })))
+        Ok(Images { shape, data, label, noise: 0.0, sha256: OnceLock::new() })
+    }
+}
+
+impl Batch {
+    /// Takes images that are already normalised, in the order N, C, H, W. Their label is `custom`.
+    ///
+    /// ```
+    /// assert!(naswot::Batch::new([1, 3, 2, 2], vec![0.0; 12]).is_ok());
+    /// let error = naswot::Batch::new([1, 3, 2, 2], vec![0.0; 11]).unwrap_err();
+    /// assert_eq!(error.to_string(), "batch: 1x3x2x2 images are 12 numbers, and there are 11");
+    /// ```
+    ///
+    /// # Errors
+    /// A size of zero, another number of values than the sizes say, or a value that is NaN or infinite
+    /// (the first one is named).
+    pub fn new(shape: [usize; 4], data: Vec<f32>) -> Result<Self> {
+        Self::labelled("custom", shape, data).map_err(|message| Error::Batch { message })
+    }
+
+    /// As [`Batch::new`], with a label; the error says what is wrong.
+    pub(super) fn labelled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
+        Images::new(label, shape, data).map(Arc::new).map(Batch)
     }
 
     /// Images made from a seed, 3x32x32 and normalised as CIFAR-10: occluding shapes with the 1/f amplitude
@@ -157,6 +167,50 @@ impl Batch {
         self.0.label
     }
 
+    /// The same images with Gaussian noise on every value, of standard deviation `sigma` in the units of the
+    /// normalised images. Every platform makes the same bits, and the noise of a larger batch begins with that of a
+    /// smaller one.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::new([1, 1, 1, 2], vec![0.5, -0.5])?;
+    /// let noisy = batch.with_noise(0.1, 0)?;
+    /// assert_eq!(noisy.noise(), 0.1);
+    /// assert_ne!(noisy.sha256(), batch.sha256());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A `sigma` that is negative or not finite; images that have noise already, or have too much with it for f32.
+    pub fn with_noise(&self, sigma: f64, seed: u64) -> Result<Self> {
+        let wrong = |message| Error::Setting { name: "noise", message };
+        if !(sigma >= 0.0 && sigma.is_finite()) {
+            return Err(wrong(format!("{sigma} is no standard deviation")));
+        }
+        if self.0.noise != 0.0 {
+            return Err(wrong("the images have noise already".to_owned()));
+        }
+        let (table, stream) =
+            (tables::table(Distribution::Normal), Stream::new(seed, Domain::Noise, "images"));
+        let mut data = self.0.data.clone();
+        for (values, block) in data.chunks_mut(8).zip(0..) {
+            for (value, noise) in values.iter_mut().zip(tables::pick(table, stream.block(block))) {
+                *value += (sigma * f64::from(noise)) as f32;
+            }
+        }
+        let images = Images::new(self.0.label, self.0.shape, data).map_err(wrong)?;
+        Ok(Batch(Arc::new(Images { noise: sigma, ..images })))
+    }
+
+    /// Standard deviation of the noise that was added, 0 where none was.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Batch::synthetic(1, 0)?.noise(), 0.0);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn noise(&self) -> f64 {
+        self.0.noise
+    }
+
     /// SHA-256 of the values as little-endian bytes in the order N, C, H, W, in lowercase hex. It does not
     /// cover the shape.
     ///
@@ -219,7 +273,13 @@ impl Batch {
             data.extend_from_slice(&self.0.data[position * size..][..size]);
         }
         let shape = [data.len() / size, channels, height, width];
-        Batch(Arc::new(Images { shape, data, label: self.0.label, sha256: OnceLock::new() }))
+        Batch(Arc::new(Images {
+            shape,
+            data,
+            label: self.0.label,
+            noise: self.0.noise,
+            sha256: OnceLock::new(),
+        }))
     }
 }
 
@@ -256,6 +316,29 @@ mod tests {
             "batch: image 1 holds NaN at channel 2, row 3, column 1 (from 0)"
         );
         assert!(message([1, 1, 1, 1], vec![f32::NEG_INFINITY]).contains("holds -inf"));
+    }
+
+    #[test]
+    fn noise_has_its_deviation_and_begins_that_of_larger_batches() {
+        let batch = Batch::new([4, 3, 32, 32], vec![1.0; 4 * 3072]).unwrap();
+        let noisy = batch.with_noise(0.25, 3).unwrap();
+        let moment = |k| noisy.data().iter().map(|x| (f64::from(*x) - 1.0).powi(k)).sum::<f64>() / 12_288.0;
+        // Within four standard errors.
+        assert!(moment(1).abs() < 4.0 * 0.25 / 12_288f64.sqrt());
+        assert!((moment(2).sqrt() - 0.25).abs() < 4.0 * 0.25 / (2.0 * 12_288f64).sqrt());
+        assert_eq!(batch.first(1).unwrap().with_noise(0.25, 3).unwrap().data(), &noisy.data()[..3072]);
+        assert_ne!(batch.with_noise(0.25, 4).unwrap().data(), noisy.data());
+        assert_eq!(batch.with_noise(0.0, 3).unwrap().sha256(), batch.sha256());
+        assert_eq!(noisy.first(2).unwrap().noise(), 0.25);
+        for (batch, sigma, message) in [
+            (&batch, -1.0, "noise: -1 is no standard deviation"),
+            (&batch, f64::NAN, "noise: NaN is no standard deviation"),
+            (&batch, 1e300, "noise: image 0 holds"),
+            (&noisy, 1.0, "noise: the images have noise already"),
+        ] {
+            let error = batch.with_noise(sigma, 0).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
     }
 
     #[test]

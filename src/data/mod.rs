@@ -1,12 +1,14 @@
 //! Batches of images, and where they come from.
 
 mod batch;
-mod cifar;
+mod dataset;
+mod formats;
 mod npy;
+mod pickle;
 mod synthetic;
 
 pub use batch::Batch;
-pub use cifar::Dataset;
+pub use dataset::Dataset;
 
 use crate::random::{Domain, Rng};
 
@@ -20,6 +22,8 @@ struct Normalisation {
 impl Normalisation {
     const CIFAR10: Self = Normalisation { mean: [125.3, 123.0, 113.9], deviation: [63.0, 62.1, 66.7] };
     const CIFAR100: Self = Normalisation { mean: [129.3, 124.1, 112.4], deviation: [68.2, 65.4, 70.4] };
+    const IMAGENET16: Self =
+        Normalisation { mean: [122.68, 116.66, 104.01], deviation: [63.22, 61.26, 65.09] };
 
     /// What each of the 256 pixel values becomes, by channel: x / 255 - mean / 255, divided by
     /// deviation / 255, in the order and the roundings of torchvision's `ToTensor` and `Normalize`: the

@@ -1,97 +1,17 @@
 //! One architecture of any space, and the lines of JSON that files of architectures consist of.
 
-use std::fmt;
 use std::io::{BufRead, Read};
 use std::iter;
 use std::path::Path;
-use std::str::{self, FromStr};
+use std::str;
 
 use serde::Deserialize;
 
-use super::{nasbench101, nasbench201, quoted};
+use super::{Space, nasbench101, nasbench201, quoted, unreadable};
 use crate::{Error, Network, Result};
 
 /// Longest line that [`Architecture::read_lines`] reads, in bytes. `to_json` writes at most 264.
 const MAX_LINE: usize = 1 << 20;
-
-/// A search space.
-///
-/// ```
-/// use naswot::Space;
-///
-/// let space: Space = "nasbench201".parse()?;
-/// assert_eq!(space, Space::NasBench201);
-/// assert_eq!(space.to_string(), "nasbench201");
-/// # Ok::<(), naswot::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Space {
-    /// [`nasbench101`].
-    NasBench101,
-    /// [`nasbench201`].
-    NasBench201,
-}
-
-impl Space {
-    /// All search spaces.
-    pub const ALL: [Space; 2] = [Space::NasBench101, Space::NasBench201];
-
-    /// The space's name, as architecture files and the command line spell it.
-    ///
-    /// ```
-    /// assert_eq!(naswot::Space::NasBench101.name(), "nasbench101");
-    /// ```
-    pub fn name(self) -> &'static str {
-        match self {
-            Space::NasBench101 => "nasbench101",
-            Space::NasBench201 => "nasbench201",
-        }
-    }
-
-    /// Cells of the space; of NAS-Bench-101 up to isomorphism.
-    ///
-    /// ```
-    /// assert_eq!(naswot::Space::NasBench101.count(), 423_624);
-    /// assert_eq!(naswot::Space::NasBench201.count(), 15_625);
-    /// ```
-    pub fn count(self) -> usize {
-        match self {
-            Space::NasBench101 => nasbench101::COUNT,
-            Space::NasBench201 => nasbench201::COUNT,
-        }
-    }
-
-    /// Cells of a stack (NAS-Bench-201: a stage) in the benchmark's networks.
-    ///
-    /// ```
-    /// assert_eq!(naswot::Space::NasBench101.default_cells(), 3);
-    /// assert_eq!(naswot::Space::NasBench201.default_cells(), 5);
-    /// ```
-    pub fn default_cells(self) -> usize {
-        match self {
-            Space::NasBench101 => nasbench101::Skeleton::default().cells,
-            Space::NasBench201 => 5,
-        }
-    }
-}
-
-impl fmt::Display for Space {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Space {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Space::ALL.into_iter().find(|space| space.name() == name).ok_or_else(|| {
-            let known = Space::ALL.map(Space::name).join(", ");
-            unreadable(format!("unknown space {} (known are {known})", quoted(name)))
-        })
-    }
-}
 
 /// A cell of any search space.
 ///
@@ -263,6 +183,27 @@ impl Architecture {
         }
     }
 
+    /// A random neighbour in the space, for evolutionary search: one flip of an edge of NAS-Bench-101
+    /// ([`nasbench101::Cell::mutate`]), another operation on one edge of NAS-Bench-201
+    /// ([`nasbench201::Cell::mutate`]). Equal seeds make equal mutants. `None` for the one cell that has no
+    /// neighbour, input and output alone of NAS-Bench-101.
+    ///
+    /// ```
+    /// use naswot::Space;
+    ///
+    /// let parent = Space::NasBench201.sample(1, 0)?[0];
+    /// assert_ne!(parent.mutate(7), Some(parent));
+    /// assert_eq!(parent.mutate(7).map(|child| child.space()), Some(Space::NasBench201));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    #[must_use]
+    pub fn mutate(&self, seed: u64) -> Option<Self> {
+        match self {
+            Architecture::NasBench101(cell) => cell.mutate(seed).map(Architecture::from),
+            Architecture::NasBench201(cell) => Some(cell.mutate(seed).into()),
+        }
+    }
+
     /// The benchmark's network with so many channels behind the stem and so many cells in a stack (a stage of
     /// NAS-Bench-201), by default [`Space::default_cells`].
     ///
@@ -329,8 +270,4 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
         let broken = if error.is_data() { "" } else { "broken JSON, " };
         unreadable(format!("{broken}column {column}: {}", text.chars().take(200).collect::<String>()))
     })
-}
-
-fn unreadable(message: String) -> Error {
-    Error::Architecture { message }
 }

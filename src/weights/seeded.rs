@@ -32,12 +32,7 @@ impl WeightSource for Seeded {
         let stream = Stream::new(self.seed, Domain::Weights, name);
         out.reserve(8 * (end.saturating_sub(first)) as usize);
         for b in first..end {
-            let words = stream.block(b);
-            let lanes: [f32; 8] = std::array::from_fn(|lane| {
-                let index = (words[lane / 2] >> (16 * (lane % 2))) as u16;
-                f32::from_bits(u32::from(table[usize::from(index)]) << 16)
-            });
-            out.extend_from_slice(&lanes);
+            out.extend_from_slice(&tables::pick(table, stream.block(b)));
         }
         Ok(())
     }

@@ -25,6 +25,14 @@ pub(crate) fn table(distribution: Distribution) -> &'static [u16; SIZE] {
     }
 }
 
+/// The eight numbers that a random block picks from a table.
+pub(crate) fn pick(table: &[u16; SIZE], block: [u32; 4]) -> [f32; 8] {
+    std::array::from_fn(|lane| {
+        let index = (block[lane / 2] >> (16 * (lane % 2))) as u16;
+        f32::from_bits(u32::from(table[usize::from(index)]) << 16)
+    })
+}
+
 /// A whole table from its upper half: the lower one is its mirror image.
 fn rounded(half: &[f64]) -> Box<[u16; SIZE]> {
     const SIGN: u16 = 1 << 15;

@@ -4,6 +4,8 @@
 pub mod checkpoint;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(all(feature = "cli", unix))]
+pub mod folder;
 pub mod graphs;
 pub mod harness;
 pub mod naive;

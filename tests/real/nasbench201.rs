@@ -36,11 +36,11 @@ pub(crate) fn parses_and_counts_every_cell(data: &Path) -> Result<(), Box<dyn Er
 }
 
 /// The rows under the header.
-fn rows(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+pub(crate) fn rows(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let lines = BufReader::new(GzDecoder::new(File::open(path)?)).lines();
     Ok(lines.skip(1).collect::<Result<_, _>>()?)
 }
 
-fn column(row: &str, index: usize) -> Result<&str, String> {
+pub(crate) fn column(row: &str, index: usize) -> Result<&str, String> {
     row.split(',').nth(index).ok_or_else(|| format!("no column {index} in `{row}`"))
 }

@@ -20,10 +20,11 @@ pub const SOURCES: [(&str, &str); 5] = [
 ];
 
 /// Files that they include, and their texts.
-pub const HEADERS: [(&str, &str); 3] = [
+pub const HEADERS: [(&str, &str); 4] = [
     ("batch_norm.cuh", include_str!("../../../kernels/batch_norm.cuh")),
     ("common.cuh", include_str!("../../../kernels/common.cuh")),
     ("mma.cuh", include_str!("../../../kernels/mma.cuh")),
+    ("stored_batch_norm.cuh", include_str!("../../../kernels/stored_batch_norm.cuh")),
 ];
 
 /// The last option has the assembler say what each kernel takes, which tests read.

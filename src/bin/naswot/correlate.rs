@@ -1,15 +1,19 @@
 //! `naswot correlate`: how well scores rank networks by their accuracy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use naswot::analysis::Correlation;
+use clap::{Args, ValueEnum};
+use naswot::analysis::{Correlation, Interval, Intervals, Top, weighted_tau};
 use serde::Serialize;
 
+use crate::accuracies::{Accuracies, By, Unit};
 use crate::exit::{Failure, Result};
 use crate::lines::Lines;
-use crate::table::{Scored, Table, read_scores};
+use crate::table::{Scored, read_scores};
+
+/// The paper's filter: networks that learned something, in percent.
+const FILTER: f64 = 15.0;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,13 +21,15 @@ Examples:
   naswot correlate scores.jsonl --accuracy nasbench101.csv --json
 
 The table has a header; its column `id`, `hash` or `arch` says which network a row is about. Fractions or
-percent make no difference.";
+percent make no difference. Brackets hold 95 % of bootstrap resamples.";
 
 /// Correlate scores with accuracies: Kendall tau-b, Spearman, Pearson
 ///
 /// A score of -inf counts as the lowest one; Pearson leaves it out. Networks that failed or have no accuracy
 /// are left out. Of a network that was scored more than once the first row counts; of one that is in the table
-/// more than once, the mean of its accuracies.
+/// more than once, the mean of its accuracies. Printed besides: the same over networks above 15 % accuracy, as the paper
+/// has it; the same for the numbers of parameters and of multiply-accumulates, which a score has to beat; the weighted
+/// tau, to which the top counts more; and what the highest scores are worth.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Correlate {
@@ -36,17 +42,38 @@ pub(crate) struct Correlate {
     /// Column of the accuracy [default: the only one named like acc, test or valid]
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
+    /// Join by this alone [default: by id, else by arch]
+    #[arg(long)]
+    by: Option<By>,
+    /// What becomes of networks of score -inf
+    #[arg(long, value_name = "RULE", default_value = "lowest")]
+    infinite: Infinite,
+    /// Look at the networks of the K highest scores
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    top: usize,
+    /// Resamples for the intervals; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    bootstrap: usize,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Infinite {
+    /// The lowest rank, and left out of Pearson
+    Lowest,
+    /// Left out of everything
+    Omit,
 }
 
 /// What was compared, and what came out.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
-    correlation: Correlation,
+    score: Comparison,
     column: &'a str,
+    unit: Unit,
     /// Rows of the scores.
     rows: usize,
     /// Left out: the network was not scored.
@@ -55,38 +82,64 @@ struct Report<'a> {
     repeated: usize,
     /// Left out: the table does not have the network.
     without_accuracy: usize,
+    /// Left out: the score is -inf, and was to be.
+    omitted: usize,
     /// Networks that the table has more than once.
     averaged: usize,
+    top: Top,
+    /// Networks above the paper's filter; none where accuracies are neither fractions nor percent.
+    above_15_percent: Option<Comparison>,
+    /// What counting weights is worth; none where rows do not have it.
+    parameters: Option<Comparison>,
+    macs: Option<Comparison>,
 }
 
-/// Scores and accuracies of the same networks, and counts of the rest.
+/// How well something ranks networks by their accuracy.
+#[derive(Serialize)]
+struct Comparison {
+    #[serde(flatten)]
+    correlation: Correlation,
+    weighted_tau: Option<f64>,
+    intervals: Option<Intervals>,
+}
+
+impl Comparison {
+    fn of(scores: &[f64], accuracies: &[f64], resamples: usize) -> Result<Self> {
+        let correlation = Correlation::of(scores, accuracies)?;
+        let weighted_tau = weighted_tau(scores, accuracies)?;
+        let intervals = match resamples {
+            0 => None,
+            _ => Some(Intervals::of(scores, accuracies, resamples, 0)?),
+        };
+        Ok(Comparison { correlation, weighted_tau, intervals })
+    }
+
+    /// As [`Comparison::of`]; none of too few networks.
+    fn of_some(scores: &[f64], accuracies: &[f64], resamples: usize) -> Result<Option<Self>> {
+        if scores.len() < 2 { Ok(None) } else { Self::of(scores, accuracies, resamples).map(Some) }
+    }
+}
+
+/// Networks that have a score and an accuracy, and counts of the rest.
 #[derive(Default)]
 struct Joined {
-    scores: Vec<f64>,
-    accuracies: Vec<f64>,
+    networks: Vec<(Scored, f64)>,
     rows: usize,
     failed: usize,
     repeated: usize,
     without_accuracy: usize,
+    omitted: usize,
 }
 
 impl Correlate {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
-        let (column, accuracies) = accuracies(&self.accuracy, self.column.as_deref())?;
-        let joined = join(&self.scores, &accuracies)?;
-        if joined.scores.is_empty() {
+        let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
+        let joined = join(&self.scores, &accuracies, self.infinite)?;
+        if joined.networks.is_empty() {
             return Err(nothing_in_common(&joined, &self.scores, &self.accuracy));
         }
-        let report = Report {
-            correlation: Correlation::of(&joined.scores, &joined.accuracies)?,
-            column: &column,
-            rows: joined.rows,
-            failed: joined.failed,
-            repeated: joined.repeated,
-            without_accuracy: joined.without_accuracy,
-            averaged: accuracies.values().filter(|accuracy| accuracy.count > 1).count(),
-        };
+        let report = self.report(&joined, &accuracies)?;
         let mut lines = Lines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
@@ -95,105 +148,123 @@ impl Correlate {
         }
         lines.finish()
     }
-}
 
-impl Report<'_> {
-    fn print(&self, lines: &mut Lines) -> Result<()> {
-        let Report { correlation, column, rows, failed, repeated, without_accuracy, averaged } = self;
-        let (networks, infinite) = (correlation.networks, correlation.infinite);
-        let left_out = if networks < *rows {
-            format!(
-                " (left out: {failed} failed, {without_accuracy} without an accuracy, {repeated} repeated)"
-            )
-        } else {
-            String::new()
+    fn report<'a>(&self, joined: &Joined, accuracies: &'a Accuracies) -> Result<Report<'a>> {
+        let column = |of: &dyn Fn(&Scored) -> Option<f64>| {
+            let column: Option<Vec<f64>> = joined.networks.iter().map(|(scored, _)| of(scored)).collect();
+            column.unwrap_or_default()
         };
-        lines.print(format_args!("networks       {networks} of {rows} rows{left_out}"))?;
-        lines.print(format_args!("accuracy       {column}"))?;
-        if *averaged > 0 {
-            lines.print(format_args!("averaged       {averaged} that the table has more than once"))?;
-        }
-        if infinite > 0 {
-            lines.print(format_args!("-inf           {infinite} (the lowest rank; left out of Pearson)"))?;
-        }
-        let values = [
-            ("Kendall tau-b", correlation.kendall_tau),
-            ("Spearman rho", correlation.spearman),
-            ("Pearson r", correlation.pearson),
-        ];
-        values.iter().try_for_each(|(name, value)| match value {
-            Some(value) => lines.print(format_args!("{name:<14} {value:.4}")),
-            None => lines.print(format_args!("{name:<14} undefined: all scores or all accuracies are equal")),
+        let scores = column(&|scored| scored.score);
+        let truth: Vec<f64> = joined.networks.iter().map(|(_, accuracy)| *accuracy).collect();
+        let count = |counts: Vec<f64>| Comparison::of_some(&counts, &truth, self.bootstrap);
+        let above = match accuracies.unit.percent(FILTER) {
+            None => None,
+            Some(least) => {
+                let pairs = scores.iter().zip(&truth).filter(|(_, accuracy)| **accuracy > least);
+                let (scores, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
+                Comparison::of_some(&scores, &truth, self.bootstrap)?
+            }
+        };
+        Ok(Report {
+            score: Comparison::of(&scores, &truth, self.bootstrap)?,
+            column: &accuracies.column,
+            unit: accuracies.unit,
+            rows: joined.rows,
+            failed: joined.failed,
+            repeated: joined.repeated,
+            without_accuracy: joined.without_accuracy,
+            omitted: joined.omitted,
+            averaged: accuracies.averaged,
+            top: Top::of(&scores, &truth, self.top)?,
+            above_15_percent: above,
+            parameters: count(column(&|scored| scored.parameters))?,
+            macs: count(column(&|scored| scored.macs))?,
         })
     }
 }
 
-/// The mean of a network's accuracies.
-#[derive(Clone, Copy, Default)]
-struct Accuracy {
-    mean: f64,
-    count: u32,
+impl Report<'_> {
+    fn print(&self, lines: &mut Lines) -> Result<()> {
+        let Correlation { networks, infinite, .. } = self.score.correlation;
+        let Report { failed, without_accuracy, repeated, omitted, .. } = self;
+        let left_out = if networks < self.rows {
+            let omitted = if *omitted > 0 { format!(", {omitted} of score -inf") } else { String::new() };
+            format!(
+                " (left out: {failed} failed, {without_accuracy} without an accuracy, {repeated} repeated{omitted})"
+            )
+        } else {
+            String::new()
+        };
+        lines.print(format_args!("networks       {networks} of {} rows{left_out}", self.rows))?;
+        lines.print(format_args!("accuracy       {} ({})", self.column, self.unit.name()))?;
+        if self.averaged > 0 {
+            lines
+                .print(format_args!("averaged       {} that the table has more than once", self.averaged))?;
+        }
+        if infinite > 0 {
+            lines.print(format_args!("-inf           {infinite} (the lowest rank; left out of Pearson)"))?;
+        }
+        let Comparison { correlation, weighted_tau, intervals } = &self.score;
+        let interval = |of: fn(&Intervals) -> Option<Interval>| intervals.as_ref().and_then(of);
+        let values = [
+            ("Kendall tau-b", correlation.kendall_tau, interval(|all| all.kendall_tau)),
+            ("Spearman rho", correlation.spearman, interval(|all| all.spearman)),
+            ("Pearson r", correlation.pearson, interval(|all| all.pearson)),
+            ("weighted tau", *weighted_tau, None),
+        ];
+        for (name, value, interval) in values {
+            let shown = match (value, interval) {
+                (None, _) => "undefined: all scores or all accuracies are equal".to_owned(),
+                (Some(value), None) => format!("{value:.4}"),
+                (Some(value), Some(Interval { low, high })) => format!("{value:.4}  [{low:.4}, {high:.4}]"),
+            };
+            lines.print(format_args!("{name:<14} {shown}"))?;
+        }
+        let Top { k, precision, best_rank, first_rank, .. } = self.top;
+        lines.print(format_args!("top {k:<10} {precision:.2} of them are among the {k} most accurate"))?;
+        lines.print(format_args!(
+            "               best of them: number {best_rank} by accuracy of {networks}"
+        ))?;
+        lines.print(format_args!("               highest score: number {first_rank}"))?;
+        lines.print(format_args!(
+            "\n{:<24}{:>9}{:>10}{:>9}{:>10}{:>10}",
+            "", "Kendall", "Spearman", "Pearson", "weighted", "networks"
+        ))?;
+        let filtered = format!("score, accuracy > {FILTER} %");
+        let rows = [
+            ("score", Some(&self.score)),
+            (&filtered, self.above_15_percent.as_ref()),
+            ("parameters", self.parameters.as_ref()),
+            ("macs", self.macs.as_ref()),
+        ];
+        for (name, comparison) in rows {
+            let Some(Comparison { correlation, weighted_tau, .. }) = comparison else { continue };
+            let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+            lines.print(format_args!(
+                "{name:<24}{:>9}{:>10}{:>9}{:>10}{:>10}",
+                number(correlation.kendall_tau),
+                number(correlation.spearman),
+                number(correlation.pearson),
+                number(*weighted_tau),
+                correlation.networks
+            ))?;
+        }
+        Ok(())
+    }
 }
 
-/// The accuracies of a table by id, and the column that they stand in.
-fn accuracies(path: &Path, column: Option<&str>) -> Result<(String, HashMap<String, Accuracy>)> {
-    let mut table = Table::open(path)?;
-    let keys: Vec<usize> = ["id", "hash", "arch"].iter().filter_map(|name| table.position(name)).collect();
-    if keys.is_empty() {
-        return Err(table.wrong_columns("none is `id`, `hash` or `arch`"));
-    }
-    let place = match column {
-        Some(name) => {
-            table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
-        }
-        None => accuracy_column(&table),
-    }?;
-    let column = table.columns()[place].clone();
-    let mut accuracies: HashMap<String, Accuracy> = HashMap::new();
-    while let Some((line, row)) = table.next()? {
-        if row[place].is_empty() {
-            continue;
-        }
-        let value = row[place].parse::<f64>().ok().filter(|value| value.is_finite());
-        let value = value
-            .ok_or_else(|| table.wrong(line, format_args!("{column} is `{}`, not a number", &row[place])))?;
-        // Columns that say the same, as those of nasbench201 may, are one key.
-        let names: HashSet<&str> = keys.iter().map(|&key| &row[key]).filter(|key| !key.is_empty()).collect();
-        for name in names {
-            let accuracy = accuracies.entry(name.to_owned()).or_default();
-            accuracy.count += 1;
-            accuracy.mean += (value - accuracy.mean) / f64::from(accuracy.count);
-        }
-    }
-    Ok((column, accuracies))
-}
-
-/// The only column that is named like an accuracy.
-fn accuracy_column(table: &Table) -> Result<usize> {
-    let alike =
-        |name: &String| ["acc", "test", "valid"].iter().any(|part| name.to_ascii_lowercase().contains(part));
-    let places: Vec<usize> = (0..table.columns().len()).filter(|&i| alike(&table.columns()[i])).collect();
-    match places[..] {
-        [place] => Ok(place),
-        [] => Err(table.wrong_columns("none is named like an accuracy; --column says which it is")),
-        _ => Err(table.wrong_columns("several are named like an accuracy; --column says which it is")),
-    }
-}
-
-fn join(path: &Path, accuracies: &HashMap<String, Accuracy>) -> Result<Joined> {
+fn join(path: &Path, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
     let mut joined = Joined::default();
     let mut seen: HashSet<String> = HashSet::new();
-    read_scores(path, |Scored { id, arch, score }| {
+    read_scores(path, |scored| {
         joined.rows += 1;
-        let accuracy = accuracies.get(&id).or_else(|| accuracies.get(&arch));
-        match (score, accuracy) {
+        let name = if scored.id.is_empty() { &scored.arch } else { &scored.id };
+        match (scored.score, accuracies.get(&scored.id, &scored.arch)) {
             (None, _) => joined.failed += 1,
             (Some(_), None) => joined.without_accuracy += 1,
-            (Some(_), Some(_)) if !seen.insert(if id.is_empty() { arch } else { id }) => joined.repeated += 1,
-            (Some(score), Some(accuracy)) => {
-                joined.scores.push(score);
-                joined.accuracies.push(accuracy.mean);
-            }
+            (Some(_), Some(_)) if !seen.insert(name.clone()) => joined.repeated += 1,
+            (Some(f64::NEG_INFINITY), Some(_)) if infinite == Infinite::Omit => joined.omitted += 1,
+            (Some(_), Some(accuracy)) => joined.networks.push((scored, accuracy)),
         }
     })?;
     Ok(joined)

@@ -1,39 +1,176 @@
-//! Architecture files, read on a thread of their own: a run can end, and write what it has, while standard
-//! input keeps it waiting.
+//! Architectures of a file or a space, read on a thread of their own: a run can end, and write what it has, while
+//! standard input keeps it waiting.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use naswot::{Architecture, Error};
+use clap::Args;
+use naswot::{Architecture, Error, Space};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
+use crate::options::space;
 
 /// Lines that are read ahead.
 const AHEAD: usize = 256;
 /// How long to wait for a line before looking whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A file of architectures.
-pub(crate) struct Input {
-    name: String,
-    lines: Receiver<(usize, naswot::Result<Architecture>)>,
-    taken: usize,
-    /// Whether lines may be slow to come: from a pipe or a terminal.
-    slow: bool,
+/// Which networks a command is to take: those of a file, or of a search space.
+#[derive(Args, Debug)]
+pub(crate) struct InputOptions {
+    /// Architectures, one JSON object a line; `-` is standard input
+    #[arg(value_name = "FILE", required_unless_present = "space")]
+    file: Option<PathBuf>,
+    /// Networks of a search space, in place of a file
+    #[arg(
+        long,
+        value_name = "SPACE",
+        value_parser = space(),
+        conflicts_with = "file",
+        requires = "which",
+        help_heading = "Networks"
+    )]
+    space: Option<Space>,
+    #[command(flatten)]
+    which: Which,
+    /// Seed of the sample [default: 0]
+    #[arg(
+        long,
+        value_name = "SEED",
+        requires = "sample",
+        allow_negative_numbers = true,
+        help_heading = "Networks"
+    )]
+    sample_seed: Option<u64>,
+    /// Take the networks whose index leaves I when divided by M: 0/M to M-1/M are the whole
+    ///
+    /// Rows keep their index among all networks, so that `naswot merge` can join the shards.
+    #[arg(long, value_name = "I/M", help_heading = "Networks")]
+    shard: Option<Shard>,
 }
 
-/// A line that is not blank.
+#[derive(Args, Debug)]
+#[group(id = "which", multiple = false, requires = "space")]
+#[command(next_help_heading = "Networks")]
+struct Which {
+    /// Every network of the space, in the order of its enumeration
+    #[arg(long)]
+    all: bool,
+    /// So many, drawn as `naswot sample` does
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// Those that a file names, one a line: hashes of nasbench101, or what the column `arch` holds
+    #[arg(long, value_name = "FILE")]
+    only: Option<PathBuf>,
+}
+
+/// One of so many parts of an input.
+#[derive(Clone, Copy, Debug)]
+struct Shard {
+    index: usize,
+    of: usize,
+}
+
+impl Shard {
+    const WHOLE: Self = Shard { index: 0, of: 1 };
+
+    fn holds(self, index: usize) -> bool {
+        index % self.of == self.index
+    }
+
+    /// How many of so many networks are its own.
+    fn share(self, total: u64) -> u64 {
+        let (index, of) = (self.index as u64, self.of as u64);
+        total / of + u64::from(index < total % of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(i, m)| Some((i.parse().ok()?, m.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if index < of => Ok(Shard { index, of }),
+            Some((_, 0)) => Err("there are no shards of 0".to_owned()),
+            Some((_, of)) => Err(format!("shards count from 0: the last of {of} is {}/{of}", of - 1)),
+            None => Err("is not of the form I/M, such as 0/4".to_owned()),
+        }
+    }
+}
+
+impl InputOptions {
+    /// Starts to read the networks.
+    pub(crate) fn open(&self) -> Result<Input> {
+        let shard = self.shard.unwrap_or(Shard::WHOLE);
+        match (&self.file, self.space) {
+            (_, Some(space)) => self.open_space(space, shard),
+            (Some(file), None) => Input::open_file(file, shard),
+            (None, None) => Err(Failure::unusable("which networks? Give a FILE, or --space")),
+        }
+    }
+
+    fn open_space(&self, space: Space, shard: Shard) -> Result<Input> {
+        let unnumbered = |architecture| (None, Ok(architecture));
+        if let Some(path) = &self.which.only {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+            let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
+            let (names, numbers): (Vec<&str>, Vec<usize>) =
+                lines.filter(|(line, _)| !line.is_empty()).unzip();
+            let found = numbers.into_iter().map(Some).zip(space.find(&names));
+            return Ok(Input::new(name, Some(names.len() as u64), shard, found.collect::<Vec<_>>()));
+        }
+        let name = space.name().to_owned();
+        let input = match self.which.sample {
+            Some(n) => {
+                let sample = space.sample(n, self.sample_seed.unwrap_or(0))?;
+                Input::new(name, Some(n as u64), shard, sample.into_iter().map(unnumbered))
+            }
+            None => Input::new(name, Some(space.count() as u64), shard, space.all().map(unnumbered)),
+        };
+        Ok(Input { distinct: true, ..input })
+    }
+
+    /// The file of architectures, where there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+/// Architectures, one after the other.
+pub(crate) struct Input {
+    name: String,
+    lines: Receiver<Line>,
+    taken: usize,
+    /// Networks that are to come, where that is known and cheap to know.
+    total: Total,
+    /// Whether lines may be slow to come: from a pipe or a terminal.
+    slow: bool,
+    /// Whether no cell comes twice.
+    distinct: bool,
+}
+
+enum Total {
+    Unknown,
+    Networks(u64),
+    LinesOf(PathBuf, Shard),
+}
+
+/// A line that is not blank, or a network of a space.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// Position among the networks, from 0.
+    /// Position among the networks, from 0; those of other shards count.
     pub(crate) index: usize,
-    /// Number of the line, from 1.
-    pub(crate) number: usize,
+    /// Number of the line in a file, from 1.
+    pub(crate) number: Option<usize>,
     pub(crate) architecture: naswot::Result<Architecture>,
 }
 
@@ -47,23 +184,67 @@ pub(crate) enum Next {
     Interrupted,
 }
 
+/// Where a network is from, for a message.
+pub(crate) fn place(input: &str, index: usize, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("{input}:{line}"),
+        None => format!("{input}, network {index}"),
+    }
+}
+
 impl Input {
     /// Opens a file; `-` is standard input.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::open_file(path, Shard::WHOLE)
+    }
+
+    fn open_file(path: &Path, shard: Shard) -> Result<Self> {
         let name = path.display().to_string();
         let (reader, slow) =
             open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-        let (sender, lines) = sync_channel(AHEAD);
-        thread::spawn(move || {
-            // A receiver that is gone wants no more lines.
-            let _ = Architecture::read_lines(reader).try_for_each(|line| sender.send(line));
-        });
-        Ok(Input { name, lines, taken: 0, slow })
+        let lines = Architecture::read_lines(reader).map(|(number, line)| (Some(number), line));
+        let total = if slow { Total::Unknown } else { Total::LinesOf(path.to_owned(), shard) };
+        Ok(Input { slow, total, ..Self::new(name, None, shard, lines) })
     }
 
-    /// The file's name as it was given.
+    /// Reads on a thread of its own; `total` counts the networks of all shards.
+    fn new<I>(name: String, total: Option<u64>, shard: Shard, architectures: I) -> Self
+    where
+        I: IntoIterator<Item = (Option<usize>, naswot::Result<Architecture>), IntoIter: Send + 'static>,
+    {
+        let (sender, lines) = sync_channel(AHEAD);
+        let architectures = architectures.into_iter();
+        thread::spawn(move || {
+            let lines = architectures.enumerate();
+            // What cannot be read on is every shard's concern.
+            let mine = lines.filter(|(index, (_, architecture))| {
+                shard.holds(*index) || matches!(architecture, Err(Error::Io { .. }))
+            });
+            let mut lines = mine.map(|(index, (number, architecture))| Line { index, number, architecture });
+            // A receiver that is gone wants no more lines.
+            let _ = lines.try_for_each(|line| sender.send(line));
+        });
+        let total = total.map_or(Total::Unknown, |total| Total::Networks(shard.share(total)));
+        Input { name, lines, taken: 0, total, slow: false, distinct: false }
+    }
+
+    /// Networks that are to come, for a progress bar: blank lines of a file count.
+    pub(crate) fn total(&self) -> Option<u64> {
+        match &self.total {
+            Total::Unknown => None,
+            Total::Networks(networks) => Some(*networks),
+            Total::LinesOf(path, shard) => count_lines(path).map(|lines| shard.share(lines)),
+        }
+    }
+
+    /// The file's name as it was given, or the space's.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether no cell comes twice, as in a space.
+    pub(crate) fn distinct(&self) -> bool {
+        self.distinct
     }
 
     /// Networks read so far, the unreadable ones included.
@@ -78,10 +259,12 @@ impl Input {
                 return Ok(Next::Interrupted);
             }
             match self.lines.recv_timeout(PATIENCE) {
-                Ok((_, Err(Error::Io { source, .. }))) => return Err(self.broken(&source)),
-                Ok((number, architecture)) => {
+                Ok(Line { architecture: Err(Error::Io { source, .. }), .. }) => {
+                    return Err(self.broken(&source));
+                }
+                Ok(line) => {
                     self.taken += 1;
-                    return Ok(Next::Line(Line { index: self.taken - 1, number, architecture }));
+                    return Ok(Next::Line(line));
                 }
                 Err(RecvTimeoutError::Timeout) if self.slow => return Ok(Next::Nothing),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -109,16 +292,9 @@ fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, bool)> {
     Ok((Box::new(BufReader::new(file)), !kind.is_file()))
 }
 
-/// Lines of a regular file, none for others; for a progress bar.
-pub(crate) fn count_lines(path: &Path) -> Option<u64> {
-    if path == Path::new("-") {
-        return None;
-    }
-    let file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let (mut reader, mut lines, mut last) = (file, 0, b'\n');
+/// Lines of a regular file.
+fn count_lines(path: &Path) -> Option<u64> {
+    let (mut reader, mut lines, mut last) = (File::open(path).ok()?, 0, b'\n');
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = reader.read(&mut buffer).ok()?;

@@ -1,7 +1,7 @@
 //! Kernels of networks as NumPy files, `DIR/<index>.npy`.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use naswot::Kernel;
@@ -56,15 +56,23 @@ impl Kernels {
 
     /// Writes a kernel: whole, or not at all.
     pub(crate) fn write(&self, index: usize, kernel: &Kernel) -> Result<()> {
+        self.place(index, |part| {
+            let mut writer = BufWriter::new(File::create(part)?);
+            kernel.write_npy(&mut writer)?;
+            writer.flush()
+        })
+    }
+
+    /// Copies the kernel of the same cell at another place.
+    pub(crate) fn copy(&self, from: usize, index: usize) -> Result<()> {
+        self.place(index, |part| fs::copy(self.path(from), part).map(drop))
+    }
+
+    fn place(&self, index: usize, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
         let path = self.path(index);
         let part = self.folder.join(format!("{index}.npy.part"));
-        let write = || {
-            let mut writer = BufWriter::new(File::create(&part)?);
-            kernel.write_npy(&mut writer)?;
-            writer.flush()?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(|error| {
+        let placed = make(&part).and_then(|()| fs::rename(&part, &path));
+        placed.map_err(|error| {
             // The message of the failure that led here matters more than one about this file.
             let _ = fs::remove_file(&part);
             Failure::stopped(format_args!("{}: {error}", path.display()))

@@ -1,19 +1,26 @@
 //! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accuracies;
+mod accuracy_table;
 mod bench;
 mod completions;
 mod console;
+mod convert;
 mod correlate;
 mod devices;
 mod exit;
 mod input;
 mod interrupt;
 mod kernels;
+mod known;
 mod lines;
+mod merge;
 mod old_rows;
 mod options;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pipeline;
 mod plan;
 mod progress;
@@ -21,7 +28,10 @@ mod resume;
 mod rows;
 mod sample;
 mod score;
+mod search;
+mod settings;
 mod space;
+mod sweep;
 mod table;
 
 use std::process::ExitCode;
@@ -58,16 +68,22 @@ const EXAMPLES: &str = "\
 Examples:
   naswot sample --space nasbench101 -n 100 > cells.jsonl
   naswot score cells.jsonl -o scores.csv
-  naswot correlate scores.csv --accuracy accuracies.csv";
+  naswot correlate scores.csv --accuracy accuracies.csv
+  naswot search --space nasbench101 --samples 1000";
 
 #[derive(Subcommand, Debug)]
 enum Command {
     Score(Box<score::Score>),
+    Sweep(Box<sweep::Sweep>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
+    Merge(merge::Merge),
+    Convert(convert::Convert),
     Plan(plan::PlanCommand),
     Devices(devices::Devices),
+    Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
+    Search(Box<search::Search>),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -78,11 +94,16 @@ fn main() -> ExitCode {
     let console = &cli.console;
     let result = match &cli.command {
         Command::Score(command) => command.run(console),
+        Command::Sweep(command) => command.run(console),
         Command::Sample(command) => command.run(),
         Command::Space(command) => command.run(),
+        Command::Merge(command) => command.run(console),
+        Command::Convert(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
+        Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
+        Command::Search(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };

@@ -6,15 +6,26 @@ use std::io::{BufRead, BufReader, Seek};
 use serde_json::{Map, Value};
 
 use crate::exit::{Failure, Result};
-use crate::input::Line;
+use crate::input::{Line, place};
 use crate::output::OutFile;
 use crate::pipeline::Run;
-use crate::rows::{COLUMNS, Format, Subject, header};
+use crate::rows::{COLUMNS, Field, Format, Kind, Outcome, Row, Subject, header};
 
 /// Columns that may differ between the rows of one file: what came out, where the line stood in the input,
 /// and which machine did the work.
-const FREE: [&str; 10] =
-    ["line", "space", "arch", "score", "activations", "parameters", "macs", "error", "seconds", "device"];
+const FREE: [&str; 11] = [
+    "line",
+    "space",
+    "arch",
+    "score",
+    "activations",
+    "parameters",
+    "macs",
+    "error",
+    "seconds",
+    "device",
+    "score_sd",
+];
 
 /// Rows of an earlier run, one after the other.
 pub(crate) struct OldRows {
@@ -24,13 +35,15 @@ pub(crate) struct OldRows {
     line: usize,
     /// Bytes up to the last whole row that was read.
     whole: u64,
+    /// Whether the file ends in the middle of a row.
+    cut: bool,
 }
 
 /// A row of an earlier run.
 pub(crate) struct OldRow {
     /// As it stands in the file, its line end included.
     pub(crate) bytes: Vec<u8>,
-    line: usize,
+    pub(crate) line: usize,
     /// As in CSV, without quotes.
     fields: Vec<String>,
 }
@@ -38,11 +51,25 @@ pub(crate) struct OldRow {
 impl OldRows {
     /// Starts to read; a header must be this version's.
     pub(crate) fn open(file: &File, out: &OutFile) -> Result<Self> {
-        let name = out.path.display().to_string();
-        let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
+        let unusable = |error| Failure::unusable(format_args!("{}: {error}", out.path.display()));
         let mut file = file.try_clone().map_err(unusable)?;
         file.rewind().map_err(unusable)?;
-        let mut rows = OldRows { format: out.format, reader: BufReader::new(file), line: 0, whole: 0, name };
+        Self::start(file, out)
+    }
+
+    /// Starts to read a file that nobody writes.
+    pub(crate) fn read(file: &OutFile) -> Result<Self> {
+        let opened = File::open(&file.path);
+        Self::start(
+            opened.map_err(|error| Failure::unusable(format_args!("{}: {error}", file.path.display())))?,
+            file,
+        )
+    }
+
+    fn start(file: File, out: &OutFile) -> Result<Self> {
+        let name = out.path.display().to_string();
+        let reader = BufReader::new(file);
+        let mut rows = OldRows { format: out.format, reader, line: 0, whole: 0, cut: false, name };
         if out.format == Format::Csv {
             rows.read_header()?;
         }
@@ -91,6 +118,17 @@ impl OldRows {
         Ok(Some(row))
     }
 
+    /// The next row of a run that has come to its end.
+    pub(crate) fn next_of_whole(&mut self) -> Result<Option<OldRow>> {
+        let row = self.next()?;
+        match row {
+            None if self.cut => {
+                Err(self.wrong(self.line, "the row was cut: the run has not ended, --resume it first"))
+            }
+            row => Ok(row),
+        }
+    }
+
     /// A line with its end; none where there is none, or where it was cut. One that was cut but did not begin
     /// as all do is of another file, and not to be overwritten.
     fn read_line(&mut self, start: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -103,6 +141,7 @@ impl OldRows {
             return Ok(Some(bytes));
         }
         if bytes.iter().zip(start).all(|(a, b)| a == b) {
+            self.cut = !bytes.is_empty();
             return Ok(None);
         }
         Err(self.wrong(self.line, "is not what this command writes"))
@@ -120,7 +159,10 @@ impl OldRows {
             let free =
                 FREE.contains(column) || (unread && (*column == "cells" || (retry && *column == "id")));
             if !free && *old != new {
-                return Err(self.wrong(row.line, difference(column, old, &new, line.number, run.input)));
+                return Err(self.wrong(
+                    row.line,
+                    difference(column, old, &new, &place(run.input, line.index, line.number)),
+                ));
             }
         }
         match run.kernels.map(|kernels| kernels.path(line.index)) {
@@ -137,7 +179,7 @@ impl OldRows {
         self.wrong(row.line, format!("is one row more than the {networks} networks of {input}"))
     }
 
-    fn wrong(&self, line: usize, why: impl std::fmt::Display) -> Failure {
+    pub(crate) fn wrong(&self, line: usize, why: impl std::fmt::Display) -> Failure {
         Failure::unusable(format_args!("{}:{line}: {why}", self.name))
     }
 }
@@ -148,19 +190,37 @@ impl OldRow {
         self.field("score").is_empty()
     }
 
-    fn field(&self, column: &str) -> &str {
+    /// The row with the types of its columns.
+    pub(crate) fn row(&self) -> Result<Row, String> {
+        let mut row = std::array::from_fn(|_| Field::Empty);
+        for ((field, column), text) in row.iter_mut().zip(COLUMNS).zip(&self.fields) {
+            *field = Field::parse(text, Kind::of(column))
+                .map_err(|kind| format!("{column} is `{}`, not {kind}", shortened(text)))?;
+        }
+        Ok(row)
+    }
+
+    /// What scoring the network has come to, if it was scored.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let number = |column| self.field(column).parse::<f64>().ok();
+        let (deviation, seconds) = (number("score_sd"), number("seconds")?);
+        Some(Outcome { score: number("score")?, deviation, seconds })
+    }
+
+    /// A column, as in CSV without quotes.
+    pub(crate) fn field(&self, column: &str) -> &str {
         COLUMNS.iter().zip(&self.fields).find(|(name, _)| **name == column).map_or("", |(_, field)| field)
     }
 }
 
 /// Says what differs between a row and the network in its place.
-fn difference(column: &str, old: &str, new: &str, line: usize, input: &str) -> String {
+fn difference(column: &str, old: &str, new: &str, place: &str) -> String {
     let unread = old.is_empty();
     let (old, new) = (shortened(old), shortened(new));
     match column {
         "index" => format!("index is {old}, not {new}"),
-        "id" if unread => format!("failed, but {input}:{line} can be read now; --retry-failed scores it"),
-        "id" => format!("is the row of {old}, but {input}:{line} has {new} in its place"),
+        "id" if unread => format!("failed, but {place} can be read now; --retry-failed scores it"),
+        "id" => format!("is the row of {old}, but {place} has {new} in its place"),
         _ => format!("{column} was {old}, but is {new} in this run"),
     }
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Batch, Convention, Dataset, Space};
+use naswot::{
+    Architecture, Backend, Batch, Convention, Dataset, Initializer, Network, Precision, ScorerBuilder, Space,
+};
 
 use crate::exit::{Failure, Result};
 
@@ -19,12 +21,8 @@ pub(crate) const BATCH_SIZE: usize = 32;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkOptions {
-    /// Channels behind the stem (the C of NAS-Bench-201)
-    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
-    pub(crate) stem: usize,
-    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
-    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
-    pub(crate) cells: Option<usize>,
+    #[command(flatten)]
+    pub(crate) skeleton: SkeletonOptions,
     /// How ReLUs are counted
     ///
     /// `relu`: every module once. `original`: as the paper's public code does, which counts those of
@@ -33,19 +31,78 @@ pub(crate) struct NetworkOptions {
     pub(crate) convention: Convention,
 }
 
+/// What surrounds a cell.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct SkeletonOptions {
+    /// Channels behind the stem (the C of NAS-Bench-201)
+    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
+    pub(crate) stem: usize,
+    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
+    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
+    pub(crate) cells: Option<usize>,
+}
+
+impl SkeletonOptions {
+    /// The network of an architecture.
+    pub(crate) fn network(self, architecture: &Architecture) -> naswot::Result<Network> {
+        architecture.network(self.stem, self.cells)
+    }
+}
+
+/// The machine, which never changes a score.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct MachineOptions {
+    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    backend: Backend,
+    /// Threads of the processor [default: all cores]
+    #[arg(long, value_name = "N", value_parser = within(1, 1024))]
+    threads: Option<usize>,
+    /// Networks that run together [default: what suits the device]
+    #[arg(long, value_name = "N", value_parser = within(1, 1 << 20))]
+    group_size: Option<usize>,
+    /// Memory that networks may take at once, such as 800M or 4G [default: no limit]
+    ///
+    /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory_limit: Option<NonZeroU64>,
+}
+
+impl MachineOptions {
+    /// Tells a scorer of them.
+    pub(crate) fn apply(&self, builder: ScorerBuilder) -> ScorerBuilder {
+        let mut builder = builder.backend(self.backend.clone());
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads);
+        }
+        if let Some(networks) = self.group_size {
+            builder = builder.group_size(networks);
+        }
+        if let Some(bytes) = self.memory_limit {
+            builder = builder.memory_limit(bytes.get());
+        }
+        builder
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct PrecisionOption {
+    /// Number format of activations and products
+    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
+    pub(crate) precision: Precision,
+}
+
 /// The images that every network sees.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct DataOptions {
-    /// synthetic, cifar10:PATH, cifar100:PATH or npy:FILE
-    ///
-    /// CIFAR is read in its binary version, from a file of records or the folder of the training split, and
-    /// normalised. A NumPy file (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs
-    /// in their statistics and need no file.
-    #[arg(long, value_name = "DATA", default_value = "synthetic")]
-    pub(crate) data: Source,
+    #[command(flatten)]
+    pub(crate) source: SourceOption,
     /// Images in the batch [default: 32; the whole file for npy]
-    #[arg(long, value_name = "N", value_parser = within(1, MOST_IMAGES))]
+    #[arg(long, value_name = "N", value_parser = most_images())]
     pub(crate) batch_size: Option<usize>,
     /// Draw the images with a seed [default: take the first ones]
     ///
@@ -53,6 +110,24 @@ pub(crate) struct DataOptions {
     /// default.
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub(crate) data_seed: Option<u64>,
+    /// Add Gaussian noise of this standard deviation, in the units of the normalised images
+    ///
+    /// It is made from the seed of --data-seed, 0 by default.
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub(crate) noise: f64,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct SourceOption {
+    /// synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH or npy:FILE
+    ///
+    /// CIFAR is read from a file or the folder of the training split, in its binary version or the one for Python;
+    /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalised. A NumPy file
+    /// (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs in their statistics and need
+    /// no file.
+    #[arg(long, value_name = "DATA", default_value = "synthetic")]
+    pub(crate) data: Source,
 }
 
 /// Where images come from.
@@ -61,6 +136,7 @@ pub(crate) enum Source {
     Synthetic,
     Cifar10(PathBuf),
     Cifar100(PathBuf),
+    ImageNet16(PathBuf),
     Npy(PathBuf),
 }
 
@@ -68,13 +144,15 @@ impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = "known are synthetic, cifar10:PATH, cifar100:PATH and npy:FILE";
+        let known = "known are synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH and npy:FILE";
+        let with_path = ["cifar10", "cifar100", "imagenet16", "npy"];
         match text.split_once(':') {
             None if text == "synthetic" => Ok(Source::Synthetic),
-            None if ["cifar10", "cifar100", "npy"].contains(&text) => Err(format!("where is it? {known}")),
-            Some(("cifar10" | "cifar100" | "npy", "")) => Err(format!("the path is empty; {known}")),
+            None if with_path.contains(&text) => Err(format!("where is it? {known}")),
+            Some((name, "")) if with_path.contains(&name) => Err(format!("the path is empty; {known}")),
             Some(("cifar10", path)) => Ok(Source::Cifar10(path.into())),
             Some(("cifar100", path)) => Ok(Source::Cifar100(path.into())),
+            Some(("imagenet16", path)) => Ok(Source::ImageNet16(path.into())),
             Some(("npy", path)) => Ok(Source::Npy(path.into())),
             _ => Err(known.to_owned()),
         }
@@ -84,27 +162,36 @@ impl FromStr for Source {
 impl DataOptions {
     /// Reads or makes the batch.
     pub(crate) fn batch(&self) -> Result<Batch> {
-        let n = self.batch_size.unwrap_or(BATCH_SIZE);
-        let pick = |data: Dataset| match self.data_seed {
+        let batch = self.source.data.batch(self.batch_size, self.data_seed)?;
+        Ok(batch.with_noise(self.noise, self.data_seed.unwrap_or(0))?)
+    }
+}
+
+impl Source {
+    /// Reads or makes so many images, the first ones or those that a seed draws.
+    pub(crate) fn batch(&self, batch_size: Option<usize>, data_seed: Option<u64>) -> Result<Batch> {
+        let n = batch_size.unwrap_or(BATCH_SIZE);
+        let pick = |data: Dataset| match data_seed {
             Some(seed) => data.sample(n, seed),
             None => data.first(n),
         };
-        let batch = match &self.data {
-            Source::Synthetic => Batch::synthetic(n, self.data_seed.unwrap_or(0))?,
+        let batch = match self {
+            Source::Synthetic => Batch::synthetic(n, data_seed.unwrap_or(0))?,
             Source::Cifar10(path) => pick(Dataset::cifar10(path)?)?,
             Source::Cifar100(path) => pick(Dataset::cifar100(path)?)?,
+            Source::ImageNet16(path) => pick(Dataset::imagenet16(path)?)?,
             Source::Npy(path) => {
                 let named = |error| Failure::unusable(format_args!("{}: {error}", path.display()));
                 let batch = Batch::npy(path)?;
-                let n = self.batch_size.unwrap_or(batch.len());
-                let drawn = match self.data_seed {
+                let n = batch_size.unwrap_or(batch.len());
+                let drawn = match data_seed {
                     Some(seed) => batch.sample(n, seed),
                     None => batch.first(n),
                 };
                 drawn.map_err(named)?
             }
         };
-        match (&self.data, batch.shape()[1]) {
+        match (self, batch.shape()[1]) {
             (Source::Npy(path), channels) if channels != 3 => {
                 let message =
                     format!("holds images of {channels} channels; the networks of both spaces read 3");
@@ -115,12 +202,42 @@ impl DataOptions {
     }
 }
 
+/// Parses the number of images in a batch.
+pub(crate) fn most_images() -> impl TypedValueParser<Value = usize> {
+    within(1, MOST_IMAGES)
+}
+
 /// Parses a number within limits.
 pub(crate) fn within(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u64).range(least..=most).try_map(usize::try_from)
 }
 
-fn convention() -> impl TypedValueParser<Value = Convention> {
+/// The option `--init`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Init {
+    /// Each search space's own.
+    Space,
+    Of(Initializer),
+}
+
+/// Parses an initialiser.
+pub(crate) fn initializer() -> impl TypedValueParser<Value = Init> {
+    let names = std::iter::once("space").chain(Initializer::ALL.map(Initializer::name));
+    let find = |name: String| {
+        let found = Initializer::ALL.into_iter().find(|initializer| initializer.name() == name);
+        found.map_or(Init::Space, Init::Of)
+    };
+    PossibleValuesParser::new(names).map(find)
+}
+
+/// Parses a precision.
+pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(["auto", "f32", "f64", "tf32", "bf16"])
+        .try_map(|name| name.parse::<Precision>())
+}
+
+/// Parses a convention.
+pub(crate) fn convention() -> impl TypedValueParser<Value = Convention> {
     const ALL: [Convention; 2] = [Convention::Relu, Convention::Original];
     let find =
         |name: String| ALL.into_iter().find(|convention| convention.name() == name).unwrap_or_default();

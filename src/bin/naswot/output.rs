@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fs4::{FileExt, TryLockError};
 
-use crate::exit::{Failure, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::rows::{Format, Row, encode, header};
 
 /// A file of rows that is to be written, its format known by its ending.
@@ -23,6 +23,11 @@ impl OutFile {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match Format::of(ending) {
             Some(format) => Ok(OutFile { path, format }),
+            None if ending.eq_ignore_ascii_case("parquet") => {
+                let message = "Parquet cannot be written row by row, so a run that is killed would lose everything: \
+                               write .csv or .jsonl, and `naswot convert` it at the end";
+                Err(message.to_owned())
+            }
             None => Err("the name must end in .csv or .jsonl, which says how rows are written".to_owned()),
         }
     }
@@ -137,7 +142,7 @@ fn cut(file: &mut File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is written beside another one and takes its place when it is complete.
+/// A file that is written beside its place, and takes it when it is complete.
 pub(crate) struct Draft {
     path: PathBuf,
     target: PathBuf,
@@ -145,26 +150,51 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Starts to write what is to stand in a file; one that is there already may be refused.
+    pub(crate) fn new(path: &Path, existing: Existing) -> Result<Self> {
+        if existing == Existing::Refuse && path.exists() {
+            let message = "exists already; --force replaces it";
+            return Err(Failure::unusable(format_args!("{}: {message}", path.display())));
+        }
+        Self::of(path)
+    }
+
     /// Starts to write anew what stands in a file.
-    pub(crate) fn of(out: &OutFile) -> Result<Self> {
-        let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", out.path.display()));
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
         // A link stays one: the file that it leads to is replaced.
-        let target = out.path.canonicalize().map_err(unusable)?;
+        let exists = path.exists();
+        let target = if exists { path.canonicalize().map_err(unusable)? } else { path.to_owned() };
         let mut name = target.clone().into_os_string();
         name.push(".part");
         let path = PathBuf::from(name);
         let file = open(&path, Existing::Replace)?;
-        let permissions = fs::metadata(&target).map_err(unusable)?.permissions();
-        file.set_permissions(permissions).map_err(unusable)?;
+        if exists {
+            let permissions = fs::metadata(&target).map_err(unusable)?.permissions();
+            file.set_permissions(permissions).map_err(unusable)?;
+        }
         Ok(Draft { path, target, file })
     }
 
-    /// An output that writes it, under the name of the file whose place it is to take.
+    /// An output that writes rows to it, under the name of the file whose place it is to take.
     pub(crate) fn output(&self, out: &OutFile) -> Result<Output> {
+        Output::replace(self.file()?, out)
+    }
+
+    /// The file, to write to.
+    pub(crate) fn file(&self) -> Result<File> {
         let name = self.path.display();
-        let file =
-            self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-        Output::replace(file, out)
+        self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{name}: {error}")))
+    }
+
+    /// Puts it in its place when it was written, and throws it away when that failed.
+    pub(crate) fn settle(&self, written: Result) -> Result {
+        if !matches!(written, Ok(Exit::Success)) {
+            self.discard();
+            return written;
+        }
+        self.finish()?;
+        written
     }
 
     /// Puts it in the other file's place.

@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use naswot::{Architecture, Error, Network, Score, Scorer};
 
 use crate::exit::{Failure, Result};
-use crate::input::Line;
+use crate::input::{self, Line};
 use crate::interrupt;
 use crate::kernels::Kernels;
+use crate::known::{First, Known};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::rows::{RowMaker, Subject, one_line};
+use crate::rows::{Outcome, RowMaker, Subject, one_line};
 
 /// Entries without a network that are taken in one go; rows are written in between.
 const MOST_WITHOUT_NETWORK: usize = 1000;
@@ -19,7 +21,7 @@ const MOST_WITHOUT_NETWORK: usize = 1000;
 /// What is to become a row.
 pub(crate) struct Entry {
     index: usize,
-    line: usize,
+    line: Option<usize>,
     work: Work,
 }
 
@@ -30,6 +32,8 @@ enum Work {
     Fail { architecture: Option<Architecture>, error: Error },
     /// The row, if any, stays when the run ends before the network's turn.
     Score { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
+    /// A cell that has stood before: what became of it there is its outcome.
+    Repeat { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
 }
 
 /// What a source of entries has to say.
@@ -62,6 +66,19 @@ impl Entry {
         Entry { index, line: number, work }
     }
 
+    /// The same, to be looked up where its cell has stood before.
+    fn unless_known(self, known: &RefCell<Known>) -> Self {
+        let work = match self.work {
+            Work::Score { architecture, network, row }
+                if known.borrow_mut().repeats(&architecture, self.index) =>
+            {
+                Work::Repeat { architecture, network, row }
+            }
+            work => work,
+        };
+        Entry { work, ..self }
+    }
+
     /// An entry for a row that stays as it is.
     pub(crate) fn keep(line: &Line, row: Vec<u8>) -> Self {
         Entry { index: line.index, line: line.number, work: Work::Keep { row } }
@@ -82,6 +99,7 @@ struct Shared {
 struct Networks<'a, S> {
     source: &'a mut S,
     shared: &'a RefCell<Shared>,
+    known: Rc<RefCell<Known>>,
 }
 
 impl<S: FnMut() -> Result<Next>> Iterator for Networks<'_, S> {
@@ -93,6 +111,7 @@ impl<S: FnMut() -> Result<Next>> Iterator for Networks<'_, S> {
         while shared.end.is_none() && without < MOST_WITHOUT_NETWORK {
             match (self.source)() {
                 Ok(Next::Entry(entry)) => {
+                    let entry = entry.unless_known(&self.known);
                     let network = match &entry.work {
                         Work::Score { network, .. } => Some(network.clone()),
                         _ => None,
@@ -128,9 +147,20 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Pipeline<'a> {
     pub(crate) run: Run<'a>,
     pub(crate) progress: &'a mut Progress,
+    known: Rc<RefCell<Known>>,
 }
 
-impl Pipeline<'_> {
+impl<'a> Pipeline<'a> {
+    /// `distinct`: no cell of the input comes twice.
+    pub(crate) fn new(run: Run<'a>, progress: &'a mut Progress, distinct: bool) -> Self {
+        Pipeline { run, progress, known: Rc::new(RefCell::new(Known::new(distinct))) }
+    }
+
+    /// The cells that it knows, to be told of those in rows that are kept.
+    pub(crate) fn known(&self) -> Rc<RefCell<Known>> {
+        Rc::clone(&self.known)
+    }
+
     /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
     /// scored are waited for, and the rows end before the first one that was not; rows that stood in the
     /// place of others are kept.
@@ -141,7 +171,8 @@ impl Pipeline<'_> {
     ) -> Result<Ended> {
         loop {
             let shared = RefCell::default();
-            let mut stream = self.run.scorer.stream(Networks { source, shared: &shared });
+            let mut stream =
+                self.run.scorer.stream(Networks { source, shared: &shared, known: Rc::clone(&self.known) });
             let mut cut = false;
             while let Some(result) = stream.next() {
                 cut |= self.settle(&shared, Some(result), cut, output)? == Ended::Interrupted;
@@ -178,10 +209,14 @@ impl Pipeline<'_> {
                     self.fail(&subject, &error, output)?;
                 }
                 Work::Score { architecture, network, row } => {
+                    let cell = architecture;
                     let (architecture, network) = (Some(&architecture), Some(&network));
                     let subject = Subject { index, line, architecture, network };
                     match result.take().unwrap_or(Err(Error::Cancelled)) {
-                        Ok(score) => self.score(&subject, &score, output)?,
+                        Ok(score) => {
+                            self.known.borrow_mut().settle(&cell, Ok((&score).into()));
+                            self.score(&subject, &score, output)?;
+                        }
                         Err(Error::Cancelled) if interrupt::requested() => match row {
                             Some(row) => self.keep(&row, true, output)?,
                             None => cut = true,
@@ -192,9 +227,28 @@ impl Pipeline<'_> {
                             ));
                         }
                         Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
-                        Err(error) => self.fail(&subject, &error, output)?,
+                        Err(error) => {
+                            self.known.borrow_mut().settle(&cell, Err(&one_line(&error.to_string())));
+                            self.fail(&subject, &error, output)?;
+                        }
                     }
                     break;
+                }
+                Work::Repeat { architecture, network, row } => {
+                    let first = self.known.borrow().first(&architecture);
+                    let (architecture, network) = (Some(&architecture), Some(&network));
+                    let subject = Subject { index, line, architecture, network };
+                    match (first, row) {
+                        (Some(First { index, outcome: Some(Ok(outcome)) }), _) => {
+                            self.repeat(&subject, index, outcome, output)?;
+                        }
+                        (Some(First { outcome: Some(Err(message)), .. }), _) => {
+                            self.fail(&subject, &message, output)?;
+                        }
+                        // The run ends before the turn of the first.
+                        (_, Some(row)) => self.keep(&row, true, output)?,
+                        (_, None) => cut = true,
+                    }
                 }
             }
         }
@@ -212,15 +266,33 @@ impl Pipeline<'_> {
         if let (Some(kernels), Some(kernel)) = (self.run.kernels, &score.kernel) {
             kernels.write(subject.index, kernel)?;
         }
-        output.write(&self.run.maker.row(subject, Ok(score)))?;
-        self.progress.scored(score.log_det);
+        self.write(subject, score.into(), output)
+    }
+
+    fn repeat(
+        &mut self,
+        subject: &Subject,
+        first: usize,
+        outcome: Outcome,
+        output: &mut Output,
+    ) -> Result<()> {
+        if let Some(kernels) = self.run.kernels {
+            kernels.copy(first, subject.index)?;
+        }
+        self.write(subject, Outcome { seconds: 0.0, ..outcome }, output)
+    }
+
+    fn write(&mut self, subject: &Subject, outcome: Outcome, output: &mut Output) -> Result<()> {
+        output.write(&self.run.maker.row(subject, Ok(outcome)))?;
+        self.progress.scored(outcome.score);
         Ok(())
     }
 
-    fn fail(&mut self, subject: &Subject, error: &Error, output: &mut Output) -> Result<()> {
+    fn fail(&mut self, subject: &Subject, error: impl ToString, output: &mut Output) -> Result<()> {
         let message = one_line(&error.to_string());
         output.write(&self.run.maker.row(subject, Err(&message)))?;
-        self.progress.failed(format_args!("{}:{}: {message}", self.run.input, subject.line));
+        let place = input::place(self.run.input, subject.index, subject.line);
+        self.progress.failed(format_args!("{place}: {message}"));
         Ok(())
     }
 }

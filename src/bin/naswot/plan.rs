@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::console::say;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{Input, Line, Next};
+use crate::input::{Input, Line, Next, place};
 use crate::lines::Lines;
 use crate::options::{BATCH_SIZE, NetworkOptions, within};
 
@@ -45,7 +45,7 @@ pub(crate) struct PlanCommand {
 #[derive(Serialize)]
 struct Record<'a> {
     index: usize,
-    line: usize,
+    line: Option<usize>,
     space: &'a str,
     id: &'a str,
     #[serde(flatten)]
@@ -61,9 +61,9 @@ impl PlanCommand {
         loop {
             match input.next()? {
                 Next::Line(line) => {
-                    let number = line.number;
+                    let (index, number) = (line.index, line.number);
                     if let Err(error) = self.print(line, &mut lines)? {
-                        say(format_args!("{}:{number}: {error}", input.name()));
+                        say(format_args!("{}: {error}", place(input.name(), index, number)));
                         exit = Exit::SomeFailed;
                     }
                 }
@@ -88,7 +88,8 @@ impl PlanCommand {
             let record = Record { index, line: number, space, id: &id, plan: &plan };
             lines.print(serde_json::to_string(&record).map_err(Failure::stopped)?)?;
         } else {
-            lines.print(format_args!("network {index}, line {number}: {id}\n{plan}"))?;
+            let line = number.map_or(String::new(), |line| format!(", line {line}"));
+            lines.print(format_args!("network {index}{line}: {id}\n{plan}"))?;
         }
         Ok(Ok(()))
     }
@@ -98,7 +99,7 @@ impl PlanCommand {
         architecture: naswot::Result<Architecture>,
     ) -> Result<(Architecture, String, Plan), Error> {
         let architecture = architecture?;
-        let network = architecture.network(self.network.stem, self.network.cells)?;
+        let network = self.network.skeleton.network(&architecture)?;
         let batch = [self.batch_size, 3, self.image_size, self.image_size];
         let plan = Plan::new(network.graph(), batch, self.network.convention)?;
         Ok((architecture, network.id().to_owned(), plan))

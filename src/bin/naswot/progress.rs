@@ -18,6 +18,18 @@ pub(crate) struct Tally {
     pub(crate) kept: u64,
 }
 
+/// A bar over the bytes of a file, where somebody watches.
+pub(crate) fn bytes(console: &Console, total: u64) -> ProgressBar {
+    if !console.on_terminal() || console.quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Counts rows and shows them.
 pub(crate) struct Progress {
     console: Console,

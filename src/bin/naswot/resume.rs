@@ -16,9 +16,13 @@ pub(crate) fn keep_all(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
+    let known = pipeline.known();
     loop {
         match pairs.next(input)? {
-            Pair::Both(row, _) => pipeline.progress.kept(row.failed()),
+            Pair::Both(row, line) => {
+                known.borrow_mut().keep(&row, &line);
+                pipeline.progress.kept(row.failed());
+            }
             Pair::Nothing => {}
             Pair::End => return Output::after(file, out, pairs.rows.whole()),
             Pair::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
@@ -35,7 +39,7 @@ pub(crate) fn retry_failed(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut pairs = Pairs::new(file, out, pipeline.run, true)?;
-    let draft = Draft::of(out)?;
+    let draft = Draft::of(&out.path)?;
     let output = rewrite(&mut pairs, &draft, out, input, pipeline);
     if output.is_err() {
         draft.discard();
@@ -51,11 +55,14 @@ fn rewrite(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut output = draft.output(out)?;
-    let maker = pipeline.run.maker;
+    let (maker, known) = (pipeline.run.maker, pipeline.known());
     let source = &mut || {
         Ok(match pairs.next(input)? {
             Pair::Both(row, line) if row.failed() => Next::Entry(Entry::score(line, maker, Some(row.bytes))),
-            Pair::Both(row, line) => Next::Entry(Entry::keep(&line, row.bytes)),
+            Pair::Both(row, line) => {
+                known.borrow_mut().keep(&row, &line);
+                Next::Entry(Entry::keep(&line, row.bytes))
+            }
             Pair::Nothing => Next::Nothing,
             Pair::End => Next::End,
             Pair::Interrupted => Next::Interrupted,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use naswot::{Architecture, Network, Score, Settings};
 
+use crate::options::SkeletonOptions;
+
 /// Names of the columns, in order.
-pub(crate) const COLUMNS: [&str; 24] = [
+pub(crate) const COLUMNS: [&str; 27] = [
     "index",
     "line",
     "space",
@@ -31,7 +33,30 @@ pub(crate) const COLUMNS: [&str; 24] = [
     "backend",
     "device",
     "naswot_version",
+    "noise",
+    "repeats",
+    "score_sd",
 ];
+
+/// What stands in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Real,
+    Text,
+}
+
+impl Kind {
+    /// The kind of each of the [`COLUMNS`].
+    pub(crate) fn of(column: &str) -> Self {
+        match column {
+            "index" | "line" | "activations" | "parameters" | "macs" | "batch_size" | "stem" | "cells"
+            | "seed" | "repeats" => Kind::Integer,
+            "score" | "seconds" | "noise" | "score_sd" => Kind::Real,
+            _ => Kind::Text,
+        }
+    }
+}
 
 /// Form of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +90,22 @@ pub(crate) enum Field {
 }
 
 impl Field {
+    /// Reads what `Display` writes; the error says what the text is not.
+    pub(crate) fn parse(text: &str, kind: Kind) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Ok(Field::Empty);
+        }
+        match kind {
+            Kind::Integer => text.parse().map(Field::Integer).map_err(|_| "a whole number"),
+            Kind::Real => {
+                let value =
+                    text.parse().ok().filter(|value: &f64| value.is_finite() || *value == f64::NEG_INFINITY);
+                value.map(Field::Real).ok_or("a number")
+            }
+            Kind::Text => Ok(Field::Text(text.to_owned())),
+        }
+    }
+
     fn text(text: impl fmt::Display) -> Self {
         Field::Text(text.to_string())
     }
@@ -135,51 +176,65 @@ fn csv_field(text: &str) -> String {
 /// Makes the rows of a run: what its networks have in common.
 pub(crate) struct RowMaker {
     settings: Arc<Settings>,
-    stem: usize,
-    cells: Option<usize>,
+    skeleton: SkeletonOptions,
 }
 
 /// What is known of the network of a row.
 pub(crate) struct Subject<'a> {
     pub(crate) index: usize,
-    pub(crate) line: usize,
+    pub(crate) line: Option<usize>,
     pub(crate) architecture: Option<&'a Architecture>,
     pub(crate) network: Option<&'a Network>,
 }
 
+/// What scoring a network has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) score: f64,
+    /// Standard deviation over repeats, where there is one.
+    pub(crate) deviation: Option<f64>,
+    pub(crate) seconds: f64,
+}
+
+impl From<&Score> for Outcome {
+    fn from(score: &Score) -> Self {
+        Outcome { score: score.log_det, deviation: score.deviation, seconds: score.seconds }
+    }
+}
+
 impl RowMaker {
-    pub(crate) fn new(settings: Arc<Settings>, stem: usize, cells: Option<usize>) -> Self {
-        RowMaker { settings, stem, cells }
+    pub(crate) fn new(settings: Arc<Settings>, skeleton: SkeletonOptions) -> Self {
+        RowMaker { settings, skeleton }
     }
 
     /// The network of an architecture.
     pub(crate) fn network(&self, architecture: &Architecture) -> naswot::Result<Network> {
-        architecture.network(self.stem, self.cells)
+        self.skeleton.network(architecture)
     }
 
     /// The row of a network that was scored, or could not be, and then why.
-    pub(crate) fn row(&self, subject: &Subject, result: Result<&Score, &str>) -> Row {
+    pub(crate) fn row(&self, subject: &Subject, result: Result<Outcome, &str>) -> Row {
         let Subject { index, line, architecture, network } = *subject;
         let settings = &*self.settings;
         let [_, _, height, width] = settings.batch_shape;
-        let cells = self.cells.or(architecture.map(|a| a.space().default_cells()));
+        let cells = self.skeleton.cells.or(architecture.map(|a| a.space().default_cells()));
         let activations = network.and_then(|n| n.activations(height, width, settings.convention).ok());
         let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
         [
             Field::Integer(index as u64),
-            Field::Integer(line as u64),
+            line.map(|line| line as u64).into(),
             text(architecture.map(|a| a.space().to_string())),
             text(network.map(|n| n.id().to_owned()).or_else(|| architecture.map(Architecture::id))),
             text(architecture.map(Architecture::arch)),
-            result.map_or(Field::Empty, |score| Field::Real(score.log_det)),
+            result.map_or(Field::Empty, |outcome| Field::Real(outcome.score)),
             activations.into(),
             network.map(Network::parameters).into(),
             network.and_then(|n| n.macs(height, width).ok()).into(),
             result.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
             // To the microsecond.
-            result.map_or(Field::Empty, |score| Field::Real((score.seconds * 1e6).round() / 1e6)),
+            result.map_or(Field::Empty, |outcome| Field::Real((outcome.seconds * 1e6).round() / 1e6)),
             Field::Integer(settings.batch_shape[0] as u64),
-            Field::Integer(self.stem as u64),
+            Field::Integer(self.skeleton.stem as u64),
             cells.map(|cells| cells as u64).into(),
             settings.seed.into(),
             Field::text(&settings.data),
@@ -191,6 +246,9 @@ impl RowMaker {
             Field::text(settings.backend),
             Field::text(&settings.device),
             Field::text(settings.naswot_version),
+            Field::Real(settings.noise),
+            Field::Integer(settings.repeats as u64),
+            result.ok().and_then(|outcome| outcome.deviation).map_or(Field::Empty, Field::Real),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! `naswot sample`: random architectures.
 
 use clap::{Args, ValueEnum};
-use naswot::{Architecture, Space, nasbench101, nasbench201};
+use naswot::{Architecture, Space, nasbench101};
 
 use crate::exit::{Failure, Result};
 use crate::lines::Lines;
@@ -47,13 +47,11 @@ impl Sample {
     pub(crate) fn run(&self) -> Result {
         let Sample { space, n, seed, over } = *self;
         match (space, over) {
-            (Space::NasBench101, Over::Cells) => print(nasbench101::sample(n, seed)?),
+            (_, Over::Cells) => print(space.sample(n, seed)?),
             (Space::NasBench101, Over::Matrices) => print(nasbench101::sample_matrices(n, seed)),
-            (Space::NasBench201, Over::Cells) => print(nasbench201::sample(n, seed)?),
-            (space, Over::Matrices) => Err(Failure::unusable(format_args!(
+            (_, Over::Matrices) => Err(Failure::unusable(format_args!(
                 "--over matrices: {space} has none; only nasbench101 has"
             ))),
-            (space, Over::Cells) => Err(Failure::unusable(format_args!("{space} cannot be sampled"))),
         }
     }
 }

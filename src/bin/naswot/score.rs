@@ -2,20 +2,21 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::measure::Stage;
-use naswot::{Backend, Batch, Checkpoint, Precision, Scorer, Settings, Weights};
+use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{self, Input};
+use crate::input::{self, Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
-use crate::options::{DataOptions, NetworkOptions, bytes, within};
+use crate::options::{
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, within,
+};
 use crate::output::{self, Existing, OutFile, Output};
 use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
 use crate::progress::Progress;
@@ -41,16 +42,15 @@ Exit status:
   3    stopped half way (disk full, say); finished rows are on disk
   130  Ctrl-C; finished rows are on disk";
 
-/// Score every network of a file
+/// Score every network of a file or a space
 ///
 /// Scores untrained networks by NASWOT: the log-determinant of the agreement matrix K of their ReLU codes over
 /// one batch of images. Higher is better; scores of different batches cannot be compared.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
 pub(crate) struct Score {
-    /// Architectures, one JSON object a line; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputOptions,
     #[command(flatten)]
     out: OutputOptions,
     #[command(flatten)]
@@ -61,6 +61,18 @@ pub(crate) struct Score {
     weights: WeightOptions,
     #[command(flatten)]
     machine: MachineOptions,
+    #[command(flatten)]
+    precision: PrecisionOption,
+    /// Debugging: run stages in the plain form of the CPU: all, or some of a GPU's
+    #[arg(
+        long,
+        value_name = "STAGES",
+        value_delimiter = ',',
+        value_parser = twins(),
+        hide_short_help = true,
+        help_heading = "Machine"
+    )]
+    twin: Vec<Twin>,
 }
 
 #[derive(Args, Debug)]
@@ -97,40 +109,21 @@ struct WeightOptions {
     /// Seed of the weights
     #[arg(long, value_name = "SEED", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
-    /// Initial weights: each search space's own
-    #[arg(long, value_name = "INIT", default_value = "space", value_parser = ["space"])]
-    init: String,
+    /// Initial weights of the convolutions; `space`: each search space's own
+    ///
+    /// kaiming-normal: deviation sqrt(2 / fan in); xavier-normal and xavier-uniform: sqrt(2 / (fan in + fan out));
+    /// normal: 1; kaiming-normal-fan-out is that of nasbench101, uniform-fan-in that of nasbench201.
+    #[arg(long, value_name = "INIT", default_value = "space", value_parser = initializer())]
+    init: Init,
+    /// Score with the seeds from --seed up, so many: the mean, and in `score_sd` the standard deviation
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = within(1, 1000), conflicts_with = "kernels")]
+    repeats: usize,
     /// Take the weights of a PyTorch checkpoint (safetensors)
     ///
     /// Tensors have the names of the benchmark's public PyTorch code. Every network of the file must fit; the
     /// seed has no meaning then.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init", "repeats"])]
     weights: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Machine")]
-struct MachineOptions {
-    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
-    #[arg(long, value_name = "BACKEND", default_value = "auto")]
-    backend: Backend,
-    /// Number format of activations and products
-    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
-    precision: Precision,
-    /// Threads of the processor [default: all cores]
-    #[arg(long, value_name = "N", value_parser = within(1, 1024))]
-    threads: Option<usize>,
-    /// Networks that run together [default: what suits the device]
-    #[arg(long, value_name = "N", value_parser = within(1, 1 << 20))]
-    group_size: Option<usize>,
-    /// Memory that networks may take at once, such as 800M or 4G [default: no limit]
-    ///
-    /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    memory_limit: Option<NonZeroU64>,
-    /// Debugging: run stages in the plain form of the CPU: all, or some of a GPU's
-    #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = twins(), hide_short_help = true)]
-    twin: Vec<Twin>,
 }
 
 /// What is to run in plain form.
@@ -161,20 +154,21 @@ impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
-        let mut input = Input::open(&self.file)?;
+        let mut input = self.input.open()?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);
         let existing = self.out.existing();
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
-        let maker = RowMaker::new(scorer.settings().clone(), self.network.stem, self.network.cells);
+        let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !io::stdout().is_terminal();
-        let mut progress = Progress::start(console, bar, || input::count_lines(&self.file));
+        let mut progress = Progress::start(console, bar, || input.total());
         let name = input.name().to_owned();
+        let distinct = input.distinct();
         let kernels = kernels.as_ref();
         let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
-        let ended = self.rows(&mut input, &mut Pipeline { run, progress: &mut progress });
+        let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, distinct));
         progress.clear();
         if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
             progress.summarise();
@@ -195,24 +189,17 @@ impl Score {
             Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
             None => Weights::Seeded { seed: self.weights.seed },
         };
-        let machine = &self.machine;
         let mut builder = Scorer::builder(batch)
             .weights(weights)
+            .repeats(self.weights.repeats)
             .convention(self.network.convention)
-            .backend(machine.backend.clone())
-            .precision(machine.precision)
+            .precision(self.precision.precision)
             .keep_kernels(self.out.kernels.is_some())
-            .twins(&machine.twin.iter().flat_map(Twin::stages).copied().collect::<Vec<_>>());
-        if let Some(threads) = machine.threads {
-            builder = builder.threads(threads);
+            .twins(&self.twin.iter().flat_map(Twin::stages).copied().collect::<Vec<_>>());
+        if let Init::Of(initializer) = self.weights.init {
+            builder = builder.initializer(initializer);
         }
-        if let Some(networks) = machine.group_size {
-            builder = builder.group_size(networks);
-        }
-        if let Some(bytes) = machine.memory_limit {
-            builder = builder.memory_limit(bytes.get());
-        }
-        Ok(builder.build()?)
+        Ok(self.machine.apply(builder).build()?)
     }
 
     /// Writes the rows of all networks that have none yet.
@@ -234,7 +221,7 @@ impl Score {
     fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
         let locked = match &self.out.out {
             None => None,
-            Some(out) if is_same_file(&out.path, &self.file) => {
+            Some(out) if self.input.file().is_some_and(|file| is_same_file(&out.path, file)) => {
                 return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
             }
             Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
@@ -277,9 +264,4 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 
 fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
-}
-
-fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["auto", "f32", "f64", "tf32", "bf16"])
-        .try_map(|name| name.parse::<Precision>())
 }

@@ -1,7 +1,7 @@
 //! `naswot space`: a whole search space.
 
 use clap::Args;
-use naswot::{Architecture, Space, nasbench101, nasbench201};
+use naswot::{Space, nasbench101};
 use rayon::prelude::*;
 
 use crate::exit::{Failure, Result};
@@ -63,16 +63,10 @@ impl SpaceCommand {
                     format!("--hashes: cells of {space} have none; --all prints their arch strings");
                 return Err(Failure::unusable(message));
             }
-            (_, Space::NasBench101) => print_all(nasbench101::all(), &mut lines)?,
-            (_, Space::NasBench201) => print_all(nasbench201::all(), &mut lines)?,
-            (_, space) => return Err(Failure::unusable(format_args!("{space} cannot be enumerated"))),
+            _ => space.all().try_for_each(|architecture| lines.print(architecture.to_json()))?,
         }
         lines.finish()
     }
-}
-
-fn print_all(mut cells: impl Iterator<Item: Into<Architecture>>, lines: &mut Lines) -> Result<()> {
-    cells.try_for_each(|cell| lines.print(cell.into().to_json()))
 }
 
 fn print_hashes(lines: &mut Lines) -> Result<()> {

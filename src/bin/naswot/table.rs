@@ -71,6 +71,8 @@ pub(crate) struct Scored {
     pub(crate) arch: String,
     /// None of a network that failed.
     pub(crate) score: Option<f64>,
+    pub(crate) parameters: Option<f64>,
+    pub(crate) macs: Option<f64>,
 }
 
 /// Reads a file of scores, row by row.
@@ -93,10 +95,11 @@ fn read_csv(path: &Path, mut take: impl FnMut(Scored)) -> Result<()> {
         return Err(table.wrong_columns("none is `id` or `arch`"));
     }
     let score = table.position("score").ok_or_else(|| table.wrong_columns("none is `score`"))?;
+    let (parameters, macs) = (table.position("parameters"), table.position("macs"));
     while let Some((line, row)) = table.next()? {
-        let field = |place: Option<usize>| place.map_or(String::new(), |place| row[place].to_owned());
-        let score = number(&row[score]).map_err(|why| table.wrong(line, why))?;
-        take(Scored { id: field(id), arch: field(arch), score });
+        let text = |place: Option<usize>| place.map_or("", |place| &row[place]);
+        let row = [text(id), text(arch), &row[score], text(parameters), text(macs)];
+        take(Scored::of(row).map_err(|why| table.wrong(line, why))?);
     }
     Ok(())
 }
@@ -124,17 +127,30 @@ fn scored(line: &str) -> Result<Scored, String> {
         Some(Value::String(text)) => text,
         Some(value) => value.to_string(),
     };
-    let (id, arch, score) = (text("id"), text("arch"), text("score"));
-    Ok(Scored { id, arch, score: number(&score)? })
+    let row = ["id", "arch", "score", "parameters", "macs"].map(&mut text);
+    Scored::of(row.each_ref().map(String::as_str))
 }
 
-/// A score, if there is one.
-fn number(text: &str) -> Result<Option<f64>, String> {
-    if text.is_empty() {
-        return Ok(None);
+impl Scored {
+    /// Reads the columns id, arch, score, parameters and macs.
+    fn of([id, arch, score, parameters, macs]: [&str; 5]) -> Result<Self, String> {
+        let number = |text: &str, what: &str| {
+            let number =
+                text.parse::<f64>().ok().filter(|number| number.is_finite() || *number == f64::NEG_INFINITY);
+            match number {
+                None if text.is_empty() => Ok(None),
+                None => Err(format!("{what} is `{}`, which is no {what}", text.escape_debug())),
+                number => Ok(number),
+            }
+        };
+        Ok(Scored {
+            id: id.to_owned(),
+            arch: arch.to_owned(),
+            score: number(score, "score")?,
+            parameters: number(parameters, "parameters")?.filter(|count| count.is_finite()),
+            macs: number(macs, "macs")?.filter(|count| count.is_finite()),
+        })
     }
-    let score = text.parse::<f64>().ok().filter(|score| score.is_finite() || *score == f64::NEG_INFINITY);
-    score.map(Some).ok_or_else(|| format!("score is `{}`, which is no score", text.escape_debug()))
 }
 
 fn unreadable(name: &str, error: &csv::Error) -> Failure {

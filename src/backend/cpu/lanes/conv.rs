@@ -103,7 +103,13 @@ impl<S: Simd> Row<'_, S> {
         // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
         let joined = self.x_pitch == channels && job.dilation[1] == 1;
         let scale = simd.splat(self.scale.unwrap_or(1.0));
-        for (pixel, columns) in self.y.chunks_exact_mut(self.y_pitch).zip(self.columns) {
+        for (p, columns) in self.columns.iter().enumerate() {
+            let (pixel, next) = self.y[p * self.y_pitch + self.out_first..].split_at_mut(C);
+            if let Some(next) = next.get(2 * self.y_pitch - C..).and_then(|next| next.first_chunk::<C>()) {
+                for unit in next {
+                    simd.prefetch(&unit[0]);
+                }
+            }
             let mut sums = [[simd.splat(0.0); 2]; C];
             let taps = columns.kernel.len();
             let mut row = self.rows.input % self.x.count;
@@ -125,7 +131,7 @@ impl<S: Simd> Row<'_, S> {
                     }
                 }
             }
-            for (unit, mut sum) in pixel[self.out_first..][..C].iter_mut().zip(sums) {
+            for (unit, mut sum) in pixel.iter_mut().zip(sums) {
                 if self.scale.is_some() {
                     sum = [simd.mul(sum[0], scale), simd.mul(sum[1], scale)];
                 }

@@ -1,6 +1,8 @@
 //! Images in lanes: tensors of units, a unit being one channel of one pixel of a block of images.
 
-use bytemuck::Zeroable;
+use std::marker::PhantomData;
+
+use bytemuck::{Pod, Zeroable};
 
 use super::simd::Simd;
 use crate::plan::Plan;
@@ -19,43 +21,45 @@ pub(super) const fn block<S: Simd>() -> usize {
     2 * S::LANES
 }
 
-/// Units that start on a cache line.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+/// Units that start on a cache line: an allocator leaves large ones 16 bytes behind it, and every second vector
+/// would lie on two lines.
 pub(super) struct Units<S: Simd> {
-    numbers: Vec<Unit<S>>,
-    skip: usize,
+    lines: Vec<Line>,
+    unit: PhantomData<Unit<S>>,
 }
 
 impl<S: Simd> Default for Units<S> {
     fn default() -> Self {
-        Units { numbers: Vec::new(), skip: 0 }
+        Units { lines: Vec::new(), unit: PhantomData }
     }
 }
 
 impl<S: Simd> Units<S> {
     /// Makes room for so many units; what they hold is anything.
     pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        let spare = LINE.div_ceil(size_of::<Unit<S>>());
-        let wanted = units + spare;
-        if self.numbers.len() < wanted {
-            let more = wanted - self.numbers.len();
-            self.numbers.try_reserve_exact(more).map_err(|_| Error::Memory {
-                needed: (wanted * size_of::<Unit<S>>()) as u64,
-                limit: (self.numbers.capacity() * size_of::<Unit<S>>()) as u64,
-            })?;
-            self.numbers.resize(wanted, Unit::<S>::zeroed());
-            let offset = self.numbers.as_ptr().cast::<u8>().align_offset(LINE);
-            // A unit may be smaller than a line, and an allocator may align to less than a unit.
-            self.skip = if offset % size_of::<Unit<S>>() == 0 { offset / size_of::<Unit<S>>() } else { 0 };
+        let unit = size_of::<Unit<S>>();
+        let lines = (units * unit).div_ceil(LINE).next_multiple_of(unit.div_ceil(LINE));
+        if self.lines.len() < lines {
+            let limit = (self.lines.len() * LINE) as u64;
+            self.lines = Vec::new();
+            self.lines
+                .try_reserve_exact(lines)
+                .map_err(|_| Error::Memory { needed: (lines * LINE) as u64, limit })?;
+            self.lines.resize(lines, Line::zeroed());
         }
         Ok(())
     }
 
     pub(super) fn get(&self) -> &[Unit<S>] {
-        &self.numbers[self.skip..]
+        bytemuck::cast_slice(&self.lines)
     }
 
     pub(super) fn get_mut(&mut self) -> &mut [Unit<S>] {
-        &mut self.numbers[self.skip..]
+        bytemuck::cast_slice_mut(&mut self.lines)
     }
 }
 

@@ -185,6 +185,10 @@ impl<S: Simd> Rows<'_, S> {
 
     /// A^T m A of each channel of a tile, into four rows and columns of the output.
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "v picks a half of units everywhere, not elements of one slice"
+    )]
     fn transform_output(&mut self, simd: S, ox: usize, tile: &TileOf) {
         let channels = tile.channels.min(PRODUCTS);
         let Some(m) = self.scratch.products.get().first_chunk::<{ POSITIONS * PRODUCTS }>() else { return };

@@ -1,116 +1,40 @@
-//! CIFAR-10 and CIFAR-100 in their binary record format (Krizhevsky, 2009): one label byte, or two, then
-//! 3,072 bytes of pixels as red, green and blue planes.
+//! Data sets in files, from which batches are taken.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{Batch, Normalisation, draw, too_few};
+use super::formats::{CIFAR10, CIFAR100, Files, Format, IMAGENET16, Records};
+use super::{Batch, draw, pickle, too_few};
 use crate::{Error, Result};
 
-const SIDE: usize = 32;
-const PIXELS: usize = 3 * SIDE * SIDE;
-
-/// How a data set is stored.
-#[derive(Debug)]
-struct Format {
-    label: &'static str,
-    /// Classes of each label byte.
-    classes: &'static [u8],
-    folder: &'static str,
-    /// Files of the training split, in order.
-    files: &'static [&'static str],
-    normalisation: Normalisation,
-}
-
-const CIFAR10: Format = Format {
-    label: "cifar10",
-    classes: &[10],
-    folder: "cifar-10-batches-bin",
-    files: &[
-        "data_batch_1.bin",
-        "data_batch_2.bin",
-        "data_batch_3.bin",
-        "data_batch_4.bin",
-        "data_batch_5.bin",
-    ],
-    normalisation: Normalisation::CIFAR10,
-};
-
-const CIFAR100: Format = Format {
-    label: "cifar100",
-    classes: &[20, 100],
-    folder: "cifar-100-binary",
-    files: &["train.bin"],
-    normalisation: Normalisation::CIFAR100,
-};
-
-impl Format {
-    /// Bytes of a record.
-    fn record(&self) -> usize {
-        self.classes.len() + PIXELS
-    }
-
-    /// Records of a file of so many bytes, at least one; the error says why they are not whole.
-    fn records(&self, size: u64) -> Result<u32, String> {
-        let (label, record) = (self.label, self.record() as u64);
-        match size {
-            0 => Err("is empty".to_owned()),
-            _ if !size.is_multiple_of(record) => Err(format!(
-                "is {size} bytes, which are not whole {label} records of {record} bytes: \
-                 it is cut off or another kind of file"
-            )),
-            _ => u32::try_from(size / record).map_err(|_| format!("is {size} bytes, too many for {label}")),
-        }
-    }
-
-    /// Appends the normalised pixels of a record; the error says which label cannot be.
-    fn decode(&self, record: &[u8], tables: &[[f32; 256]; 3], data: &mut Vec<f32>) -> Result<(), String> {
-        let (labels, pixels) = record.split_at(self.classes.len());
-        if let Some((label, classes)) =
-            labels.iter().zip(self.classes).find(|(label, classes)| label >= classes)
-        {
-            return Err(format!("has label {label}, not one of {classes} classes"));
-        }
-        for (plane, table) in pixels.chunks_exact(SIDE * SIDE).zip(tables) {
-            data.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
-        }
-        Ok(())
-    }
-
-    /// The files of the training split in a folder, or in the official folder within it.
-    fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let holds = |folder: &Path| folder.join(self.files[0]).is_file();
-        let inner = folder.join(self.folder);
-        match [folder, &inner].into_iter().find(|folder| holds(folder)) {
-            Some(folder) => Ok(self.files.iter().map(|file| folder.join(file)).collect()),
-            None => {
-                let (name, first) = (self.folder, self.files[0]);
-                let message = format!("holds neither {first} nor {name}/{first} (the binary version)");
-                Err(Error::data(folder, message))
-            }
-        }
-    }
-}
-
-/// Images in files, from which batches are taken. Only what a batch needs is read.
+/// Images in files, from which batches are taken. Of binary records only what a batch needs is read; pickles are read
+/// when they are opened, and their images kept.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     path: PathBuf,
     format: &'static Format,
-    files: Vec<Images>,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Records(&'static Records, Vec<RecordFile>),
+    /// The pixels of all images.
+    Memory(Vec<u8>),
 }
 
 /// A file of whole records.
 #[derive(Clone, Debug)]
-struct Images {
+struct RecordFile {
     path: PathBuf,
     records: u32,
 }
 
 impl Dataset {
     /// Opens CIFAR-10: a file of whole records, the folder of the binary version (its training split,
-    /// `data_batch_1.bin` to `data_batch_5.bin` in this order), or a folder that holds that folder.
+    /// `data_batch_1.bin` to `data_batch_5.bin` in this order), or a folder that holds that folder; or the version for
+    /// Python, a pickle or the folder `cifar-10-batches-py`, as torchvision leaves it.
     /// Images are normalised as the benchmarks do: (x / 255 - mean / 255) / (deviation / 255) in f32, mean
     /// 125.3, 123.0, 113.9 and deviation 63.0, 62.1, 66.7.
     ///
@@ -128,7 +52,8 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Io`] for a file that is not there or cannot be opened; [`Error::Data`] for one that is empty
-    /// or not of whole records, and for a folder without the training split.
+    /// or not of whole records, for a pickle that is not one of the data set, and for a folder without the training
+    /// split.
     pub fn cifar10(path: impl AsRef<Path>) -> Result<Self> {
         Self::open(path.as_ref(), &CIFAR10)
     }
@@ -151,10 +76,44 @@ impl Dataset {
         Self::open(path.as_ref(), &CIFAR100)
     }
 
+    /// Opens ImageNet16-120, the data set of NAS-Bench-201: the folder of the pickles of ImageNet16
+    /// (`train_data_batch_1` to `train_data_batch_10`), a folder that holds it as `ImageNet16`, or one pickle. Images of
+    /// the first 120 classes are taken, 3x16x16, and normalised as [`cifar10`](Dataset::cifar10) does, with mean 122.68,
+    /// 116.66, 104.01 and deviation 63.22, 61.26, 65.09.
+    ///
+    /// ```
+    /// let error = naswot::Dataset::imagenet16("no/such/folder").unwrap_err();
+    /// assert!(error.to_string().starts_with("no/such/folder: "));
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::cifar10`].
+    pub fn imagenet16(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open(path.as_ref(), &IMAGENET16)
+    }
+
     fn open(path: &Path, format: &'static Format) -> Result<Self> {
-        let files = if path.is_dir() { format.files_in(path)? } else { vec![path.to_owned()] };
-        let files = files.into_iter().map(|file| Images::open(file, format)).collect::<Result<_>>()?;
-        Ok(Dataset { path: path.to_owned(), format, files })
+        let files = match &format.records {
+            _ if path.is_dir() => format.files_in(path)?,
+            Some(_) if !pickle::is_pickle(path)? => Files::Records(vec![path.to_owned()]),
+            _ => Files::Pickles(vec![path.to_owned()]),
+        };
+        let source = match (files, &format.records) {
+            (Files::Records(files), Some(records)) => {
+                let open = |file| RecordFile::open(file, format, records);
+                Source::Records(records, files.into_iter().map(open).collect::<Result<_>>()?)
+            }
+            (Files::Records(files) | Files::Pickles(files), _) => {
+                let mut images = Vec::new();
+                files.iter().try_for_each(|file| pickle::read(file, format, &mut images))?;
+                Source::Memory(images)
+            }
+        };
+        let data = Dataset { path: path.to_owned(), format, source };
+        match data.len() {
+            0 => Err(Error::data(path, format!("has no images of {}", format.label))),
+            _ => Ok(data),
+        }
     }
 
     /// Number of images, at least 1.
@@ -168,7 +127,10 @@ impl Dataset {
     /// ```
     #[expect(clippy::len_without_is_empty, reason = "no data set is empty")]
     pub fn len(&self) -> usize {
-        self.files.iter().map(|file| file.records as usize).sum()
+        match &self.source {
+            Source::Records(_, files) => files.iter().map(|file| file.records as usize).sum(),
+            Source::Memory(images) => images.len() / self.format.pixels(),
+        }
     }
 
     /// The first n images in the order of the files.
@@ -217,32 +179,42 @@ impl Dataset {
 
     /// Reads the images at some positions, which are below [`Dataset::len`].
     fn read(&self, positions: impl IntoIterator<Item = usize>) -> Result<Batch> {
-        let tables = self.format.normalisation.tables();
-        let mut files: Vec<Option<File>> = self.files.iter().map(|_| None).collect();
-        let mut record = vec![0; self.format.record()];
-        let mut data = Vec::new();
-        for position in positions {
-            let (mut file, mut position) = (0, position);
-            while position >= self.files[file].records as usize {
-                position -= self.files[file].records as usize;
-                file += 1;
+        let (format, mut data) = (self.format, Vec::new());
+        let tables = format.normalisation.tables();
+        match &self.source {
+            Source::Memory(images) => {
+                for position in positions {
+                    let image = &images[position * format.pixels()..][..format.pixels()];
+                    format.normalise(image, &tables, &mut data);
+                }
             }
-            let images = &self.files[file];
-            images.read_record(&mut files[file], position, &mut record)?;
-            self.format.decode(&record, &tables, &mut data).map_err(|message| {
-                Error::data(&images.path, format!("record {position} (from 0) {message}"))
-            })?;
+            Source::Records(records, files) => {
+                let mut opened: Vec<Option<File>> = files.iter().map(|_| None).collect();
+                let mut record = vec![0; records.classes.len() + format.pixels()];
+                for position in positions {
+                    let (mut file, mut position) = (0, position);
+                    while position >= files[file].records as usize {
+                        position -= files[file].records as usize;
+                        file += 1;
+                    }
+                    files[file].read_record(&mut opened[file], position, &mut record)?;
+                    let image = records.image(&record).map_err(|message| {
+                        Error::data(&files[file].path, format!("record {position} (from 0) {message}"))
+                    })?;
+                    format.normalise(image, &tables, &mut data);
+                }
+            }
         }
-        let shape = [data.len() / PIXELS, 3, SIDE, SIDE];
-        Batch::labelled(self.format.label, shape, data).map_err(|message| Error::data(&self.path, message))
+        let shape = [data.len() / format.pixels(), 3, format.side, format.side];
+        Batch::labelled(format.label, shape, data).map_err(|message| Error::data(&self.path, message))
     }
 }
 
-impl Images {
-    fn open(path: PathBuf, format: &Format) -> Result<Self> {
+impl RecordFile {
+    fn open(path: PathBuf, format: &Format, records: &Records) -> Result<Self> {
         let size = fs::metadata(&path).map_err(|error| Error::io(&path, error))?.len();
-        let records = format.records(size).map_err(|message| Error::data(&path, message))?;
-        Ok(Images { path, records })
+        let records = records.count(format, size).map_err(|message| Error::data(&path, message))?;
+        Ok(RecordFile { path, records })
     }
 
     /// Fills `record` with the one at a position, opening the file when it is not open yet.
@@ -265,7 +237,11 @@ mod tests {
     use tempfile::{TempDir, tempdir};
 
     use super::*;
+    use crate::data::Normalisation;
     use crate::fuzz;
+
+    const SIDE: usize = 32;
+    const PIXELS: usize = 3 * SIDE * SIDE;
 
     /// Records whose pixels all are the record's number.
     fn records(labels: &[u8], numbers: std::ops::Range<u8>) -> Vec<u8> {
@@ -329,8 +305,8 @@ mod tests {
     fn folders_without_the_training_split_are_named() {
         let folder = folder(&[("test_batch.bin", vec![0; 3073]), ("part/data_batch_1.bin", vec![0; 3073])]);
         let error = Dataset::cifar10(folder.path()).unwrap_err().to_string();
-        let all =
-            "holds neither data_batch_1.bin nor cifar-10-batches-bin/data_batch_1.bin (the binary version)";
+        let all = "does not hold data_batch_1.bin or cifar-10-batches-bin/data_batch_1.bin, nor data_batch_1 or \
+                   cifar-10-batches-py/data_batch_1";
         assert_eq!(error, format!("{}: {all}", folder.path().display()));
         let part = message(Dataset::cifar10(folder.path().join("part")), &folder);
         assert!(part.starts_with("part/data_batch_2.bin: "), "{part}");
@@ -373,14 +349,12 @@ mod tests {
 
         #[test]
         fn damaged_files_are_errors_or_values(bytes in fuzz::damaged(vec![records(&[9], 0..1)])) {
-            if let Ok(records) = CIFAR10.records(bytes.len() as u64) {
-                prop_assert_eq!(records as usize * 3073, bytes.len());
-                let mut data = Vec::new();
-                let tables = [[0.0; 256]; 3];
-                let labels_are_right = bytes.chunks(3073).all(|record| record[0] < 10);
-                let mut decode = |record| CIFAR10.decode(record, &tables, &mut data);
-                let decoded = bytes.chunks(3073).try_for_each(&mut decode);
-                prop_assert_eq!(decoded.is_ok(), labels_are_right);
+            let records = CIFAR10.records.as_ref().unwrap();
+            if let Ok(count) = records.count(&CIFAR10, bytes.len() as u64) {
+                prop_assert_eq!(count as usize * 3073, bytes.len());
+                for record in bytes.chunks(3073) {
+                    prop_assert_eq!(records.image(record).is_ok(), record[0] < 10);
+                }
             }
         }
     }

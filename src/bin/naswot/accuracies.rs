@@ -1,0 +1,149 @@
+//! Tables of accuracies: which network has which.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::exit::Result;
+use crate::table::Table;
+
+/// What networks are joined by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The column `id` of scores, with `id` or `hash` of the table
+    Id,
+    /// The column `arch` of both
+    Arch,
+}
+
+/// What accuracies are given in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    /// From 0 to 1.
+    Fraction,
+    /// From 0 to 100.
+    Percent,
+    /// Something that is no accuracy.
+    Other,
+}
+
+impl Unit {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Unit::Fraction => "fractions",
+            Unit::Percent => "percent",
+            Unit::Other => "neither fractions nor percent",
+        }
+    }
+
+    /// What so many percent are in it.
+    pub(crate) fn percent(self, percent: f64) -> Option<f64> {
+        match self {
+            Unit::Fraction => Some(percent / 100.0),
+            Unit::Percent => Some(percent),
+            Unit::Other => None,
+        }
+    }
+}
+
+/// The mean of a network's accuracies.
+#[derive(Clone, Copy, Default)]
+struct Accuracy {
+    mean: f64,
+    count: u32,
+}
+
+/// Accuracies by the names of their networks.
+pub(crate) struct Accuracies {
+    /// The column that they are in.
+    pub(crate) column: String,
+    pub(crate) unit: Unit,
+    /// Networks that stand in the table more than once.
+    pub(crate) averaged: usize,
+    by_name: HashMap<String, Accuracy>,
+    by: Option<By>,
+}
+
+impl Accuracies {
+    /// Reads a column, which may be found by its name.
+    pub(crate) fn read(path: &Path, column: Option<&str>, by: Option<By>) -> Result<Self> {
+        let mut table = Table::open(path)?;
+        let names: &[&str] = match by {
+            None => &["id", "hash", "arch"],
+            Some(By::Id) => &["id", "hash"],
+            Some(By::Arch) => &["arch"],
+        };
+        let keys: Vec<usize> = names.iter().filter_map(|name| table.position(name)).collect();
+        if keys.is_empty() {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let (last, first) = (names.last().map_or("", String::as_str), &names[..names.len() - 1]);
+            let either = if first.is_empty() { String::new() } else { first.join(", ") + " or " };
+            return Err(table.wrong_columns(format_args!("none is {either}{last}")));
+        }
+        let place = match column {
+            Some(name) => {
+                table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
+            }
+            None => accuracy_column(&table),
+        }?;
+        let column = table.columns()[place].clone();
+        let mut by_name: HashMap<String, Accuracy> = HashMap::new();
+        let mut largest = f64::NEG_INFINITY;
+        while let Some((line, row)) = table.next()? {
+            // Columns that say the same, as those of nasbench201 may, are one key.
+            let names: HashSet<&str> =
+                keys.iter().map(|&key| &row[key]).filter(|key| !key.is_empty()).collect();
+            if names.is_empty() {
+                let columns: Vec<&str> = keys.iter().map(|&key| table.columns()[key].as_str()).collect();
+                return Err(
+                    table.wrong(line, format_args!("has no {}: which network is it?", columns.join(" or ")))
+                );
+            }
+            if row[place].is_empty() {
+                continue;
+            }
+            let value = row[place].parse::<f64>().ok().filter(|value| value.is_finite());
+            let value = value.ok_or_else(|| {
+                table.wrong(line, format_args!("{column} is `{}`, not a number", &row[place]))
+            })?;
+            largest = largest.max(value);
+            for name in names {
+                let accuracy = by_name.entry(name.to_owned()).or_default();
+                accuracy.count += 1;
+                accuracy.mean += (value - accuracy.mean) / f64::from(accuracy.count);
+            }
+        }
+        let unit = match largest {
+            _ if largest <= 1.0 => Unit::Fraction,
+            _ if largest <= 100.0 => Unit::Percent,
+            _ => Unit::Other,
+        };
+        let averaged = by_name.values().filter(|accuracy| accuracy.count > 1).count();
+        Ok(Accuracies { column, unit, averaged, by_name, by })
+    }
+
+    /// The accuracy of a network.
+    pub(crate) fn get(&self, id: &str, arch: &str) -> Option<f64> {
+        let names: &[&str] = match self.by {
+            None => &[id, arch],
+            Some(By::Id) => &[id],
+            Some(By::Arch) => &[arch],
+        };
+        names.iter().find_map(|name| self.by_name.get(*name)).map(|accuracy| accuracy.mean)
+    }
+}
+
+/// The only column that is named like an accuracy.
+fn accuracy_column(table: &Table) -> Result<usize> {
+    let alike =
+        |name: &String| ["acc", "test", "valid"].iter().any(|part| name.to_ascii_lowercase().contains(part));
+    let places: Vec<usize> = (0..table.columns().len()).filter(|&i| alike(&table.columns()[i])).collect();
+    match places[..] {
+        [place] => Ok(place),
+        [] => Err(table.wrong_columns("none is named like an accuracy; --column says which it is")),
+        _ => Err(table.wrong_columns("several are named like an accuracy; --column says which it is")),
+    }
+}

@@ -1,0 +1,66 @@
+//! Cells that come again: each is scored once, and reported wherever it stands.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use naswot::Architecture;
+
+use crate::input::Line;
+use crate::old_rows::OldRow;
+use crate::rows::Outcome;
+
+/// Most cells that are remembered, so that memory is bounded: more than both spaces have. Beyond them a cell
+/// that comes again is scored again.
+const MOST: usize = 1 << 20;
+
+/// What became of a cell where it stood first.
+#[derive(Clone, Debug)]
+pub(crate) struct First {
+    pub(crate) index: usize,
+    /// None while it has not had its turn.
+    pub(crate) outcome: Option<Result<Outcome, Box<str>>>,
+}
+
+/// The different cells so far.
+pub(crate) struct Known {
+    cells: HashMap<Architecture, First>,
+    most: usize,
+}
+
+impl Known {
+    /// Remembers cells, unless they are known to differ from each other.
+    pub(crate) fn new(distinct: bool) -> Self {
+        Known { cells: HashMap::new(), most: if distinct { 0 } else { MOST } }
+    }
+
+    /// Whether a cell has stood at an earlier place; if not, this is its first.
+    pub(crate) fn repeats(&mut self, architecture: &Architecture, index: usize) -> bool {
+        let full = self.cells.len() >= self.most;
+        match self.cells.entry(*architecture) {
+            Entry::Occupied(_) => return true,
+            Entry::Vacant(place) if !full => drop(place.insert(First { index, outcome: None })),
+            Entry::Vacant(_) => {}
+        }
+        false
+    }
+
+    /// Notes the outcome of a row that is kept.
+    pub(crate) fn keep(&mut self, row: &OldRow, line: &Line) {
+        if let (Ok(architecture), Some(outcome)) = (&line.architecture, row.outcome()) {
+            self.repeats(architecture, line.index);
+            self.settle(architecture, Ok(outcome));
+        }
+    }
+
+    /// Notes what became of a cell.
+    pub(crate) fn settle(&mut self, architecture: &Architecture, outcome: Result<Outcome, &str>) {
+        if let Some(first) = self.cells.get_mut(architecture) {
+            first.outcome.get_or_insert(outcome.map_err(Box::from));
+        }
+    }
+
+    /// The first place of a cell that repeats.
+    pub(crate) fn first(&self, architecture: &Architecture) -> Option<First> {
+        self.cells.get(architecture).cloned()
+    }
+}

@@ -1,0 +1,129 @@
+//! `naswot merge`: the rows of shards as one file.
+
+use clap::Args;
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Result};
+use crate::old_rows::{OldRow, OldRows};
+use crate::output::{Draft, Existing, OutFile, Output};
+use crate::settings::SettingsOfAll;
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot score --space nasbench201 --all --shard 0/2 -o 0.csv     # one machine
+  naswot score --space nasbench201 --all --shard 1/2 -o 1.csv     # another
+  naswot merge 0.csv 1.csv -o scores.csv --networks 15625";
+
+/// Join the rows of shards
+///
+/// Rows come in the order of their index, as one run over all networks would have written them. Files that have
+/// an index twice, leave one out between others or were made with other settings are refused, and nothing is
+/// written then.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Merge {
+    /// Files of rows, all .csv or all .jsonl
+    #[arg(value_name = "FILE", required = true, value_parser = OutFile::parse)]
+    files: Vec<OutFile>,
+    /// File to write, of the same kind
+    #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
+    out: OutFile,
+    /// Networks that there must be: without it, shards that all lack their last rows pass for whole ones
+    #[arg(long, value_name = "N")]
+    networks: Option<u64>,
+    /// Replace an output that exists already
+    #[arg(long)]
+    force: bool,
+}
+
+/// A file of rows, and its next one.
+struct Shard {
+    rows: OldRows,
+    next: Option<(u64, OldRow)>,
+}
+
+impl Shard {
+    fn open(file: &OutFile) -> Result<Self> {
+        let mut shard = Shard { rows: OldRows::read(file)?, next: None };
+        shard.advance(None)?;
+        Ok(shard)
+    }
+
+    /// Reads the next row, whose index is above the last one.
+    fn advance(&mut self, last: Option<u64>) -> Result<()> {
+        self.next = match self.rows.next_of_whole()? {
+            None => None,
+            Some(row) => {
+                let text = row.field("index");
+                let index = text.parse::<u64>();
+                let index = index.map_err(|_| self.rows.wrong(row.line, format!("index is `{text}`")))?;
+                if let Some(last) = last.filter(|last| index <= *last) {
+                    let message = format!("index {index} stands behind {last}: is this what one run wrote?");
+                    return Err(self.rows.wrong(row.line, message));
+                }
+                Some((index, row))
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Merge {
+    /// Runs the command.
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        if let Some(file) = self.files.iter().find(|file| file.format != self.out.format) {
+            let message = "is of another kind than the output; `naswot convert` changes that";
+            return Err(Failure::unusable(format_args!("{}: {message}", file.path.display())));
+        }
+        let mut shards = self.files.iter().map(Shard::open).collect::<Result<Vec<_>, _>>()?;
+        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        let draft = Draft::new(&self.out.path, existing)?;
+        let joined = draft.output(&self.out).and_then(|mut output| self.join(&mut shards, &mut output));
+        let rows = *joined.as_ref().unwrap_or(&0);
+        let exit = draft.settle(joined.map(|_| Exit::Success))?;
+        console.note(format_args!("{rows} rows of {} files", self.files.len()));
+        Ok(exit)
+    }
+
+    /// Writes all rows; returns how many.
+    fn join(&self, shards: &mut [Shard], output: &mut Output) -> Result<u64> {
+        let mut settings = SettingsOfAll::default();
+        let mut index = 0;
+        while let Some(first) = (0..shards.len())
+            .filter(|&i| shards[i].next.is_some())
+            .min_by_key(|&i| shards[i].next.as_ref().map(|(index, _)| *index))
+        {
+            let Some((found, row)) = shards[first].next.take() else { break };
+            if found != index {
+                return Err(self.missing(index, Some(found)));
+            }
+            let twice = shards.iter().zip(&self.files).find_map(|(shard, file)| match &shard.next {
+                Some((other, row)) if *other == found => {
+                    Some(format!("{}:{}", file.path.display(), row.line))
+                }
+                _ => None,
+            });
+            if let Some(place) = twice {
+                let message = format!("index {index} is at {place}, too: shards may not overlap");
+                return Err(shards[first].rows.wrong(row.line, message));
+            }
+            settings.compare(&row).map_err(|why| shards[first].rows.wrong(row.line, why))?;
+            output.write_bytes(&row.bytes)?;
+            shards[first].advance(Some(found))?;
+            index += 1;
+        }
+        match self.networks {
+            Some(networks) if networks > index => Err(self.missing(index, None)),
+            Some(networks) if networks < index => {
+                Err(Failure::unusable(format_args!("--networks: there are {index}, not {networks}")))
+            }
+            _ => Ok(index),
+        }
+    }
+
+    fn missing(&self, index: u64, next: Option<u64>) -> Failure {
+        let next = next.map_or(String::new(), |next| format!("; the next is {next}"));
+        let files: Vec<String> = self.files.iter().map(|file| file.path.display().to_string()).collect();
+        Failure::unusable(format_args!("no row has index {index} (in {}){next}", files.join(", ")))
+    }
+}

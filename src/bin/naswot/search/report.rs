@@ -1,0 +1,131 @@
+//! What searches come to over many runs.
+
+use serde::Serialize;
+
+use super::Algorithm;
+use super::published::Published;
+use crate::accuracies::Unit;
+use crate::exit::Result;
+use crate::lines::Lines;
+
+/// One run.
+pub(super) struct Run {
+    /// Accuracy of the network that was found.
+    pub(super) chosen: f64,
+    /// The best accuracy among those that were looked at.
+    pub(super) optimum: f64,
+    /// What chance comes to.
+    pub(super) chance: f64,
+    pub(super) seconds: f64,
+    pub(super) scoring_seconds: f64,
+}
+
+/// Mean and standard deviation over runs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Spread {
+    mean: f64,
+    /// None of a single run.
+    sd: Option<f64>,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let n = values.clone().count() as f64;
+        let mean = values.clone().sum::<f64>() / n;
+        let squares: f64 = values.map(|value| (value - mean) * (value - mean)).sum();
+        Spread { mean, sd: (n > 1.0).then(|| (squares / (n - 1.0)).sqrt()) }
+    }
+
+    /// In percent.
+    fn show(self, factor: f64) -> String {
+        let sd = self.sd.map_or(String::new(), |sd| format!(" +- {:.2}", sd * factor));
+        format!("{:.2}{sd}", self.mean * factor)
+    }
+}
+
+/// All runs of so many samples.
+#[derive(Serialize)]
+pub(super) struct Results {
+    samples: usize,
+    runs: usize,
+    chosen: Spread,
+    optimum: Spread,
+    /// Of AREA the best of as many random evaluations, else a network picked at random.
+    chance: Spread,
+    /// Wall time of a run.
+    seconds: f64,
+    /// What scoring the networks of a run took, in this run or an earlier one.
+    scoring_seconds: f64,
+    published: Option<Published>,
+}
+
+impl Results {
+    pub(super) fn of(samples: usize, runs: &[Run], published: Option<Published>) -> Self {
+        let spread = |of: fn(&Run) -> f64| Spread::of(runs.iter().map(of));
+        Results {
+            samples,
+            runs: runs.len(),
+            chosen: spread(|run| run.chosen),
+            optimum: spread(|run| run.optimum),
+            chance: spread(|run| run.chance),
+            seconds: spread(|run| run.seconds).mean,
+            scoring_seconds: spread(|run| run.scoring_seconds).mean,
+            published,
+        }
+    }
+}
+
+/// What the command has to say.
+#[derive(Serialize)]
+pub(super) struct Report<'a> {
+    pub(super) space: &'static str,
+    pub(super) algorithm: Algorithm,
+    /// Networks that could be found.
+    pub(super) candidates: usize,
+    pub(super) column: &'a str,
+    pub(super) unit: Unit,
+    pub(super) results: Vec<Results>,
+}
+
+impl Report<'_> {
+    pub(super) fn print(&self, lines: &mut Lines) -> Result<()> {
+        // A table shows percent, whatever the file has.
+        let (factor, unit) = match self.unit {
+            Unit::Fraction => (100.0, "percent"),
+            unit => (1.0, unit.name()),
+        };
+        lines.print(format_args!("space      {}, {} candidates", self.space, self.candidates))?;
+        lines.print(format_args!("accuracy   {}, {unit}\n", self.column))?;
+        let chance = match self.algorithm {
+            Algorithm::Area => "random search",
+            _ => "random pick",
+        };
+        let published = self.results.iter().any(|results| results.published.is_some());
+        let header = if published { "  Mellor et al. (2021)" } else { "" };
+        lines.print(format_args!(
+            "{:>7} {:>5} {:>15} {:>15} {:>15} {:>10} {:>10}{header}",
+            "samples",
+            "runs",
+            self.algorithm.name(),
+            "optimum",
+            chance,
+            "seconds",
+            "scoring s"
+        ))?;
+        self.results.iter().try_for_each(|results| {
+            let published = results.published.map_or(String::new(), |Published { mean, sd, seconds }| {
+                format!("  {mean:.2} +- {sd:.2} in {seconds:.2} s")
+            });
+            lines.print(format_args!(
+                "{:>7} {:>5} {:>15} {:>15} {:>15} {:>10.4} {:>10.2}{published}",
+                results.samples,
+                results.runs,
+                results.chosen.show(factor),
+                results.optimum.show(factor),
+                results.chance.show(factor),
+                results.seconds,
+                results.scoring_seconds,
+            ))
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Scores of candidates: those of an earlier run, and those that are computed when a search asks for them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::Path;
+
+use naswot::analysis::Candidates;
+use naswot::{Architecture, Error, Scorer};
+
+use crate::exit::{Failure, Result};
+use crate::interrupt;
+use crate::old_rows::OldRows;
+use crate::options::SkeletonOptions;
+use crate::output::OutFile;
+use crate::rows::{Outcome, RowMaker, Subject};
+use crate::settings::SettingsOfAll;
+
+/// Scores of candidates, by their position.
+pub(super) struct Scores<'a> {
+    candidates: &'a Candidates,
+    skeleton: SkeletonOptions,
+    known: RefCell<Vec<Option<Outcome>>>,
+    /// The settings that the known ones were made with.
+    settings: SettingsOfAll,
+    /// Opens the device when the first score is to be computed.
+    open: Box<dyn Fn() -> Result<Scorer> + 'a>,
+    scorer: RefCell<Option<Scorer>>,
+    /// Called with each score that is computed.
+    computed: Box<dyn Fn(f64) + 'a>,
+    /// What scoring the candidates that were asked for took, since it was last looked at.
+    seconds: Cell<f64>,
+    /// Why the device could not be opened: a closure of the library returns an error of the library.
+    failure: RefCell<Option<Failure>>,
+}
+
+impl<'a> Scores<'a> {
+    pub(super) fn new(
+        candidates: &'a Candidates,
+        skeleton: SkeletonOptions,
+        open: impl Fn() -> Result<Scorer> + 'a,
+        computed: impl Fn(f64) + 'a,
+    ) -> Self {
+        Scores {
+            candidates,
+            skeleton,
+            known: RefCell::new(vec![None; candidates.architectures().len()]),
+            settings: SettingsOfAll::default(),
+            open: Box::new(open),
+            scorer: RefCell::new(None),
+            computed: Box::new(computed),
+            seconds: Cell::new(0.0),
+            failure: RefCell::new(None),
+        }
+    }
+
+    /// Reads the rows of an earlier run; those of other networks are passed over.
+    pub(super) fn read(&mut self, path: &Path) -> Result<usize> {
+        let file = OutFile::parse(&path.to_string_lossy()).map_err(|_| {
+            Failure::unusable(format_args!("{}: is not named .csv or .jsonl", path.display()))
+        })?;
+        let mut rows = OldRows::read(&file)?;
+        let archs: HashMap<String, usize> =
+            self.candidates.architectures().iter().zip(0..).map(|(cell, at)| (cell.arch(), at)).collect();
+        let mut read = 0;
+        while let Some(row) = rows.next_of_whole()? {
+            self.settings.compare(&row).map_err(|why| rows.wrong(row.line, why))?;
+            if let (Some(&position), Some(outcome)) = (archs.get(row.field("arch")), row.outcome()) {
+                self.known.borrow_mut()[position] = Some(outcome);
+                read += 1;
+            }
+        }
+        Ok(read)
+    }
+
+    /// The scores of some candidates, computed where they are not known.
+    pub(super) fn of(&self, cells: &[Architecture]) -> naswot::Result<Vec<f64>> {
+        if interrupt::requested() {
+            return Err(Error::Cancelled);
+        }
+        let positions = cells.iter().map(|cell| self.position(cell)).collect::<naswot::Result<Vec<_>>>()?;
+        let mut missing: Vec<usize> =
+            positions.iter().copied().filter(|&at| self.known.borrow()[at].is_none()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            self.compute(&missing)?;
+        }
+        let known = self.known.borrow();
+        let outcomes = || positions.iter().filter_map(|&at| known[at]);
+        self.seconds.set(self.seconds.get() + outcomes().map(|outcome| outcome.seconds).sum::<f64>());
+        Ok(outcomes().map(|outcome| outcome.score).collect())
+    }
+
+    fn position(&self, cell: &Architecture) -> naswot::Result<usize> {
+        let message = || format!("{} is no candidate", cell.arch());
+        self.candidates.position(cell).ok_or_else(|| Error::Search { message: message() })
+    }
+
+    fn compute(&self, missing: &[usize]) -> naswot::Result<()> {
+        let mut scorer = self.scorer.borrow_mut();
+        let scorer = match &*scorer {
+            Some(scorer) => scorer,
+            None => scorer.insert(self.opened(missing[0]).map_err(|failure| {
+                *self.failure.borrow_mut() = Some(failure);
+                Error::Cancelled
+            })?),
+        };
+        let cells: Vec<Architecture> =
+            missing.iter().map(|&at| self.candidates.architectures()[at]).collect();
+        let networks =
+            cells.iter().map(|cell| self.skeleton.network(cell)).collect::<naswot::Result<Vec<_>>>()?;
+        for ((&at, cell), score) in missing.iter().zip(&cells).zip(scorer.stream(networks)) {
+            let score = score.map_err(|error| match error {
+                error if error.is_fatal() => error,
+                error => Error::Search { message: format!("{}: {error}", cell.arch()) },
+            })?;
+            (self.computed)(score.log_det);
+            self.known.borrow_mut()[at] = Some(Outcome::from(&score));
+        }
+        Ok(())
+    }
+
+    /// The device, if its settings are those of the scores that are known.
+    fn opened(&self, first: usize) -> Result<Scorer> {
+        let scorer = (self.open)()?;
+        let architecture = Some(&self.candidates.architectures()[first]);
+        let subject = Subject { index: 0, line: None, architecture, network: None };
+        let row = RowMaker::new(scorer.settings().clone(), self.skeleton).row(&subject, Err(""));
+        self.settings.compare_new(&row).map_err(|why| {
+            Failure::unusable(format_args!(
+                "--scores lacks networks that are needed, and of its settings {why}"
+            ))
+        })?;
+        Ok(scorer)
+    }
+
+    /// What scoring took since this was asked last, whether it was done now or in an earlier run.
+    pub(super) fn take_seconds(&self) -> f64 {
+        self.seconds.take()
+    }
+
+    /// Why a search has ended with an error.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        match self.failure.take() {
+            Some(failure) => failure,
+            None => error.into(),
+        }
+    }
+}
