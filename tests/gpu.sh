@@ -4,8 +4,9 @@
 #
 #   check  every stage against its twin with fresh seeds, the cases of PyTorch, groups of 1, 7 and 64, want of memory, and
 #          compute-sanitizer on a small group where it is installed
-#   bench  networks per second of the six workloads through CUDA, and through WGSL where Vulkan is there; figures go to
-#          benches/results/ as JSON, with device, driver, date and commit
+#   bench  networks per second of the six workloads through CUDA, through WGSL where Vulkan is there, and of PyTorch where
+#          the Python that $PYTHON names (python3 by default) has it: one table, and benches/results/*.json with device,
+#          driver, date and commit
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binaries=target/gpu
@@ -52,14 +53,14 @@ bench() {
     results="benches/results/$name.json"
     mkdir -p benches/results
     nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.memory --format=csv
-    "$binaries/naswot" bench --backend "$backends" --json "$results"
-    echo "figures: $results (naswot $("$binaries/naswot" --version | tr '\n' ' '))"
+    "${PYTHON:-python3}" benches/peer/table.py --naswot "$binaries/naswot" --backend "$backends" --json "$results"
+    echo "figures: $results"
 }
 
 case "${1:-}" in
 pack | check | bench) "$1" ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
