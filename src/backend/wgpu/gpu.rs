@@ -163,7 +163,8 @@ impl Gpu {
         })?
         .map_err(|error| Fault::Failed(error.to_string()))?;
         let unreadable = || Fault::Failed("its results cannot be read".to_owned());
-        told.try_recv().ok().and_then(|mapped| mapped.ok()).ok_or_else(unreadable)?;
+        // Another thread that waits for the device may have taken the news, and be about to pass it on.
+        told.recv().ok().and_then(|mapped| mapped.ok()).ok_or_else(unreadable)?;
         let view = buffer.get_mapped_range(0..size).map_err(|_| unreadable())?;
         let bytes = view.to_vec();
         drop(view);
