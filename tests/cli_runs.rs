@@ -5,14 +5,14 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::folder::{
     FORMATS, Folder, csv_fields, interrupt, length, networks, wait_until, whole_lines, without_seconds,
 };
-use naswot::Kernel;
+use naswot::{Kernel, Space};
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_with_the_rows_of_one_that_is_not() {
@@ -315,6 +315,53 @@ fn an_output_that_exists_is_replaced_only_by_force() {
     std::os::unix::fs::symlink("cells.jsonl", folder.path("link.jsonl")).unwrap();
     assert_eq!(folder.run("cells.jsonl -o link.jsonl --force", 2), "error: link.jsonl: is the input, too\n");
     assert_eq!(folder.read("cells.jsonl"), cells);
+    let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|";
+    folder.write("only.csv", arch);
+    let stderr = folder.run("--space nasbench201 --only only.csv -o only.csv --force", 2);
+    assert_eq!(stderr, "error: only.csv: is the input, too\n");
+    assert_eq!(folder.read("only.csv"), arch);
+}
+
+#[test]
+fn options_that_pick_from_a_space_are_refused_with_a_file() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    for options in
+        ["--all", "--sample 1", "--only cells.jsonl", "--sample-seed 1", "--sample 1 --sample-seed 1"]
+    {
+        let stderr = folder.run(&format!("cells.jsonl {options}"), 2);
+        assert!(stderr.contains("cannot be used with"), "{options}: {stderr}");
+    }
+    let stderr = folder.run("--space nasbench201 --all --sample-seed 1", 2);
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
+fn a_search_and_the_hashing_of_a_space_can_be_interrupted() {
+    let folder = Folder::new();
+    folder.write("ids.txt", "f_is_no_hash\n28cfc7874f6d200472e1a9dcd8650aa0\n");
+    let mut table = "arch,accuracy\n".to_owned();
+    for architecture in Space::NasBench101.sample(3, 0).unwrap() {
+        table += &format!("{},0.9\n", architecture.arch());
+    }
+    folder.write("table.csv", &table);
+    for arguments in [
+        "search --space nasbench201 --samples 100000",
+        "search --space nasbench101 --accuracy table.csv",
+        "score --space nasbench101 --only ids.txt",
+    ] {
+        let child = folder.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(700));
+        interrupt(&child, "-INT");
+        let start = Instant::now();
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        assert_eq!(
+            (status.code(), String::from_utf8(stderr).unwrap().as_str()),
+            (Some(130), ""),
+            "{arguments}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(4), "{arguments}: {:?}", start.elapsed());
+    }
 }
 
 #[test]

@@ -110,6 +110,9 @@ impl<'a> Scores<'a> {
         let networks =
             cells.iter().map(|cell| self.skeleton.network(cell)).collect::<naswot::Result<Vec<_>>>()?;
         for ((&at, cell), score) in missing.iter().zip(&cells).zip(scorer.stream(networks)) {
+            if interrupt::requested() {
+                return Err(Error::Cancelled);
+            }
             let score = score.map_err(|error| match error {
                 error if error.is_fatal() => error,
                 error => Error::Search { message: format!("{}: {error}", cell.arch()) },
