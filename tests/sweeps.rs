@@ -113,6 +113,27 @@ fn what_is_not_the_shards_of_one_run_is_refused() {
 }
 
 #[test]
+fn a_sweep_reports_what_failed() {
+    let folder = Folder::new();
+    let sweep = "sweep --data npy:images.npy --stem 4 --cells 1 --json";
+    let report = |arguments: &str| {
+        let output = folder.command(&format!("{sweep} {arguments}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (serde_json::from_str::<serde_json::Value>(&text(output.stdout)).unwrap(), text(output.stderr))
+    };
+    folder.write("cells.jsonl", &format!("{{}}\n{}\n", common::folder::networks(3).join("\n")));
+    let (found, stderr) = report("cells.jsonl");
+    assert_eq!((&found["networks"], &found["failed"]), (&3.into(), &1.into()));
+    assert!(stderr.starts_with("cells.jsonl:1: "), "{stderr}");
+    // Every network needs more than a byte.
+    let (found, stderr) = report("cells.jsonl --memory-limit 1");
+    assert_eq!((&found["networks"], &found["failed"]), (&0.into(), &4.into()));
+    assert!(found["kendall_tau"][0][0].is_null());
+    assert!(stderr.contains("\ncells.jsonl:2: ") && stderr.contains("\ncells.jsonl:4: "), "{stderr}");
+}
+
+#[test]
 fn rows_are_the_same_after_a_round_of_conversions() {
     let folder = Folder::new();
     let bad = r#"{"space":"nasbench101","arch":"a,\"b\""}"#;
