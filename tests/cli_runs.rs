@@ -282,6 +282,8 @@ fn files_that_are_no_rows_are_not_touched() {
     folder.run("cells.jsonl -o good.csv", 0);
     folder.run("cells.jsonl -o good.jsonl", 0);
     let (csv, jsonl) = (folder.read("good.csv"), folder.read("good.jsonl"));
+    let row = csv_fields(csv.lines().nth(1).unwrap());
+    let (score, parameters) = (row[5].clone(), format!(",{},", row[7]));
     for (name, text, message) in [
         ("a.csv", "a note without a line end".to_owned(), "a.csv:1: is not what this command writes"),
         ("b.csv", "id,score\nx,1\n".to_owned(), "b.csv:1: is not the header"),
@@ -292,6 +294,18 @@ fn files_that_are_no_rows_are_not_touched() {
         ("g.jsonl", jsonl.replacen(",\"line\":1", "", 1), "g.jsonl:1: has no `line`"),
         ("h.jsonl", jsonl.replacen("\"line\"", "\"lime\"", 1), "h.jsonl:1: has a key `lime`"),
         ("i.jsonl", "text\n".to_owned(), "i.jsonl:1: is not a row in JSON"),
+        ("k.csv", csv.replacen(&score, "NaN", 1), "k.csv:2: score is `NaN`, not a number"),
+        ("l.csv", csv.replacen(&score, "inf", 1), "l.csv:2: score is `inf`, not a number"),
+        ("m.csv", csv.replacen(&parameters, ",-5,", 1), "m.csv:2: parameters is `-5`, not a whole number"),
+        ("n.csv", csv.replacen(&parameters, ",,", 1), "n.csv:2: has a score, but no parameters"),
+        ("o.csv", csv.replacen(&row[4], "0100/", 1), "o.csv:2: arch was 0100/, but is "),
+        ("p.csv", csv.replacen(&row[4], "none", 1), "p.csv:2: its arch: "),
+        ("q.csv", csv.replacen(&score, "", 1), "q.csv:2: has neither a score nor an error"),
+        (
+            "r.jsonl",
+            jsonl.replacen("\"noise\":0", "\"noise\":-1", 1),
+            "r.jsonl:1: noise is `-1`, not a number of 0",
+        ),
         ("j.jsonl", jsonl.replacen("\"score\":", "\"score\":\"good\",\"x\":", 1), "j.jsonl:1: has a key `x`"),
     ] {
         folder.write(name, &text);
@@ -334,6 +348,21 @@ fn options_that_pick_from_a_space_are_refused_with_a_file() {
     }
     let stderr = folder.run("--space nasbench201 --all --sample-seed 1", 2);
     assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
+fn noise_is_the_same_number_in_both_formats() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    for (number, noise) in ["1e-7", "0.5", "1e15"].iter().enumerate() {
+        for format in FORMATS {
+            let run = format!("cells.jsonl --noise {noise} -o {number}.{format}");
+            folder.run(&run, 0);
+            let before = folder.read(&format!("{number}.{format}"));
+            folder.run(&format!("{run} --resume"), 0);
+            assert_eq!(folder.read(&format!("{number}.{format}")), before);
+        }
+    }
 }
 
 #[test]
