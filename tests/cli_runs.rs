@@ -394,6 +394,20 @@ fn a_search_and_the_hashing_of_a_space_can_be_interrupted() {
 }
 
 #[test]
+fn a_file_beside_the_output_is_left_alone() {
+    let folder = Folder::new();
+    folder.write("cells.jsonl", &format!("{{}}\n{}\n", networks(1)[0]));
+    folder.run("cells.jsonl -o scores.csv", 1);
+    folder.write("scores.csv.part", "precious");
+    folder.write("scores.csv.part2", "precious, too");
+    folder.write("cells.jsonl", &format!("{0}\n{0}\n", networks(1)[0]));
+    folder.run("cells.jsonl -o scores.csv --resume --retry-failed", 0);
+    assert_eq!(folder.read("scores.csv.part"), "precious");
+    assert_eq!(folder.read("scores.csv.part2"), "precious, too");
+    assert!(!folder.path("scores.csv.part3").exists());
+}
+
+#[test]
 fn a_singular_kernel_is_a_score() {
     let folder = Folder::new();
     folder.write(
