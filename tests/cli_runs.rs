@@ -334,6 +334,10 @@ fn an_output_that_exists_is_replaced_only_by_force() {
     let stderr = folder.run("--space nasbench201 --only only.csv -o only.csv --force", 2);
     assert_eq!(stderr, "error: only.csv: is the input, too\n");
     assert_eq!(folder.read("only.csv"), arch);
+    let Output { status, stderr, .. } = folder.command("bench --quick --json only.csv").output().unwrap();
+    let message = "error: only.csv: exists already; --force replaces it\n";
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(2), message));
+    assert_eq!(folder.read("only.csv"), arch);
 }
 
 #[test]
