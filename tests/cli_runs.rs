@@ -5,14 +5,14 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::folder::{
     FORMATS, Folder, csv_fields, interrupt, length, networks, wait_until, whole_lines, without_seconds,
 };
-use naswot::Kernel;
+use naswot::{Kernel, Space};
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_with_the_rows_of_one_that_is_not() {
@@ -282,6 +282,8 @@ fn files_that_are_no_rows_are_not_touched() {
     folder.run("cells.jsonl -o good.csv", 0);
     folder.run("cells.jsonl -o good.jsonl", 0);
     let (csv, jsonl) = (folder.read("good.csv"), folder.read("good.jsonl"));
+    let row = csv_fields(csv.lines().nth(1).unwrap());
+    let (score, parameters) = (row[5].clone(), format!(",{},", row[7]));
     for (name, text, message) in [
         ("a.csv", "a note without a line end".to_owned(), "a.csv:1: is not what this command writes"),
         ("b.csv", "id,score\nx,1\n".to_owned(), "b.csv:1: is not the header"),
@@ -292,6 +294,18 @@ fn files_that_are_no_rows_are_not_touched() {
         ("g.jsonl", jsonl.replacen(",\"line\":1", "", 1), "g.jsonl:1: has no `line`"),
         ("h.jsonl", jsonl.replacen("\"line\"", "\"lime\"", 1), "h.jsonl:1: has a key `lime`"),
         ("i.jsonl", "text\n".to_owned(), "i.jsonl:1: is not a row in JSON"),
+        ("k.csv", csv.replacen(&score, "NaN", 1), "k.csv:2: score is `NaN`, not a number"),
+        ("l.csv", csv.replacen(&score, "inf", 1), "l.csv:2: score is `inf`, not a number"),
+        ("m.csv", csv.replacen(&parameters, ",-5,", 1), "m.csv:2: parameters is `-5`, not a whole number"),
+        ("n.csv", csv.replacen(&parameters, ",,", 1), "n.csv:2: has a score, but no parameters"),
+        ("o.csv", csv.replacen(&row[4], "0100/", 1), "o.csv:2: arch was 0100/, but is "),
+        ("p.csv", csv.replacen(&row[4], "none", 1), "p.csv:2: its arch: "),
+        ("q.csv", csv.replacen(&score, "", 1), "q.csv:2: has neither a score nor an error"),
+        (
+            "r.jsonl",
+            jsonl.replacen("\"noise\":0", "\"noise\":-1", 1),
+            "r.jsonl:1: noise is `-1`, not a number of 0",
+        ),
         ("j.jsonl", jsonl.replacen("\"score\":", "\"score\":\"good\",\"x\":", 1), "j.jsonl:1: has a key `x`"),
     ] {
         folder.write(name, &text);
@@ -315,6 +329,86 @@ fn an_output_that_exists_is_replaced_only_by_force() {
     std::os::unix::fs::symlink("cells.jsonl", folder.path("link.jsonl")).unwrap();
     assert_eq!(folder.run("cells.jsonl -o link.jsonl --force", 2), "error: link.jsonl: is the input, too\n");
     assert_eq!(folder.read("cells.jsonl"), cells);
+    let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|";
+    folder.write("only.csv", arch);
+    let stderr = folder.run("--space nasbench201 --only only.csv -o only.csv --force", 2);
+    assert_eq!(stderr, "error: only.csv: is the input, too\n");
+    assert_eq!(folder.read("only.csv"), arch);
+    let Output { status, stderr, .. } = folder.command("bench --quick --json only.csv").output().unwrap();
+    let message = "error: only.csv: exists already; --force replaces it\n";
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(2), message));
+    assert_eq!(folder.read("only.csv"), arch);
+}
+
+#[test]
+fn options_that_pick_from_a_space_are_refused_with_a_file() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    for options in
+        ["--all", "--sample 1", "--only cells.jsonl", "--sample-seed 1", "--sample 1 --sample-seed 1"]
+    {
+        let stderr = folder.run(&format!("cells.jsonl {options}"), 2);
+        assert!(stderr.contains("cannot be used with"), "{options}: {stderr}");
+    }
+    let stderr = folder.run("--space nasbench201 --all --sample-seed 1", 2);
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
+fn noise_is_the_same_number_in_both_formats() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    for (number, noise) in ["1e-7", "0.5", "1e15"].iter().enumerate() {
+        for format in FORMATS {
+            let run = format!("cells.jsonl --noise {noise} -o {number}.{format}");
+            folder.run(&run, 0);
+            let before = folder.read(&format!("{number}.{format}"));
+            folder.run(&format!("{run} --resume"), 0);
+            assert_eq!(folder.read(&format!("{number}.{format}")), before);
+        }
+    }
+}
+
+#[test]
+fn a_search_and_the_hashing_of_a_space_can_be_interrupted() {
+    let folder = Folder::new();
+    folder.write("ids.txt", "f_is_no_hash\n28cfc7874f6d200472e1a9dcd8650aa0\n");
+    let mut table = "arch,accuracy\n".to_owned();
+    for architecture in Space::NasBench101.sample(3, 0).unwrap() {
+        table += &format!("{},0.9\n", architecture.arch());
+    }
+    folder.write("table.csv", &table);
+    for arguments in [
+        "search --space nasbench201 --samples 100000",
+        "search --space nasbench101 --accuracy table.csv",
+        "score --space nasbench101 --only ids.txt",
+    ] {
+        let child = folder.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(700));
+        interrupt(&child, "-INT");
+        let start = Instant::now();
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        assert_eq!(
+            (status.code(), String::from_utf8(stderr).unwrap().as_str()),
+            (Some(130), ""),
+            "{arguments}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(4), "{arguments}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_file_beside_the_output_is_left_alone() {
+    let folder = Folder::new();
+    folder.write("cells.jsonl", &format!("{{}}\n{}\n", networks(1)[0]));
+    folder.run("cells.jsonl -o scores.csv", 1);
+    folder.write("scores.csv.part", "precious");
+    folder.write("scores.csv.part2", "precious, too");
+    folder.write("cells.jsonl", &format!("{0}\n{0}\n", networks(1)[0]));
+    folder.run("cells.jsonl -o scores.csv --resume --retry-failed", 0);
+    assert_eq!(folder.read("scores.csv.part"), "precious");
+    assert_eq!(folder.read("scores.csv.part2"), "precious, too");
+    assert!(!folder.path("scores.csv.part3").exists());
 }
 
 #[test]

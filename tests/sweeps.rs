@@ -3,6 +3,11 @@
 
 mod common;
 
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::process::Command;
+
 use common::folder::{FORMATS, Folder, csv_fields, without_seconds};
 use naswot::Space;
 
@@ -110,6 +115,67 @@ fn what_is_not_the_shards_of_one_run_is_refused() {
     let stderr = folder.other("merge 0.csv 1.csv 2.csv -o merged.csv", 2);
     assert_eq!(stderr, "error: merged.csv: exists already; --force replaces it\n");
     assert_eq!(folder.read("merged.csv"), "precious");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_no_regular_file_is_written_in_place() {
+    let folder = Folder::new();
+    folder.run("--space nasbench201 --sample 2 -o scores.csv", 0);
+    let path = folder.path("pipe.csv");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Open at both ends, so that neither side waits for the other.
+    let mut pipe = File::options().read(true).write(true).open(&path).unwrap();
+    let rows = folder.read("scores.csv");
+    for command in ["convert", "merge"] {
+        folder.other(&format!("{command} scores.csv -o pipe.csv --force"), 0);
+        assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+        let mut found = vec![0; rows.len()];
+        pipe.read_exact(&mut found).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), rows);
+        let stderr = folder.other(&format!("{command} scores.csv -o pipe.csv"), 2);
+        assert_eq!(stderr, "error: pipe.csv: exists already; --force replaces it\n");
+    }
+    assert!(!folder.path("pipe.csv.part").exists());
+}
+
+#[test]
+fn files_without_rows_are_said_and_files_beside_are_left_alone() {
+    let folder = Folder::new();
+    folder.run("--space nasbench201 --sample 2 -o scores.csv", 0);
+    folder.write("empty.csv", "");
+    folder.write("out.csv.part", "precious");
+    for command in ["convert empty.csv", "merge empty.csv"] {
+        let stderr = folder.other(&format!("{command} -o out.csv --force"), 0);
+        assert!(stderr.starts_with("warning: empty.csv: holds no rows\n"), "{stderr}");
+    }
+    folder.other("merge scores.csv -o out.csv --force", 0);
+    assert_eq!(folder.read("out.csv"), folder.read("scores.csv"));
+    assert_eq!(folder.read("out.csv.part"), "precious");
+    assert!(!folder.path("out.csv.part2").exists());
+    let stderr = folder.other("convert scores.csv -o none/out.csv", 2);
+    assert_eq!(stderr, "error: none/out.csv: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_sweep_reports_what_failed() {
+    let folder = Folder::new();
+    let sweep = "sweep --data npy:images.npy --stem 4 --cells 1 --json";
+    let report = |arguments: &str| {
+        let output = folder.command(&format!("{sweep} {arguments}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (serde_json::from_str::<serde_json::Value>(&text(output.stdout)).unwrap(), text(output.stderr))
+    };
+    folder.write("cells.jsonl", &format!("{{}}\n{}\n", common::folder::networks(3).join("\n")));
+    let (found, stderr) = report("cells.jsonl");
+    assert_eq!((&found["networks"], &found["failed"]), (&3.into(), &1.into()));
+    assert!(stderr.starts_with("cells.jsonl:1: "), "{stderr}");
+    // Every network needs more than a byte.
+    let (found, stderr) = report("cells.jsonl --memory-limit 1");
+    assert_eq!((&found["networks"], &found["failed"]), (&0.into(), &4.into()));
+    assert!(found["kendall_tau"][0][0].is_null());
+    assert!(stderr.contains("\ncells.jsonl:2: ") && stderr.contains("\ncells.jsonl:4: "), "{stderr}");
 }
 
 #[test]

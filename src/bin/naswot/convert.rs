@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::console::Console;
 use crate::exit::{Exit, Result};
 use crate::old_rows::OldRows;
 use crate::output::{Draft, Existing, OutFile, Output};
@@ -74,8 +75,11 @@ impl RowFile {
 
 impl Convert {
     /// Runs the command.
-    pub(crate) fn run(&self) -> Result {
-        let rows = self.file.rows()?;
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        let mut rows = self.file.rows()?.peekable();
+        if rows.peek().is_none() {
+            console.warning(format_args!("{}: holds no rows", self.file.path().display()));
+        }
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = Draft::new(self.out.path(), existing)?;
         draft.settle(self.write(rows, &draft))

@@ -10,10 +10,14 @@ use serde::Serialize;
 use crate::accuracies::{Accuracies, By, Unit};
 use crate::exit::{Failure, Result};
 use crate::lines::Lines;
+use crate::options::within;
 use crate::table::{Scored, read_scores};
 
 /// The paper's filter: networks that learned something, in percent.
 const FILTER: f64 = 15.0;
+
+/// Most resamples: those of a whole space take minutes, and narrow the interval no further.
+const MOST_RESAMPLES: u64 = 100_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,10 +53,10 @@ pub(crate) struct Correlate {
     #[arg(long, value_name = "RULE", default_value = "lowest")]
     infinite: Infinite,
     /// Look at the networks of the K highest scores
-    #[arg(long, value_name = "K", default_value_t = 10)]
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = within(1, 1 << 32))]
     top: usize,
-    /// Resamples for the intervals; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    /// Resamples for the intervals, at most 100000; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, MOST_RESAMPLES))]
     bootstrap: usize,
     /// Print one JSON object
     #[arg(long)]

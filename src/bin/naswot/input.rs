@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -44,6 +45,7 @@ pub(crate) struct InputOptions {
         long,
         value_name = "SEED",
         requires = "sample",
+        conflicts_with_all = ["file", "all", "only"],
         allow_negative_numbers = true,
         help_heading = "Networks"
     )]
@@ -56,7 +58,8 @@ pub(crate) struct InputOptions {
 }
 
 #[derive(Args, Debug)]
-#[group(id = "which", multiple = false, requires = "space")]
+// What conflicts with an argument that is there is not required: hence both.
+#[group(id = "which", multiple = false, requires = "space", conflicts_with = "file")]
 #[command(next_help_heading = "Networks")]
 struct Which {
     /// Every network of the space, in the order of its enumeration
@@ -123,10 +126,14 @@ impl InputOptions {
             let text = fs::read_to_string(path)
                 .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
             let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
-            let (names, numbers): (Vec<&str>, Vec<usize>) =
-                lines.filter(|(line, _)| !line.is_empty()).unzip();
-            let found = numbers.into_iter().map(Some).zip(space.find(&names));
-            return Ok(Input::new(name, Some(names.len() as u64), shard, found.collect::<Vec<_>>()));
+            let (names, numbers): (Vec<String>, Vec<usize>) = lines
+                .filter(|(line, _)| !line.is_empty())
+                .map(|(line, number)| (line.to_owned(), number))
+                .unzip();
+            let total = names.len() as u64;
+            // On the thread that reads: hashing a space takes long enough for Ctrl-C.
+            let found = iter::once_with(move || space.find(&names)).flatten();
+            return Ok(Input::new(name, Some(total), shard, numbers.into_iter().map(Some).zip(found)));
         }
         let name = space.name().to_owned();
         let input = match self.which.sample {
@@ -139,9 +146,9 @@ impl InputOptions {
         Ok(Input { distinct: true, ..input })
     }
 
-    /// The file of architectures, where there is one.
+    /// The file of architectures or of their names, where there is one.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+        self.file.as_deref().or(self.which.only.as_deref())
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) fn listen(console: &Console) -> Result<()> {
         .map_err(|error| Failure::unusable(format_args!("cannot listen for Ctrl-C: {error}")))
 }
 
+/// Ends the run if it is to end.
+pub(crate) fn check() -> Result<()> {
+    if requested() { Err(Failure { exit: Exit::Interrupted, message: None }) } else { Ok(()) }
+}
+
 /// Whether the run is to end.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)

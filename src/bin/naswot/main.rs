@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Space(command) => command.run(),
         Command::Merge(command) => command.run(console),
-        Command::Convert(command) => command.run(),
+        Command::Convert(command) => command.run(console),
         Command::Plan(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Table(command) => command.run(console),

@@ -76,6 +76,9 @@ impl Merge {
             return Err(Failure::unusable(format_args!("{}: {message}", file.path.display())));
         }
         let mut shards = self.files.iter().map(Shard::open).collect::<Result<Vec<_>, _>>()?;
+        for (file, _) in self.files.iter().zip(&shards).filter(|(_, shard)| shard.next.is_none()) {
+            console.warning(format_args!("{}: holds no rows", file.path.display()));
+        }
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = Draft::new(&self.out.path, existing)?;
         let joined = draft.output(&self.out).and_then(|mut output| self.join(&mut shards, &mut output));

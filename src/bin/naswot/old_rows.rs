@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 
+use naswot::Space;
 use serde_json::{Map, Value};
 
 use crate::exit::{Failure, Result};
@@ -12,20 +13,12 @@ use crate::pipeline::Run;
 use crate::rows::{COLUMNS, Field, Format, Kind, Outcome, Row, Subject, header};
 
 /// Columns that may differ between the rows of one file: what came out, where the line stood in the input,
-/// and which machine did the work.
-const FREE: [&str; 11] = [
-    "line",
-    "space",
-    "arch",
-    "score",
-    "activations",
-    "parameters",
-    "macs",
-    "error",
-    "seconds",
-    "device",
-    "score_sd",
-];
+/// and which machine did the work. `arch` says what `space` does.
+const FREE: [&str; 10] =
+    ["line", "space", "score", "activations", "parameters", "macs", "error", "seconds", "device", "score_sd"];
+
+/// Columns that may be empty in a row with a score.
+const MAY_BE_EMPTY: [&str; 5] = ["line", "error", "seed", "weights_sha256", "score_sd"];
 
 /// Rows of an earlier run, one after the other.
 pub(crate) struct OldRows {
@@ -107,14 +100,7 @@ impl OldRows {
         };
         let fields = fields.map_err(|why| self.wrong(self.line, why))?;
         let row = OldRow { bytes, line: self.line, fields };
-        if !row.failed() && row.field("score").parse::<f64>().is_err() {
-            return Err(
-                self.wrong(row.line, format!("score is `{}`, not a number", shortened(row.field("score"))))
-            );
-        }
-        if row.failed() && row.field("error").is_empty() {
-            return Err(self.wrong(row.line, "has neither a score nor an error"));
-        }
+        row.check().map_err(|why| self.wrong(row.line, why))?;
         Ok(Some(row))
     }
 
@@ -156,8 +142,9 @@ impl OldRows {
         let unread = row.field("id").is_empty();
         for ((column, old), new) in COLUMNS.iter().zip(&row.fields).zip(&new) {
             let new = new.to_string();
-            let free =
-                FREE.contains(column) || (unread && (*column == "cells" || (retry && *column == "id")));
+            // A row whose line could not be read has none of these; `id` says so.
+            let of_unread = matches!(*column, "cells" | "arch") || (retry && *column == "id");
+            let free = FREE.contains(column) || (unread && of_unread);
             if !free && *old != new {
                 return Err(self.wrong(
                     row.line,
@@ -194,10 +181,37 @@ impl OldRow {
     pub(crate) fn row(&self) -> Result<Row, String> {
         let mut row = std::array::from_fn(|_| Field::Empty);
         for ((field, column), text) in row.iter_mut().zip(COLUMNS).zip(&self.fields) {
-            *field = Field::parse(text, Kind::of(column))
-                .map_err(|kind| format!("{column} is `{}`, not {kind}", shortened(text)))?;
+            let wrong = |kind| format!("{column} is `{}`, not {kind}", shortened(text));
+            *field = Field::parse(text, Kind::of(column)).map_err(wrong)?;
+            if matches!(field, Field::Real(value) if *value < 0.0 && column != "score") {
+                return Err(wrong("a number of 0 or more"));
+            }
         }
         Ok(row)
+    }
+
+    /// Whether it is what a run writes; the error says what is not.
+    fn check(&self) -> Result<(), String> {
+        self.row()?;
+        match (self.failed(), self.field("error").is_empty()) {
+            (true, true) => return Err("has neither a score nor an error".to_owned()),
+            (false, false) => return Err("has a score and an error".to_owned()),
+            _ => {}
+        }
+        if let Some(empty) = COLUMNS.iter().zip(&self.fields).find_map(|(column, field)| {
+            (!self.failed() && field.is_empty() && !MAY_BE_EMPTY.contains(column)).then_some(column)
+        }) {
+            return Err(format!("has a score, but no {empty}"));
+        }
+        let (space, arch) = (self.field("space"), self.field("arch"));
+        if space.is_empty() && arch.is_empty() {
+            return Ok(());
+        }
+        let cell = space.parse::<Space>().and_then(|space| space.parse_arch(arch));
+        match cell.map_err(|error| format!("its arch: {error}"))? {
+            cell if cell.arch() != arch => Err(format!("arch is {}, not {}", shortened(arch), cell.arch())),
+            _ => Ok(()),
+        }
     }
 
     /// What scoring the network has come to, if it was scored.
@@ -245,6 +259,11 @@ fn json_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
         None => Err(format!("has no `{column}`")),
         Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.clone()),
+        // As it stands in CSV: JSON would have 1e-7.
+        Some(Value::Number(number)) => Ok(match (number.as_u64(), number.as_f64()) {
+            (None, Some(real)) => real.to_string(),
+            _ => number.to_string(),
+        }),
         Some(value) => Ok(value.to_string()),
     };
     COLUMNS.iter().map(field).collect()

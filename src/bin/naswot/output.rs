@@ -142,10 +142,12 @@ fn cut(file: &mut File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is written beside its place, and takes it when it is complete.
+/// A file that is written beside its place, and takes it when it is complete. What is no regular file (`/dev/null`) is
+/// written in place.
 pub(crate) struct Draft {
-    path: PathBuf,
-    target: PathBuf,
+    /// Where it is until then, and its place.
+    places: Option<(PathBuf, PathBuf)>,
+    name: String,
     file: File,
 }
 
@@ -161,19 +163,20 @@ impl Draft {
 
     /// Starts to write anew what stands in a file.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
-        // A link stays one: the file that it leads to is replaced.
-        let exists = path.exists();
-        let target = if exists { path.canonicalize().map_err(unusable)? } else { path.to_owned() };
-        let mut name = target.clone().into_os_string();
-        name.push(".part");
-        let path = PathBuf::from(name);
-        let file = open(&path, Existing::Replace)?;
-        if exists {
-            let permissions = fs::metadata(&target).map_err(unusable)?.permissions();
-            file.set_permissions(permissions).map_err(unusable)?;
+        let name = path.display().to_string();
+        let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
+        let old = fs::metadata(path).ok();
+        if old.as_ref().is_some_and(|old| !old.is_file()) {
+            let file = open(path, Existing::Replace)?;
+            return Ok(Draft { places: None, name, file });
         }
-        Ok(Draft { path, target, file })
+        // A link stays one: the file that it leads to is replaced.
+        let target = if old.is_some() { path.canonicalize().map_err(unusable)? } else { path.to_owned() };
+        let (part, file) = beside(&target).map_err(unusable)?;
+        if let Some(old) = old {
+            file.set_permissions(old.permissions()).map_err(unusable)?;
+        }
+        Ok(Draft { places: Some((part, target)), name, file })
     }
 
     /// An output that writes rows to it, under the name of the file whose place it is to take.
@@ -183,8 +186,7 @@ impl Draft {
 
     /// The file, to write to.
     pub(crate) fn file(&self) -> Result<File> {
-        let name = self.path.display();
-        self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{name}: {error}")))
+        self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))
     }
 
     /// Puts it in its place when it was written, and throws it away when that failed.
@@ -199,13 +201,30 @@ impl Draft {
 
     /// Puts it in the other file's place.
     pub(crate) fn finish(&self) -> Result<()> {
-        let renamed = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.target));
-        renamed.map_err(|error| Failure::write(self.target.display(), &error))
+        let Some((part, target)) = &self.places else { return Ok(()) };
+        let renamed = self.file.sync_all().and_then(|()| fs::rename(part, target));
+        renamed.map_err(|error| Failure::write(&self.name, &error))
     }
 
     /// Throws it away.
     pub(crate) fn discard(&self) {
-        // The message of the failure that led here matters more than one about this file.
-        let _ = fs::remove_file(&self.path);
+        if let Some((part, _)) = &self.places {
+            // The message of the failure that led here matters more than one about this file.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// Makes a file that is not there yet: `FILE.part`, or with a number behind where there is one.
+fn beside(target: &Path) -> io::Result<(PathBuf, File)> {
+    let mut number = 1;
+    loop {
+        let mut name = target.as_os_str().to_owned();
+        name.push(if number == 1 { ".part".to_owned() } else { format!(".part{number}") });
+        let path = PathBuf::from(name);
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            file => return Ok((path, file?)),
+        }
     }
 }

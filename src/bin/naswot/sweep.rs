@@ -186,7 +186,7 @@ impl Sweep {
         }
         progress.clear();
         progress.summarise();
-        let report = report(settings, &scores)?;
+        let report = report(settings, &scores, unread)?;
         let mut lines = Lines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
@@ -194,30 +194,31 @@ impl Sweep {
             report.print(&mut lines)?;
         }
         lines.finish()?;
-        Ok(if report.failed + unread > 0 { Exit::SomeFailed } else { Exit::Success })
+        Ok(if report.failed > 0 { Exit::SomeFailed } else { Exit::Success })
     }
 
-    /// All networks, and how many lines are none.
-    fn networks(&self) -> Result<(Vec<Network>, usize)> {
+    /// All networks, each with its place in the input, and how many lines are none.
+    fn networks(&self) -> Result<(Vec<(String, Network)>, usize)> {
         let mut input = self.input.open()?;
         let (mut networks, mut unread) = (Vec::new(), 0);
         loop {
             match input.next()? {
                 Next::Line(line) => {
+                    let place = place(input.name(), line.index, line.number);
                     let network = line
                         .architecture
                         .and_then(|architecture: Architecture| self.skeleton.network(&architecture));
                     match network {
-                        Ok(network) => networks.push(network),
+                        Ok(network) => networks.push((place, network)),
                         Err(error) => {
-                            say(format_args!("{}: {error}", place(input.name(), line.index, line.number)));
+                            say(format_args!("{place}: {error}"));
                             unread += 1;
                         }
                     }
                 }
                 Next::Nothing => {}
                 Next::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
-                Next::End if networks.len() < 2 => {
+                Next::End if input.taken() < 2 => {
                     let message = format!("{}: rankings need at least 2 networks", input.name());
                     return Err(Failure::unusable(message));
                 }
@@ -247,13 +248,15 @@ impl Sweep {
 }
 
 /// The scores of networks, none of those that failed.
-fn scored(scorer: &Scorer, networks: &[Network], progress: &mut Progress) -> Result<Vec<Option<f64>>> {
+fn scored(
+    scorer: &Scorer,
+    networks: &[(String, Network)],
+    progress: &mut Progress,
+) -> Result<Vec<Option<f64>>> {
     let mut scores = Vec::with_capacity(networks.len());
-    let mut stream = scorer.stream(networks.iter().cloned());
-    for network in networks {
-        if interrupt::requested() {
-            return Err(Failure { exit: Exit::Interrupted, message: None });
-        }
+    let mut stream = scorer.stream(networks.iter().map(|(_, network)| network.clone()));
+    for (place, _) in networks {
+        interrupt::check()?;
         match stream.next() {
             Some(Ok(score)) => {
                 progress.scored(score.log_det);
@@ -261,7 +264,7 @@ fn scored(scorer: &Scorer, networks: &[Network], progress: &mut Progress) -> Res
             }
             Some(Err(error)) if error.is_fatal() => return Err(Failure::stopped(error)),
             Some(Err(error)) => {
-                progress.failed(format_args!("{}: {error}", network.id()));
+                progress.failed(format_args!("{place}: {error}"));
                 scores.push(None);
             }
             None => {
@@ -272,8 +275,8 @@ fn scored(scorer: &Scorer, networks: &[Network], progress: &mut Progress) -> Res
     Ok(scores)
 }
 
-/// Compares the settings over the networks that all of them have scored.
-fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Report> {
+/// Compares the settings over the networks that all of them have scored; `unread` lines have failed besides.
+fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>], unread: usize) -> Result<Report> {
     let total = scores.first().map_or(0, Vec::len);
     let whole: Vec<usize> = (0..total).filter(|&i| scores.iter().all(|scores| scores[i].is_some())).collect();
     let scores: Vec<Vec<f64>> =
@@ -283,9 +286,11 @@ fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Rep
         setting.infinite = scores.len() - finite.len();
         setting.mean_score = (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64);
     }
-    let row = |a: &Vec<f64>| scores.iter().map(|b| Ok(kendall_tau(a, b)?)).collect::<Result<Vec<_>>>();
+    // A ranking needs two networks.
+    let tau = |a: &[f64], b: &[f64]| if whole.len() < 2 { Ok(None) } else { Ok(kendall_tau(a, b)?) };
+    let row = |a: &Vec<f64>| scores.iter().map(|b| tau(a, b)).collect::<Result<Vec<_>>>();
     let tau = scores.iter().map(row).collect::<Result<Vec<_>>>()?;
-    Ok(Report { networks: whole.len(), failed: total - whole.len(), settings, kendall_tau: tau })
+    Ok(Report { networks: whole.len(), failed: total - whole.len() + unread, settings, kendall_tau: tau })
 }
 
 impl Choice {

@@ -115,7 +115,11 @@ impl AccuracyTable {
         let name = self.file.display();
         let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
         let file = File::open(&self.file).map_err(unusable)?;
-        let bar = progress::bytes(console, file.metadata().map_err(unusable)?.len());
+        let metadata = file.metadata().map_err(unusable)?;
+        if metadata.is_dir() {
+            return Err(Failure::unusable(format_args!("{name}: is a folder, not a file of records")));
+        }
+        let bar = progress::bytes(console, metadata.len());
         let mut records = Records::new(BufReader::with_capacity(1 << 20, file));
         let mut cells = Cells::default();
         loop {

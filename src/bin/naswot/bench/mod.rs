@@ -6,7 +6,7 @@ mod report;
 mod workload;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -62,12 +62,15 @@ pub(crate) struct Bench {
     /// Write everything as JSON; `-` is standard output, and tables go to standard error then
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Replace a file of --json that exists already
+    #[arg(long, requires = "json")]
+    force: bool,
 }
 
 impl Bench {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        let json = self.json.as_deref().map(JsonFile::open).transpose()?;
+        let json = self.json.as_deref().map(|path| JsonFile::open(path, self.force)).transpose()?;
         let contenders = self.contenders()?;
         let mut report = Report {
             machine: machine(),
@@ -311,14 +314,19 @@ struct JsonFile {
 }
 
 impl JsonFile {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, force: bool) -> Result<Self> {
         if path == Path::new("-") {
             return Ok(JsonFile { name: "standard output".to_owned(), file: None });
         }
         let name = path.display().to_string();
         // What is there is kept until there is something better.
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        let file = OpenOptions::new().write(true).create(true).create_new(!force).truncate(false).open(path);
+        let file = file.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::unusable(format_args!("{name}: exists already; --force replaces it"))
+            }
+            _ => Failure::unusable(format_args!("{name}: {error}")),
+        })?;
         Ok(JsonFile { name, file: Some(file) })
     }
 
@@ -349,5 +357,6 @@ fn workload() -> impl TypedValueParser<Value = Workload> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().filter(|&seconds| seconds > 0.0 && seconds <= 1e6);
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "must be a number of seconds above 0".to_owned())
+    let message = "must be a number of seconds above 0, and at most 1000000";
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| message.to_owned())
 }

@@ -191,7 +191,11 @@ impl Search {
                     "area evaluates networks: give their accuracies with --accuracy",
                 ));
             }
-            None => (Candidates::all(self.space), None),
+            None => {
+                let candidates = Candidates::of(self.cells());
+                interrupt::check()?;
+                (candidates?, None)
+            }
         };
         let progress = RefCell::new(Progress::start(console, true, || None));
         let open = || self.scorer();
@@ -235,19 +239,26 @@ impl Search {
         Ok(self.machine.apply(builder).build()?)
     }
 
+    /// The cells of the space, until the run is to end.
+    fn cells(&self) -> impl Iterator<Item = Architecture> {
+        self.space.all().take_while(|_| !interrupt::requested())
+    }
+
     /// The networks of the space that a table has.
     fn table(&self, path: &Path, console: &Console) -> Result<(Candidates, Table)> {
         let accuracies = |column: Option<&str>| Accuracies::read(path, column, self.table.by);
         let searched = accuracies(self.table.column.as_deref())?;
         let reported = self.table.report.as_deref().map(|name| accuracies(Some(name))).transpose()?;
         let reported = reported.as_ref().unwrap_or(&searched);
-        let all: Vec<Architecture> = self.space.all().collect();
+        let all: Vec<Architecture> = self.cells().collect();
         let accuracy = |cell: &Architecture| {
             let id = if self.table.by == Some(By::Arch) { String::new() } else { cell.id() };
             let arch = cell.arch();
             Some((*cell, searched.get(&id, &arch)?, reported.get(&id, &arch)?))
         };
-        let found: Vec<(Architecture, f64, f64)> = all.par_iter().filter_map(accuracy).collect();
+        let cells = all.par_iter().take_any_while(|_| !interrupt::requested());
+        let found: Vec<(Architecture, f64, f64)> = cells.filter_map(accuracy).collect();
+        interrupt::check()?;
         if found.is_empty() {
             let message = format!("has no accuracy of a network of {}", self.space);
             return Err(Failure::unusable(format_args!("{}: {message}", path.display())));

@@ -107,9 +107,13 @@ impl<'a> Scores<'a> {
         };
         let cells: Vec<Architecture> =
             missing.iter().map(|&at| self.candidates.architectures()[at]).collect();
-        let networks =
-            cells.iter().map(|cell| self.skeleton.network(cell)).collect::<naswot::Result<Vec<_>>>()?;
+        let network =
+            |cell| if interrupt::requested() { Err(Error::Cancelled) } else { self.skeleton.network(cell) };
+        let networks = cells.iter().map(network).collect::<naswot::Result<Vec<_>>>()?;
         for ((&at, cell), score) in missing.iter().zip(&cells).zip(scorer.stream(networks)) {
+            if interrupt::requested() {
+                return Err(Error::Cancelled);
+            }
             let score = score.map_err(|error| match error {
                 error if error.is_fatal() => error,
                 error => Error::Search { message: format!("{}: {error}", cell.arch()) },
