@@ -21,6 +21,9 @@
 
 use std::ops::Range;
 
+use crate::plan::Plan;
+use crate::plan::jobs::AgreementJob;
+
 /// Words of a row: four make the one register width that every target has (8 and 16 were slower).
 const LANES: usize = 4;
 /// Words of one round of the adder, sixteen rows.
@@ -46,6 +49,12 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// The words that a job compares.
+    pub(super) fn new(plan: &Plan, job: &AgreementJob, codes: &'a [u32]) -> Self {
+        let (first, words, weight) = (job.word, job.words, job.weight);
+        Section { codes, words_per_image: plan.words_per_image, first, words, weight }
+    }
+
     /// Part of one image's code.
     fn code(&self, image: usize, words: &Range<usize>) -> &'a [u32] {
         let start = image * self.words_per_image + self.first;

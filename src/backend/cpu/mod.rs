@@ -151,7 +151,7 @@ impl<P: Path> Cpu<P> {
     /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut P::Workspace, spread: bool) -> Result<Outcome> {
         let plan = self.setup.timed(Stage::Plan, spread, || self.setup.plan(network))?;
-        let _pass = self.gate.enter(self.path.bytes(&plan))?;
+        let _pass = self.gate.enter(|| self.path.bytes(&plan))?;
         let mut score = || self.path.score(&self.setup, &plan, workspace, spread);
         let outcome = if spread { self.threads.install(score) } else { score() };
         if self.setup.memory_limit.is_some() {
@@ -235,8 +235,11 @@ impl Gate {
         Gate { limit, used: Mutex::new(0), left: Condvar::new() }
     }
 
-    fn enter(&self, bytes: u64) -> Result<Pass<'_>> {
+    /// Waits until so many bytes are free; they are counted only where there is a limit.
+    fn enter(&self, bytes: impl FnOnce() -> u64) -> Result<Pass<'_>> {
+        let mut taken = 0;
         if let Some(limit) = self.limit {
+            let bytes = bytes();
             if bytes > limit {
                 return Err(Error::Memory { needed: bytes, limit });
             }
@@ -245,8 +248,9 @@ impl Gate {
                 used = self.left.wait(used).unwrap_or_else(PoisonError::into_inner);
             }
             *used += bytes;
+            taken = bytes;
         }
-        Ok(Pass { gate: self, bytes })
+        Ok(Pass { gate: self, bytes: taken })
     }
 }
 

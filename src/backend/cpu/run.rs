@@ -158,13 +158,7 @@ impl<T: Real> Run<'_, T> {
         let Workspace { codes, kernel, .. } = &mut *self.workspace;
         let n = self.plan.images();
         for job in &self.plan.agreements {
-            let section = Section {
-                codes,
-                words_per_image: self.plan.words_per_image,
-                first: job.word,
-                words: job.words,
-                weight: job.weight,
-            };
+            let section = Section::new(self.plan, job, codes);
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));

@@ -233,13 +233,7 @@ impl<S: Simd> Run<'_, S> {
         codes::transpose(simd, self.plan, planes, codes);
         let n = self.plan.images();
         for job in &self.plan.agreements {
-            let section = Section {
-                codes,
-                words_per_image: self.plan.words_per_image,
-                first: job.word,
-                words: job.words,
-                weight: job.weight,
-            };
+            let section = Section::new(self.plan, job, codes);
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, k)| simd.call(KernelRows { section: &section, rows: i..i + 1, k, n }));
