@@ -2,6 +2,9 @@
 
 mod bootstrap;
 mod correlation;
+#[cfg(feature = "report")]
+#[cfg_attr(docsrs, doc(cfg(feature = "report")))]
+pub mod drawing;
 mod histogram;
 mod search;
 mod top;
