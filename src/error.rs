@@ -129,6 +129,12 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A picture that cannot be made.
+    #[error("picture: {message}")]
+    Picture {
+        /// What is wrong with it.
+        message: String,
+    },
     /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {

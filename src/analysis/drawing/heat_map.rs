@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::numbers::{grouped, ticks};
-use super::svg::{Anchor, FONT_SIZE, Px, Stroke, Svg};
+use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
 use super::{Colour, Theme, sequential};
 use crate::Kernel;
 
@@ -16,13 +16,11 @@ const LEFT: f64 = 52.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 122.0;
 const BELOW: f64 = 64.0;
-/// The colour bar: its width, distance from the matrix, and number of steps.
+/// Width of the colour bar, and its distance from the matrix.
 const BAR: f64 = 14.0;
 const BAR_GAP: f64 = 14.0;
-const BAR_STEPS: usize = 64;
-/// Where notes begin, and their size.
+/// Where notes begin.
 const NOTE: f64 = 10.0;
-const SMALL: f64 = 10.5;
 
 /// An agreement matrix in squares of so many entries, for pictures with fewer pixels than it has entries.
 ///
@@ -128,7 +126,7 @@ pub fn heat_map_svg(kernel: &Kernel, shades: Shades, theme: Theme) -> String {
     let title = format!("agreement matrix of {n} images, {} bits each", grouped(kernel.activations().into()));
     let mut svg = Svg::new(LEFT + SIDE + RIGHT, TOP + SIDE + BELOW, theme, &title);
     squares(&mut svg, &blocks, n, shades);
-    let frame = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
+    let frame = Stroke::new(theme.muted(), 1.0);
     svg.rect(LEFT, TOP, (SIDE, SIDE), 0.0, None, frame);
     axes(&mut svg, n);
     bar(&mut svg, shades, kernel.activations());
@@ -160,7 +158,7 @@ fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
 fn axes(svg: &mut Svg, n: usize) {
     let theme = svg.theme;
     let scale = SIDE / n as f64;
-    let line = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
+    let line = Stroke::new(theme.muted(), 1.0);
     let bottom = TOP + SIDE;
     for image in ticks(0.0, (n - 1) as f64, 5, 1.0) {
         let middle = (image + 0.5) * scale;
@@ -178,14 +176,9 @@ fn axes(svg: &mut Svg, n: usize) {
 
 fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
     let theme = svg.theme;
-    let (left, step) = (LEFT + SIDE + BAR_GAP, SIDE / BAR_STEPS as f64);
-    for i in 0..BAR_STEPS {
-        let colour = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
-        let y = TOP + SIDE - (i + 1) as f64 * step;
-        svg.area(&format!("M{} {}h{}v{}h-{}z", Px(left), Px(y), Px(BAR), Px(step), Px(BAR)), colour, true);
-    }
-    let frame = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
-    svg.rect(left, TOP, (BAR, SIDE), 0.0, None, frame);
+    let left = LEFT + SIDE + BAR_GAP;
+    svg.colour_bar(left, TOP, (BAR, SIDE));
+    let frame = Stroke::new(theme.muted(), 1.0);
     let all = f64::from(activations);
     let (low, high) = (shades.low * all, shades.high * all);
     for bits in ticks(low, high, 6, 1.0) {

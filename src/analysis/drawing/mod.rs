@@ -5,17 +5,24 @@
 //! carry their name beside it, and [`sequential`] for numbers, both safe for colour-blind readers.
 
 mod cell;
+mod charts;
 mod colours;
+mod frame;
 mod graph;
 mod heat_map;
 mod layout;
 mod levels;
+mod matrix;
 mod numbers;
+mod png;
 mod svg;
 
 pub use cell::cell_svg;
+pub use charts::{Against, histogram_svg, scatter_svg, trace_svg};
 pub use colours::{Colour, Theme, sequential};
 pub use graph::Kind;
 pub use heat_map::{Blocks, Shades, heat_map_svg};
 pub use layout::{Direction, Edge, Layout, NodeBox};
+pub use matrix::matrix_svg;
+pub use png::png;
 pub use svg::escape;

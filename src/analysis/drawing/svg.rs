@@ -3,13 +3,17 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use super::{Colour, Theme};
+use super::{Colour, Theme, sequential};
 
 /// The fonts of all pictures: what of them a reader has.
 const FONTS: &str = "Helvetica, Arial, sans-serif";
 
 /// Size of the text of charts, which are some 400 pixels wide: seven points in a column of a paper.
 pub(super) const FONT_SIZE: f64 = 12.0;
+/// Size of notes.
+pub(super) const SMALL: f64 = 10.5;
+/// Steps of a colour bar.
+const BAR_STEPS: usize = 64;
 
 /// A text that stands in XML, or HTML, as it is: markup and quotes are escaped, and characters that XML cannot hold are
 /// replaced.
@@ -79,6 +83,13 @@ pub(super) struct Stroke {
     pub(super) dashed: bool,
 }
 
+impl Stroke {
+    /// A line without gaps.
+    pub(super) fn new(colour: Colour, width: f64) -> Self {
+        Stroke { colour, width, dashed: false }
+    }
+}
+
 impl Display for Stroke {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, r#"stroke="{}" stroke-width="{}""#, self.colour, Px(self.width))?;
@@ -136,6 +147,30 @@ impl Svg {
     pub(super) fn area(&mut self, path: &str, fill: Colour, crisp: bool) {
         let crisp = if crisp { r#" shape-rendering="crispEdges""# } else { "" };
         let _ = writeln!(self.text, r#"<path d="{path}" fill="{fill}"{crisp}/>"#);
+    }
+
+    /// Round dots of one size and colour, which let what is below show through.
+    pub(super) fn dots(&mut self, places: &[(f64, f64)], radius: f64, colour: Colour, opacity: f64) {
+        let _ = writeln!(self.text, r#"<g fill="{colour}" fill-opacity="{}">"#, Px(opacity));
+        for &(x, y) in places {
+            let _ = writeln!(self.text, r#"<circle cx="{}" cy="{}" r="{}"/>"#, Px(x), Px(y), Px(radius));
+        }
+        self.text.push_str("</g>\n");
+    }
+
+    /// The sequential scale, the highest colour above.
+    pub(super) fn colour_bar(&mut self, x: f64, y: f64, (width, height): (f64, f64)) {
+        let step = height / BAR_STEPS as f64;
+        for i in 0..BAR_STEPS {
+            let colour = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
+            let top = y + height - (i + 1) as f64 * step;
+            self.area(
+                &format!("M{} {}h{}v{}h-{}z", Px(x), Px(top), Px(width), Px(step), Px(width)),
+                colour,
+                true,
+            );
+        }
+        self.rect(x, y, (width, height), 0.0, None, Stroke::new(self.theme.muted(), 1.0));
     }
 
     /// A line of text; y is its baseline.

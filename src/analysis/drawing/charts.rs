@@ -1,0 +1,185 @@
+//! Charts of scores: against something else, by how many, and over training.
+
+use super::frame::{Axis, Frame};
+use super::numbers::grouped;
+use super::svg::Px;
+use super::{Colour, Theme};
+use crate::analysis::{Correlation, Histogram, Trend};
+use crate::{Error, Result};
+
+/// Dots, and the line through them: blue and vermilion of Okabe and Ito, lighter on dark ground.
+fn colours(theme: Theme) -> (Colour, Colour) {
+    match theme {
+        Theme::Light => (Colour([0, 114, 178]), Colour([213, 94, 0])),
+        Theme::Dark => (Colour([86, 180, 233]), Colour([240, 150, 70])),
+    }
+}
+
+/// Name of the score and its unit.
+const SCORE: &str = "score, ln |det K|";
+
+/// What scores are drawn against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Against<'a> {
+    /// Name of the values, with their unit.
+    pub label: &'a str,
+    /// One value for each score, all finite.
+    pub values: &'a [f64],
+    /// Whether to take their logarithms: for the axis, the line and Pearson's r. They must be positive then.
+    pub logarithmic: bool,
+}
+
+/// Scores against something else: a dot for each network, the least-squares line, and below it Kendall's tau-b and Pearson's r.
+/// Scores of minus infinity have no dot, and the picture says how many.
+///
+/// ```
+/// use naswot::analysis::drawing::{Against, Theme, scatter_svg};
+///
+/// let accuracies = Against { label: "accuracy, %", values: &[91.0, 92.0, 93.0], logarithmic: false };
+/// let svg = scatter_svg(&[310.0, f64::NEG_INFINITY, 330.0], &accuracies, Theme::Light)?;
+/// assert!(svg.contains("1 of score -inf"));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Correlation`] as [`Correlation::of`], and where no score is finite or a logarithm is not.
+pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<String> {
+    let scale = |value: f64| if against.logarithmic { value.log10() } else { value };
+    let values: Vec<f64> = against.values.iter().map(|&value| scale(value)).collect();
+    let correlation = Correlation::of(scores, &values)?;
+    let pairs = scores.iter().zip(against.values);
+    let points: Vec<(f64, f64)> =
+        pairs.filter(|(score, _)| score.is_finite()).map(|(&y, &x)| (x, y)).collect();
+    if points.is_empty() {
+        return Err(nothing("all scores are -inf"));
+    }
+    let number = |value: Option<f64>| value.map_or("undefined".to_owned(), |value| format!("{value:.3}"));
+    let of = if against.logarithmic { " of the logarithm" } else { "" };
+    let mut notes = vec![format!(
+        "{} networks: Kendall τ {}, Pearson r{of} {}",
+        grouped(correlation.networks as u64),
+        number(correlation.kendall_tau),
+        number(correlation.pearson)
+    )];
+    if correlation.infinite > 0 {
+        notes.push(format!(
+            "{} of score -inf: lowest to τ, without a dot and left out of r",
+            correlation.infinite
+        ));
+    }
+    let x = Axis::around(points.iter().map(|&(x, _)| x), against.label, against.logarithmic);
+    let y = Axis::around(points.iter().map(|&(_, y)| y), SCORE, false);
+    let title = format!("Score against {}, {} networks", against.label, scores.len());
+    let mut frame = Frame::new(x, y, &notes, &title, theme);
+    let (dots, line) = colours(theme);
+    frame.dots(&points, dots);
+    if let Some(trend) = Trend::of(&values, scores) {
+        let drawn = points.iter().map(|&(x, _)| scale(x));
+        let ends = (drawn.clone().fold(f64::INFINITY, f64::min), drawn.fold(f64::NEG_INFINITY, f64::max));
+        let (from, to) = within(trend, ends, frame.y.ends());
+        let value = |x: f64| if against.logarithmic { 10_f64.powf(x) } else { x };
+        frame.line(&[from, to].map(|x| (value(x), trend.at(x))), line, 2.0);
+    }
+    Ok(frame.finish())
+}
+
+/// The part of a line, from one x to another, where its y is between two ends.
+fn within(trend: Trend, (from, to): (f64, f64), (low, high): (f64, f64)) -> (f64, f64) {
+    if trend.slope == 0.0 {
+        return (from, to);
+    }
+    let at = |y: f64| (y - trend.intercept) / trend.slope;
+    let (first, last) = (at(low).min(at(high)), at(low).max(at(high)));
+    (from.max(first), to.min(last))
+}
+
+/// How many networks have which score, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
+///
+/// ```
+/// use naswot::analysis::drawing::{Theme, histogram_svg};
+///
+/// let svg = histogram_svg(&[310.0, 312.5, 311.0, f64::NEG_INFINITY], Theme::Light)?;
+/// assert!(svg.contains("3 networks"));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Correlation`] where no score is finite.
+pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
+    let Some(Histogram { start, width, counts }) = Histogram::of(scores) else {
+        return Err(nothing("no score is finite"));
+    };
+    // Where all scores are alike there is one bin without a width.
+    let (start, width) = if width > 0.0 { (start, width) } else { (start - 0.5, 1.0) };
+    let end = start + width * counts.len() as f64;
+    let highest = counts.iter().max().map_or(0, |&count| count) as f64;
+    let finite: usize = counts.iter().sum();
+    let mut notes = vec![format!("{} networks, in bins {width:.3} wide", grouped(finite as u64))];
+    let infinite = scores.iter().filter(|score| **score == f64::NEG_INFINITY).count();
+    if infinite > 0 {
+        notes.push(format!("{} more of score -inf", grouped(infinite as u64)));
+    }
+    let (x, y) = (Axis::between(start, end, SCORE), Axis::between(0.0, highest * 1.05, "networks"));
+    let title = format!("Distribution of {} scores", scores.len());
+    let mut frame = Frame::new(x, y, &notes, &title, theme);
+    let mut bars = String::new();
+    for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let left = start + width * i as f64;
+        let ((x0, y0), (x1, y1)) = (frame.at(left, 0.0), frame.at(left + width, count as f64));
+        // A pixel between bars.
+        bars += &format!("M{} {}H{}V{}H{}z", Px(x0 + 0.5), Px(y0), Px(x1 - 0.5), Px(y1), Px(x0 + 0.5));
+    }
+    frame.svg.area(&bars, colours(theme).0, false);
+    Ok(frame.finish())
+}
+
+/// The score of one architecture over its training: a dot for each checkpoint, joined in the order of their epochs. Where a
+/// score is minus infinity or missing (none) the line breaks, and the picture says how many.
+///
+/// `label` says what the first number of a point is, an epoch most often.
+///
+/// ```
+/// use naswot::analysis::drawing::{Theme, trace_svg};
+///
+/// let svg = trace_svg(&[(0.0, Some(371.5)), (1.0, Some(380.0)), (2.0, None)], "epoch", Theme::Light)?;
+/// assert!(svg.contains("1 failed"));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Correlation`] where no score is finite.
+pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Result<String> {
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let is_drawn = |&(_, score): &(f64, Option<f64>)| score.is_some_and(f64::is_finite);
+    let drawn = |run: &[(f64, Option<f64>)]| -> Vec<(f64, f64)> {
+        run.iter().filter_map(|&(epoch, score)| Some((epoch, score?))).collect()
+    };
+    let runs: Vec<Vec<(f64, f64)>> =
+        points.split(|point| !is_drawn(point)).filter(|run| !run.is_empty()).map(drawn).collect();
+    let all = runs.concat();
+    if all.is_empty() {
+        return Err(nothing("no checkpoint has a finite score"));
+    }
+    let failed = points.iter().filter(|(_, score)| score.is_none()).count();
+    let infinite = points.len() - all.len() - failed;
+    let mut notes = Vec::new();
+    if failed + infinite > 0 {
+        let counts = [(infinite, "of score -inf"), (failed, "failed")];
+        let said =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        notes.push(format!("Not drawn: {}", said.collect::<Vec<_>>().join(", ")));
+    }
+    let x = Axis::around(all.iter().map(|&(x, _)| x), label, false);
+    let y = Axis::around(all.iter().map(|&(_, y)| y), SCORE, false);
+    let title = format!("Score over training, {} checkpoints", points.len());
+    let mut frame = Frame::new(x, y, &notes, &title, theme);
+    let (colour, _) = colours(theme);
+    runs.iter().for_each(|run| frame.line(run, colour, 1.5));
+    frame.dots(&all, colour);
+    Ok(frame.finish())
+}
+
+fn nothing(why: &str) -> Error {
+    Error::Correlation { message: format!("there is nothing to draw: {why}") }
+}
