@@ -104,6 +104,8 @@ impl Kernel {
     /// // 101, 001 and 100: the worked example of the paper's authors.
     /// let kernel = Kernel::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
     /// assert_eq!(kernel.as_slice(), [3, 2, 2, 2, 3, 1, 2, 1, 3]);
+    /// // 3 (3·3 - 1·1) - 2 (2·3 - 1·2) + 2 (2·1 - 3·2) = 8
+    /// assert!((kernel.log_det() - 8f64.ln()).abs() < 1e-12);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn from_codes<C: AsRef<[bool]>>(codes: &[C]) -> Result<Self> {

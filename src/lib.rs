@@ -63,3 +63,8 @@ pub use network::Network;
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{Architecture, Space, nasbench101, nasbench201};
 pub use weights::{Checkpoint, Weights};
+
+/// Runs the examples of the guide as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/method.md")]
+struct Method;

@@ -1,6 +1,6 @@
 //! PyTorch state dicts, as safetensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub struct Checkpoint(Arc<Contents>);
 struct Contents {
     path: PathBuf,
     sha256: String,
+    metadata: HashMap<String, String>,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -46,11 +47,13 @@ impl Checkpoint {
     /// # let tensor = TensorView::new(Dtype::F32, vec![2], &gamma).unwrap();
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("weights.safetensors");
-    /// # std::fs::write(&path, serialize([("norm.weight", tensor)], None).unwrap()).unwrap();
+    /// # let metadata = std::collections::HashMap::from([("epoch".to_owned(), "3".to_owned())]);
+    /// # std::fs::write(&path, serialize([("norm.weight", tensor)], Some(metadata)).unwrap()).unwrap();
     /// use naswot::{Checkpoint, Weights};
     ///
     /// let checkpoint = Checkpoint::load(&path)?;
     /// assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["norm.weight"]);
+    /// assert_eq!(checkpoint.metadata("epoch"), Some("3"));
     /// assert_eq!(checkpoint.path(), path);
     /// assert_eq!(checkpoint.sha256().len(), 64);
     /// assert_eq!(Weights::Checkpoint(checkpoint).label(), "checkpoint");
@@ -70,6 +73,8 @@ impl Checkpoint {
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| weights_error(path, format_args!("is not a safetensors file: {error}")))?;
+        let metadata =
+            SafeTensors::read_metadata(bytes).ok().and_then(|(_, header)| header.metadata().clone());
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             match Tensor::new(&view) {
@@ -84,7 +89,12 @@ impl Checkpoint {
                 }
             }
         }
-        Ok(Checkpoint(Arc::new(Contents { path: path.to_owned(), sha256: sha256_hex([bytes]), tensors })))
+        Ok(Checkpoint(Arc::new(Contents {
+            path: path.to_owned(),
+            sha256: sha256_hex([bytes]),
+            metadata: metadata.unwrap_or_default(),
+            tensors,
+        })))
     }
 
     /// The file it was read from.
@@ -99,6 +109,13 @@ impl Checkpoint {
     /// See [`Checkpoint::load`] for an example.
     pub fn sha256(&self) -> &str {
         &self.0.sha256
+    }
+
+    /// What its metadata say under a key: a safetensors file may carry text beside its tensors, an epoch, say.
+    ///
+    /// See [`Checkpoint::load`] for an example.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.0.metadata.get(key).map(String::as_str)
     }
 
     /// Names of its floating-point tensors, in alphabetical order.

@@ -64,7 +64,7 @@ pub(crate) struct Correlate {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Infinite {
+pub(crate) enum Infinite {
     /// The lowest rank, and left out of Pearson
     Lowest,
     /// Left out of everything
@@ -124,10 +124,10 @@ impl Comparison {
     }
 }
 
-/// Networks that have a score and an accuracy, and counts of the rest.
+/// Networks that have a score and an accuracy, or something in its place, and counts of the rest.
 #[derive(Default)]
-struct Joined {
-    networks: Vec<(Scored, f64)>,
+pub(crate) struct Joined {
+    pub(crate) networks: Vec<(Scored, f64)>,
     rows: usize,
     failed: usize,
     repeated: usize,
@@ -141,7 +141,7 @@ impl Correlate {
         let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
         let joined = join(&self.scores, &accuracies, self.infinite)?;
         if joined.networks.is_empty() {
-            return Err(nothing_in_common(&joined, &self.scores, &self.accuracy));
+            return Err(joined.nothing_in_common(&self.scores, &self.accuracy));
         }
         let report = self.report(&joined, &accuracies)?;
         let mut lines = Lines::new();
@@ -257,28 +257,41 @@ impl Report<'_> {
     }
 }
 
-fn join(path: &Path, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
-    let mut joined = Joined::default();
-    let mut seen: HashSet<String> = HashSet::new();
-    read_scores(path, |scored| {
-        joined.rows += 1;
-        let name = if scored.id.is_empty() { &scored.arch } else { &scored.id };
-        match (scored.score, accuracies.get(&scored.id, &scored.arch)) {
-            (None, _) => joined.failed += 1,
-            (Some(_), None) => joined.without_accuracy += 1,
-            (Some(_), Some(_)) if !seen.insert(name.clone()) => joined.repeated += 1,
-            (Some(f64::NEG_INFINITY), Some(_)) if infinite == Infinite::Omit => joined.omitted += 1,
-            (Some(_), Some(accuracy)) => joined.networks.push((scored, accuracy)),
-        }
-    })?;
-    Ok(joined)
+/// Scores with the accuracies of their networks.
+pub(crate) fn join(path: &Path, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
+    Joined::read(path, |scored| accuracies.get(&scored.id, &scored.arch), infinite)
 }
 
-fn nothing_in_common(joined: &Joined, scores: &Path, table: &Path) -> Failure {
-    let (scores, table) = (scores.display(), table.display());
-    let Joined { rows, failed, .. } = joined;
-    Failure::unusable(match joined.without_accuracy {
-        0 => format!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"),
-        _ => format!("{table}: has none of the networks of {scores}: no id or arch is in both"),
-    })
+impl Joined {
+    /// Reads scores, each with a value that goes with it.
+    pub(crate) fn read(
+        path: &Path,
+        value: impl Fn(&Scored) -> Option<f64>,
+        infinite: Infinite,
+    ) -> Result<Self> {
+        let mut joined = Joined::default();
+        let mut seen: HashSet<String> = HashSet::new();
+        read_scores(path, |scored| {
+            joined.rows += 1;
+            let name = if scored.id.is_empty() { &scored.arch } else { &scored.id };
+            match (scored.score, value(&scored)) {
+                (None, _) => joined.failed += 1,
+                (Some(_), None) => joined.without_accuracy += 1,
+                (Some(_), Some(_)) if !seen.insert(name.clone()) => joined.repeated += 1,
+                (Some(f64::NEG_INFINITY), Some(_)) if infinite == Infinite::Omit => joined.omitted += 1,
+                (Some(_), Some(value)) => joined.networks.push((scored, value)),
+            }
+        })?;
+        Ok(joined)
+    }
+
+    /// Why there is no network.
+    pub(crate) fn nothing_in_common(&self, scores: &Path, table: &Path) -> Failure {
+        let (scores, table) = (scores.display(), table.display());
+        let Joined { rows, failed, .. } = self;
+        Failure::unusable(match self.without_accuracy {
+            0 => format!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"),
+            _ => format!("{table}: has none of the networks of {scores}: no id or arch is in both"),
+        })
+    }
 }

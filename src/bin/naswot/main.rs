@@ -16,13 +16,19 @@ mod kernels;
 mod known;
 mod lines;
 mod merge;
+#[cfg(feature = "report")]
+mod named;
 mod old_rows;
 mod options;
 mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "report")]
+mod picture;
 mod pipeline;
 mod plan;
+#[cfg(feature = "report")]
+mod plot;
 mod progress;
 mod resume;
 mod rows;
@@ -33,6 +39,8 @@ mod settings;
 mod space;
 mod sweep;
 mod table;
+#[cfg(feature = "report")]
+mod trace;
 
 use std::process::ExitCode;
 
@@ -84,6 +92,10 @@ enum Command {
     Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
     Search(Box<search::Search>),
+    #[cfg(feature = "report")]
+    Plot(plot::Plot),
+    #[cfg(feature = "report")]
+    Trace(Box<trace::Trace>),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -104,6 +116,10 @@ fn main() -> ExitCode {
         Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
         Command::Search(command) => command.run(console),
+        #[cfg(feature = "report")]
+        Command::Plot(command) => command.run(),
+        #[cfg(feature = "report")]
+        Command::Trace(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };

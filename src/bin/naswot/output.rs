@@ -88,26 +88,33 @@ enum To {
 
 impl Output {
     /// Rows on standard output.
-    pub(crate) fn stdout(format: Format) -> Result<Self> {
+    pub(crate) fn stdout(format: Format, header: &[u8]) -> Result<Self> {
         let mut output = Output { name: "standard output".to_owned(), format, to: To::Stdout(io::stdout()) };
-        output.write_bytes(&header(format))?;
+        output.write_bytes(header)?;
         Ok(output)
     }
 
-    /// Rows from the beginning of a locked file, which is emptied.
+    /// Rows of scores from the beginning of a locked file, which is emptied.
     pub(crate) fn replace(file: File, out: &OutFile) -> Result<Self> {
-        Self::after(file, out, 0)
+        Self::begin(file, out, &header(out.format))
     }
 
-    /// Rows behind the first `whole` bytes of a locked file; the others are dropped.
-    pub(crate) fn after(mut file: File, out: &OutFile, whole: u64) -> Result<Self> {
+    /// Rows of scores behind the first `whole` bytes of a locked file; the others are dropped.
+    pub(crate) fn after(file: File, out: &OutFile, whole: u64) -> Result<Self> {
+        if whole == 0 { Self::replace(file, out) } else { Self::at(file, out, whole) }
+    }
+
+    /// Rows with a header of their own from the beginning of a locked file.
+    pub(crate) fn begin(file: File, out: &OutFile, header: &[u8]) -> Result<Self> {
+        let mut output = Self::at(file, out, 0)?;
+        output.write_bytes(header)?;
+        Ok(output)
+    }
+
+    fn at(mut file: File, out: &OutFile, whole: u64) -> Result<Self> {
         let name = out.path.display().to_string();
         cut(&mut file, whole).map_err(|error| Failure::write(&name, &error))?;
-        let mut output = Output { name, format: out.format, to: To::File { file, whole } };
-        if whole == 0 {
-            output.write_bytes(&header(out.format))?;
-        }
-        Ok(output)
+        Ok(Output { name, format: out.format, to: To::File { file, whole } })
     }
 
     /// Writes a row, so that it is safe when the process is killed.

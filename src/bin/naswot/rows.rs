@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Architecture, Network, Score, Settings};
 
 use crate::options::SkeletonOptions;
@@ -78,6 +79,11 @@ impl Format {
     }
 }
 
+/// Parses the name of a format.
+pub(crate) fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
+}
+
 /// What stands in a column of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Field {
@@ -106,7 +112,7 @@ impl Field {
         }
     }
 
-    fn text(text: impl fmt::Display) -> Self {
+    pub(crate) fn text(text: impl fmt::Display) -> Self {
         Field::Text(text.to_string())
     }
 
@@ -145,21 +151,31 @@ pub(crate) type Row = [Field; COLUMNS.len()];
 
 /// The bytes of a row, its line end included.
 pub(crate) fn encode(row: &Row, format: Format) -> Vec<u8> {
+    encode_columns(&COLUMNS, row, format)
+}
+
+/// What comes before the first row.
+pub(crate) fn header(format: Format) -> Vec<u8> {
+    header_columns(&COLUMNS, format)
+}
+
+/// The bytes of a row with columns of its own.
+pub(crate) fn encode_columns(columns: &[&str], row: &[Field], format: Format) -> Vec<u8> {
     let line = match format {
         Format::Csv => row.iter().map(|field| csv_field(&field.to_string())).collect::<Vec<_>>().join(","),
         Format::Jsonl => {
             let pairs =
-                COLUMNS.iter().zip(row).map(|(column, field)| format!("\"{column}\":{}", field.json()));
+                columns.iter().zip(row).map(|(column, field)| format!("\"{column}\":{}", field.json()));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
         }
     };
     (line + "\n").into_bytes()
 }
 
-/// What comes before the first row.
-pub(crate) fn header(format: Format) -> Vec<u8> {
+/// What comes before the first row with columns of its own.
+pub(crate) fn header_columns(columns: &[&str], format: Format) -> Vec<u8> {
     match format {
-        Format::Csv => (COLUMNS.join(",") + "\n").into_bytes(),
+        Format::Csv => (columns.join(",") + "\n").into_bytes(),
         Format::Jsonl => Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ use crate::output::{self, Existing, OutFile, Output};
 use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
 use crate::progress::Progress;
 use crate::resume;
-use crate::rows::{Format, RowMaker};
+use crate::rows::{Format, RowMaker, format, header};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -231,7 +231,10 @@ impl Score {
             kernels.clear()?;
         }
         match locked {
-            None => Output::stdout(self.out.format.unwrap_or(Format::Csv)),
+            None => {
+                let format = self.out.format.unwrap_or(Format::Csv);
+                Output::stdout(format, &header(format))
+            }
             Some((file, out)) if self.out.retry_failed => resume::retry_failed(&file, out, input, pipeline),
             Some((file, out)) if self.out.resume => resume::keep_all(file, out, input, pipeline),
             Some((file, out)) => Output::replace(file, out),
@@ -260,8 +263,4 @@ fn describe(settings: &Settings, console: &Console) {
 /// Whether two names lead to one file.
 fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-fn format() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
 }

@@ -66,6 +66,7 @@ impl Table {
 }
 
 /// What a row of scores says.
+#[cfg_attr(not(feature = "report"), expect(dead_code, reason = "epochs are for pictures alone"))]
 pub(crate) struct Scored {
     pub(crate) id: String,
     pub(crate) arch: String,
@@ -73,6 +74,9 @@ pub(crate) struct Scored {
     pub(crate) score: Option<f64>,
     pub(crate) parameters: Option<f64>,
     pub(crate) macs: Option<f64>,
+    /// Of rows of a trace alone, as the next one.
+    pub(crate) epoch: Option<f64>,
+    pub(crate) epoch_from: String,
 }
 
 /// Reads a file of scores, row by row.
@@ -95,10 +99,11 @@ fn read_csv(path: &Path, mut take: impl FnMut(Scored)) -> Result<()> {
         return Err(table.wrong_columns("none is `id` or `arch`"));
     }
     let score = table.position("score").ok_or_else(|| table.wrong_columns("none is `score`"))?;
-    let (parameters, macs) = (table.position("parameters"), table.position("macs"));
+    let others = ["parameters", "macs", "epoch", "epoch_from"].map(|name| table.position(name));
     while let Some((line, row)) = table.next()? {
         let text = |place: Option<usize>| place.map_or("", |place| &row[place]);
-        let row = [text(id), text(arch), &row[score], text(parameters), text(macs)];
+        let [parameters, macs, epoch, epoch_from] = others.map(text);
+        let row = [text(id), text(arch), &row[score], parameters, macs, epoch, epoch_from];
         take(Scored::of(row).map_err(|why| table.wrong(line, why))?);
     }
     Ok(())
@@ -127,13 +132,13 @@ fn scored(line: &str) -> Result<Scored, String> {
         Some(Value::String(text)) => text,
         Some(value) => value.to_string(),
     };
-    let row = ["id", "arch", "score", "parameters", "macs"].map(&mut text);
+    let row = ["id", "arch", "score", "parameters", "macs", "epoch", "epoch_from"].map(&mut text);
     Scored::of(row.each_ref().map(String::as_str))
 }
 
 impl Scored {
-    /// Reads the columns id, arch, score, parameters and macs.
-    fn of([id, arch, score, parameters, macs]: [&str; 5]) -> Result<Self, String> {
+    /// Reads the columns id, arch, score, parameters, macs, epoch and epoch_from.
+    fn of([id, arch, score, parameters, macs, epoch, epoch_from]: [&str; 7]) -> Result<Self, String> {
         let number = |text: &str, what: &str| {
             let number =
                 text.parse::<f64>().ok().filter(|number| number.is_finite() || *number == f64::NEG_INFINITY);
@@ -149,6 +154,8 @@ impl Scored {
             score: number(score, "score")?,
             parameters: number(parameters, "parameters")?.filter(|count| count.is_finite()),
             macs: number(macs, "macs")?.filter(|count| count.is_finite()),
+            epoch: number(epoch, "epoch")?.filter(|epoch| epoch.is_finite()),
+            epoch_from: epoch_from.to_owned(),
         })
     }
 }

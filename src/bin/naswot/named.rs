@@ -1,0 +1,137 @@
+//! One architecture that a user names: by itself, or as a row of a file.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use naswot::{Architecture, Space};
+use serde_json::Value;
+
+use crate::exit::{Failure, Result};
+use crate::table::Table;
+
+/// An architecture, or where it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Named {
+    Architecture(Architecture),
+    File(PathBuf),
+}
+
+impl FromStr for Named {
+    type Err = naswot::Error;
+
+    /// What looks like an arch is one; all else is a file.
+    fn from_str(text: &str) -> naswot::Result<Self> {
+        let is_matrix =
+            |text: &str| text.contains('/') && text.bytes().all(|b| b.is_ascii_digit() || b == b'/');
+        let space = match text {
+            _ if text.starts_with('|') => Space::NasBench201,
+            _ if is_matrix(text) => Space::NasBench101,
+            _ => return Ok(Named::File(text.into())),
+        };
+        space.parse_arch(text).map(Named::Architecture)
+    }
+}
+
+impl Named {
+    /// The architecture. Of a file with several, `row` says which: by `index` where the file has that column, else counted from 0.
+    pub(crate) fn find(&self, row: Option<u64>) -> Result<Architecture> {
+        match self {
+            Named::Architecture(_) if row.is_some() => {
+                Err(Failure::unusable("--row: says which row of a file, and none is given"))
+            }
+            Named::Architecture(architecture) => Ok(*architecture),
+            Named::File(path) => {
+                let mut chosen = Chosen { row, name: path.display().to_string(), count: 0, found: None };
+                if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+                    chosen.read_csv(path)?;
+                } else {
+                    chosen.read_lines(path)?;
+                }
+                chosen.finish()
+            }
+        }
+    }
+}
+
+/// The row that is looked for.
+struct Chosen {
+    row: Option<u64>,
+    name: String,
+    /// Rows so far.
+    count: u64,
+    found: Option<Architecture>,
+}
+
+impl Chosen {
+    fn read_csv(&mut self, path: &Path) -> Result<()> {
+        let mut table = Table::open(path)?;
+        let column = |name: &str| {
+            table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
+        };
+        let (space, arch, index) = (column("space")?, column("arch")?, table.position("index"));
+        while let Some((line, row)) = table.next()? {
+            if self.wants(index.and_then(|index| row[index].parse().ok())) {
+                let parsed = row[space].parse::<Space>().and_then(|space| space.parse_arch(&row[arch]));
+                self.found = Some(parsed.map_err(|error| table.wrong(line, error))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of JSON: of architectures, or rows of scores.
+    fn read_lines(&mut self, path: &Path) -> Result<()> {
+        let unreadable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
+        let reader: Box<dyn BufRead> = match path {
+            _ if path == Path::new("-") => Box::new(BufReader::new(io::stdin())),
+            _ => Box::new(BufReader::new(File::open(path).map_err(unreadable)?)),
+        };
+        for (line, number) in reader.lines().zip(1..) {
+            let line = line.map_err(unreadable)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let object: Option<Value> = serde_json::from_str(&line).ok();
+            let field = |name: &str| object.as_ref().and_then(|object| object.get(name));
+            if self.wants(field("index").and_then(Value::as_u64)) {
+                let arch = field("arch").and_then(Value::as_str);
+                let space = field("space").and_then(Value::as_str);
+                let parsed = match (space, arch) {
+                    (Some(space), Some(arch)) => {
+                        space.parse::<Space>().and_then(|space| space.parse_arch(arch))
+                    }
+                    _ => Architecture::from_json(&line),
+                };
+                let name = &self.name;
+                let found =
+                    parsed.map_err(|error| Failure::unusable(format_args!("{name}:{number}: {error}")))?;
+                self.found = Some(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next row is the one, given its index where it has one.
+    fn wants(&mut self, index: Option<u64>) -> bool {
+        let position = self.count;
+        self.count += 1;
+        match self.row {
+            Some(row) => self.found.is_none() && index.unwrap_or(position) == row,
+            None => position == 0,
+        }
+    }
+
+    fn finish(self) -> Result<Architecture> {
+        let Chosen { row, name, count, found } = self;
+        match (found, row) {
+            (Some(_), None) if count > 1 => {
+                let message = format!("{name}: holds {count} architectures; --row says which is meant");
+                Err(Failure::unusable(message))
+            }
+            (Some(architecture), _) => Ok(architecture),
+            (None, Some(row)) => Err(Failure::unusable(format_args!("{name}: has no row {row}, of {count}"))),
+            (None, None) => Err(Failure::unusable(format_args!("{name}: holds no architecture"))),
+        }
+    }
+}

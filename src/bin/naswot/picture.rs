@@ -1,0 +1,109 @@
+//! Pictures that are written to files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use naswot::analysis::drawing::{self, png};
+
+use crate::exit::{Exit, Failure, Result};
+use crate::output::{Draft, Existing};
+
+/// A file for a picture, its form known by its ending.
+#[derive(Clone, Debug)]
+pub(crate) struct PictureFile {
+    path: PathBuf,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Svg,
+    Png,
+}
+
+impl PictureFile {
+    /// Reads the option.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let form = match ending.to_ascii_lowercase().as_str() {
+            "svg" => Form::Svg,
+            "png" => Form::Png,
+            _ => return Err("the name must end in .svg or .png, which says what is written".to_owned()),
+        };
+        Ok(PictureFile { path, form })
+    }
+}
+
+/// How pictures look.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Picture")]
+pub(crate) struct Look {
+    /// The ground: light for paper, or dark
+    #[arg(long, value_name = "THEME", default_value = "light")]
+    theme: Theme,
+    /// Pixels of a PNG for each of the SVG's
+    #[arg(long, value_name = "FACTOR", default_value_t = 3.0, value_parser = scale)]
+    scale: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Theme {
+    Light,
+    Dark,
+}
+
+impl Look {
+    pub(crate) fn theme(self) -> drawing::Theme {
+        match self.theme {
+            Theme::Light => drawing::Theme::Light,
+            Theme::Dark => drawing::Theme::Dark,
+        }
+    }
+
+    /// The picture as the bytes of its file.
+    fn bytes(self, svg: String, form: Form) -> Result<Vec<u8>> {
+        match form {
+            Form::Svg => Ok(svg.into_bytes()),
+            Form::Png => Ok(png(&svg, self.scale)?),
+        }
+    }
+}
+
+/// A picture that is to be written at the end, its file refused at the start where it is there already.
+pub(crate) struct Picture<'a> {
+    file: &'a PictureFile,
+    draft: Draft,
+}
+
+impl<'a> Picture<'a> {
+    pub(crate) fn new(file: &'a PictureFile, force: bool) -> Result<Self> {
+        let existing = if force { Existing::Replace } else { Existing::Refuse };
+        Ok(Picture { file, draft: Draft::new(&file.path, existing)? })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// Throws its file away.
+    pub(crate) fn discard(&self) {
+        self.draft.discard();
+    }
+
+    /// Writes it, or throws its file away where there is none.
+    pub(crate) fn finish(&self, svg: Result<String>, look: Look) -> Result {
+        let bytes = svg.and_then(|svg| look.bytes(svg, self.file.form));
+        let write = |bytes: Vec<u8>| {
+            let written = self.draft.file()?.write_all(&bytes);
+            written.map_err(|error| Failure::write(self.path().display(), &error))
+        };
+        self.draft.settle(bytes.and_then(write).map(|()| Exit::Success))
+    }
+}
+
+fn scale(text: &str) -> Result<f32, String> {
+    let factor = text.parse::<f32>().ok().filter(|factor| (0.1..=20.0).contains(factor));
+    factor.ok_or_else(|| "must be a number from 0.1 to 20".to_owned())
+}

@@ -1,0 +1,334 @@
+//! `naswot plot`: one picture of scores, of a cell or of a kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use naswot::Kernel;
+use naswot::analysis::drawing::{
+    Against, Direction, Shades, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg, trace_svg,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::accuracies::{Accuracies, By, Unit};
+use crate::correlate::{Infinite, Joined, join};
+use crate::exit::{Failure, Result};
+use crate::named::Named;
+use crate::picture::{Look, Picture, PictureFile};
+use crate::table::{Scored, read_scores};
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot plot scatter scores.csv --accuracy nasbench201.csv --column cifar10_test -o scatter.svg
+  naswot plot heat-map kernels/0.npy -o k.png
+  naswot plot cell scores.csv --row 17 -o cell.svg
+  naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json && naswot plot matrix sweep.json -o sweep.svg
+
+Colours can be told apart by colour-blind readers. A PNG has its own font, and is the same on every machine.";
+
+/// Draw one picture, as SVG or PNG
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Plot {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Subcommand, Debug)]
+enum Kind {
+    Scatter(Scatter),
+    Histogram(Histogram),
+    HeatMap(HeatMap),
+    Cell(Cell),
+    Matrix(Matrix),
+    Trace(Trace),
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Picture")]
+struct PictureOptions {
+    /// Write the picture to a .svg or .png file
+    #[arg(short, long, value_name = "FILE", value_parser = PictureFile::parse)]
+    out: PictureFile,
+    #[command(flatten)]
+    look: Look,
+    /// Replace a picture that exists already
+    #[arg(long)]
+    force: bool,
+}
+
+impl PictureOptions {
+    /// Makes the picture and writes it.
+    fn write(&self, draw: impl FnOnce() -> Result<String>) -> Result {
+        let picture = Picture::new(&self.out, self.force)?;
+        picture.finish(draw(), self.look)
+    }
+}
+
+/// Scores against accuracies, or against parameters
+///
+/// With the least-squares line, Kendall's tau-b and Pearson's r, which for parameters and macs is that of their logarithms.
+/// Networks that failed or have no accuracy are left out; of one that stands there more than once, the first row counts.
+#[derive(Args, Debug)]
+struct Scatter {
+    /// Scores as `naswot score` writes them: .csv or .jsonl
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
+    /// Table of accuracies (CSV), as `naswot correlate` reads it
+    #[arg(long, value_name = "TABLE", conflicts_with = "against")]
+    accuracy: Option<PathBuf>,
+    /// Column of the accuracy [default: the only one named like acc, test or valid]
+    #[arg(long, value_name = "NAME", requires = "accuracy")]
+    column: Option<String>,
+    /// Join by this alone [default: by id, else by arch]
+    #[arg(long, requires = "accuracy")]
+    by: Option<By>,
+    /// Without a table: what to draw scores against
+    #[arg(long, value_name = "WHAT", default_value = "parameters")]
+    against: Count,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Count {
+    /// Trainable parameters
+    Parameters,
+    /// Multiply-accumulates of one image
+    Macs,
+}
+
+/// The distribution of scores
+#[derive(Args, Debug)]
+struct Histogram {
+    /// Scores as `naswot score` writes them: .csv or .jsonl
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+/// An agreement matrix K, as `naswot score --kernels` writes it
+///
+/// Colours go from the smallest entry to N_A, the number of bits, unless told otherwise. Of more than 128 images, squares of
+/// entries are drawn, their mean.
+#[derive(Args, Debug)]
+struct HeatMap {
+    /// The matrix: uint32, N x N, in NumPy's format
+    #[arg(value_name = "K.npy")]
+    kernel: PathBuf,
+    /// Share of N_A, 0 to 1, that is darkest, for pictures that are to be compared [default: that of the smallest entry]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    low: Option<f64>,
+    /// Share of N_A that is brightest
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    high: f64,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+/// A cell as a graph
+///
+/// Vertices stand in layers, in the order that crosses fewest edges. Of NAS-Bench-201, the box of an operation stands on its
+/// edge; `none` is faint.
+#[derive(Args, Debug)]
+struct Cell {
+    /// The cell as in the column `arch`, or a file that holds it: scores, or architectures; `-` is standard input
+    #[arg(value_name = "ARCH|FILE")]
+    cell: Named,
+    /// Which row of the file: its `index`, or its position from 0 [default: the only one]
+    #[arg(long, value_name = "I")]
+    row: Option<u64>,
+    /// Which way it runs
+    #[arg(long, value_name = "WAY", default_value = "right")]
+    direction: Way,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    Right,
+    Down,
+}
+
+/// How far settings agree: the Kendall tau-b of a sweep
+///
+/// Settings are named by what differs between them.
+#[derive(Args, Debug)]
+struct Matrix {
+    /// What `naswot sweep --json` has printed
+    #[arg(value_name = "SWEEP.json")]
+    sweep: PathBuf,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+/// Score over training, from the rows of `naswot trace`
+#[derive(Args, Debug)]
+struct Trace {
+    /// Rows as `naswot trace` writes them: .csv or .jsonl
+    #[arg(value_name = "TRACE")]
+    rows: PathBuf,
+    #[command(flatten)]
+    picture: PictureOptions,
+}
+
+impl Plot {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result {
+        match &self.kind {
+            Kind::Scatter(kind) => kind.picture.write(|| kind.draw()),
+            Kind::Histogram(kind) => kind.picture.write(|| kind.draw()),
+            Kind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
+            Kind::Cell(kind) => kind.picture.write(|| kind.draw()),
+            Kind::Matrix(kind) => kind.picture.write(|| kind.draw()),
+            Kind::Trace(kind) => kind.picture.write(|| kind.draw()),
+        }
+    }
+}
+
+impl Scatter {
+    fn draw(&self) -> Result<String> {
+        let name = self.scores.display();
+        let (joined, label, logarithmic) = match &self.accuracy {
+            Some(table) => {
+                let accuracies = Accuracies::read(table, self.column.as_deref(), self.by)?;
+                let joined = join(&self.scores, &accuracies, Infinite::Lowest)?;
+                if joined.networks.is_empty() {
+                    return Err(joined.nothing_in_common(&self.scores, table));
+                }
+                (joined, accuracies.label(), false)
+            }
+            None => {
+                let (label, of): (&str, fn(&Scored) -> Option<f64>) = match self.against {
+                    Count::Parameters => ("parameters", |scored| scored.parameters),
+                    Count::Macs => ("multiply-accumulates of one image", |scored| scored.macs),
+                };
+                // What has no logarithm has no place: a graph without weights.
+                let value = |scored: &Scored| of(scored).filter(|count| *count > 0.0);
+                let joined = Joined::read(&self.scores, value, Infinite::Lowest)?;
+                if joined.networks.is_empty() {
+                    let message = format!("{name}: no row has a score and a number of {label}");
+                    return Err(Failure::unusable(message));
+                }
+                (joined, label.to_owned(), true)
+            }
+        };
+        let scores: Vec<f64> = joined.networks.iter().filter_map(|(scored, _)| scored.score).collect();
+        let values: Vec<f64> = joined.networks.iter().map(|(_, value)| *value).collect();
+        let against = Against { label: &label, values: &values, logarithmic };
+        drawn(&self.scores, scatter_svg(&scores, &against, self.picture.look.theme()))
+    }
+}
+
+impl Histogram {
+    fn draw(&self) -> Result<String> {
+        let mut scores = Vec::new();
+        read_scores(&self.scores, |scored| scores.extend(scored.score))?;
+        drawn(&self.scores, histogram_svg(&scores, self.picture.look.theme()))
+    }
+}
+
+impl HeatMap {
+    fn draw(&self) -> Result<String> {
+        let kernel = Kernel::read_npy(&self.kernel)?;
+        let low = self.low.unwrap_or(Shades::of(&kernel).low);
+        if low >= self.high && (self.low.is_some() || self.high < 1.0) {
+            let message = format!("--low, {low}, must be below --high, {}", self.high);
+            return Err(Failure::unusable(message));
+        }
+        Ok(heat_map_svg(&kernel, Shades { low, high: self.high }, self.picture.look.theme()))
+    }
+}
+
+impl Cell {
+    fn draw(&self) -> Result<String> {
+        let direction = match self.direction {
+            Way::Right => Direction::LeftToRight,
+            Way::Down => Direction::TopToBottom,
+        };
+        Ok(cell_svg(&self.cell.find(self.row)?, direction, self.picture.look.theme()))
+    }
+}
+
+impl Matrix {
+    fn draw(&self) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Sweep {
+            settings: Vec<Map<String, Value>>,
+            kendall_tau: Vec<Vec<Option<f64>>>,
+        }
+        let name = self.sweep.display();
+        let text = fs::read_to_string(&self.sweep)
+            .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        let Sweep { settings, kendall_tau } = serde_json::from_str(&text).map_err(|error| {
+            Failure::unusable(format_args!("{name}: is not what `naswot sweep --json` prints: {error}"))
+        })?;
+        drawn(&self.sweep, matrix_svg(&names(&settings), &kendall_tau, self.picture.look.theme()))
+    }
+}
+
+impl Trace {
+    fn draw(&self) -> Result<String> {
+        let mut points = Vec::new();
+        let mut without = 0;
+        let mut from = String::new();
+        read_scores(&self.rows, |scored| match scored.epoch {
+            Some(epoch) => {
+                from = scored.epoch_from;
+                points.push((epoch, scored.score));
+            }
+            None => without += 1,
+        })?;
+        if points.is_empty() || without > 0 {
+            let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
+            return Err(Failure::unusable(format_args!("{}: {message}", self.rows.display())));
+        }
+        drawn(&self.rows, trace_svg(&points, epoch_label(&from), self.picture.look.theme()))
+    }
+}
+
+/// What the axis of a trace is of, by where the epochs are from.
+pub(crate) fn epoch_label(from: &str) -> &'static str {
+    if from == "order" { "checkpoint, in the order given" } else { "epoch" }
+}
+
+/// A picture; what is wrong with it is wrong with the file.
+fn drawn(file: &Path, svg: naswot::Result<String>) -> Result<String> {
+    svg.map_err(|error| Failure::unusable(format_args!("{}: {error}", file.display())))
+}
+
+impl Accuracies {
+    /// What an axis is of.
+    fn label(&self) -> String {
+        match self.unit {
+            Unit::Fraction => format!("{} (fraction)", self.column),
+            Unit::Percent => format!("{} (%)", self.column),
+            Unit::Other => self.column.clone(),
+        }
+    }
+}
+
+/// What differs between settings, as their names; results are none.
+fn names(settings: &[Map<String, Value>]) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let keys: Vec<&String> = settings.first().map_or(Vec::new(), |first| first.keys().collect());
+    let differs = |key: &&&String| settings.iter().any(|other| other.get(**key) != settings[0].get(**key));
+    let is_setting = |key: &&&String| !["mean_score", "infinite"].contains(&key.as_str());
+    let keys: Vec<&String> = keys.iter().filter(is_setting).filter(differs).copied().collect();
+    let name = |setting: &Map<String, Value>| {
+        let parts = keys.iter().map(|key| match setting.get(*key) {
+            None | Some(Value::Null) => format!("{} none", key.replace('_', " ")),
+            Some(value) => format!("{} {}", key.replace('_', " "), text(value)),
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    settings.iter().map(name).collect()
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
