@@ -24,6 +24,8 @@ mod parquet;
 mod pipeline;
 mod plan;
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod resume;
 mod rows;
 mod sample;
@@ -84,6 +86,8 @@ enum Command {
     Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
     Search(Box<search::Search>),
+    #[cfg(feature = "report")]
+    Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -104,6 +108,8 @@ fn main() -> ExitCode {
         Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
         Command::Search(command) => command.run(console),
+        #[cfg(feature = "report")]
+        Command::Report(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };
