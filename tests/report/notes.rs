@@ -114,7 +114,13 @@ pub(crate) fn what_is_not_as_usual_is_said(_: &Path) -> Outcome {
     assert_eq!(networks, serde_json::json!(["5", "4"]));
     // 40 images in 20 squares of two a side.
     let scale = browser.script("document.querySelector('.scale').innerText")?;
-    assert!(scale.as_str().unwrap_or_default().contains("the mean over 2 × 2 pairs of images"), "{scale}");
+    assert!(
+        scale
+            .as_str()
+            .unwrap_or_default()
+            .contains("Each square is the mean over 2\u{a0}×\u{a0}2 pairs of images."),
+        "{scale}"
+    );
     assert_eq!(browser.script("document.querySelector('#cards .heat').width")?, 20);
     let drawn = browser.script(
         "['by-accuracy', 'by-parameters'].map((id) => Chart.getChart(id).data.datasets.filter((set) => set.type !== 'line')\

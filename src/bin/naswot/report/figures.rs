@@ -178,10 +178,29 @@ pub(super) fn shown(value: Option<f64>, interval: Option<Interval>) -> String {
     }
 }
 
-/// A number with so many decimals, its sign a minus rather than a hyphen.
+/// A number with so many decimals and its thousands apart, its sign a minus rather than a hyphen.
 pub(super) fn signed(value: f64, decimals: usize) -> String {
     if value == f64::NEG_INFINITY {
         return "−inf".to_owned();
     }
-    format!("{value:.decimals$}").replace('-', "−")
+    let text = format!("{:.decimals$}", value.abs());
+    let whole = text.split('.').next().unwrap_or_default();
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}{}", apart(whole), &text[whole.len()..])
+}
+
+/// A count with its thousands apart.
+pub(super) fn grouped(count: usize) -> String {
+    apart(&count.to_string())
+}
+
+fn apart(digits: &str) -> String {
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

@@ -24,7 +24,7 @@ pub(super) struct Heat {
     pub(super) block: usize,
     /// Images of the batch, N.
     pub(super) images: usize,
-    /// The smallest share K / N_A of any square.
+    /// The smallest share K / N_A of any square of any network.
     pub(super) least: f64,
     /// For each network the squares on and below the diagonal, row by row: 0 is the smallest share, 255 all of N_A.
     pub(super) squares: Vec<u8>,
@@ -37,41 +37,64 @@ pub(super) fn read(folder: &Path, networks: &Networks) -> Result<Heat> {
         return Err(wrong("is no folder of kernels".to_owned()));
     }
     let scored: Vec<&Network> = networks.rows.iter().filter(|network| network.score().is_some()).collect();
-    let Some(first) = scored.first() else {
+    if scored.is_empty() {
         return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
-    };
-    let images = first.integer("batch_size");
-    if let Some(other) = scored.iter().find(|network| network.integer("batch_size") != images) {
-        let (images, found) = (images.unwrap_or(0), other.integer("batch_size").unwrap_or(0));
-        let (first, place) = (networks.place(first), networks.place(other));
-        let message = format!("K is of {found} images, but of {images} at {first}; a page shows one size");
-        return Err(Failure::unusable(format_args!("{place}: {message}")));
     }
-    if let Some((first, second)) = networks.repeated_index() {
-        let (index, first, place) =
-            (second.index().unwrap_or(0), networks.place(first), networks.place(second));
-        let path = kernels::path(folder, index);
-        let message = format!("index is {index}, as at {first}: whose kernel is {}?", path.display());
-        return Err(Failure::unusable(format_args!("{place}: {message}")));
-    }
-    let small =
-        |network: &&Network| Ok(Blocks::of(&kernel(folder, networks, network)?, MOST_SQUARES)).map(lower);
-    let small: Vec<Result<(usize, usize, Vec<f32>)>> = scored.par_iter().map(small).collect();
+    let images = one_size(networks, &scored)?;
+    one_kernel_each(folder, networks)?;
+    let small = |network: &&Network| kernel(folder, networks, network).map(|kernel| Small::of(&kernel));
+    let small: Vec<Result<Small>> = scored.par_iter().map(small).collect();
     // The first row that is wrong, whichever was found first.
-    let small = small.into_iter().collect::<Result<Vec<_>>>()?;
-    let (side, block) = small.first().map_or((0, 1), |(side, block, _)| (*side, *block));
-    let shares = || small.iter().flat_map(|(_, _, shares)| shares).map(|&share| f64::from(share));
+    let small = small.into_iter().collect::<Result<Vec<Small>>>()?;
+    let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
+    let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
     let least = shares().fold(1.0, f64::min);
-    let range = if least < 1.0 { 1.0 - least } else { 1.0 };
-    let squares = shares().map(|share| ((share - least) / range * 255.0).round() as u8).collect();
-    Ok(Heat { side, block, images: images.unwrap_or(0) as usize, least, squares })
+    // Where all agree in everything, they have the colour of 1.
+    let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
+    // Conversion ends at 0 and 255.
+    let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();
+    Ok(Heat { side, block, images, least, squares })
 }
 
-/// Side, images of a square, and the squares on and below the diagonal: K is symmetric.
-fn lower(blocks: Blocks) -> (usize, usize, Vec<f32>) {
-    let rows = blocks.shares.chunks_exact(blocks.side).enumerate();
-    let shares = rows.flat_map(|(i, row)| &row[..=i]).map(|&share| share as f32).collect();
-    (blocks.side, blocks.images, shares)
+/// The number of images, N, that all rows have.
+fn one_size(networks: &Networks, scored: &[&Network]) -> Result<usize> {
+    let size = |network: &Network| network.integer("batch_size").unwrap_or(0);
+    let first = scored[0];
+    match scored.iter().find(|network| size(network) != size(first)) {
+        None => Ok(size(first) as usize),
+        Some(other) => {
+            let (found, images, at) = (size(other), size(first), networks.place(first));
+            let message = format!("K is of {found} images, but of {images} at {at}; a page shows one size");
+            Err(Failure::unusable(format_args!("{}: {message}", networks.place(other))))
+        }
+    }
+}
+
+/// Whether no two rows have one index, and so one kernel.
+fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
+    let Some((first, second)) = networks.repeated_index() else { return Ok(()) };
+    let index = second.index().unwrap_or(0);
+    let (first, second, path) = (networks.place(first), networks.place(second), kernels::path(folder, index));
+    let message = format!("index is {index}, as at {first}: whose kernel is {}?", path.display());
+    Err(Failure::unusable(format_args!("{second}: {message}")))
+}
+
+/// A kernel in few squares.
+struct Small {
+    /// Squares of a side, and images of a side of a square.
+    side: usize,
+    block: usize,
+    /// K / N_A on and below the diagonal, row by row: K is symmetric.
+    shares: Vec<f32>,
+}
+
+impl Small {
+    fn of(kernel: &Kernel) -> Self {
+        let blocks = Blocks::of(kernel, MOST_SQUARES);
+        let rows = blocks.shares.chunks_exact(blocks.side).enumerate();
+        let shares = rows.flat_map(|(i, row)| &row[..=i]).map(|&share| share as f32).collect();
+        Small { side: blocks.side, block: blocks.images, shares }
+    }
 }
 
 /// The kernel of a network, which is its row's.

@@ -12,7 +12,7 @@ use naswot::analysis::drawing::escape;
 use sha2::{Digest, Sha256};
 
 use super::data;
-use super::figures::{Against, Comparison, Figures, shown, signed};
+use super::figures::{Against, Comparison, Figures, grouped, shown, signed};
 use super::heat::Heat;
 use super::networks::Networks;
 use super::settings::{self, Setting};
@@ -122,19 +122,6 @@ fn called(space: Space) -> &'static str {
 
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// A number with its thousands apart.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn title(networks: &Networks) -> String {
@@ -265,13 +252,13 @@ fn extremes(figures: &Figures, heat: Option<&Heat>) -> String {
 fn scale(heat: &Heat) -> String {
     let squares = match heat.block {
         1 => String::new(),
-        block => format!(" Each square is the mean over {block} × {block} pairs of images."),
+        block => format!(" Each square is the mean over {block}\u{a0}×\u{a0}{block} pairs of images."),
     };
     format!(
-        "<div class=\"scale\"><span>{:.3}</span><canvas role=\"img\" aria-label=\"Colours from dark violet to yellow\"></canvas>\
+        "<div class=\"scale\"><span>{}</span><canvas role=\"img\" aria-label=\"Colours from dark violet to yellow\"></canvas>\
          <span>1</span><p>K / N<sub>A</sub>, the share of ReLU bits in which two images agree: one scale for every heat map, \
-         from the least of all networks to 1, which the diagonal has.{squares}</p></div>",
-        heat.least
+         from the least of all networks to 1, which an image has with itself.{squares}</p></div>",
+        signed(heat.least, 3)
     )
 }
 

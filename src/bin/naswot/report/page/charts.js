@@ -16,7 +16,8 @@ function axis(title, more = {}) {
     title: { display: true, text: title, color: colour("--muted") },
     grid: { color: colour("--line"), lineWidth: 0.75 },
     border: { color: colour("--line") },
-    ticks: { color: colour("--muted"), maxRotation: 0 },
+    // No label for an end that is no round number.
+    ticks: { color: colour("--muted"), maxRotation: 0, includeBounds: false },
     ...more,
   };
 }
@@ -59,7 +60,7 @@ function histogram() {
     "bar",
     datasets,
     {
-      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ticks: { color: colour("--muted"), maxRotation: 0, includeBounds: false }, ...(width > 0 ? { min: start, max: start + width * bars } : room) }),
+      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ...(width > 0 ? { min: start, max: start + width * bars } : room) }),
       y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: colour("--muted") } }),
     },
     {
@@ -99,7 +100,7 @@ function scatter(id, x, y, scales, lines = []) {
     order: 1,
   }));
   for (const line of lines) {
-    datasets.push({ ...line, type: "line", borderColor: colour("--trend"), borderWidth: 2, pointRadius: 0, pointHitRadius: 0, pointHoverRadius: 0, pointStyle: "line", order: 0 });
+    datasets.push({ ...line, type: "line", borderWidth: 2, pointRadius: 0, pointHitRadius: 0, pointHoverRadius: 0, pointStyle: "line", order: 0 });
   }
   const rowOf = (hit) => datasets[hit.datasetIndex].data[hit.index].row;
   chart(id, "scatter", datasets, scales, {
@@ -157,7 +158,8 @@ function trends() {
     const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => value("score", row)).filter(Number.isFinite);
     const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
     const label = several ? `least squares, ${SPACES[space]}` : "least squares";
-    return { label, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
+    const borderColor = colour(several ? `--series-${data.spaces.indexOf(space)}` : "--trend");
+    return { label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
   });
 }
 
@@ -179,7 +181,8 @@ function drawCharts() {
     const zoomed = document.getElementById("zoom").checked;
     scatter("by-accuracy", "score", "accuracy", { x: axis("score"), y: axis(name, zoomed ? { min: lowest() } : {}) }, trends());
   }
-  // Powers of ten and what is half way between them.
-  const ticks = { color: colour("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? number(tick, 0) : null) };
+  // 10K, 20K, 50K, 100K and so on.
+  const compact = new Intl.NumberFormat("en", { notation: "compact" });
+  const ticks = { color: colour("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
   scatter("by-parameters", "parameters", "score", { x: axis("parameters", { type: "logarithmic", ticks }), y: axis("score") });
 }
