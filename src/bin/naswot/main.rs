@@ -71,6 +71,7 @@ Examples:
   naswot sample --space nasbench101 -n 100 > cells.jsonl
   naswot score cells.jsonl -o scores.csv
   naswot correlate scores.csv --accuracy accuracies.csv
+  naswot report scores.csv -o report.html
   naswot search --space nasbench101 --samples 1000";
 
 #[derive(Subcommand, Debug)]
