@@ -87,7 +87,10 @@ impl<S: Simd> Run<'_, S> {
         let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
         let form = form(job, plan);
         let packed = setup.timed(Stage::Weights, spread, || -> Result<Vec<Arc<Packed>>> {
-            let part = |part: &Part| lanes.pool.part(job, form, &plan.parameters[part.parameter], part);
+            let part = |part: &Part| {
+                let parameter = &plan.parameters[part.parameter];
+                lanes.pool.part(lanes.simd, job, form, parameter, part)
+            };
             job.parts.iter().map(part).collect()
         })?;
         let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;

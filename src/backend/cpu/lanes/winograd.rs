@@ -26,8 +26,9 @@ pub(super) const SPAN: usize = PIECE + 2;
 /// Products of one piece.
 pub(super) const POSITIONS: usize = SPAN * SPAN;
 
-/// G g G^T for one 3x3 kernel, in f64 and rounded once.
-pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
+/// G g G^T of some 3x3 kernels side by side, in f64 and rounded once.
+#[inline(always)]
+pub(super) fn transform_weights<const N: usize>(g: &[[f32; N]; 9], out: &mut [[f32; N]; POSITIONS]) {
     const G: [[f64; 3]; SPAN] = [
         [1.0 / 4.0, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -36,10 +37,21 @@ pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let g = g.map(|row| row.map(f64::from));
-    let rows = G.map(|row| [0, 1, 2].map(|s| dot(row, [g[0][s], g[1][s], g[2][s]])));
-    std::array::from_fn(|p| dot(rows[p / SPAN], G[p % SPAN]) as f32)
+    for i in 0..SPAN {
+        let mut row = [[0.0; N]; 3];
+        for s in 0..3 {
+            for n in 0..N {
+                let [a, b, c] = [f64::from(g[s][n]), f64::from(g[3 + s][n]), f64::from(g[6 + s][n])];
+                row[s][n] = G[i][0] * a + G[i][1] * b + G[i][2] * c;
+            }
+        }
+        for j in 0..SPAN {
+            for n in 0..N {
+                let sum = G[j][0] * row[0][n] + G[j][1] * row[1][n] + G[j][2] * row[2][n];
+                out[i * SPAN + j][n] = sum as f32;
+            }
+        }
+    }
 }
 
 /// Input channels that are transformed together, and units from one position of theirs to the next: an odd number
