@@ -99,20 +99,27 @@ impl<S: Simd, const W: usize> Row<'_, S, W> {
         if C > tile::<S, W>() {
             return;
         }
-        let (job, channels) = (self.job, self.in_channels);
+        let (job, channels, columns) = (self.job, self.in_channels, self.columns);
+        let scale = self.scale.map(|scale| simd.splat(scale));
+        // Where there is but one tap, it is inside, and nothing is left to decide at each pixel.
+        if job.kernel == [1, 1] && job.padding == [0, 0] {
+            let x = self.x.row(self.rows.input);
+            let weights = &self.weights[..channels * C];
+            for (p, columns) in columns.iter().enumerate() {
+                let x = &x[columns.input * self.x_pitch + self.in_first..][..channels];
+                let sums = [[simd.splat(0.0); W]; C];
+                let sums = multiply::<S, W, C, RELU>(simd, x, weights, sums);
+                store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+            }
+            return;
+        }
         // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
         let joined = self.x_pitch == channels && job.dilation[1] == 1;
-        let scale = simd.splat(self.scale.unwrap_or(1.0));
-        for (p, columns) in self.columns.iter().enumerate() {
-            let (pixel, next) = self.y[p * self.y_pitch + self.out_first..].split_at_mut(C);
-            if let Some(next) = next.get(2 * self.y_pitch - C..).and_then(|next| next.first_chunk::<C>()) {
-                for unit in next {
-                    simd.prefetch(&unit[0]);
-                }
-            }
+        let first = self.rows.input % self.x.count;
+        for (p, columns) in columns.iter().enumerate() {
             let mut sums = [[simd.splat(0.0); W]; C];
             let taps = columns.kernel.len();
-            let mut row = self.rows.input % self.x.count;
+            let mut row = first;
             for r in self.rows.kernel.clone() {
                 let x = &self.x.units[row * self.x.length + columns.input * self.x_pitch + self.in_first..];
                 row += job.dilation[0];
@@ -131,15 +138,33 @@ impl<S: Simd, const W: usize> Row<'_, S, W> {
                     }
                 }
             }
-            for (unit, mut sum) in pixel.iter_mut().zip(sums) {
-                if self.scale.is_some() {
-                    for v in 0..W {
-                        sum[v] = simd.mul(sum[v], scale);
-                    }
-                }
-                simd.store_unit(sum, unit);
+            store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+        }
+    }
+}
+
+/// Writes the sums of a tile to the first of some pixels, and asks for those of the pixel after the next.
+#[inline(always)]
+fn store<S: Simd, const W: usize, const C: usize>(
+    simd: S,
+    sums: [[S::V; W]; C],
+    scale: Option<S::V>,
+    y: &mut [Unit<S, W>],
+    pitch: usize,
+) {
+    let (pixel, next) = y.split_at_mut(C);
+    if let Some(next) = next.get(2 * pitch - C..).and_then(|next| next.first_chunk::<C>()) {
+        for unit in next {
+            simd.prefetch(&unit[0]);
+        }
+    }
+    for (unit, mut sum) in pixel.iter_mut().zip(sums) {
+        if let Some(scale) = scale {
+            for sum in &mut sum {
+                *sum = simd.mul(*sum, scale);
             }
         }
+        simd.store_unit(sum, unit);
     }
 }
 
