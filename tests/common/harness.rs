@@ -56,7 +56,7 @@ impl Requirement {
             Requirement::Shim => super::shim::compiler().err(),
             #[cfg(feature = "cuda")]
             Requirement::Nvrtc => super::wheels::nvrtc().and_then(|_| super::wheels::nvdisasm()).err(),
-            #[cfg(all(feature = "cli", feature = "report", unix))]
+            #[cfg(all(feature = "cli", feature = "report"))]
             Requirement::Browser => super::browser::chromium().err(),
             _ => self.folder().err(),
         }
