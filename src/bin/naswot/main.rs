@@ -30,6 +30,8 @@ mod plan;
 #[cfg(feature = "report")]
 mod plot;
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod resume;
 mod rows;
 mod sample;
@@ -77,6 +79,7 @@ Examples:
   naswot sample --space nasbench101 -n 100 > cells.jsonl
   naswot score cells.jsonl -o scores.csv
   naswot correlate scores.csv --accuracy accuracies.csv
+  naswot report scores.csv -o report.html
   naswot search --space nasbench101 --samples 1000";
 
 #[derive(Subcommand, Debug)]
@@ -96,6 +99,8 @@ enum Command {
     Plot(plot::Plot),
     #[cfg(feature = "report")]
     Trace(Box<trace::Trace>),
+    #[cfg(feature = "report")]
+    Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -120,6 +125,8 @@ fn main() -> ExitCode {
         Command::Plot(command) => command.run(),
         #[cfg(feature = "report")]
         Command::Trace(command) => command.run(console),
+        #[cfg(feature = "report")]
+        Command::Report(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };
