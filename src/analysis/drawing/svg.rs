@@ -149,6 +149,25 @@ impl Svg {
         let _ = writeln!(self.text, r#"<path d="{path}" fill="{fill}"{crisp}/>"#);
     }
 
+    /// Areas in units of their own, from an origin.
+    pub(super) fn squares(
+        &mut self,
+        (x, y): (f64, f64),
+        unit: f64,
+        paths: impl Iterator<Item = (Colour, String)>,
+    ) {
+        // Not rounded: many units add up.
+        let (x, y) = (Px(x), Px(y));
+        let _ = writeln!(
+            self.text,
+            r#"<g transform="translate({x} {y}) scale({unit})" shape-rendering="crispEdges">"#
+        );
+        for (fill, path) in paths {
+            let _ = writeln!(self.text, r#"<path fill="{fill}" d="{path}"/>"#);
+        }
+        self.text.push_str("</g>\n");
+    }
+
     /// Round dots of one size and colour, which let what is below show through.
     pub(super) fn dots(&mut self, places: &[(f64, f64)], radius: f64, colour: Colour, opacity: f64) {
         let _ = writeln!(self.text, r#"<g fill="{colour}" fill-opacity="{}">"#, Px(opacity));
