@@ -352,3 +352,22 @@ fn correlations(networks: &Networks, against: &Against) -> String {
     }
     table + "</tbody></table></div>"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_json_ends_a_script() {
+        let text = "</script><!-- & \u{2028}\u{2029} é";
+        let json = serde_json::to_string(text).unwrap();
+        let safe = script_safe(&json);
+        assert!(!safe.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+    }
+
+    #[test]
+    fn parts_are_no_templates() {
+        assert_eq!(fill("a {{x}} b {{y}}{{x}}", &[("x", "{{y}}"), ("y", "1")]), "a {{y}} b 1{{y}}");
+    }
+}
