@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         browsed("five_thousand_networks_stay_smooth", large::stays_smooth),
         browsed("text_from_files_is_text", notes::text_from_files_is_text),
         browsed("what_is_not_as_usual_is_said", notes::what_is_not_as_usual_is_said),
+        browsed("little_is_shown_as_it_is", notes::little_is_shown_as_it_is),
         plain("five_thousand_networks_are_under_20_mb", large::is_small),
         plain("bad_input_is_named", input::bad_input_is_named),
         plain("an_output_that_exists_is_replaced_only_when_told", input::existing_outputs),

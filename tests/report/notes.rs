@@ -146,3 +146,32 @@ pub(crate) fn what_is_not_as_usual_is_said(_: &Path) -> Outcome {
     assert_eq!((requests.len(), complaints.len()), (1, 0), "{requests:?} {complaints:?}");
     Ok(())
 }
+
+/// One network, none with a finite score, all of one score: the page says what there is.
+pub(crate) fn little_is_shown_as_it_is(_: &Path) -> Outcome {
+    let folder = Folder::new()?;
+    let cells = Space::NasBench101.sample(3, 1)?;
+    let equal: Vec<Row> = cells.iter().enumerate().map(|(i, cell)| Row::of(i, cell, &kernel(4, 1))).collect();
+    let infinite: Vec<Row> = equal.iter().map(|row| row.clone().with("score", "-inf")).collect();
+    let table: String =
+        cells.iter().enumerate().map(|(i, cell)| format!("{},{}\n", cell.id(), 90 + i)).collect();
+    folder.write("table.csv", &format!("id,accuracy\n{table}"))?;
+    let mut browser = Browser::start()?;
+    for (name, rows, hidden, pair, found) in [
+        ("one", &equal[..1], 0, 1, "1 network"),
+        ("equal", &equal[..], 0, 1, "3 networks"),
+        ("infinite", &infinite[..], 4, 0, "3 networks"),
+    ] {
+        folder.write(&format!("{name}.csv"), &csv(rows)?)?;
+        folder.done(&format!("report {name}.csv --accuracy table.csv -o {name}.html"))?;
+        browser.open(&folder.address(&format!("{name}.html")), 1200, 900, false)?;
+        let shown = browser.script(
+            "[document.querySelectorAll('section[hidden]').length, document.querySelectorAll('#pair figure').length, \
+             document.getElementById('found').textContent, document.querySelectorAll('#cards .cell').length]",
+        )?;
+        assert_eq!(shown, serde_json::json!([hidden, pair, found, rows.len()]), "{name}");
+        let (requests, complaints) = browser.events()?;
+        assert_eq!((requests.len(), complaints.len()), (1, 0), "{name}: {requests:?} {complaints:?}");
+    }
+    Ok(())
+}

@@ -116,7 +116,9 @@ pub(super) struct Figures {
 pub(super) struct Bins {
     pub(super) start: f64,
     pub(super) width: f64,
-    /// Of each space, in the order of `Figures::spreads`.
+    /// The spaces that have finite scores.
+    pub(super) spaces: Vec<&'static str>,
+    /// Of each of them.
     pub(super) counts: Vec<Vec<usize>>,
 }
 
@@ -148,7 +150,8 @@ impl Figures {
                 counts
             };
             let counts = spreads.iter().map(count).collect();
-            Bins { start: histogram.start, width: histogram.width, counts }
+            let spaces = spreads.iter().map(|spread| spread.space.name()).collect();
+            Bins { start: histogram.start, width: histogram.width, spaces, counts }
         });
         Ok(Figures { counts: Counts::of(networks), spreads, against, bins })
     }
@@ -203,4 +206,36 @@ fn apart(digits: &str) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_thousands_apart_and_a_minus() {
+        for (value, decimals, text) in [
+            (0.0, 3, "0.000"),
+            (-0.5, 2, "−0.50"),
+            (999.999, 2, "1,000.00"),
+            (-1_234_567.891, 1, "−1,234,567.9"),
+            (12.0, 0, "12"),
+            (f64::NEG_INFINITY, 2, "−inf"),
+        ] {
+            assert_eq!(signed(value, decimals), text);
+        }
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_spread_is_that_of_the_sample() {
+        let spread = Spread::of(Space::NasBench101, vec![4.0, 1.0, 3.0, 8.0]).unwrap();
+        let found = (spread.least, spread.median, spread.mean, spread.most);
+        assert_eq!(found, (1.0, 3.5, 4.0, 8.0));
+        // Python's statistics.stdev.
+        assert!((spread.deviation.unwrap() - 2.943_920_288_775_949).abs() < 1e-15);
+        let one = Spread::of(Space::NasBench101, vec![2.0]).unwrap();
+        assert_eq!((one.median, one.deviation), (2.0, None));
+        assert!(Spread::of(Space::NasBench101, vec![]).is_none());
+    }
 }

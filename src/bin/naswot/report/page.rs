@@ -52,7 +52,8 @@ pub(super) fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -
         ("title", &title(networks)),
         ("style", &style),
         ("lede", &lede(networks, heat)),
-        ("without_accuracy", hidden(networks.accuracy.is_none())),
+        ("without_scores", hidden(figures.counts.finite == 0)),
+        ("without_accuracy", hidden(networks.accuracy.is_none() || figures.counts.finite == 0)),
         ("tiles", &tiles(networks, &figures, heat)),
         ("notes", &notes(networks, &figures)),
         ("settings", &settings_lists(networks)),
@@ -240,9 +241,6 @@ fn settings_lists(networks: &Networks) -> String {
 }
 
 fn extremes(figures: &Figures, heat: Option<&Heat>) -> String {
-    if figures.counts.finite == 0 {
-        return "No network has a finite score.".to_owned();
-    }
     let kernels = if heat.is_some() { ", each with its agreement matrix K" } else { "" };
     let infinite = if figures.counts.infinite > 0 { " Those of −inf stand in the gallery." } else { "" };
     format!("The networks of the highest and the lowest finite score{kernels}.{infinite}")
@@ -351,4 +349,23 @@ fn correlations(networks: &Networks, against: &Against) -> String {
         table.push_str("</tr>");
     }
     table + "</tbody></table></div>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_json_ends_a_script() {
+        let text = "</script><!-- & \u{2028}\u{2029} é";
+        let json = serde_json::to_string(text).unwrap();
+        let safe = script_safe(&json);
+        assert!(!safe.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+    }
+
+    #[test]
+    fn parts_are_no_templates() {
+        assert_eq!(fill("a {{x}} b {{y}}{{x}}", &[("x", "{{y}}"), ("y", "1")]), "a {{y}} b 1{{y}}");
+    }
 }

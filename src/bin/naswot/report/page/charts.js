@@ -42,25 +42,26 @@ function chart(id, type, datasets, scales, more) {
 
 /** The bars of the scores; a click on one shows its networks. */
 function histogram() {
-  const { start, width, counts } = data.bins;
+  const { start, width, spaces, counts } = data.bins;
   if (!counts.length) return;
-  const edges = (i) => (width > 0 ? [start + i * width, start + (i + 1) * width] : [start, start]);
-  const datasets = counts.map((of_space, s) => ({
-    label: SPACES[data.spaces[s]],
-    data: of_space.map((y, i) => ({ x: (edges(i)[0] + edges(i)[1]) / 2, y })),
-    backgroundColor: colour(`--series-${s}`),
+  const edges = (i) => [start + i * width, start + (i + 1) * width];
+  const datasets = counts.map((bars, s) => ({
+    label: SPACES[spaces[s]],
+    data: bars.map((y, i) => ({ x: (edges(i)[0] + edges(i)[1]) / 2, y })),
+    backgroundColor: colour(`--series-${data.spaces.indexOf(spaces[s])}`),
     barPercentage: 0.97,
     categoryPercentage: 1,
+    maxBarThickness: width > 0 ? undefined : 40,
     pointStyle: "rect",
   }));
-  const bars = counts[0].length;
-  const room = width > 0 ? {} : { min: start - 1, max: start + 1 };
+  // All scores are equal where there is no width.
+  const ends = width > 0 ? { min: start, max: edges(counts[0].length)[0] } : { min: start - 1, max: start + 1 };
   chart(
     "histogram",
     "bar",
     datasets,
     {
-      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ...(width > 0 ? { min: start, max: start + width * bars } : room) }),
+      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ...ends }),
       y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: colour("--muted") } }),
     },
     {
@@ -90,7 +91,7 @@ function scatter(id, x, y, scales, lines = []) {
     data: rows
       .filter((row) => value("space", row) === space)
       .map((row) => ({ x: value(x, row), y: value(y, row), row }))
-      .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y) && point.x !== null && point.y !== null),
+      .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y)),
     backgroundColor: `color-mix(in srgb, ${colour(`--series-${s}`)} 62%, transparent)`,
     borderWidth: 0,
     pointRadius: radius,

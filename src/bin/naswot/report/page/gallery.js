@@ -74,9 +74,9 @@ function turn(to) {
   const list = document.getElementById("cards");
   list.replaceChildren(...cards);
   list.start = page * PAGE + 1;
-  const all = number(rows.length, 0), some = number(found.length, 0);
+  const all = `${number(rows.length, 0)} network${rows.length === 1 ? "" : "s"}`, some = number(found.length, 0);
   document.getElementById("found").textContent =
-    found.length < rows.length ? `${some} of ${all} networks` : `${all} networks`;
+    found.length < rows.length ? `${some} of ${all}` : all;
   for (const pager of document.querySelectorAll(".pager")) {
     pager.querySelector("span").textContent = `Page ${number(page + 1, 0)} of ${number(pages, 0)}`;
     for (const button of pager.querySelectorAll("button")) {

@@ -27,7 +27,9 @@ function drawPair() {
   const finite = rows.filter(STATES.finite);
   if (!finite.length) return;
   const by = (better) => finite.reduce((a, b) => (better(value("score", b), value("score", a)) ? b : a));
-  const pair = [["Highest", by((a, b) => a > b)], ["Lowest", by((a, b) => a < b)]];
+  const highest = by((a, b) => a > b), lowest = by((a, b) => a < b);
+  // One where all scores are equal.
+  const pair = highest === lowest ? [["Highest and lowest", highest]] : [["Highest", highest], ["Lowest", lowest]];
   document.getElementById("pair").append(
     ...pair.map(([name, row]) => {
       const open = element("button", { type: "button", class: "quiet", "aria-label": `Open network ${nameOf[row]}` }, "All columns");
