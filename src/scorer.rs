@@ -202,19 +202,16 @@ impl ScorerBuilder {
                 return Err(Error::Setting { name, message });
             }
         }
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let setup = Setup::new(self.batch, self.weights, self.convention);
         let setup = Setup {
-            source: self.weights.source(),
-            batch: self.batch,
-            weights: self.weights,
-            convention: self.convention,
             precision: self.precision,
-            threads: self.threads.unwrap_or_else(cores),
+            threads: self.threads.unwrap_or(setup.threads),
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
             twins: self.twins,
             probe: self.probe,
+            ..setup
         };
         let shares = shares(&setup, self.repeats)?;
         let open = |share| {
