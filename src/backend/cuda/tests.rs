@@ -91,11 +91,11 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
     for space in ["nasbench101", "nasbench201"] {
         let driver = Arc::new(Nothing::default());
         let mut session = Session::open(Arc::clone(&driver) as Arc<dyn Driver>, &setup).unwrap();
-        let steps = ["network", "plan", "weights", "tables", "upload and launches", "scores"];
+        let steps = ["network", "plan", "weights", "tables", "upload and launches", "scores", "end"];
         // The pool knows all weights after the first round, as in any long run.
-        let mut best = [f64::INFINITY; 6];
+        let mut best = [f64::INFINITY; 7];
         for _ in 0..8 {
-            let mut all = [0.0; 6];
+            let mut all = [0.0; 7];
             for cells in workload(space).chunks(GROUP) {
                 let mut now = Instant::now();
                 let network = |cell: &Architecture| cell.network(16, None).unwrap();
@@ -124,6 +124,8 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 all[5] += lap(&mut now);
                 assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()), "{:?}", outcomes[0]);
                 session.give_back(lane);
+                drop((flight, results, networks));
+                all[6] += lap(&mut now);
                 // A group costs the launches of its deepest network, that of the weights included.
                 assert!(driver.launches.load(Ordering::Relaxed) - launches <= 120);
             }
@@ -134,22 +136,26 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
         print!("{space}, us a network:");
         steps.iter().zip(best).for_each(|(step, time)| print!(" {step} {time:.1}"));
         println!();
+        // Under 10 where nothing else runs; without optimisation this measures the compiler.
+        let assembled: f64 = best[2..5].iter().sum();
+        assert!(cfg!(debug_assertions) || assembled < 30.0, "{assembled:.1} us a network of {space}");
     }
 }
 
 #[test]
-fn the_host_keeps_up() {
+fn the_host_hands_in_every_network_of_a_stream() {
     for space in ["nasbench101", "nasbench201"] {
         let cells = workload(space);
         let driver = Arc::new(Nothing::default());
-        let scorer =
-            crate::Scorer::builder(Batch::synthetic(32, 0).unwrap()).cuda_driver(driver).group_size(GROUP);
-        let scorer = scorer.build().unwrap();
+        let scorer = crate::Scorer::builder(Batch::synthetic(32, 0).unwrap()).cuda_driver(driver);
+        let scorer = scorer.group_size(GROUP).build().unwrap();
+        let mut best = f64::INFINITY;
         for _ in 0..3 {
             let start = Instant::now();
-            let networks = cells.iter().cycle().take(4000).map(|cell| cell.network(16, None).unwrap());
-            assert!(scorer.stream(networks).all(|score| score.is_ok()));
-            println!("{space}: {:.1} us a network in all", start.elapsed().as_secs_f64() * 1e6 / 4000.0);
+            let networks = cells.iter().cycle().take(1000).map(|cell| cell.network(16, None).unwrap());
+            assert_eq!(scorer.stream(networks).filter(|score| score.is_ok()).count(), 1000);
+            best = best.min(start.elapsed().as_secs_f64() * 1e3);
         }
+        println!("{space}: {best:.1} us a network in all");
     }
 }
