@@ -111,6 +111,13 @@ pub fn needs_all(
     }
 }
 
+/// Runs a test file's trials one after the other, unless the command line says how many at a time.
+pub fn run_one_by_one(trials: Vec<Trial>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
 /// Runs a test file's trials.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
