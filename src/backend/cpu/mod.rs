@@ -30,7 +30,7 @@ use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
 use crate::{Batch, Error, Network, Precision, Result};
 use lanes::Lanes;
-use lanes::simd::Isa;
+use lanes::simd::{Isa, Simd};
 use real::Real;
 use run::Twin;
 
@@ -70,18 +70,27 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
             let device = format!("{} ({})", processor(), isa.name());
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                Isa::Avx512(simd) => open_lanes(simd, setup, device),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                Isa::Avx2(simd) => open_lanes(simd, setup, device),
                 #[cfg(target_arch = "aarch64")]
-                Isa::Neon(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
-                Isa::Portable(simd) => open_path(Lanes::new(simd, &setup)?, setup, device),
+                Isa::Neon(simd) => open_lanes(simd, setup, device),
+                Isa::Portable(simd) => open_lanes(simd, setup, device),
             }
         }
         other => Err(Error::Setting {
             name: "precision",
             message: format!("the cpu backend computes in f32 and f64, not {other}"),
         }),
+    }
+}
+
+/// The fast path, with blocks of two vectors of images, or of one that holds the whole batch.
+fn open_lanes<S: Simd>(simd: S, setup: Setup, device: String) -> Result<Arc<dyn Executor>> {
+    if setup.batch.shape()[0] <= S::LANES {
+        open_path(Lanes::<S, 1>::new(simd, &setup)?, setup, device)
+    } else {
+        open_path(Lanes::<S, 2>::new(simd, &setup)?, setup, device)
     }
 }
 

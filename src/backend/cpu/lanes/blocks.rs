@@ -14,22 +14,22 @@ use crate::plan::Plan;
 use crate::plan::jobs::{IMAGE, TensorId};
 
 /// The tensors that a job reads, while it writes another one.
-pub(super) struct View<'a, S: Simd> {
+pub(super) struct View<'a, S: Simd, const W: usize> {
     plan: &'a Plan,
     layout: &'a Layout,
-    image: &'a [Unit<S>],
-    below: &'a [Unit<S>],
-    above: &'a [Unit<S>],
+    image: &'a [Unit<S, W>],
+    below: &'a [Unit<S, W>],
+    above: &'a [Unit<S, W>],
     above_start: usize,
 }
 
-impl<'a, S: Simd> View<'a, S> {
+impl<'a, S: Simd, const W: usize> View<'a, S, W> {
     /// Takes a tensor out of the arena to write it (an empty one when there is none).
     pub(super) fn split(
-        run: (&'a Plan, &'a Layout, &'a [Unit<S>]),
-        arena: &'a mut [Unit<S>],
+        run: (&'a Plan, &'a Layout, &'a [Unit<S, W>]),
+        arena: &'a mut [Unit<S, W>],
         output: Option<TensorId>,
-    ) -> (Self, &'a mut [Unit<S>]) {
+    ) -> (Self, &'a mut [Unit<S, W>]) {
         let (plan, layout, image) = run;
         let hole = output.map_or(0..0, |output| layout.place(plan, output));
         let (rest, above) = arena.split_at_mut(hole.end);
@@ -38,7 +38,7 @@ impl<'a, S: Simd> View<'a, S> {
     }
 
     /// One block of a tensor.
-    pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S>] {
+    pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S, W>] {
         let length = self.layout.block_units(self.plan, tensor);
         if tensor == IMAGE {
             return &self.image[b * length..][..length];
@@ -53,30 +53,30 @@ impl<'a, S: Simd> View<'a, S> {
 }
 
 /// What a job writes, block by block.
-pub(super) struct Blocks<'a, S: Simd> {
+pub(super) struct Blocks<'a, S: Simd, const W: usize> {
     pub(super) spread: bool,
     pub(super) layout: &'a Layout,
-    pub(super) y: &'a mut [Unit<S>],
+    pub(super) y: &'a mut [Unit<S, W>],
     pub(super) planes: &'a mut [S::Bits],
     pub(super) channels: &'a [Range<usize>],
 }
 
 /// One block's share of it.
-pub(super) struct Block<'a, S: Simd> {
+pub(super) struct Block<'a, S: Simd, const W: usize> {
     /// Which one.
     pub(super) b: usize,
-    pub(super) y: &'a mut [Unit<S>],
+    pub(super) y: &'a mut [Unit<S, W>],
     pub(super) plane: &'a mut [S::Bits],
     pub(super) moments: &'a mut [Moments],
 }
 
-impl<S: Simd> Blocks<'_, S> {
+impl<S: Simd, const W: usize> Blocks<'_, S, W> {
     /// Does the work of each block, in turn or spread over the cores, and joins the blocks' moments in order.
     pub(super) fn run(
         self,
-        scratch: &mut Scratch<S>,
+        scratch: &mut Scratch<S, W>,
         wanted: bool,
-        work: impl Fn(Block<'_, S>, &mut Scratch<S>) -> Result<()> + Sync,
+        work: impl Fn(Block<'_, S, W>, &mut Scratch<S, W>) -> Result<()> + Sync,
     ) -> Result<Vec<Moments>> {
         let blocks = self.layout.blocks;
         let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };

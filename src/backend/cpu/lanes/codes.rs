@@ -19,22 +19,27 @@ pub(super) fn plane(plan: &Plan) -> usize {
 }
 
 /// Transposes planes, [block][bit], into code words, [image][words per image].
-pub(super) fn transpose<S: Simd>(simd: S, plan: &Plan, planes: &[S::Bits], codes: &mut [u32]) {
+pub(super) fn transpose<S: Simd, const W: usize>(
+    simd: S,
+    plan: &Plan,
+    planes: &[S::Bits],
+    codes: &mut [u32],
+) {
     let words = plan.words_per_image;
     if words == 0 {
         return;
     }
-    let blocks = planes.chunks(GROUP / block::<S>() * plane(plan));
+    let blocks = planes.chunks(GROUP / block::<S, W>() * plane(plan));
     for (planes, codes) in blocks.zip(codes.chunks_mut(GROUP * words)) {
         // Images start on 32 words, so rounds are whole.
         for first in (0..words).step_by(BESIDE) {
-            simd.call(Transpose::<S> { planes, plane: plane(plan), codes, words, first });
+            simd.call(Transpose::<S, W> { planes, plane: plane(plan), codes, words, first });
         }
     }
 }
 
 /// 16 matrices of 32 x 32 bits, word by word side by side.
-struct Transpose<'a, S: Simd> {
+struct Transpose<'a, S: Simd, const W: usize> {
     /// Planes of 32 images, one block after the other.
     planes: &'a [S::Bits],
     /// Entries of one plane.
@@ -45,7 +50,7 @@ struct Transpose<'a, S: Simd> {
     first: usize,
 }
 
-impl<S: Simd> Kernel<S> for Transpose<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Transpose<'_, S, W> {
     #[inline(always)]
     fn run(self, _simd: S) {
         // Bit k of matrix m is bit 32 (first + m) + k of the codes.
@@ -54,7 +59,7 @@ impl<S: Simd> Kernel<S> for Transpose<'_, S> {
             let entries = &plane[self.first * 32..][..BESIDE * 32];
             for (m, matrix) in entries.chunks_exact(32).enumerate() {
                 for (row, &bits) in rows.iter_mut().zip(matrix) {
-                    row[m] |= bits.into() << (b * block::<S>());
+                    row[m] |= bits.into() << (b * block::<S, W>());
                 }
             }
         }

@@ -39,18 +39,18 @@ pub(super) struct Combine<'a> {
 }
 
 /// Rows on their way: those of a pool's window, or one whose bits alone are wanted.
-pub(super) struct Scratch<S: Simd> {
-    rows: Units<S>,
+pub(super) struct Scratch<S: Simd, const W: usize> {
+    rows: Units<S, W>,
 }
 
-impl<S: Simd> Default for Scratch<S> {
+impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
         Scratch { rows: Units::default() }
     }
 }
 
 /// One block of a tensor by its position.
-pub(super) type Source<'a, S> = &'a dyn Fn(usize) -> &'a [Unit<S>];
+pub(super) type Source<'a, S, const W: usize> = &'a dyn Fn(usize) -> &'a [Unit<S, W>];
 
 impl<'a> Combine<'a> {
     pub(super) fn new(
@@ -88,12 +88,12 @@ impl<'a> Combine<'a> {
     }
 
     /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
-    pub(super) fn block<S: Simd>(
+    pub(super) fn block<S: Simd, const W: usize>(
         &self,
         simd: S,
-        scratch: &mut Scratch<S>,
-        source: Source<'_, S>,
-        output: &mut [Unit<S>],
+        scratch: &mut Scratch<S, W>,
+        source: Source<'_, S, W>,
+        output: &mut [Unit<S, W>],
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let pitch = self.job.shape.channels;
@@ -123,7 +123,8 @@ impl<'a> Combine<'a> {
                 next += 1;
             }
             let (rows, column) = scratch.rows.get_mut().split_at_mut(ring * row_len);
-            let rows: Vec<&[Unit<S>]> = ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
+            let rows: Vec<&[Unit<S, W>]> =
+                ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
             let output = &mut output[oy * out_len..][..out_len];
             let column = &mut column[..row_len];
             simd.call(PoolRow { pool: *pool, rows: &rows, column, spans: &spans[1], pitch, output });
@@ -139,12 +140,12 @@ impl<'a> Combine<'a> {
     }
 
     /// One row of a job without a window, and all its bits.
-    pub(super) fn row<S: Simd>(
+    pub(super) fn row<S: Simd, const W: usize>(
         &self,
         simd: S,
-        source: Source<'_, S>,
+        source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S>], Order),
+        (row, order): (&mut [Unit<S, W>], Order),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         self.sum(simd, source, y, (row, order), plane)?;
@@ -152,12 +153,12 @@ impl<'a> Combine<'a> {
     }
 
     /// One row of sums, and the bits of its terms.
-    fn sum<S: Simd>(
+    fn sum<S: Simd, const W: usize>(
         &self,
         simd: S,
-        source: Source<'_, S>,
+        source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S>], Order),
+        (row, order): (&mut [Unit<S, W>], Order),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let code_pitch = self.job.octets() * OCTET;
@@ -207,11 +208,11 @@ impl<'a> Combine<'a> {
     }
 
     /// Emits the bits of a row of the job's own values.
-    fn emit_row<S: Simd>(
+    fn emit_row<S: Simd, const W: usize>(
         &self,
         simd: S,
         y: usize,
-        (row, order): (&[Unit<S>], Order),
+        (row, order): (&[Unit<S, W>], Order),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let mut finite = true;
@@ -227,8 +228,8 @@ impl<'a> Combine<'a> {
 }
 
 /// One row of one term.
-struct TermRow<'a, S: Simd> {
-    x: &'a [Unit<S>],
+struct TermRow<'a, S: Simd, const W: usize> {
+    x: &'a [Unit<S, W>],
     x_pitch: usize,
     /// Height and width.
     size: [usize; 2],
@@ -238,7 +239,7 @@ struct TermRow<'a, S: Simd> {
     relu: bool,
     average: bool,
     add: bool,
-    row: &'a mut [Unit<S>],
+    row: &'a mut [Unit<S, W>],
     order: Order,
     /// Bits from one pixel to the next.
     code_pitch: usize,
@@ -249,7 +250,7 @@ struct TermRow<'a, S: Simd> {
     finite: &'a mut bool,
 }
 
-impl<S: Simd> Kernel<S> for TermRow<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for TermRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         if self.average {
@@ -276,7 +277,7 @@ impl<S: Simd> Kernel<S> for TermRow<'_, S> {
     }
 }
 
-impl<S: Simd> TermRow<'_, S> {
+impl<S: Simd, const W: usize> TermRow<'_, S, W> {
     #[inline(always)]
     fn pixels<const NORM: bool, const RELU: bool, const ADD: bool, const BITS: bool>(self, simd: S) {
         let zero = simd.splat(0.0);
@@ -287,7 +288,7 @@ impl<S: Simd> TermRow<'_, S> {
             self.norms.unwrap_or([&[]; 3]).map(|numbers| &numbers[..if NORM { n } else { 0 }]);
         let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
-        let mut trace = [zero; 2];
+        let mut trace = [zero; W];
         for (p, from) in x.chunks_exact(x_pitch).enumerate() {
             let ahead = &x[(p + AHEAD).min(width - 1) * x_pitch + self.from..][..n];
             let from = &from[self.from..][..n];
@@ -295,29 +296,26 @@ impl<S: Simd> TermRow<'_, S> {
             let bits = if BITS { &mut bits[p * self.code_pitch..][..n] } else { &mut [] };
             for c in 0..n {
                 simd.prefetch(&ahead[c][0]);
-                let mut v = [simd.load(&from[c][0]), simd.load(&from[c][1])];
+                let mut v = simd.load_unit(&from[c]);
                 if NORM {
                     let (mean, a, beta) = (simd.splat(mean[c]), simd.splat(a[c]), simd.splat(beta[c]));
-                    v = [
-                        simd.mul_add(simd.sub(v[0], mean), a, beta),
-                        simd.mul_add(simd.sub(v[1], mean), a, beta),
-                    ];
+                    for v in &mut v {
+                        *v = simd.mul_add(simd.sub(*v, mean), a, beta);
+                    }
                 } else {
-                    trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
+                    for i in 0..W {
+                        trace[i] = simd.mul_add(v[i], zero, trace[i]);
+                    }
                 }
                 if BITS {
-                    bits[c] = simd.positive(v);
-                }
-                if RELU {
-                    v = [simd.max(v[0], zero), simd.max(v[1], zero)];
+                    bits[c] = simd.positive_unit(v);
                 }
                 let to = &mut self.row[at];
                 at += self.order.channel;
-                if ADD {
-                    v = [simd.add(simd.load(&to[0]), v[0]), simd.add(simd.load(&to[1]), v[1])];
+                for (v, to) in v.into_iter().zip(to) {
+                    let v = if RELU { simd.max(v, zero) } else { v };
+                    simd.store(if ADD { simd.add(simd.load(to), v) } else { v }, to);
                 }
-                simd.store(v[0], &mut to[0]);
-                simd.store(v[1], &mut to[1]);
             }
         }
         if !NORM {
@@ -332,16 +330,16 @@ impl<S: Simd> TermRow<'_, S> {
         let (x_pitch, [height, width]) = (self.x_pitch, self.size);
         let rows = self.y.saturating_sub(1)..height.min(self.y + 2);
         // A ReLU would hide what is not finite.
-        let mut trace = [zero; 2];
+        let mut trace = [zero; W];
         for p in 0..width {
             let columns = p.saturating_sub(1)..width.min(p + 2);
             let share = simd.splat(1.0 / (rows.len() * columns.len()) as f32);
             for c in 0..self.channels {
-                let mut sum = [zero; 2];
+                let mut sum = [zero; W];
                 for y in rows.clone() {
                     for x in columns.clone() {
                         let unit = &self.x[(y * width + x) * x_pitch + self.from + c];
-                        for v in 0..2 {
+                        for v in 0..W {
                             let mut value = simd.load(&unit[v]);
                             trace[v] = simd.mul_add(value, zero, trace[v]);
                             if let Some([mean, a, beta]) = self.norms {
@@ -356,7 +354,7 @@ impl<S: Simd> TermRow<'_, S> {
                     }
                 }
                 let unit = &mut self.row[self.order.at(p, self.to + c)];
-                for v in 0..2 {
+                for v in 0..W {
                     let mut value = simd.mul(sum[v], share);
                     if self.add {
                         value = simd.add(simd.load(&unit[v]), value);
@@ -371,25 +369,24 @@ impl<S: Simd> TermRow<'_, S> {
 
 /// Whether all lanes are zero, which NaN is not.
 #[inline(always)]
-fn is_zero<S: Simd>(simd: S, v: [S::V; 2]) -> bool {
-    let mut unit = <Unit<S> as bytemuck::Zeroable>::zeroed();
-    simd.store(v[0], &mut unit[0]);
-    simd.store(v[1], &mut unit[1]);
+fn is_zero<S: Simd, const W: usize>(simd: S, v: [S::V; W]) -> bool {
+    let mut unit = <Unit<S, W> as bytemuck::Zeroable>::zeroed();
+    simd.store_unit(v, &mut unit);
     let lanes: &[f32] = bytemuck::cast_slice(&unit);
     lanes.iter().all(|&lane| lane == 0.0)
 }
 
 /// One row of a pool: down the columns first, then across.
-struct PoolRow<'a, S: Simd> {
+struct PoolRow<'a, S: Simd, const W: usize> {
     pool: Pool,
-    rows: &'a [&'a [Unit<S>]],
-    column: &'a mut [Unit<S>],
+    rows: &'a [&'a [Unit<S, W>]],
+    column: &'a mut [Unit<S, W>],
     spans: &'a [Range<usize>],
     pitch: usize,
-    output: &'a mut [Unit<S>],
+    output: &'a mut [Unit<S, W>],
 }
 
-impl<S: Simd> Kernel<S> for PoolRow<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for PoolRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         match self.pool {
@@ -399,14 +396,14 @@ impl<S: Simd> Kernel<S> for PoolRow<'_, S> {
     }
 }
 
-impl<S: Simd> PoolRow<'_, S> {
+impl<S: Simd, const W: usize> PoolRow<'_, S, W> {
     #[inline(always)]
     fn pool<const MAX: bool>(self, simd: S) {
         match *self.rows {
-            [a] => join::<S, 1, MAX>(simd, [a], None, self.column),
-            [a, b] => join::<S, 2, MAX>(simd, [a, b], None, self.column),
-            [a, b, c] => join::<S, 3, MAX>(simd, [a, b, c], None, self.column),
-            _ => join_all::<S, MAX>(simd, self.rows.iter().copied(), None, self.column),
+            [a] => join::<S, W, 1, MAX>(simd, [a], None, self.column),
+            [a, b] => join::<S, W, 2, MAX>(simd, [a, b], None, self.column),
+            [a, b, c] => join::<S, W, 3, MAX>(simd, [a, b, c], None, self.column),
+            _ => join_all::<S, W, MAX>(simd, self.rows.iter().copied(), None, self.column),
         }
         let column = &*self.column;
         let pixel = |x: usize| &column[x * self.pitch..][..self.pitch];
@@ -414,10 +411,10 @@ impl<S: Simd> PoolRow<'_, S> {
             let share = (!MAX).then(|| 1.0 / (self.rows.len() * span.len()) as f32);
             let x = span.start;
             match span.len() {
-                1 => join::<S, 1, MAX>(simd, [pixel(x)], share, out),
-                2 => join::<S, 2, MAX>(simd, [pixel(x), pixel(x + 1)], share, out),
-                3 => join::<S, 3, MAX>(simd, [pixel(x), pixel(x + 1), pixel(x + 2)], share, out),
-                _ => join_all::<S, MAX>(simd, span.clone().map(pixel), share, out),
+                1 => join::<S, W, 1, MAX>(simd, [pixel(x)], share, out),
+                2 => join::<S, W, 2, MAX>(simd, [pixel(x), pixel(x + 1)], share, out),
+                3 => join::<S, W, 3, MAX>(simd, [pixel(x), pixel(x + 1), pixel(x + 2)], share, out),
+                _ => join_all::<S, W, MAX>(simd, span.clone().map(pixel), share, out),
             }
         }
     }
@@ -425,18 +422,18 @@ impl<S: Simd> PoolRow<'_, S> {
 
 /// The maximum or the sum of some rows, times a share.
 #[inline(always)]
-fn join<S: Simd, const N: usize, const MAX: bool>(
+fn join<S: Simd, const W: usize, const N: usize, const MAX: bool>(
     simd: S,
-    mut rows: [&[Unit<S>]; N],
+    mut rows: [&[Unit<S, W>]; N],
     share: Option<f32>,
-    out: &mut [Unit<S>],
+    out: &mut [Unit<S, W>],
 ) {
     let times = simd.splat(share.unwrap_or(1.0));
     for row in &mut rows {
         *row = &row[..out.len()];
     }
     for (i, unit) in out.iter_mut().enumerate() {
-        for v in 0..2 {
+        for v in 0..W {
             let mut value = simd.load(&rows[0][i][v]);
             for row in &rows[1..] {
                 let other = simd.load(&row[i][v]);
@@ -449,15 +446,15 @@ fn join<S: Simd, const N: usize, const MAX: bool>(
 
 /// The same of any number of rows.
 #[inline(always)]
-fn join_all<'a, S: Simd, const MAX: bool>(
+fn join_all<'a, S: Simd, const W: usize, const MAX: bool>(
     simd: S,
-    rows: impl Iterator<Item = &'a [Unit<S>]>,
+    rows: impl Iterator<Item = &'a [Unit<S, W>]>,
     share: Option<f32>,
-    out: &mut [Unit<S>],
+    out: &mut [Unit<S, W>],
 ) {
     for (r, row) in rows.enumerate() {
         for (unit, row) in out.iter_mut().zip(row) {
-            for v in 0..2 {
+            for v in 0..W {
                 let mut value = simd.load(&row[v]);
                 if r > 0 {
                     let other = simd.load(&unit[v]);
@@ -476,8 +473,8 @@ fn join_all<'a, S: Simd, const MAX: bool>(
 }
 
 /// The bits of a row of values.
-struct Emit<'a, S: Simd> {
-    row: &'a [Unit<S>],
+struct Emit<'a, S: Simd, const W: usize> {
+    row: &'a [Unit<S, W>],
     order: Order,
     pixels: usize,
     channels: usize,
@@ -486,17 +483,19 @@ struct Emit<'a, S: Simd> {
     finite: &'a mut bool,
 }
 
-impl<S: Simd> Kernel<S> for Emit<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Emit<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
-        let mut trace = [zero; 2];
+        let mut trace = [zero; W];
         for (p, entries) in self.bits.chunks_mut(self.code_pitch).take(self.pixels).enumerate() {
             for (c, entry) in entries[..self.channels].iter_mut().enumerate() {
                 let unit = &self.row[self.order.at(p, c)];
-                let v = [simd.load(&unit[0]), simd.load(&unit[1])];
-                trace = [simd.mul_add(v[0], zero, trace[0]), simd.mul_add(v[1], zero, trace[1])];
-                *entry = simd.positive(v);
+                let v = simd.load_unit(unit);
+                for i in 0..W {
+                    trace[i] = simd.mul_add(v[i], zero, trace[i]);
+                }
+                *entry = simd.positive_unit(v);
             }
         }
         *self.finite &= is_zero(simd, trace);

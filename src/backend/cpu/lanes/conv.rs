@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::feed::Rows;
-use super::layout::Unit;
+use super::layout::{Unit, tile};
 use super::simd::{Kernel, Simd};
 use crate::plan::jobs::ConvJob;
 
@@ -57,13 +57,13 @@ impl Taps {
 }
 
 /// One row of output pixels for one tile.
-pub(super) struct Row<'a, S: Simd> {
+pub(super) struct Row<'a, S: Simd, const W: usize> {
     pub(super) job: &'a ConvJob,
     /// The input, and its units from pixel to pixel.
-    pub(super) x: Rows<'a, S>,
+    pub(super) x: Rows<'a, S, W>,
     pub(super) x_pitch: usize,
     /// The output row.
-    pub(super) y: &'a mut [Unit<S>],
+    pub(super) y: &'a mut [Unit<S, W>],
     pub(super) y_pitch: usize,
     /// Taps of the row, and of each of its pixels.
     pub(super) rows: &'a Taps,
@@ -78,7 +78,7 @@ pub(super) struct Row<'a, S: Simd> {
     pub(super) scale: Option<f32>,
 }
 
-impl<S: Simd> Kernel<S> for Row<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Row<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         macro_rules! by_channels {
@@ -93,26 +93,33 @@ impl<S: Simd> Kernel<S> for Row<'_, S> {
     }
 }
 
-impl<S: Simd> Row<'_, S> {
+impl<S: Simd, const W: usize> Row<'_, S, W> {
     #[inline(always)]
     fn row<const C: usize, const RELU: bool>(self, simd: S) {
-        if C > S::TILE {
+        if C > tile::<S, W>() {
             return;
         }
-        let (job, channels) = (self.job, self.in_channels);
+        let (job, channels, columns) = (self.job, self.in_channels, self.columns);
+        let scale = self.scale.map(|scale| simd.splat(scale));
+        // Where there is but one tap, it is inside, and nothing is left to decide at each pixel.
+        if job.kernel == [1, 1] && job.padding == [0, 0] {
+            let x = self.x.row(self.rows.input);
+            let weights = &self.weights[..channels * C];
+            for (p, columns) in columns.iter().enumerate() {
+                let x = &x[columns.input * self.x_pitch + self.in_first..][..channels];
+                let sums = [[simd.splat(0.0); W]; C];
+                let sums = multiply::<S, W, C, RELU>(simd, x, weights, sums);
+                store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+            }
+            return;
+        }
         // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
         let joined = self.x_pitch == channels && job.dilation[1] == 1;
-        let scale = simd.splat(self.scale.unwrap_or(1.0));
-        for (p, columns) in self.columns.iter().enumerate() {
-            let (pixel, next) = self.y[p * self.y_pitch + self.out_first..].split_at_mut(C);
-            if let Some(next) = next.get(2 * self.y_pitch - C..).and_then(|next| next.first_chunk::<C>()) {
-                for unit in next {
-                    simd.prefetch(&unit[0]);
-                }
-            }
-            let mut sums = [[simd.splat(0.0); 2]; C];
+        let first = self.rows.input % self.x.count;
+        for (p, columns) in columns.iter().enumerate() {
+            let mut sums = [[simd.splat(0.0); W]; C];
             let taps = columns.kernel.len();
-            let mut row = self.rows.input % self.x.count;
+            let mut row = first;
             for r in self.rows.kernel.clone() {
                 let x = &self.x.units[row * self.x.length + columns.input * self.x_pitch + self.in_first..];
                 row += job.dilation[0];
@@ -122,44 +129,67 @@ impl<S: Simd> Row<'_, S> {
                 let weights = &self.weights[(r * job.kernel[1] + columns.kernel.start) * channels * C..];
                 if joined {
                     let length = taps * channels;
-                    sums = multiply::<S, C, RELU>(simd, &x[..length], &weights[..length * C], sums);
+                    sums = multiply::<S, W, C, RELU>(simd, &x[..length], &weights[..length * C], sums);
                 } else {
                     for s in 0..taps {
                         let x = &x[s * job.dilation[1] * self.x_pitch..][..channels];
                         let weights = &weights[s * channels * C..][..channels * C];
-                        sums = multiply::<S, C, RELU>(simd, x, weights, sums);
+                        sums = multiply::<S, W, C, RELU>(simd, x, weights, sums);
                     }
                 }
             }
-            for (unit, mut sum) in pixel.iter_mut().zip(sums) {
-                if self.scale.is_some() {
-                    sum = [simd.mul(sum[0], scale), simd.mul(sum[1], scale)];
-                }
-                simd.store(sum[0], &mut unit[0]);
-                simd.store(sum[1], &mut unit[1]);
+            store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+        }
+    }
+}
+
+/// Writes the sums of a tile to the first of some pixels, and asks for those of the pixel after the next.
+#[inline(always)]
+fn store<S: Simd, const W: usize, const C: usize>(
+    simd: S,
+    sums: [[S::V; W]; C],
+    scale: Option<S::V>,
+    y: &mut [Unit<S, W>],
+    pitch: usize,
+) {
+    let (pixel, next) = y.split_at_mut(C);
+    if let Some(next) = next.get(2 * pitch - C..).and_then(|next| next.first_chunk::<C>()) {
+        for unit in next {
+            simd.prefetch(&unit[0]);
+        }
+    }
+    for (unit, mut sum) in pixel.iter_mut().zip(sums) {
+        if let Some(scale) = scale {
+            for sum in &mut sum {
+                *sum = simd.mul(*sum, scale);
             }
         }
+        simd.store_unit(sum, unit);
     }
 }
 
 /// Adds the products of some input channels to the sums of a tile.
 #[inline(always)]
-pub(super) fn multiply<S: Simd, const C: usize, const RELU: bool>(
+pub(super) fn multiply<S: Simd, const W: usize, const C: usize, const RELU: bool>(
     simd: S,
-    x: &[Unit<S>],
+    x: &[Unit<S, W>],
     weights: &[f32],
-    mut sums: [[S::V; 2]; C],
-) -> [[S::V; 2]; C] {
+    mut sums: [[S::V; W]; C],
+) -> [[S::V; W]; C] {
     let zero = simd.splat(0.0);
     let (weights, _) = weights.as_chunks::<C>();
     for (unit, weights) in x.iter().zip(weights) {
-        let mut x = [simd.load(&unit[0]), simd.load(&unit[1])];
+        let mut x = simd.load_unit(unit);
         if RELU {
-            x = [simd.max(x[0], zero), simd.max(x[1], zero)];
+            for x in &mut x {
+                *x = simd.max(*x, zero);
+            }
         }
         for j in 0..C {
             let weight = simd.splat(weights[j]);
-            sums[j] = [simd.mul_add(weight, x[0], sums[j][0]), simd.mul_add(weight, x[1], sums[j][1])];
+            for v in 0..W {
+                sums[j][v] = simd.mul_add(weight, x[v], sums[j][v]);
+            }
         }
     }
     sums

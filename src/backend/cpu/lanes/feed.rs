@@ -16,20 +16,20 @@ use crate::plan::jobs::{ConvJob, Tensor};
 
 /// Rows of an input, by their number in the image: row y is the y-th, modulo how many there are.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a, S: Simd> {
-    pub(super) units: &'a [Unit<S>],
+pub(super) struct Rows<'a, S: Simd, const W: usize> {
+    pub(super) units: &'a [Unit<S, W>],
     pub(super) count: usize,
     /// Units of a row.
     pub(super) length: usize,
 }
 
-impl<'a, S: Simd> Rows<'a, S> {
+impl<'a, S: Simd, const W: usize> Rows<'a, S, W> {
     /// The rows of a stored tensor's block.
-    pub(super) fn stored(tensor: &Tensor, units: &'a [Unit<S>]) -> Self {
+    pub(super) fn stored(tensor: &Tensor, units: &'a [Unit<S, W>]) -> Self {
         Rows { units, count: tensor.shape.height, length: tensor.shape.width * tensor.shape.channels }
     }
 
-    pub(super) fn row(&self, y: usize) -> &'a [Unit<S>] {
+    pub(super) fn row(&self, y: usize) -> &'a [Unit<S, W>] {
         &self.units[y % self.count * self.length..][..self.length]
     }
 }
@@ -90,17 +90,17 @@ impl Ring {
 }
 
 /// A ring that is filled from the first row on.
-pub(super) struct Feed<'a, S: Simd> {
+pub(super) struct Feed<'a, S: Simd, const W: usize> {
     ring: Ring,
-    units: &'a mut [Unit<S>],
+    units: &'a mut [Unit<S, W>],
     /// Rows that have been made.
     made: usize,
 }
 
-impl<'a, S: Simd> Feed<'a, S> {
+impl<'a, S: Simd, const W: usize> Feed<'a, S, W> {
     /// An empty ring in so many units as it needs.
-    pub(super) fn new(ring: Ring, units: &'a mut [Unit<S>]) -> Self {
-        let zero = Unit::<S>::zeroed();
+    pub(super) fn new(ring: Ring, units: &'a mut [Unit<S, W>]) -> Self {
+        let zero = Unit::<S, W>::zeroed();
         let (rows, zeros) = units.split_at_mut(ring.count * ring.length);
         zeros.fill(zero);
         if ring.borders {
@@ -116,7 +116,7 @@ impl<'a, S: Simd> Feed<'a, S> {
     pub(super) fn make(
         &mut self,
         end: usize,
-        mut row: impl FnMut(usize, &mut [Unit<S>]) -> Result<()>,
+        mut row: impl FnMut(usize, &mut [Unit<S, W>]) -> Result<()>,
     ) -> Result<()> {
         while self.made < end {
             row(
@@ -129,34 +129,34 @@ impl<'a, S: Simd> Feed<'a, S> {
     }
 
     /// The rows in the ring.
-    pub(super) fn rows(&self) -> Rows<'_, S> {
+    pub(super) fn rows(&self) -> Rows<'_, S, W> {
         Rows { units: self.units, count: self.ring.count, length: self.ring.length }
     }
 
     /// A row of zeros, for what lies above and below the image.
-    pub(super) fn zeros(&self) -> &[Unit<S>] {
+    pub(super) fn zeros(&self) -> &[Unit<S, W>] {
         &self.units[self.ring.count * self.ring.length..]
     }
 }
 
 /// A row of a stored tensor on its way to Winograd's form.
-pub(super) struct Copy<'a, S: Simd> {
+pub(super) struct Copy<'a, S: Simd, const W: usize> {
     /// [pixel][channel].
-    pub(super) from: &'a [Unit<S>],
+    pub(super) from: &'a [Unit<S, W>],
     pub(super) channels: usize,
     pub(super) relu: bool,
-    pub(super) to: &'a mut [Unit<S>],
+    pub(super) to: &'a mut [Unit<S, W>],
     pub(super) order: Order,
 }
 
-impl<S: Simd> Kernel<S> for Copy<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Copy<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
         for (p, pixel) in self.from.chunks_exact(self.channels).enumerate() {
             for (c, unit) in pixel.iter().enumerate() {
                 let to = &mut self.to[self.order.at(p, c)];
-                for v in 0..2 {
+                for v in 0..W {
                     let x = simd.load(&unit[v]);
                     simd.store(if self.relu { simd.max(x, zero) } else { x }, &mut to[v]);
                 }
@@ -166,9 +166,9 @@ impl<S: Simd> Kernel<S> for Copy<'_, S> {
 }
 
 /// ReLU of a row of sums on its way to Winograd's form.
-pub(super) struct Relu<'a, S: Simd>(pub(super) &'a mut [Unit<S>]);
+pub(super) struct Relu<'a, S: Simd, const W: usize>(pub(super) &'a mut [Unit<S, W>]);
 
-impl<S: Simd> Kernel<S> for Relu<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Relu<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);

@@ -66,11 +66,11 @@ pub(super) fn tiles<'a>(
 }
 
 /// One output row by direct convolution.
-pub(super) fn direct<S: Simd>(
+pub(super) fn direct<S: Simd, const W: usize>(
     simd: S,
     job: &ConvJob,
-    (x, x_pitch): (Rows<'_, S>, usize),
-    (y, y_pitch): (&mut [Unit<S>], usize),
+    (x, x_pitch): (Rows<'_, S, W>, usize),
+    (y, y_pitch): (&mut [Unit<S, W>], usize),
     (rows, columns): (&Taps, &[Taps]),
     tiles: &[TileOf],
     in_channels: usize,

@@ -10,16 +10,25 @@ use crate::plan::jobs::{ConvJob, IMAGE, OCTET, Part, Tensor, TensorId};
 use crate::plan::place::{Life, first_fit};
 use crate::{Batch, Error, Result};
 
-/// One channel of one pixel, for the images of a block: two vectors.
-pub(super) type Unit<S> = [<S as Simd>::Lanes; 2];
+/// One channel of one pixel, for the images of a block: W vectors.
+pub(super) type Unit<S, const W: usize> = [<S as Simd>::Lanes; W];
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
 /// Images of a block.
-pub(super) const fn block<S: Simd>() -> usize {
-    2 * S::LANES
+pub(super) const fn block<S: Simd, const W: usize>() -> usize {
+    W * S::LANES
 }
+
+/// Output channels of a tile at most: their sums and what they are made of fit into registers.
+pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
+    let channels = S::TILE * 2 / W;
+    if channels < MOST_CHANNELS { channels } else { MOST_CHANNELS }
+}
+
+/// Output channels of the largest tile that there is code for.
+pub(super) const MOST_CHANNELS: usize = 14;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -27,21 +36,21 @@ struct Line([u8; LINE]);
 
 /// Units that start on a cache line: an allocator leaves large ones 16 bytes behind it, and every second vector
 /// would lie on two lines.
-pub(super) struct Units<S: Simd> {
+pub(super) struct Units<S: Simd, const W: usize> {
     lines: Vec<Line>,
-    unit: PhantomData<Unit<S>>,
+    unit: PhantomData<Unit<S, W>>,
 }
 
-impl<S: Simd> Default for Units<S> {
+impl<S: Simd, const W: usize> Default for Units<S, W> {
     fn default() -> Self {
         Units { lines: Vec::new(), unit: PhantomData }
     }
 }
 
-impl<S: Simd> Units<S> {
+impl<S: Simd, const W: usize> Units<S, W> {
     /// Makes room for so many units; what they hold is anything.
     pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        let unit = size_of::<Unit<S>>();
+        let unit = size_of::<Unit<S, W>>();
         let lines = (units * unit).div_ceil(LINE).next_multiple_of(unit.div_ceil(LINE));
         if self.lines.len() < lines {
             let limit = (self.lines.len() * LINE) as u64;
@@ -54,11 +63,11 @@ impl<S: Simd> Units<S> {
         Ok(())
     }
 
-    pub(super) fn get(&self) -> &[Unit<S>] {
+    pub(super) fn get(&self) -> &[Unit<S, W>] {
         bytemuck::cast_slice(&self.lines)
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut [Unit<S>] {
+    pub(super) fn get_mut(&mut self) -> &mut [Unit<S, W>] {
         bytemuck::cast_slice_mut(&mut self.lines)
     }
 }
@@ -80,9 +89,9 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Places the tensors that live, each from its first to its last step.
-    pub(super) fn new<S: Simd>(plan: &Plan, lives: &[Option<Life>]) -> Self {
-        let blocks = plan.images().div_ceil(block::<S>());
-        let line = LINE.div_ceil(size_of::<Unit<S>>());
+    pub(super) fn new<S: Simd, const W: usize>(plan: &Plan, lives: &[Option<Life>]) -> Self {
+        let blocks = plan.images().div_ceil(block::<S, W>());
+        let line = LINE.div_ceil(size_of::<Unit<S, W>>());
         let mut pitches: Vec<usize> = plan.tensors.iter().map(|tensor| tensor.shape.channels).collect();
         let parts = parts(plan, &mut pitches);
         let units = |(tensor, pitch): (&Tensor, _)| blocks * tensor.shape.pixels() * pitch;
@@ -118,8 +127,8 @@ impl Layout {
     }
 
     /// Images in the lanes of a block.
-    pub(super) fn images_of<S: Simd>(&self, b: usize) -> usize {
-        (self.images - b * block::<S>()).min(block::<S>())
+    pub(super) fn images_of<S: Simd, const W: usize>(&self, b: usize) -> usize {
+        (self.images - b * block::<S, W>()).min(block::<S, W>())
     }
 }
 
@@ -142,17 +151,17 @@ fn parts(plan: &Plan, pitches: &mut [usize]) -> Vec<(TensorId, usize, usize)> {
 }
 
 /// The batch in lanes: [block][h][w][channel], zeros in lanes that hold no image.
-pub(super) fn image<S: Simd>(batch: &Batch) -> Result<Units<S>> {
+pub(super) fn image<S: Simd, const W: usize>(batch: &Batch) -> Result<Units<S, W>> {
     let [images, channels, height, width] = batch.shape();
     let pixels = height * width;
-    let mut units = Units::<S>::default();
-    units.resize(images.div_ceil(block::<S>()) * pixels * channels)?;
+    let mut units = Units::<S, W>::default();
+    units.resize(images.div_ceil(block::<S, W>()) * pixels * channels)?;
     let numbers: &mut [f32] = bytemuck::cast_slice_mut(units.get_mut());
     for (plane, values) in batch.data().chunks_exact(pixels).enumerate() {
         let (n, c) = (plane / channels, plane % channels);
-        let (b, lane) = (n / block::<S>(), n % block::<S>());
+        let (b, lane) = (n / block::<S, W>(), n % block::<S, W>());
         for (p, &value) in values.iter().enumerate() {
-            numbers[((b * pixels + p) * channels + c) * block::<S>() + lane] = value;
+            numbers[((b * pixels + p) * channels + c) * block::<S, W>() + lane] = value;
         }
     }
     Ok(units)

@@ -64,31 +64,31 @@ use crate::plan::Plan;
 use crate::{Precision, Result};
 
 /// The fast path with one instruction set.
-pub(super) struct Lanes<S: Simd> {
+pub(super) struct Lanes<S: Simd, const W: usize> {
     simd: S,
-    image: Units<S>,
+    image: Units<S, W>,
     pool: Pool,
 }
 
 /// What one network writes while it runs.
-pub(super) struct Workspace<S: Simd> {
-    arena: Units<S>,
+pub(super) struct Workspace<S: Simd, const W: usize> {
+    arena: Units<S, W>,
     norms: Norms<f32>,
     planes: Vec<S::Bits>,
     codes: Vec<u32>,
     kernel: Vec<u32>,
-    scratch: Scratch<S>,
+    scratch: Scratch<S, W>,
 }
 
 /// What one thread needs for itself.
-struct Scratch<S: Simd> {
-    combine: combine::Scratch<S>,
-    feed: Units<S>,
-    winograd: winograd::Scratch<S>,
-    sums: Sums<S>,
+struct Scratch<S: Simd, const W: usize> {
+    combine: combine::Scratch<S, W>,
+    feed: Units<S, W>,
+    winograd: winograd::Scratch<S, W>,
+    sums: Sums<S, W>,
 }
 
-impl<S: Simd> Default for Scratch<S> {
+impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
         Scratch {
             combine: combine::Scratch::default(),
@@ -99,7 +99,7 @@ impl<S: Simd> Default for Scratch<S> {
     }
 }
 
-impl<S: Simd> Default for Workspace<S> {
+impl<S: Simd, const W: usize> Default for Workspace<S, W> {
     fn default() -> Self {
         Workspace {
             arena: Units::default(),
@@ -112,7 +112,7 @@ impl<S: Simd> Default for Workspace<S> {
     }
 }
 
-impl<S: Simd> Workspace<S> {
+impl<S: Simd, const W: usize> Workspace<S, W> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit is set.
     fn prepare(&mut self, plan: &Plan, layout: &Layout) -> Result<()> {
         self.arena.resize(layout.arena)?;
@@ -128,35 +128,35 @@ impl<S: Simd> Workspace<S> {
     }
 }
 
-impl<S: Simd> Lanes<S> {
+impl<S: Simd, const W: usize> Lanes<S, W> {
     pub(super) fn new(simd: S, setup: &Setup) -> Result<Self> {
-        let pool = Pool::new(Arc::clone(&setup.source), S::TILE);
-        Ok(Lanes { simd, image: layout::image::<S>(&setup.batch)?, pool })
+        let pool = Pool::new(Arc::clone(&setup.source), layout::tile::<S, W>());
+        Ok(Lanes { simd, image: layout::image::<S, W>(&setup.batch)?, pool })
     }
 }
 
-impl<S: Simd> Path for Lanes<S> {
-    type Workspace = Workspace<S>;
+impl<S: Simd, const W: usize> Path for Lanes<S, W> {
+    type Workspace = Workspace<S, W>;
     const PRECISION: Precision = Precision::F32;
 
     fn bytes(&self, plan: &Plan) -> u64 {
-        let Program { steps, layout } = &Program::new::<S>(plan);
-        let units = layout.arena + scratch_units::<S>(plan, steps);
+        let Program { steps, layout } = &Program::new::<S, W>(plan);
+        let units = layout.arena + scratch_units::<S, W>(plan, steps);
         let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image;
         // K is copied once, for its score.
         let kernel = 2 * plan.images() * plan.images();
         let planes = layout.blocks * plane(plan) * size_of::<S::Bits>();
-        (units * size_of::<Unit<S>>() + 4 * (numbers + kernel) + planes) as u64
+        (units * size_of::<Unit<S, W>>() + 4 * (numbers + kernel) + planes) as u64
     }
 
     fn score(
         &self,
         setup: &Setup,
         plan: &Plan,
-        workspace: &mut Workspace<S>,
+        workspace: &mut Workspace<S, W>,
         spread: bool,
     ) -> Result<Outcome> {
-        let Program { steps, layout } = &Program::new::<S>(plan);
+        let Program { steps, layout } = &Program::new::<S, W>(plan);
         workspace.prepare(plan, layout)?;
         Run { lanes: self, setup, plan, layout, workspace, spread }.score(steps)
     }
@@ -164,7 +164,7 @@ impl<S: Simd> Path for Lanes<S> {
 
 /// Units that a thread needs for itself: rows on their way to a pool or a convolution, and the pieces of Winograd's
 /// form.
-fn scratch_units<S: Simd>(plan: &Plan, steps: &[Step]) -> usize {
+fn scratch_units<S: Simd, const W: usize>(plan: &Plan, steps: &[Step]) -> usize {
     let pools = plan.combines.iter().filter_map(|job| Some((job, job.window?.1)));
     let pools = pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels);
     let feeds = steps.iter().filter_map(|step| match *step {

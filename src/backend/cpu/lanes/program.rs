@@ -28,7 +28,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new<S: Simd>(plan: &Plan) -> Self {
+    pub(super) fn new<S: Simd, const W: usize>(plan: &Plan) -> Self {
         let sums = sums(plan);
         let stored = |&job: &usize| !sums.contains(&Some(job));
         let mut steps = Vec::with_capacity(plan.combines.len() + plan.convs.len());
@@ -36,7 +36,7 @@ impl Program {
             steps.extend(slot.combines.clone().filter(stored).map(Step::Combine));
             steps.extend(slot.convs.clone().map(|job| Step::Conv { job, sum: sums[job] }));
         }
-        let layout = Layout::new::<S>(plan, &lives(plan, &steps));
+        let layout = Layout::new::<S, W>(plan, &lives(plan, &steps));
         Program { steps, layout }
     }
 }

@@ -24,16 +24,16 @@ use crate::plan::jobs::{CombineJob, ConvJob, NormJob, OCTET, Part};
 use crate::{Error, Kernel, Result};
 
 /// A plan at work.
-pub(super) struct Run<'a, S: Simd> {
-    pub(super) lanes: &'a Lanes<S>,
+pub(super) struct Run<'a, S: Simd, const W: usize> {
+    pub(super) lanes: &'a Lanes<S, W>,
     pub(super) setup: &'a Setup,
     pub(super) plan: &'a Plan,
     pub(super) layout: &'a Layout,
-    pub(super) workspace: &'a mut Workspace<S>,
+    pub(super) workspace: &'a mut Workspace<S, W>,
     pub(super) spread: bool,
 }
 
-impl<S: Simd> Run<'_, S> {
+impl<S: Simd, const W: usize> Run<'_, S, W> {
     /// Runs the plan, step by step, then counts agreements and takes the log-determinant.
     pub(super) fn score(mut self, steps: &[Step]) -> Result<Outcome> {
         let plan = self.plan;
@@ -63,17 +63,17 @@ impl<S: Simd> Run<'_, S> {
             let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
             let combine = Combine::new(plan, layout, job, norms);
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], job.output);
+            let (view, y) = View::<S, W>::split(whole, &mut arena.get_mut()[..layout.arena], job.output);
             let blocks = Blocks { spread, layout, y, planes, channels: &channels };
             let wanted = !job.statistics.norms.is_empty();
             blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
-                let source: Source<'_, S> = &|tensor| view.block(tensor, b);
+                let source: Source<'_, S, W> = &|tensor| view.block(tensor, b);
                 combine.block(lanes.simd, &mut scratch.combine, source, y, plane)?;
                 if wanted {
                     let pitch = job.shape.channels;
                     scratch.sums.start(&y[..pitch], &channels);
                     scratch.sums.add(lanes.simd, y, pitch, &channels);
-                    scratch.sums.finish(layout.images_of::<S>(b), job.shape.pixels(), moments);
+                    scratch.sums.finish(layout.images_of::<S, W>(b), job.shape.pixels(), moments);
                 }
                 Ok(())
             })
@@ -87,7 +87,10 @@ impl<S: Simd> Run<'_, S> {
         let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
         let form = form(job, plan);
         let packed = setup.timed(Stage::Weights, spread, || -> Result<Vec<Arc<Packed>>> {
-            let part = |part: &Part| lanes.pool.part(job, form, &plan.parameters[part.parameter], part);
+            let part = |part: &Part| {
+                let parameter = &plan.parameters[part.parameter];
+                lanes.pool.part(lanes.simd, job, form, parameter, part)
+            };
             job.parts.iter().map(part).collect()
         })?;
         let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
@@ -108,7 +111,8 @@ impl<S: Simd> Run<'_, S> {
             let sum = sum.map(|sum| Combine::new(plan, layout, sum, norms));
             let ring = (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input));
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S>::split(whole, &mut arena.get_mut()[..layout.arena], Some(job.output));
+            let (view, y) =
+                View::<S, W>::split(whole, &mut arena.get_mut()[..layout.arena], Some(job.output));
             let planes = if sum.is_some() { planes.as_mut_slice() } else { &mut [] };
             let blocks = Blocks { spread, layout, y, planes, channels: &units };
             let wanted = !job.statistics.norms.is_empty();
@@ -117,16 +121,16 @@ impl<S: Simd> Run<'_, S> {
             let rows_at_once = if form == Form::Winograd { winograd::PIECE } else { 1 };
             blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
                 let Scratch { feed, winograd, sums, .. } = scratch;
-                let source: Source<'_, S> = &|tensor| view.block(tensor, b);
+                let source: Source<'_, S, W> = &|tensor| view.block(tensor, b);
                 let mut feed = match ring {
                     Some(ring) => {
                         feed.resize(ring.units())?;
-                        Some(Feed::<S>::new(ring, &mut feed.get_mut()[..ring.units()]))
+                        Some(Feed::<S, W>::new(ring, &mut feed.get_mut()[..ring.units()]))
                     }
                     None => None,
                 };
                 let order = ring.map_or(Order::pixels(x_pitch), |ring| ring.order);
-                let mut make = |iy: usize, row: &mut [Unit<S>]| match &sum {
+                let mut make = |iy: usize, row: &mut [Unit<S, W>]| match &sum {
                     Some(sum) => {
                         sum.row(lanes.simd, source, iy, (row, order), plane)?;
                         if job.relu && form == Form::Winograd {
@@ -135,7 +139,7 @@ impl<S: Simd> Run<'_, S> {
                         Ok(())
                     }
                     None => {
-                        let from = Rows::<S>::stored(input, view.block(job.input, b)).row(iy);
+                        let from = Rows::<S, W>::stored(input, view.block(job.input, b)).row(iy);
                         lanes.simd.call(Copy { from, channels: x_pitch, relu: job.relu, to: row, order });
                         Ok(())
                     }
@@ -185,7 +189,7 @@ impl<S: Simd> Run<'_, S> {
                     feed.make(height, &mut make)?;
                 }
                 if wanted {
-                    sums.finish(layout.images_of::<S>(b), output.shape.pixels(), moments);
+                    sums.finish(layout.images_of::<S, W>(b), output.shape.pixels(), moments);
                 }
                 Ok(())
             })
@@ -230,7 +234,7 @@ impl<S: Simd> Run<'_, S> {
     fn agreement(&mut self) {
         let simd = self.lanes.simd;
         let Workspace { planes, codes, kernel, .. } = &mut *self.workspace;
-        codes::transpose(simd, self.plan, planes, codes);
+        codes::transpose::<S, W>(simd, self.plan, planes, codes);
         let n = self.plan.images();
         for job in &self.plan.agreements {
             let section = Section::new(self.plan, job, codes);

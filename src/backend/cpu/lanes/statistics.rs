@@ -12,31 +12,31 @@ use super::layout::Unit;
 use super::simd::{Kernel, Simd};
 
 /// Sums of one block: for each channel, a unit each.
-pub(super) struct Sums<S: Simd> {
-    shift: Vec<Unit<S>>,
-    sum: Vec<Unit<S>>,
-    squares: Vec<Unit<S>>,
+pub(super) struct Sums<S: Simd, const W: usize> {
+    shift: Vec<Unit<S, W>>,
+    sum: Vec<Unit<S, W>>,
+    squares: Vec<Unit<S, W>>,
 }
 
-impl<S: Simd> Default for Sums<S> {
+impl<S: Simd, const W: usize> Default for Sums<S, W> {
     fn default() -> Self {
         Sums { shift: Vec::new(), sum: Vec::new(), squares: Vec::new() }
     }
 }
 
-impl<S: Simd> Sums<S> {
+impl<S: Simd, const W: usize> Sums<S, W> {
     /// Starts a block at its first pixel; `channels` says which units of a pixel count.
-    pub(super) fn start(&mut self, first_pixel: &[Unit<S>], channels: &[Range<usize>]) {
+    pub(super) fn start(&mut self, first_pixel: &[Unit<S, W>], channels: &[Range<usize>]) {
         self.shift.clear();
         channels.iter().for_each(|range| self.shift.extend_from_slice(&first_pixel[range.clone()]));
         for sums in [&mut self.sum, &mut self.squares] {
             sums.clear();
-            sums.resize(self.shift.len(), Unit::<S>::zeroed());
+            sums.resize(self.shift.len(), Unit::<S, W>::zeroed());
         }
     }
 
     /// Adds pixels, `pitch` units each.
-    pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S>], pitch: usize, channels: &[Range<usize>]) {
+    pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S, W>], pitch: usize, channels: &[Range<usize>]) {
         let mut at = 0;
         for range in channels {
             simd.call(Add { sums: self, pixels, pitch, first: range.start, at: at..at + range.len() });
@@ -83,16 +83,16 @@ impl Moments {
     }
 }
 
-struct Add<'a, S: Simd> {
-    sums: &'a mut Sums<S>,
-    pixels: &'a [Unit<S>],
+struct Add<'a, S: Simd, const W: usize> {
+    sums: &'a mut Sums<S, W>,
+    pixels: &'a [Unit<S, W>],
     pitch: usize,
     /// First unit of a pixel, and the sums that it and those behind it belong to.
     first: usize,
     at: Range<usize>,
 }
 
-impl<S: Simd> Kernel<S> for Add<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Add<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         // Two channels at a time, so that four chains of additions hide each other's latency.
@@ -106,21 +106,21 @@ impl<S: Simd> Kernel<S> for Add<'_, S> {
     }
 }
 
-impl<S: Simd> Add<'_, S> {
+impl<S: Simd, const W: usize> Add<'_, S, W> {
     #[inline(always)]
     fn channels<const C: usize>(&mut self, simd: S, c: usize) {
         let at = self.at.start + c;
-        let zero = [[simd.splat(0.0); 2]; C];
+        let zero = [[simd.splat(0.0); W]; C];
         let (mut shift, mut sum, mut squares) = (zero, zero, zero);
         for i in 0..C {
-            shift[i] = [simd.load(&self.sums.shift[at + i][0]), simd.load(&self.sums.shift[at + i][1])];
-            sum[i] = [simd.load(&self.sums.sum[at + i][0]), simd.load(&self.sums.sum[at + i][1])];
-            squares[i] = [simd.load(&self.sums.squares[at + i][0]), simd.load(&self.sums.squares[at + i][1])];
+            shift[i] = simd.load_unit(&self.sums.shift[at + i]);
+            sum[i] = simd.load_unit(&self.sums.sum[at + i]);
+            squares[i] = simd.load_unit(&self.sums.squares[at + i]);
         }
         for pixel in self.pixels.chunks_exact(self.pitch) {
             let units = &pixel[self.first + c..][..C];
             for i in 0..C {
-                for v in 0..2 {
+                for v in 0..W {
                     let d = simd.sub(simd.load(&units[i][v]), shift[i][v]);
                     sum[i][v] = simd.add(sum[i][v], d);
                     squares[i][v] = simd.mul_add(d, d, squares[i][v]);
@@ -128,10 +128,8 @@ impl<S: Simd> Add<'_, S> {
             }
         }
         for i in 0..C {
-            for v in 0..2 {
-                simd.store(sum[i][v], &mut self.sums.sum[at + i][v]);
-                simd.store(squares[i][v], &mut self.sums.squares[at + i][v]);
-            }
+            simd.store_unit(sum[i], &mut self.sums.sum[at + i]);
+            simd.store_unit(squares[i], &mut self.sums.squares[at + i]);
         }
     }
 }

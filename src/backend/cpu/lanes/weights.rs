@@ -1,16 +1,18 @@
 //! Weights as the convolutions of lanes read them, made once for a run and shared by all networks.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::conv::Tile;
+use super::simd::{Kernel, Simd};
 use super::winograd::{POSITIONS, transform_weights};
 use crate::plan::jobs::{ConvJob, OCTET, Parameter, Part};
 use crate::weights::WeightSource;
 use crate::{Distribution, Result};
 
-/// Numbers that are kept before all are dropped.
-const CAPACITY: usize = 24 << 20;
+/// Numbers that are kept: 1 GiB. Beyond it, what was not asked for longest is dropped, until half are left.
+const CAPACITY: usize = 256 << 20;
 
 /// How a job's outputs are computed: a function of its plan alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,10 +45,41 @@ struct Key {
     group: Option<usize>,
 }
 
+struct Entry {
+    packed: Arc<Packed>,
+    /// When it was asked for last, by the pool's clock.
+    asked: AtomicU64,
+}
+
 #[derive(Default)]
 struct Known {
-    packed: HashMap<Key, Arc<Packed>>,
+    entries: HashMap<Key, Entry>,
     numbers: usize,
+}
+
+impl Known {
+    /// Keeps packed weights, and drops the oldest where there are more than `capacity` numbers then.
+    fn insert(&mut self, key: Key, packed: Arc<Packed>, now: u64, capacity: usize) {
+        self.numbers += packed.weights.len();
+        if self.numbers > capacity {
+            let mut ages: Vec<(u64, usize)> = self
+                .entries
+                .values()
+                .map(|entry| (entry.asked.load(Relaxed), entry.packed.weights.len()))
+                .collect();
+            ages.sort_unstable();
+            let mut oldest = ages.into_iter();
+            let mut before = 0;
+            while self.numbers > capacity / 2
+                && let Some((asked, numbers)) = oldest.next()
+            {
+                self.numbers -= numbers;
+                before = asked + 1;
+            }
+            self.entries.retain(|_, entry| entry.asked.load(Relaxed) >= before);
+        }
+        self.entries.insert(key, Entry { packed, asked: AtomicU64::new(now) });
+    }
 }
 
 /// Packed weights that networks of a run have asked for.
@@ -55,11 +88,13 @@ pub(super) struct Pool {
     /// Output channels of a tile at most.
     tile: usize,
     known: RwLock<Known>,
+    /// Counts what is asked for.
+    clock: AtomicU64,
 }
 
 impl Pool {
     pub(super) fn new(source: Arc<dyn WeightSource>, tile: usize) -> Self {
-        Pool { source, tile, known: RwLock::default() }
+        Pool { source, tile, known: RwLock::default(), clock: AtomicU64::default() }
     }
 
     pub(super) fn source(&self) -> &dyn WeightSource {
@@ -67,8 +102,9 @@ impl Pool {
     }
 
     /// Packed weights of one part of a job.
-    pub(super) fn part(
+    pub(super) fn part<S: Simd>(
         &self,
+        simd: S,
         job: &ConvJob,
         form: Form,
         parameter: &Parameter,
@@ -86,54 +122,21 @@ impl Pool {
             channels: (shape.out_channels - first).min(part.octets * OCTET),
             group: (job.groups > 1).then_some(shape.out_channels / job.groups),
         };
-        let known = |known: &Known| known.packed.get(&key).cloned();
-        if let Some(packed) = known(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(packed);
+        let now = self.clock.fetch_add(1, Relaxed);
+        if let Some(entry) = self.known.read().unwrap_or_else(PoisonError::into_inner).entries.get(&key) {
+            entry.asked.store(now, Relaxed);
+            return Ok(Arc::clone(&entry.packed));
         }
-        let packed = Arc::new(self.pack(&key, parameter, part)?);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.numbers + packed.weights.len() > CAPACITY {
-            *known = Known::default();
-        }
-        known.numbers += packed.weights.len();
-        known.packed.insert(key, Arc::clone(&packed));
-        Ok(packed)
-    }
-
-    fn pack(&self, key: &Key, parameter: &Parameter, part: &Part) -> Result<Packed> {
         let mut rows = Vec::new();
         let octets = part.row..part.row + part.octets;
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, &mut rows)?;
-        let row_len = parameter.shape.row_len();
-        let padded = key.in_channels.next_multiple_of(OCTET);
-        let tap = |k: usize, tap: usize, c: usize| rows[k * row_len + tap * padded + c];
-        let taps = key.kernel[0] * key.kernel[1];
-        let mut packed = Packed { tiles: self.tiles(key), weights: Vec::new() };
-        for tile in &mut packed.tiles {
-            tile.weights = packed.weights.len();
-            let channels = tile.channel..tile.channel + tile.channels;
-            match key.form {
-                Form::Direct => {
-                    for t in 0..taps {
-                        for c in 0..key.in_channels {
-                            packed.weights.extend(channels.clone().map(|k| tap(k, t, c)));
-                        }
-                    }
-                }
-                Form::Winograd => {
-                    let start = packed.weights.len();
-                    let position = key.in_channels * tile.channels;
-                    packed.weights.resize(start + POSITIONS * position, 0.0);
-                    for c in 0..key.in_channels {
-                        for (j, k) in channels.clone().enumerate() {
-                            let g = [0, 1, 2].map(|r| [0, 1, 2].map(|s| tap(k, 3 * r + s, c)));
-                            for (p, weight) in transform_weights(g).into_iter().enumerate() {
-                                packed.weights[start + p * position + c * tile.channels + j] = weight;
-                            }
-                        }
-                    }
-                }
-            }
+        let mut packed = Packed { tiles: self.tiles(&key), weights: Vec::new() };
+        simd.call(Pack { key: &key, rows: &rows, packed: &mut packed });
+        let packed = Arc::new(packed);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been quicker.
+        if !known.entries.contains_key(&key) {
+            known.insert(key, Arc::clone(&packed), now, CAPACITY);
         }
         Ok(packed)
     }
@@ -159,5 +162,106 @@ impl Pool {
             }
         }
         tiles
+    }
+}
+
+/// Packs rows of a pool, [channel][tap][in channel padded to an octet], tile by tile.
+struct Pack<'a> {
+    key: &'a Key,
+    rows: &'a [f32],
+    packed: &'a mut Packed,
+}
+
+impl<S: Simd> Kernel<S> for Pack<'_> {
+    #[inline(always)]
+    fn run(self, _simd: S) {
+        let Pack { key, rows, packed: Packed { tiles, weights } } = self;
+        let taps = key.kernel[0] * key.kernel[1];
+        let of_channel = match key.form {
+            Form::Direct => taps,
+            Form::Winograd => POSITIONS,
+        } * key.in_channels;
+        weights.resize(tiles.iter().map(|tile| tile.channels).sum::<usize>() * of_channel, 0.0);
+        let row_len = taps * key.in_channels.next_multiple_of(OCTET);
+        let mut start = 0;
+        for tile in tiles {
+            tile.weights = start;
+            let to = &mut weights[start..][..tile.channels * of_channel];
+            let rows = &rows[tile.channel * row_len..][..tile.channels * row_len];
+            match key.form {
+                Form::Direct => direct(rows, key.in_channels, tile.channels, to),
+                Form::Winograd => winograd(rows, key.in_channels, tile.channels, to),
+            }
+            start += to.len();
+        }
+    }
+}
+
+/// [channel][tap][in channel padded] to [tap][in channel][channel].
+#[inline(always)]
+fn direct(rows: &[f32], in_channels: usize, channels: usize, to: &mut [f32]) {
+    let (padded, row_len) = (in_channels.next_multiple_of(OCTET), rows.len() / channels);
+    for (t, to) in to.chunks_exact_mut(in_channels * channels).enumerate() {
+        for (c, to) in to.chunks_exact_mut(channels).enumerate() {
+            for (k, weight) in to.iter_mut().enumerate() {
+                *weight = rows[k * row_len + t * padded + c];
+            }
+        }
+    }
+}
+
+/// [channel][tap][in channel padded] to [36][in channel][channel]. The transforms of an octet of input channels are
+/// collected for all channels of the tile, so that what is written lies together.
+#[inline(always)]
+fn winograd(rows: &[f32], in_channels: usize, channels: usize, to: &mut [f32]) {
+    let (padded, position) = (in_channels.next_multiple_of(OCTET), in_channels * channels);
+    let mut near = vec![[[0.0; OCTET]; POSITIONS]; channels];
+    for first in (0..in_channels).step_by(OCTET) {
+        for (row, near) in rows.chunks_exact(9 * padded).zip(&mut near) {
+            let mut g = [[0.0; OCTET]; 9];
+            for (t, g) in g.iter_mut().enumerate() {
+                g.copy_from_slice(&row[t * padded + first..][..OCTET]);
+            }
+            transform_weights(&g, near);
+        }
+        let count = OCTET.min(in_channels - first);
+        for (p, to) in to.chunks_exact_mut(position).enumerate() {
+            for (c, to) in to[first * channels..][..count * channels].chunks_exact_mut(channels).enumerate() {
+                for (near, weight) in near.iter().zip(to) {
+                    *weight = near[p][c];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_last_is_kept() {
+        let key = |first| Key {
+            name: String::new(),
+            form: Form::Direct,
+            kernel: [1, 1],
+            in_channels: 1,
+            distribution: Distribution::Normal,
+            first,
+            channels: 1,
+            group: None,
+        };
+        let mut known = Known::default();
+        for i in 0..10 {
+            let packed = Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10] });
+            known.insert(key(i), packed, i as u64, 100);
+        }
+        // The oldest is asked for again, and what comes next is one too many.
+        known.entries[&key(0)].asked.store(10, Relaxed);
+        known.insert(key(10), Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10] }), 11, 100);
+        let mut kept: Vec<usize> = known.entries.keys().map(|key| key.first).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [0, 7, 8, 9, 10]);
+        assert_eq!(known.numbers, 50);
     }
 }

@@ -15,7 +15,7 @@ use bytemuck::Zeroable;
 
 use super::conv::multiply;
 use super::job::TileOf;
-use super::layout::{Unit, Units};
+use super::layout::{Unit, Units, tile};
 use super::simd::window::Window;
 use super::simd::{Kernel, Simd};
 use crate::Result;
@@ -26,8 +26,9 @@ pub(super) const SPAN: usize = PIECE + 2;
 /// Products of one piece.
 pub(super) const POSITIONS: usize = SPAN * SPAN;
 
-/// G g G^T for one 3x3 kernel, in f64 and rounded once.
-pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
+/// G g G^T of some 3x3 kernels side by side, in f64 and rounded once.
+#[inline(always)]
+pub(super) fn transform_weights<const N: usize>(g: &[[f32; N]; 9], out: &mut [[f32; N]; POSITIONS]) {
     const G: [[f64; 3]; SPAN] = [
         [1.0 / 4.0, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -36,10 +37,21 @@ pub(super) fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POSITIONS] {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let g = g.map(|row| row.map(f64::from));
-    let rows = G.map(|row| [0, 1, 2].map(|s| dot(row, [g[0][s], g[1][s], g[2][s]])));
-    std::array::from_fn(|p| dot(rows[p / SPAN], G[p % SPAN]) as f32)
+    for i in 0..SPAN {
+        let mut row = [[0.0; N]; 3];
+        for s in 0..3 {
+            for n in 0..N {
+                let [a, b, c] = [f64::from(g[s][n]), f64::from(g[3 + s][n]), f64::from(g[6 + s][n])];
+                row[s][n] = G[i][0] * a + G[i][1] * b + G[i][2] * c;
+            }
+        }
+        for j in 0..SPAN {
+            for n in 0..N {
+                let sum = G[j][0] * row[0][n] + G[j][1] * row[1][n] + G[j][2] * row[2][n];
+                out[i * SPAN + j][n] = sum as f32;
+            }
+        }
+    }
 }
 
 /// Input channels that are transformed together, and units from one position of theirs to the next: an odd number
@@ -50,12 +62,12 @@ const STEP: usize = CHUNK + 1;
 const PRODUCTS: usize = 15;
 
 /// Transformed inputs, [chunk][36][channel], and products, [36][channel], of one piece.
-pub(super) struct Scratch<S: Simd> {
-    inputs: Units<S>,
-    products: Units<S>,
+pub(super) struct Scratch<S: Simd, const W: usize> {
+    inputs: Units<S, W>,
+    products: Units<S, W>,
 }
 
-impl<S: Simd> Default for Scratch<S> {
+impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
         Scratch { inputs: Units::default(), products: Units::default() }
     }
@@ -66,7 +78,7 @@ pub(super) fn units(in_channels: usize) -> usize {
     POSITIONS * (in_channels.div_ceil(CHUNK) * STEP + PRODUCTS)
 }
 
-impl<S: Simd> Scratch<S> {
+impl<S: Simd, const W: usize> Scratch<S, W> {
     pub(super) fn prepare(&mut self, in_channels: usize) -> Result<()> {
         self.inputs.resize(in_channels.div_ceil(CHUNK) * POSITIONS * STEP)?;
         self.products.resize(POSITIONS * PRODUCTS)
@@ -74,20 +86,20 @@ impl<S: Simd> Scratch<S> {
 }
 
 /// Four output rows of one block.
-pub(super) struct Rows<'a, S: Simd> {
-    pub(super) scratch: &'a mut Scratch<S>,
+pub(super) struct Rows<'a, S: Simd, const W: usize> {
+    pub(super) scratch: &'a mut Scratch<S, W>,
     /// The six input rows that they depend on, [in channel][1 + w + 1] with zeros around the image.
-    pub(super) x: [&'a [Unit<S>]; SPAN],
+    pub(super) x: [&'a [Unit<S, W>]; SPAN],
     pub(super) in_channels: usize,
     /// The four output rows, [4][w][y_pitch].
-    pub(super) y: &'a mut [Unit<S>],
+    pub(super) y: &'a mut [Unit<S, W>],
     pub(super) y_pitch: usize,
     pub(super) width: usize,
     /// Their weights are [36][in channel][channel].
     pub(super) tiles: &'a [TileOf<'a>],
 }
 
-impl<S: Simd> Kernel<S> for Rows<'_, S> {
+impl<S: Simd, const W: usize> Kernel<S> for Rows<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         for ox in (0..self.width).step_by(PIECE) {
@@ -100,12 +112,12 @@ impl<S: Simd> Kernel<S> for Rows<'_, S> {
     }
 }
 
-impl<S: Simd> Rows<'_, S> {
+impl<S: Simd, const W: usize> Rows<'_, S, W> {
     /// B^T d B of the piece whose output starts at column `ox`, for all input channels.
     #[inline(always)]
     fn transform_input(&mut self, simd: S, ox: usize) {
         let zero = simd.splat(0.0);
-        let zeros = [Unit::<S>::zeroed(); SPAN];
+        let zeros = [Unit::<S, W>::zeroed(); SPAN];
         let length = self.width + SPAN - PIECE;
         let (chunks, _) = self.scratch.inputs.get_mut().as_chunks_mut::<{ POSITIONS * STEP }>();
         for (chunk, first) in chunks.iter_mut().zip((0..self.in_channels).step_by(CHUNK)) {
@@ -117,7 +129,7 @@ impl<S: Simd> Rows<'_, S> {
                         None => return,
                     }
                 }
-                for v in 0..2 {
+                for v in 0..W {
                     // Two rows of B^T d at a time: their twelve numbers stay in registers. (A closure would be
                     // compiled without the features of the instruction set.)
                     macro_rules! rows {
@@ -164,21 +176,20 @@ impl<S: Simd> Rows<'_, S> {
 
     #[inline(always)]
     fn multiply_channels<const C: usize>(&mut self, simd: S, weights: &[f32]) {
-        if C > S::TILE {
+        if C > tile::<S, W>() {
             return;
         }
         let channels = self.in_channels;
         let (chunks, _) = self.scratch.inputs.get().as_chunks::<{ POSITIONS * STEP }>();
         let products = self.scratch.products.get_mut().chunks_exact_mut(PRODUCTS);
         for (p, (products, weights)) in products.zip(weights.chunks_exact(channels * C)).enumerate() {
-            let mut sums = [[simd.splat(0.0); 2]; C];
+            let mut sums = [[simd.splat(0.0); W]; C];
             for (chunk, weights) in chunks.iter().zip(weights.chunks(CHUNK * C)) {
                 let inputs = &chunk[p * STEP..][..weights.len() / C];
-                sums = multiply::<S, C, false>(simd, inputs, weights, sums);
+                sums = multiply::<S, W, C, false>(simd, inputs, weights, sums);
             }
-            for (unit, sum) in products.iter_mut().zip(&sums) {
-                simd.store(sum[0], &mut unit[0]);
-                simd.store(sum[1], &mut unit[1]);
+            for (unit, sum) in products.iter_mut().zip(sums) {
+                simd.store_unit(sum, unit);
             }
         }
     }
@@ -197,7 +208,7 @@ impl<S: Simd> Rows<'_, S> {
         let scale = simd.splat(tile.scale.unwrap_or(1.0));
         let zero = simd.splat(0.0);
         for c in 0..channels {
-            for v in 0..2 {
+            for v in 0..W {
                 macro_rules! rows {
                     ($pair:ident, $first:literal, $second:literal) => {
                         let mut rows = [[zero; SPAN]; 2];

@@ -51,6 +51,28 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// Bit i: whether the i-th number of two vectors is above zero.
     fn positive(self, v: [Self::V; 2]) -> Self::Bits;
+    /// The same of one or two vectors.
+    #[inline(always)]
+    fn positive_unit<const W: usize>(self, v: [Self::V; W]) -> Self::Bits {
+        const { assert!(W == 1 || W == 2) };
+        self.positive([v[0], if W == 2 { v[W - 1] } else { self.splat(0.0) }])
+    }
+    /// Loads as many vectors.
+    #[inline(always)]
+    fn load_unit<const W: usize>(self, from: &[Self::Lanes; W]) -> [Self::V; W] {
+        let mut v = [self.splat(0.0); W];
+        for i in 0..W {
+            v[i] = self.load(&from[i]);
+        }
+        v
+    }
+    /// Stores as many vectors.
+    #[inline(always)]
+    fn store_unit<const W: usize>(self, v: [Self::V; W], to: &mut [Self::Lanes; W]) {
+        for i in 0..W {
+            self.store(v[i], &mut to[i]);
+        }
+    }
     /// Asks for some numbers to be brought into cache.
     #[inline(always)]
     fn prefetch(self, _from: &Self::Lanes) {}
