@@ -73,7 +73,7 @@ pack() {
     program="$(sed -n 's/.*(\(.*kernels_gpu-[0-9a-f]*\))$/\1/p' "$log")"
     cp "$program" "$binaries/kernels_gpu"
     rm "$log"
-    strip "$binaries"/*
+    strip "$binaries"/naswot "$binaries"/kernels_gpu
     ls -l "$binaries"
 }
 
@@ -140,6 +140,8 @@ bench() {
 if [[ -z ${NVRTC_PATH:-} ]]; then
     find_nvrtc
 fi
+# Kernels are compiled once, also where there is no home.
+export NASWOT_CACHE_DIR="${NASWOT_CACHE_DIR:-$PWD/$binaries/cache}"
 case "${1:-}" in
 pack | check | bench) "$1" ;;
 *)

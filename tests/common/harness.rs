@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -42,7 +43,9 @@ impl Requirement {
     fn missing(self) -> Option<String> {
         match self {
             Requirement::Wgpu | Requirement::Cuda => {
-                let devices = naswot::devices();
+                // Looked for once: each look loads the kernels of every GPU.
+                static DEVICES: OnceLock<Vec<naswot::Device>> = OnceLock::new();
+                let devices = DEVICES.get_or_init(naswot::devices);
                 let mut adapters = devices.iter().filter(|device| device.backend.starts_with(self.name()));
                 if adapters.clone().any(|device| device.unusable.is_none()) {
                     return None;
