@@ -46,7 +46,7 @@ impl<I: Iterator<Item = Network>> Stream<I> {
     }
 
     /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and
-    /// not started is an [`Error::Cancelled`].
+    /// not started is an [`Error::Cancelled`](crate::Error::Cancelled).
     ///
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201};
