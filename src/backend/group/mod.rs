@@ -94,10 +94,6 @@ pub(crate) enum Joins {
     /// Launches of their own: there is no fence between the blocks of a launch.
     Launches,
     /// The last block of the job.
-    #[cfg_attr(
-        not(any(test, feature = "cuda")),
-        expect(dead_code, reason = "for kernels with a fence between blocks")
-    )]
     LastBlock,
 }
 

@@ -18,6 +18,7 @@ const ASK: usize = 64;
 
 /// What went wrong on a device.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cuda"), expect(unreachable_pub, reason = "drivers that tests bring along say it"))]
 pub enum Fault {
     /// It is gone: it has to be opened anew.
     Lost(String),
