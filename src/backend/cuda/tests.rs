@@ -1,5 +1,6 @@
 //! What the host has to do for a group, measured on a device that does nothing.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -20,6 +21,8 @@ struct Nothing {
     allocated: AtomicUsize,
     launches: AtomicUsize,
     staging: Mutex<Vec<u8>>,
+    /// Bytes by address, and the most that there were at once.
+    held: Mutex<(HashMap<u64, u64>, u64)>,
 }
 
 impl Driver for Nothing {
@@ -33,9 +36,16 @@ impl Driver for Nothing {
         4_000_000_000_000
     }
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
-        Ok(self.allocated.fetch_add(bytes.next_multiple_of(256) as usize, Ordering::Relaxed) as u64 + 256)
+        let address =
+            self.allocated.fetch_add(bytes.next_multiple_of(256) as usize, Ordering::Relaxed) as u64 + 256;
+        let (held, most) = &mut *self.held.lock().unwrap();
+        held.insert(address, bytes);
+        *most = (*most).max(held.values().sum());
+        Ok(address)
     }
-    fn free(&self, _: u64) {}
+    fn free(&self, address: u64) {
+        self.held.lock().unwrap().0.remove(&address);
+    }
     /// Copies to the host's memory, as all drivers do.
     fn write(&self, _: usize, _: u64, bytes: &[u8]) -> Result<(), Fault> {
         let mut staging = self.staging.lock().unwrap();
@@ -158,4 +168,24 @@ fn the_host_hands_in_every_network_of_a_stream() {
         }
         println!("{space}: {best:.1} us a network in all");
     }
+}
+
+#[test]
+fn networks_that_take_most_of_the_memory_run_by_themselves() {
+    let driver = Arc::new(Nothing::default());
+    let builder =
+        crate::Scorer::builder(Batch::synthetic(64, 0).unwrap()).cuda_driver(Arc::clone(&driver) as _);
+    let networks: Vec<Network> =
+        workload("nasbench101")[..12].iter().map(|cell| cell.network(32, None).unwrap()).collect();
+    let unlimited = builder.clone().build().unwrap();
+    let sizes: Vec<u64> = networks.iter().map(|network| unlimited.memory(network).unwrap()).collect();
+    let limit = *sizes.iter().max().unwrap();
+    assert!(sizes.iter().filter(|&&size| size > limit / 2).count() > 1, "{sizes:?}");
+    drop(unlimited);
+    let scorer = builder.memory_limit(limit).build().unwrap();
+    driver.held.lock().unwrap().1 = 0;
+    assert!(scorer.score_all(&networks).iter().all(Result::is_ok));
+    let most = driver.held.lock().unwrap().1;
+    // The weights, which networks share, and tables are not counted.
+    assert!(most <= limit + (24 << 20), "{most} bytes of {limit}");
 }

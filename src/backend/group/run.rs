@@ -257,12 +257,36 @@ impl<S: Session> Run<'_, S> {
                 self.land();
                 continue;
             }
+            let alone = self.stands_alone(&group);
+            if alone && !self.air.is_empty() {
+                self.wait_again(group);
+                self.clear();
+                continue;
+            }
             match self.submit(group) {
+                Ok(()) if alone => self.clear(),
                 Ok(()) if self.air.len() > 1 => self.land(),
                 Ok(()) => {}
                 Err(failed) => self.again(failed),
             }
         }
+    }
+
+    /// Whether a group takes more than its share of the memory, as a large network may by itself: nothing runs beside it.
+    fn stands_alone(&self, group: &[Waiting]) -> bool {
+        let limits = *self.session().limits();
+        match group {
+            [Waiting { network, .. }] => bytes(&network.plan, &limits) > limits.memory / limits.in_flight,
+            _ => false,
+        }
+    }
+
+    /// Waits for all groups in the air, and gives back the memory of all buffers.
+    fn clear(&mut self) {
+        while !self.air.is_empty() {
+            self.land();
+        }
+        self.session().release();
     }
 
     /// Networks of the next group; none when there are none now, or, with no group in the air, ever.
@@ -362,11 +386,8 @@ impl<S: Session> Run<'_, S> {
                 }
             }
             Fault::Memory => {
-                while !self.air.is_empty() {
-                    self.land();
-                }
+                self.clear();
                 let mut session = self.session();
-                session.release();
                 match &networks[..] {
                     [Waiting { index, network }] if self.refused == Some(*index) => {
                         let (needed, device) = (bytes(&network.plan, session.limits()), session.device());
