@@ -37,7 +37,9 @@ fn every_form_agrees_with_double_precision() {
     for space in ["nasbench101", "nasbench201"] {
         let all_networks = networks(space);
         // 37 images leave lanes without an image in the last block of every form; 7 fit one vector of the wide ones.
-        for (images, networks) in [(32, &all_networks[..]), (37, &all_networks), (7, &all_networks[..12])] {
+        for (images, networks) in
+            [(32, &all_networks[..]), (37, &all_networks), (7, &all_networks[..all_networks.len().min(12)])]
+        {
             let expected = all(&builder(images, Precision::F64).build().unwrap(), networks);
             let mut forms = 0;
             for form in ["avx512", "avx2", "neon", "portable"] {
@@ -48,7 +50,7 @@ fn every_form_agrees_with_double_precision() {
                 let scores = all(&scorer, networks);
                 compare(&format!("{space}, N = {images}, {form}"), &scores, &expected);
                 drop(scorer);
-                same_bits(images, &networks[..12], &scores);
+                same_bits(images, &networks[..networks.len().min(12)], &scores);
             }
             assert!(forms > 0, "the portable form works everywhere");
         }

@@ -1,9 +1,9 @@
 //! The fast f32 path of the CPU: images in the lanes of vectors.
 //!
-//! A tensor is [block][h][w][channel][images of the block]: a block is two vectors of images, a *unit* is one channel
-//! of one pixel for all of them. So an odd number of channels needs no padding, concat and truncation are offsets,
-//! taps outside the image are left out, and every load is a whole vector. Lanes of the last block that hold no
-//! image compute along, and never reach statistics or K.
+//! A tensor is [block][h][w][channel][images of the block]: a block is two vectors of images, or one where that holds
+//! the whole batch; a *unit* is one channel of one pixel for all of them. So an odd number of channels needs no
+//! padding, concat and truncation are offsets, taps outside the image are left out, and every load is a whole vector.
+//! Lanes of the last block that hold no image compute along, and never reach statistics or K.
 //!
 //! It reads the same plans as the twins (`cpu/*.rs`), which are its oracle, and emits the same code words. The
 //! arithmetic of a job depends on its plan and on the instruction set, never on threads or groups.
@@ -24,11 +24,14 @@
 //! | Winograd's pieces at constant distances, two rows of a transform in registers | 112 |
 //! | parts of raw tensors side by side, bits added before they are counted | 113 |
 //! | everything on cache lines | 120 |
+//! | no choice of taps where there is but one | 103.8 for 98.7, on a slower day |
 //!
-//! Not kept: link-time optimisation and stores past the cache (no gain), more pixels at a time for 1x1 (spills). Where
-//! the time goes now:
-//! direct convolution 30 % (at 68 % of the FMA peak over all; its inner loops, three quarters of it, at 85 %),
-//! Winograd 27 % (its products at the peak, 44 % of it; transforms 38 %), sums and normalisation 16 %, pools 5 %,
+//! Not kept: link-time optimisation and stores past the cache (no gain), more pixels at a time for 1x1 (spills), one
+//! network after the other over all cores (no gain at N = 128), several of Winograd's pieces for each pass over many
+//! weights (3 % slower at stem 128), signs by assembly (no gain). At stem 128 and N = 8, blocks of one vector and
+//! weights kept by age made 12.1 of 4.9 networks a second. Where the time went before
+//! the last line: direct convolution 30 % (at 68 % of the FMA peak over all; its inner loops, three quarters of it, at
+//! 85 %), Winograd 27 % (its products at the peak, 44 % of it; transforms 38 %), sums and normalisation 16 %, pools 5 %,
 //! statistics 5 %, code words 3 %, agreement 3 %. From N = 128 on, arenas outgrow the cache, and memory is the bound.
 
 mod blocks;
