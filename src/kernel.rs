@@ -9,12 +9,14 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use npyz::WriterBuilder;
 
 use crate::backend::cpu::agreement::agreement;
 use crate::backend::cpu::cholesky::{Pivots, cholesky};
+use crate::data::npy;
 use crate::determinant;
 use crate::{Error, Result};
 
@@ -190,6 +192,26 @@ impl Kernel {
         } else {
             determinant::ln_abs_det(&self.agreements, self.images, self.activations())
         }
+    }
+
+    /// Reads K from a file that [`Kernel::write_npy`], `naswot score --kernels` or NumPy has written: uint32, N x N.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be read, [`Error::Data`] where it holds no agreement matrix.
+    ///
+    /// ```
+    /// use naswot::Kernel;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("0.npy");
+    /// let kernel = Kernel::new(2, vec![5, 3, 3, 5])?;
+    /// kernel.write_npy(std::fs::File::create(&path)?)?;
+    /// assert_eq!(Kernel::read_npy(&path)?, kernel);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_npy(path: impl AsRef<Path>) -> Result<Self> {
+        npy::read_kernel(path.as_ref())
     }
 
     /// Writes K in NumPy's format: uint32, N x N, in C order.

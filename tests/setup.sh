@@ -3,7 +3,8 @@
 #
 # - Mesa's software adapter, on which shaders run for real;
 # - clang 19, which builds CUDA kernels for the CPU, with the runtime of its AddressSanitizer and its symbolizer;
-# - NVIDIA's compiler and disassembler of CUDA kernels, from wheels, into .venv.
+# - NVIDIA's compiler and disassembler of CUDA kernels, from wheels, into .venv;
+# - Chromium, in which the pages of `naswot report` are opened, with a font.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,9 @@ if ! command -v clang++-19 llvm-addr2line-19 > /dev/null || [[ ! -f ${sanitizers
 fi
 if ! python3 -c 'import ensurepip' 2> /dev/null; then
     missing+=(python3-venv)
+fi
+if ! command -v chromium chromium-browser google-chrome > /dev/null; then
+    missing+=(chromium fonts-dejavu-core)
 fi
 if ((${#missing[@]} > 0)); then
     if ! command -v apt-get > /dev/null; then

@@ -2,12 +2,19 @@
 
 mod bootstrap;
 mod correlation;
+#[cfg(feature = "report")]
+#[cfg_attr(docsrs, doc(cfg(feature = "report")))]
+pub mod drawing;
+mod histogram;
 mod search;
 mod top;
+mod trend;
 mod weighted_tau;
 
 pub use bootstrap::{Interval, Intervals};
 pub use correlation::{Correlation, kendall_tau};
+pub use histogram::Histogram;
 pub use search::{Candidates, Found, SearchSpace, Searcher};
 pub use top::Top;
+pub use trend::Trend;
 pub use weighted_tau::weighted_tau;

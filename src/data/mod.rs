@@ -3,7 +3,7 @@
 mod batch;
 mod dataset;
 mod formats;
-mod npy;
+pub(crate) mod npy;
 mod pickle;
 mod synthetic;
 

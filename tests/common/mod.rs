@@ -1,6 +1,8 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
+#[cfg(all(feature = "cli", feature = "report"))]
+pub mod browser;
 pub mod checkpoint;
 #[cfg(feature = "cuda")]
 pub mod cuda;

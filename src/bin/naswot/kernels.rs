@@ -51,7 +51,7 @@ impl Kernels {
 
     /// Where the kernel of a network is.
     pub(crate) fn path(&self, index: usize) -> PathBuf {
-        self.folder.join(format!("{index}.npy"))
+        path(&self.folder, index as u64)
     }
 
     /// Writes a kernel: whole, or not at all.
@@ -78,6 +78,11 @@ impl Kernels {
             Failure::stopped(format_args!("{}: {error}", path.display()))
         })
     }
+}
+
+/// Where a folder has the kernel of a network.
+pub(crate) fn path(folder: &Path, index: u64) -> PathBuf {
+    folder.join(format!("{index}.npy"))
 }
 
 /// Whether a file is named as a kernel, `<index>.npy`.

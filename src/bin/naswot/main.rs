@@ -24,6 +24,8 @@ mod parquet;
 mod pipeline;
 mod plan;
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod resume;
 mod rows;
 mod sample;
@@ -69,6 +71,7 @@ Examples:
   naswot sample --space nasbench101 -n 100 > cells.jsonl
   naswot score cells.jsonl -o scores.csv
   naswot correlate scores.csv --accuracy accuracies.csv
+  naswot report scores.csv -o report.html
   naswot search --space nasbench101 --samples 1000";
 
 #[derive(Subcommand, Debug)]
@@ -84,6 +87,8 @@ enum Command {
     Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
     Search(Box<search::Search>),
+    #[cfg(feature = "report")]
+    Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -104,6 +109,8 @@ fn main() -> ExitCode {
         Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
         Command::Search(command) => command.run(console),
+        #[cfg(feature = "report")]
+        Command::Report(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
     };

@@ -1,0 +1,206 @@
+//! An agreement matrix as a heat map.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::numbers::{grouped, ticks};
+use super::svg::{Anchor, FONT_SIZE, Px, Stroke, Svg};
+use super::{Colour, Theme, sequential};
+use crate::Kernel;
+
+/// Most squares of a side of the picture.
+const MOST_SQUARES: usize = 128;
+/// Side of the matrix, place of its upper left corner, and the room at its right and below, in pixels.
+const SIDE: f64 = 240.0;
+const LEFT: f64 = 52.0;
+const TOP: f64 = 12.0;
+const RIGHT: f64 = 122.0;
+const BELOW: f64 = 64.0;
+/// The colour bar: its width, distance from the matrix, and number of steps.
+const BAR: f64 = 14.0;
+const BAR_GAP: f64 = 14.0;
+const BAR_STEPS: usize = 64;
+/// Where notes begin, and their size.
+const NOTE: f64 = 10.0;
+const SMALL: f64 = 10.5;
+
+/// An agreement matrix in squares of so many entries, for pictures with fewer pixels than it has entries.
+///
+/// ```
+/// use naswot::{Kernel, analysis::drawing::Blocks};
+///
+/// let kernel = Kernel::new(3, vec![4, 2, 1, 2, 4, 0, 1, 0, 4])?;
+/// let blocks = Blocks::of(&kernel, 2);
+/// assert_eq!((blocks.side, blocks.images), (2, 2));
+/// // The means of 4, 2, 2, 4; of 1, 0; and of 4, as parts of the four bits.
+/// assert_eq!(blocks.shares, [0.75, 0.125, 0.125, 1.0]);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Blocks {
+    /// Squares of a side.
+    pub side: usize,
+    /// Images, thus entries, of the side of a square; the last squares may have fewer.
+    pub images: usize,
+    /// The mean of each square as a share of N_A, 0 to 1, row by row.
+    pub shares: Vec<f64>,
+}
+
+impl Blocks {
+    /// The matrix in at most `most` squares a side (at least one), each of as few entries as that allows.
+    pub fn of(kernel: &Kernel, most: usize) -> Self {
+        let n = kernel.images();
+        let images = n.div_ceil(most.max(1));
+        let side = n.div_ceil(images);
+        let mut sums = vec![0_u64; side * side];
+        for (i, row) in kernel.as_slice().chunks_exact(n).enumerate() {
+            let sums = &mut sums[i / images * side..][..side];
+            for (sum, entries) in sums.iter_mut().zip(row.chunks(images)) {
+                *sum += entries.iter().map(|&entry| u64::from(entry)).sum::<u64>();
+            }
+        }
+        let length = |block: usize| images.min(n - block * images) as f64;
+        // No code without bits is drawn: they agree in all of none.
+        let activations = f64::from(kernel.activations().max(1));
+        let share = |(block, &sum): (usize, &u64)| {
+            sum as f64 / (length(block / side) * length(block % side)) / activations
+        };
+        Blocks { side, images, shares: sums.iter().enumerate().map(share).collect() }
+    }
+}
+
+/// Which shares of agreement, K / N_A, have the first and the last colour of the scale.
+///
+/// ```
+/// use naswot::{Kernel, analysis::drawing::Shades};
+///
+/// let kernel = Kernel::new(2, vec![4, 1, 1, 4])?;
+/// assert_eq!(Shades::of(&kernel), Shades { low: 0.25, high: 1.0 });
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shades {
+    /// The share, 0 to 1, that is darkest.
+    pub low: f64,
+    /// The share that is brightest.
+    pub high: f64,
+}
+
+impl Shades {
+    /// From the smallest entry of a matrix to N_A, which the diagonal has.
+    pub fn of(kernel: &Kernel) -> Self {
+        let least = kernel.as_slice().iter().min().map_or(0, |&least| least);
+        Shades { low: f64::from(least) / f64::from(kernel.activations().max(1)), high: 1.0 }
+    }
+
+    /// The colour of a share.
+    ///
+    /// ```
+    /// use naswot::analysis::drawing::{Shades, sequential};
+    ///
+    /// assert_eq!(Shades { low: 0.5, high: 1.0 }.colour(0.75), sequential(0.5));
+    /// ```
+    pub fn colour(self, share: f64) -> Colour {
+        // A scale of one share shows it as the highest.
+        if self.high > self.low {
+            sequential((share - self.low) / (self.high - self.low))
+        } else {
+            sequential(1.0)
+        }
+    }
+}
+
+/// An agreement matrix as a picture, with its colour bar in bits and as a share of N_A. A matrix of more than 128 images is
+/// drawn in squares of several entries, their mean, and the picture says so.
+///
+/// ```
+/// use naswot::{Kernel, analysis::drawing::{Shades, Theme, heat_map_svg}};
+///
+/// let kernel = Kernel::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
+/// let svg = heat_map_svg(&kernel, Shades::of(&kernel), Theme::Light);
+/// assert!(svg.contains("bits that agree"));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+pub fn heat_map_svg(kernel: &Kernel, shades: Shades, theme: Theme) -> String {
+    let n = kernel.images();
+    let blocks = Blocks::of(kernel, MOST_SQUARES);
+    let title = format!("agreement matrix of {n} images, {} bits each", grouped(kernel.activations().into()));
+    let mut svg = Svg::new(LEFT + SIDE + RIGHT, TOP + SIDE + BELOW, theme, &title);
+    squares(&mut svg, &blocks, n, shades);
+    let frame = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
+    svg.rect(LEFT, TOP, (SIDE, SIDE), 0.0, None, frame);
+    axes(&mut svg, n);
+    bar(&mut svg, shades, kernel.activations());
+    if blocks.images > 1 {
+        let side = blocks.images;
+        let note = format!("Each square is the mean of {side} × {side} entries.");
+        svg.text(NOTE, TOP + SIDE + 61.0, Anchor::Start, SMALL, theme.muted(), &note);
+    }
+    svg.finish()
+}
+
+/// One path for each colour.
+fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
+    let scale = SIDE / n as f64;
+    let at = |block: usize| (block * blocks.images).min(n) as f64 * scale;
+    let mut paths: BTreeMap<[u8; 3], String> = BTreeMap::new();
+    for (place, &share) in blocks.shares.iter().enumerate() {
+        let (row, column) = (place / blocks.side, place % blocks.side);
+        let (x, y) = (at(column), at(row));
+        let (width, height) = (Px(at(column + 1) - x), Px(at(row + 1) - y));
+        let path = paths.entry(shades.colour(share).0).or_default();
+        let _ = write!(path, "M{} {}h{width}v{height}h-{width}z", Px(LEFT + x), Px(TOP + y));
+    }
+    for (colour, path) in paths {
+        svg.area(&path, Colour(colour), true);
+    }
+}
+
+fn axes(svg: &mut Svg, n: usize) {
+    let theme = svg.theme;
+    let scale = SIDE / n as f64;
+    let line = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
+    let bottom = TOP + SIDE;
+    for image in ticks(0.0, (n - 1) as f64, 5, 1.0) {
+        let middle = (image + 0.5) * scale;
+        let label = image.to_string();
+        svg.line(
+            &format!("M{} {}v4M{} {}h-4", Px(LEFT + middle), Px(bottom), Px(LEFT), Px(TOP + middle)),
+            line,
+        );
+        svg.text(LEFT + middle, bottom + 17.0, Anchor::Middle, FONT_SIZE, theme.ink(), &label);
+        svg.text(LEFT - 7.0, TOP + middle + 4.0, Anchor::End, FONT_SIZE, theme.ink(), &label);
+    }
+    svg.text(LEFT + SIDE / 2.0, bottom + 33.0, Anchor::Middle, FONT_SIZE, theme.ink(), "image j");
+    svg.text_upwards(14.0, TOP + SIDE / 2.0, FONT_SIZE, theme.ink(), "image i");
+}
+
+fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
+    let theme = svg.theme;
+    let (left, step) = (LEFT + SIDE + BAR_GAP, SIDE / BAR_STEPS as f64);
+    for i in 0..BAR_STEPS {
+        let colour = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
+        let y = TOP + SIDE - (i + 1) as f64 * step;
+        svg.area(&format!("M{} {}h{}v{}h-{}z", Px(left), Px(y), Px(BAR), Px(step), Px(BAR)), colour, true);
+    }
+    let frame = Stroke { colour: theme.muted(), width: 1.0, dashed: false };
+    svg.rect(left, TOP, (BAR, SIDE), 0.0, None, frame);
+    let all = f64::from(activations);
+    let (low, high) = (shades.low * all, shades.high * all);
+    for bits in ticks(low, high, 6, 1.0) {
+        let y = TOP + SIDE * (1.0 - if high > low { (bits - low) / (high - low) } else { 1.0 });
+        svg.line(&format!("M{} {}h4", Px(left + BAR), Px(y)), frame);
+        svg.text(left + BAR + 7.0, y + 4.0, Anchor::Start, FONT_SIZE, theme.ink(), &grouped(bits as u64));
+    }
+    let label = "bits that agree, K_ij";
+    svg.text_upwards(LEFT + SIDE + RIGHT - 8.0, TOP + SIDE / 2.0, FONT_SIZE, theme.ink(), label);
+    let end = |share: f64| format!("{} ({:.0} %)", grouped((share * all).round() as u64), share * 100.0);
+    let note = format!(
+        "Colours from {} to {} of {} bits.",
+        end(shades.low),
+        end(shades.high),
+        grouped(activations.into())
+    );
+    svg.text(NOTE, TOP + SIDE + 48.0, Anchor::Start, SMALL, theme.muted(), &note);
+}

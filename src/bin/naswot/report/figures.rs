@@ -1,0 +1,241 @@
+//! The numbers that a page states.
+
+use std::collections::HashSet;
+
+use naswot::Space;
+use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Trend};
+use serde::Serialize;
+
+use super::networks::{Network, Networks};
+use crate::exit::Result;
+
+/// The paper's filter: networks that learned something, in percent.
+const FILTER: f64 = 15.0;
+
+/// What became of the rows.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) finite: usize,
+    pub(super) infinite: usize,
+    pub(super) failed: usize,
+    pub(super) repeated: usize,
+    /// Networks with a score but no accuracy, where there is a table.
+    pub(super) without_accuracy: usize,
+}
+
+impl Counts {
+    pub(super) fn of(networks: &Networks) -> Self {
+        let mut counts = Counts::default();
+        for network in &networks.rows {
+            match network.score() {
+                None => counts.failed += 1,
+                Some(score) if score.is_finite() => counts.finite += 1,
+                Some(_) => counts.infinite += 1,
+            }
+            counts.repeated += usize::from(network.repeated);
+            let alone = network.score().is_some() && network.accuracy.is_none();
+            counts.without_accuracy += usize::from(alone && networks.accuracy.is_some());
+        }
+        counts
+    }
+}
+
+/// The spread of the finite scores of one space.
+pub(super) struct Spread {
+    pub(super) space: Space,
+    pub(super) networks: usize,
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) mean: f64,
+    pub(super) most: f64,
+    /// Of a sample: divided by n - 1; none of one network.
+    pub(super) deviation: Option<f64>,
+}
+
+impl Spread {
+    fn of(space: Space, mut scores: Vec<f64>) -> Option<Self> {
+        scores.sort_unstable_by(f64::total_cmp);
+        let (&least, &most) = (scores.first()?, scores.last()?);
+        let n = scores.len();
+        let mean = scores.iter().sum::<f64>() / n as f64;
+        let median = (scores[(n - 1) / 2] + scores[n / 2]) / 2.0;
+        let squares = scores.iter().map(|score| (score - mean) * (score - mean)).sum::<f64>();
+        let deviation = (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt());
+        Some(Spread { space, networks: n, least, median, mean, most, deviation })
+    }
+}
+
+/// How well something ranks networks by their accuracy.
+pub(super) struct Comparison {
+    pub(super) what: String,
+    pub(super) correlation: Correlation,
+    pub(super) intervals: Option<Intervals>,
+}
+
+/// The networks of one space that have a score and an accuracy.
+pub(super) struct Against {
+    pub(super) space: Space,
+    pub(super) comparisons: Vec<Comparison>,
+    /// Accuracy by score.
+    pub(super) trend: Option<Trend>,
+}
+
+impl Against {
+    fn of(space: Space, joined: &[&Network], networks: &Networks, resamples: usize) -> Result<Option<Self>> {
+        if joined.len() < 2 {
+            return Ok(None);
+        }
+        let (scores, accuracies) = (pick(joined, Network::score), pick(joined, |network| network.accuracy));
+        let mut comparisons = vec![compare("score", &scores, &accuracies, resamples)?];
+        if networks.in_percent() {
+            let above = scores.iter().zip(&accuracies).filter(|(_, accuracy)| **accuracy > FILTER);
+            let (scores, accuracies): (Vec<f64>, Vec<f64>) = above.unzip();
+            if scores.len() > 1 && scores.len() < joined.len() {
+                let what = format!("score, accuracy above {FILTER} %");
+                comparisons.push(compare(&what, &scores, &accuracies, resamples)?);
+            }
+        }
+        for (what, column) in [("parameters", "parameters"), ("multiply-accumulates", "macs")] {
+            let counts = pick(joined, |network| network.integer(column).map(|count| count as f64));
+            comparisons.push(compare(what, &counts, &accuracies, resamples)?);
+        }
+        Ok(Some(Against { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
+    }
+}
+
+/// Everything that is stated of the networks.
+pub(super) struct Figures {
+    pub(super) counts: Counts,
+    pub(super) spreads: Vec<Spread>,
+    pub(super) against: Vec<Against>,
+    pub(super) bins: Bins,
+}
+
+/// A histogram of the finite scores, by space.
+#[derive(Default, Serialize)]
+pub(super) struct Bins {
+    pub(super) start: f64,
+    pub(super) width: f64,
+    /// The spaces that have finite scores.
+    pub(super) spaces: Vec<&'static str>,
+    /// Of each of them.
+    pub(super) counts: Vec<Vec<usize>>,
+}
+
+impl Figures {
+    pub(super) fn of(networks: &Networks, resamples: usize) -> Result<Self> {
+        let spaces = networks.spaces();
+        let of_space =
+            |space: Space| networks.rows.iter().filter(move |network| network.space() == Some(space));
+        let finite = |space| {
+            let scores = of_space(space).filter_map(Network::score);
+            scores.filter(|score| score.is_finite()).collect::<Vec<f64>>()
+        };
+        let spreads: Vec<Spread> =
+            spaces.iter().filter_map(|&space| Spread::of(space, finite(space))).collect();
+        let mut against = Vec::new();
+        for &space in &spaces {
+            // Of a network that was scored more than once the first row counts.
+            let mut seen = HashSet::new();
+            let both = |network: &&Network| network.score().is_some() && network.accuracy.is_some();
+            let joined: Vec<&Network> =
+                of_space(space).filter(both).filter(|network| seen.insert(network.text("id"))).collect();
+            against.extend(Against::of(space, &joined, networks, resamples)?);
+        }
+        let all: Vec<f64> = spreads.iter().flat_map(|spread| finite(spread.space)).collect();
+        let bins = Histogram::of(&all).map_or(Bins::default(), |histogram| {
+            let count = |spread: &Spread| {
+                let mut counts = vec![0; histogram.counts.len()];
+                finite(spread.space).into_iter().for_each(|score| counts[histogram.bin(score)] += 1);
+                counts
+            };
+            let counts = spreads.iter().map(count).collect();
+            let spaces = spreads.iter().map(|spread| spread.space.name()).collect();
+            Bins { start: histogram.start, width: histogram.width, spaces, counts }
+        });
+        Ok(Figures { counts: Counts::of(networks), spreads, against, bins })
+    }
+}
+
+fn compare(what: &str, values: &[f64], accuracies: &[f64], resamples: usize) -> Result<Comparison> {
+    let correlation = Correlation::of(values, accuracies)?;
+    let intervals = match resamples {
+        0 => None,
+        _ => Some(Intervals::of(values, accuracies, resamples, 0)?),
+    };
+    Ok(Comparison { what: what.to_owned(), correlation, intervals })
+}
+
+fn pick(networks: &[&Network], of: impl Fn(&Network) -> Option<f64>) -> Vec<f64> {
+    networks.iter().map(|network| of(network).unwrap_or(f64::NAN)).collect()
+}
+
+/// A correlation with its interval, as HTML.
+pub(super) fn shown(value: Option<f64>, interval: Option<Interval>) -> String {
+    match (value, interval) {
+        (None, _) => "undefined".to_owned(),
+        (Some(value), None) => signed(value, 3),
+        (Some(value), Some(Interval { low, high })) => {
+            format!("{} <small>[{}, {}]</small>", signed(value, 3), signed(low, 3), signed(high, 3))
+        }
+    }
+}
+
+/// A number with so many decimals and its thousands apart, its sign a minus rather than a hyphen.
+pub(super) fn signed(value: f64, decimals: usize) -> String {
+    if value == f64::NEG_INFINITY {
+        return "−inf".to_owned();
+    }
+    let text = format!("{:.decimals$}", value.abs());
+    let whole = text.split('.').next().unwrap_or_default();
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}{}", apart(whole), &text[whole.len()..])
+}
+
+/// A count with its thousands apart.
+pub(super) fn grouped(count: usize) -> String {
+    apart(&count.to_string())
+}
+
+fn apart(digits: &str) -> String {
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_thousands_apart_and_a_minus() {
+        for (value, decimals, text) in [
+            (0.0, 3, "0.000"),
+            (-0.5, 2, "−0.50"),
+            (999.999, 2, "1,000.00"),
+            (-1_234_567.891, 1, "−1,234,567.9"),
+            (12.0, 0, "12"),
+            (f64::NEG_INFINITY, 2, "−inf"),
+        ] {
+            assert_eq!(signed(value, decimals), text);
+        }
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_spread_is_that_of_the_sample() {
+        let spread = Spread::of(Space::NasBench101, vec![4.0, 1.0, 3.0, 8.0]).unwrap();
+        let found = (spread.least, spread.median, spread.mean, spread.most);
+        assert_eq!(found, (1.0, 3.5, 4.0, 8.0));
+        // Python's statistics.stdev.
+        assert!((spread.deviation.unwrap() - 2.943_920_288_775_949).abs() < 1e-15);
+        let one = Spread::of(Space::NasBench101, vec![2.0]).unwrap();
+        assert_eq!((one.median, one.deviation), (2.0, None));
+        assert!(Spread::of(Space::NasBench101, vec![]).is_none());
+    }
+}

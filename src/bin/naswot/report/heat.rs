@@ -1,0 +1,124 @@
+//! Kernels of the networks, checked against their rows and made small.
+
+use std::path::Path;
+
+use naswot::Kernel;
+use naswot::analysis::drawing::Blocks;
+use rayon::prelude::*;
+
+use super::networks::{Network, Networks};
+use crate::exit::{Failure, Result};
+use crate::kernels;
+
+/// Most squares of a side of a heat map.
+const MOST_SQUARES: usize = 32;
+
+/// How far the log-determinant of a kernel may be from the score, whose Cholesky may have been in f32.
+const TOLERANCE: f64 = 0.01;
+
+/// Heat maps of all networks that have a score, in the order of their rows.
+pub(super) struct Heat {
+    /// Squares of a side.
+    pub(super) side: usize,
+    /// Images of a side of a square.
+    pub(super) block: usize,
+    /// Images of the batch, N.
+    pub(super) images: usize,
+    /// The smallest share K / N_A of any square of any network.
+    pub(super) least: f64,
+    /// For each network the squares on and below the diagonal, row by row: 0 is the smallest share, 255 all of N_A.
+    pub(super) squares: Vec<u8>,
+}
+
+/// Reads the kernel of every network with a score.
+pub(super) fn read(folder: &Path, networks: &Networks) -> Result<Heat> {
+    let wrong = |why: String| Failure::unusable(format_args!("{}: {why}", folder.display()));
+    if !folder.is_dir() {
+        return Err(wrong("is no folder of kernels".to_owned()));
+    }
+    let scored: Vec<&Network> = networks.rows.iter().filter(|network| network.score().is_some()).collect();
+    if scored.is_empty() {
+        return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
+    }
+    let images = one_size(networks, &scored)?;
+    one_kernel_each(folder, networks)?;
+    let small = |network: &&Network| kernel(folder, networks, network).map(|kernel| Small::of(&kernel));
+    let small: Vec<Result<Small>> = scored.par_iter().map(small).collect();
+    // The first row that is wrong, whichever was found first.
+    let small = small.into_iter().collect::<Result<Vec<Small>>>()?;
+    let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
+    let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
+    let least = shares().fold(1.0, f64::min);
+    // Where all agree in everything, they have the colour of 1.
+    let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
+    // Conversion ends at 0 and 255.
+    let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();
+    Ok(Heat { side, block, images, least, squares })
+}
+
+/// The number of images, N, that all rows have.
+fn one_size(networks: &Networks, scored: &[&Network]) -> Result<usize> {
+    let size = |network: &Network| network.integer("batch_size").unwrap_or(0);
+    let first = scored[0];
+    match scored.iter().find(|network| size(network) != size(first)) {
+        None => Ok(size(first) as usize),
+        Some(other) => {
+            let (found, images, at) = (size(other), size(first), networks.place(first));
+            let message = format!("K is of {found} images, but of {images} at {at}; a page shows one size");
+            Err(Failure::unusable(format_args!("{}: {message}", networks.place(other))))
+        }
+    }
+}
+
+/// Whether no two rows have one index, and so one kernel.
+fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
+    let Some((first, second)) = networks.repeated_index() else { return Ok(()) };
+    let index = second.index().unwrap_or(0);
+    let (first, second, path) = (networks.place(first), networks.place(second), kernels::path(folder, index));
+    let message = format!("index is {index}, as at {first}: whose kernel is {}?", path.display());
+    Err(Failure::unusable(format_args!("{second}: {message}")))
+}
+
+/// A kernel in few squares.
+struct Small {
+    /// Squares of a side, and images of a side of a square.
+    side: usize,
+    block: usize,
+    /// K / N_A on and below the diagonal, row by row: K is symmetric.
+    shares: Vec<f32>,
+}
+
+impl Small {
+    fn of(kernel: &Kernel) -> Self {
+        let blocks = Blocks::of(kernel, MOST_SQUARES);
+        let rows = blocks.shares.chunks_exact(blocks.side).enumerate();
+        let shares = rows.flat_map(|(i, row)| &row[..=i]).map(|&share| share as f32).collect();
+        Small { side: blocks.side, block: blocks.images, shares }
+    }
+}
+
+/// The kernel of a network, which is its row's.
+fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Kernel> {
+    let path = kernels::path(folder, network.index().unwrap_or(0));
+    let (name, place) = (path.display(), networks.place(network));
+    let wrong = |why: String| Failure::unusable(format_args!("{name}: {why}"));
+    if !path.exists() {
+        return Err(wrong(format!("is missing, the kernel of {place}")));
+    }
+    let kernel = Kernel::read_npy(&path)?;
+    let another = |what: &str, found: &dyn std::fmt::Display, column: &str, said: &dyn std::fmt::Display| {
+        wrong(format!("{what} is {found}, but {column} is {said} at {place}: is it of another run?"))
+    };
+    let (images, bits) = (kernel.images() as u64, u64::from(kernel.activations()));
+    match (network.integer("batch_size"), network.integer("activations")) {
+        (Some(said), _) if said != images => return Err(another("N", &images, "batch_size", &said)),
+        (_, Some(said)) if said != bits => return Err(another("N_A", &bits, "activations", &said)),
+        _ => {}
+    }
+    let (log_det, score) = (kernel.log_det(), network.score().unwrap_or(f64::NAN));
+    if log_det == score || (log_det - score).abs() <= TOLERANCE {
+        Ok(kernel)
+    } else {
+        Err(another("log |det K|", &log_det, "score", &score))
+    }
+}

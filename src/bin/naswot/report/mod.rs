@@ -1,0 +1,108 @@
+//! `naswot report`: a page to look at scores, cells and kernels.
+
+mod data;
+mod figures;
+mod heat;
+mod networks;
+mod page;
+mod settings;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::accuracies::By;
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Result};
+use crate::options::within;
+use crate::output::{Draft, Existing, OutFile};
+use networks::Networks;
+
+/// Rows from which a page becomes slow to open.
+const MANY: usize = 20_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  naswot score cells.jsonl -o scores.csv --kernels k
+  naswot report scores.csv --kernels k -o report.html
+  naswot report scores.csv --kernels k --accuracy nasbench101.csv --column test_accuracy_mean -o report.html";
+
+/// Make a page to look at: scores, accuracies, and every cell with its kernel
+///
+/// One HTML file that needs nothing else, no network either: settings, the distribution of scores, scores against
+/// accuracies and parameters, the networks of the highest and the lowest score, and a gallery of all cells to sort and
+/// filter. Kernels are checked against their rows.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Report {
+    /// Scores as `naswot score` writes them: .csv or .jsonl
+    #[arg(value_name = "SCORES", value_parser = OutFile::parse)]
+    scores: OutFile,
+    /// Kernels that `naswot score --kernels` wrote with them
+    #[arg(long, value_name = "DIR")]
+    kernels: Option<PathBuf>,
+    /// Table of accuracies (CSV)
+    #[arg(long, value_name = "TABLE")]
+    accuracy: Option<PathBuf>,
+    /// Column of the accuracy [default: the only one named like acc, test or valid]
+    #[arg(long, value_name = "NAME", requires = "accuracy")]
+    column: Option<String>,
+    /// Join by this alone [default: by id, else by arch]
+    #[arg(long, requires = "accuracy")]
+    by: Option<By>,
+    /// Resamples for the intervals of correlations, at most 100000; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, 100_000), requires = "accuracy")]
+    bootstrap: usize,
+    /// Write the page to a .html file [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_parser = html_file)]
+    out: Option<PathBuf>,
+    /// Replace an output that exists already
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+fn html_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("html") => Ok(path),
+        _ => Err("the name must end in .html".to_owned()),
+    }
+}
+
+impl Report {
+    /// Runs the command.
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        let draft = self.out.as_deref().map(|path| Draft::new(path, existing)).transpose()?;
+        let written = self.page(console).and_then(|page| match &draft {
+            None => write(&page, io::stdout().lock(), Path::new("standard output")),
+            Some(draft) => write(&page, draft.file()?, self.out.as_deref().unwrap_or(Path::new(""))),
+        });
+        match draft {
+            Some(draft) => draft.settle(written),
+            None => written,
+        }
+    }
+
+    fn page(&self, console: &Console) -> Result<String> {
+        let mut networks = Networks::read(&self.scores)?;
+        if networks.rows.len() > MANY {
+            let rows = networks.rows.len();
+            console.warning(format_args!(
+                "a page of {rows} networks is slow to open; `naswot score --sample` takes some of them"
+            ));
+        }
+        if let Some(table) = &self.accuracy {
+            networks.join(table, self.column.as_deref(), self.by)?;
+        }
+        let heat = self.kernels.as_deref().map(|folder| heat::read(folder, &networks)).transpose()?;
+        page::page(&networks, heat.as_ref(), self.bootstrap)
+    }
+}
+
+fn write(page: &str, mut to: impl Write, name: &Path) -> Result {
+    let written = to.write_all(page.as_bytes()).and_then(|()| to.flush());
+    written.map_err(|error| Failure::write(name.display(), &error))?;
+    Ok(Exit::Success)
+}

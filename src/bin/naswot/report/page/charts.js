@@ -1,0 +1,189 @@
+// The charts, drawn by Chart.js.
+
+const SPACES = { nasbench101: "NAS-Bench-101", nasbench201: "NAS-Bench-201" };
+const several = data.spaces.length > 1;
+let charts = [];
+
+/** A colour of the style sheet as it is in the theme of the page. */
+function colour(name) {
+  document.body.style.setProperty("outline-color", `var(${name})`);
+  return getComputedStyle(document.body).outlineColor;
+}
+
+function axis(title, more = {}) {
+  return {
+    type: "linear",
+    title: { display: true, text: title, color: colour("--muted") },
+    grid: { color: colour("--line"), lineWidth: 0.75 },
+    border: { color: colour("--line") },
+    // No label for an end that is no round number.
+    ticks: { color: colour("--muted"), maxRotation: 0, includeBounds: false },
+    ...more,
+  };
+}
+
+function chart(id, type, datasets, scales, more) {
+  const { plugins = {}, ...options } = more;
+  charts.push(
+    new Chart(document.getElementById(id), {
+      type,
+      data: { datasets },
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        scales,
+        plugins: { legend: { display: several, labels: { usePointStyle: true, boxHeight: 7, color: colour("--ink") } }, ...plugins },
+        ...options,
+      },
+    }),
+  );
+}
+
+/** The bars of the scores; a click on one shows its networks. */
+function histogram() {
+  const { start, width, spaces, counts } = data.bins;
+  if (!counts.length) return;
+  const edges = (i) => [start + i * width, start + (i + 1) * width];
+  const datasets = counts.map((bars, s) => ({
+    label: SPACES[spaces[s]],
+    data: bars.map((y, i) => ({ x: (edges(i)[0] + edges(i)[1]) / 2, y })),
+    backgroundColor: colour(`--series-${data.spaces.indexOf(spaces[s])}`),
+    barPercentage: 0.97,
+    categoryPercentage: 1,
+    maxBarThickness: width > 0 ? undefined : 40,
+    pointStyle: "rect",
+  }));
+  // All scores are equal where there is no width.
+  const ends = width > 0 ? { min: start, max: edges(counts[0].length)[0] } : { min: start - 1, max: start + 1 };
+  chart(
+    "histogram",
+    "bar",
+    datasets,
+    {
+      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ...ends }),
+      y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: colour("--muted") } }),
+    },
+    {
+      onClick: (_, [hit]) => hit && filterScores(...edges(hit.index).map((edge, i) => (i ? Math.ceil : Math.floor)(edge * 1e4) / 1e4)),
+      onHover: pointer,
+      plugins: {
+        tooltip: {
+          callbacks: {
+            title: ([hit]) => `score ${edges(hit.dataIndex).map((edge) => number(edge, 2)).join(" to ")}`,
+            label: ({ parsed }) => `${number(parsed.y, 0)} networks`,
+          },
+        },
+      },
+    },
+  );
+}
+
+function pointer(event, hits) {
+  event.native.target.style.cursor = hits.length ? "pointer" : "";
+}
+
+/** One point for each row that has both numbers; a click opens its network. */
+function scatter(id, x, y, scales, lines = []) {
+  const radius = rows.length > 2000 ? 2 : rows.length > 400 ? 3 : 4;
+  const datasets = data.spaces.map((space, s) => ({
+    label: several ? SPACES[space] : "networks",
+    data: rows
+      .filter((row) => value("space", row) === space)
+      .map((row) => ({ x: value(x, row), y: value(y, row), row }))
+      .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y)),
+    backgroundColor: `color-mix(in srgb, ${colour(`--series-${s}`)} 62%, transparent)`,
+    borderWidth: 0,
+    pointRadius: radius,
+    pointHoverRadius: radius + 3,
+    pointHoverBackgroundColor: colour(`--series-${s}`),
+    pointHitRadius: 3,
+    order: 1,
+  }));
+  for (const line of lines) {
+    datasets.push({ ...line, type: "line", borderWidth: 2, pointRadius: 0, pointHitRadius: 0, pointHoverRadius: 0, pointStyle: "line", order: 0 });
+  }
+  const rowOf = (hit) => datasets[hit.datasetIndex].data[hit.index].row;
+  chart(id, "scatter", datasets, scales, {
+    interaction: { mode: "nearest", intersect: true },
+    onClick: (_, [hit]) => hit && rowOf(hit) !== undefined && show(rowOf(hit)),
+    onHover: pointer,
+    plugins: {
+      legend: { display: several || lines.length > 0, labels: { usePointStyle: true, boxHeight: 7, color: colour("--ink") } },
+      tooltip: {
+        displayColors: false,
+        filter: ({ raw }) => raw.row !== undefined,
+        callbacks: {
+          title: ([hit]) => (hit ? `Network ${nameOf[hit.raw.row]}` : ""),
+          label: ({ raw }) => facts(raw.row).map(([name, text]) => `${name} ${text}`),
+        },
+      },
+    },
+  });
+  byKeys(id, charts.at(-1), datasets.flatMap((set, s) => set.data.map((point, index) => ({ ...point, datasetIndex: s, index }))).filter((point) => point.row !== undefined));
+}
+
+/** Lets arrow keys go from point to point, by x, and Enter open the network. */
+function byKeys(id, chart, points) {
+  points.sort((a, b) => a.x - b.x || a.y - b.y);
+  const canvas = document.getElementById(id), reading = document.getElementById(`${id}-at`);
+  let at = -1;
+  const mark = (hits) => {
+    chart.setActiveElements(hits);
+    chart.update("none");
+  };
+  canvas.onkeydown = (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
+    if (by !== undefined && points.length) {
+      at = Math.min(Math.max(at + by, 0), points.length - 1);
+      mark([points[at]]);
+      reading.textContent = `${sentence(points[at].row)}. Enter opens it.`;
+    } else if (event.key === "Enter" && points[at]) {
+      show(points[at].row);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  };
+  canvas.onblur = () => {
+    if (dialog.open) return;
+    at = -1;
+    reading.textContent = "";
+    mark([]);
+  };
+}
+
+/** The fitted lines, over the scores that there are. */
+function trends() {
+  return data.trends.map(([space, { slope, intercept }]) => {
+    const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => value("score", row)).filter(Number.isFinite);
+    const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
+    const label = several ? `least squares, ${SPACES[space]}` : "least squares";
+    const borderColor = colour(several ? `--series-${data.spaces.indexOf(space)}` : "--trend");
+    return { label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
+  });
+}
+
+/** The accuracy that 5 % of the drawn networks are below. */
+function lowest() {
+  const all = rows.filter((row) => Number.isFinite(value("score", row))).map((row) => value("accuracy", row)).filter((found) => found !== null);
+  return all.sort((a, b) => a - b)[Math.floor(all.length / 20)];
+}
+
+function drawCharts() {
+  charts.forEach((chart) => chart.destroy());
+  charts = [];
+  Chart.defaults.color = colour("--muted");
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  Chart.defaults.font.size = 12.5;
+  histogram();
+  if (hasAccuracy) {
+    const name = `accuracy, ${data.accuracy[0]}${unit && " (%)"}`;
+    const zoomed = document.getElementById("zoom").checked;
+    scatter("by-accuracy", "score", "accuracy", { x: axis("score"), y: axis(name, zoomed ? { min: lowest() } : {}) }, trends());
+  }
+  // 10K, 20K, 50K, 100K and so on.
+  const compact = new Intl.NumberFormat("en", { notation: "compact" });
+  const ticks = { color: colour("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
+  scatter("by-parameters", "parameters", "score", { x: axis("parameters", { type: "logarithmic", ticks }), y: axis("score") });
+}

@@ -1,0 +1,42 @@
+//! What a reader of `naswot report` can rely on: the page shows what the rows say, in a real browser, and text from files
+//! stays text.
+
+mod common;
+#[path = "report/files.rs"]
+mod files;
+#[path = "report/input.rs"]
+mod input;
+#[path = "report/large.rs"]
+mod large;
+#[path = "report/notes.rs"]
+mod notes;
+#[path = "report/run.rs"]
+mod run;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use common::harness::{Requirement::Browser, needs};
+use libtest_mimic::{Failed, Trial};
+
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let plain = |name: &str, test: fn() -> Outcome| {
+        Trial::test(name, move || test().map_err(|why| Failed::from(why.to_string())))
+    };
+    let browsed = |name: &str, test: fn(&Path) -> Outcome| needs(Browser, name, test);
+    common::harness::run(vec![
+        browsed("a_real_run_can_be_looked_through", run::a_real_run_can_be_looked_through),
+        browsed("no_width_is_too_narrow_and_both_themes_can_be_read", run::every_width_and_theme),
+        browsed("five_thousand_networks_stay_smooth", large::stays_smooth),
+        browsed("text_from_files_is_text", notes::text_from_files_is_text),
+        browsed("what_is_not_as_usual_is_said", notes::what_is_not_as_usual_is_said),
+        browsed("little_is_shown_as_it_is", notes::little_is_shown_as_it_is),
+        plain("five_thousand_networks_are_under_20_mb", large::is_small),
+        plain("bad_input_is_named", input::bad_input_is_named),
+        plain("an_output_that_exists_is_replaced_only_when_told", input::existing_outputs),
+        plain("rows_in_json_make_the_same_page", input::rows_in_json_make_the_same_page),
+    ])
+}
