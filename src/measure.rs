@@ -84,6 +84,11 @@ impl Stage {
     }
 }
 
+/// The processor's name where the system tells it, else its architecture. Asks no driver, unlike [`crate::devices`].
+pub fn processor() -> String {
+    crate::backend::cpu::processor()
+}
+
 /// What a probe can have a GPU suffer, to see that a run survives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accident {

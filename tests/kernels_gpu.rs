@@ -5,13 +5,14 @@ mod common;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use common::cuda::{Open, Outcome, cuda, does_not_depend_on_the_group, reference, stages};
-use common::harness::{Requirement, needs, run};
+use common::harness::{Requirement, needs, run_one_by_one};
 use common::networks::{mixed, noise};
 use common::stages::kernels;
-use naswot::measure::cuda::open;
+use naswot::measure::cuda::{Driver, Fault, KernelLaunch, open};
 
 fn main() -> ExitCode {
     let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
@@ -22,18 +23,71 @@ fn main() -> ExitCode {
         does_not_depend_on_the_group(&open(0)?, &mixed(70), &[7, 64])
     }));
     trials.push(needs(Requirement::Cuda, "a_full_device_runs_smaller_groups", |_| full()));
-    run(trials)
+    // One of them takes all of the memory.
+    run_one_by_one(trials)
 }
 
-/// With next to no memory left groups are made smaller, and score the same.
+/// With memory left for half a group, groups are made smaller, and score the same.
 fn full() -> Outcome {
     let (batch, networks, device) = (noise(32, 1), mixed(64), open(0)?);
     let expected = kernels(&cuda(&batch, Arc::clone(&device)).build()?, &networks)?;
-    let scorer = cuda(&batch, Arc::clone(&device)).memory_limit(u64::MAX / 2).group_size(64).build()?;
-    let held = device.free_memory().and_then(|bytes| device.allocate(bytes.saturating_sub(96 << 20)));
+    let counting = Arc::new(Counting { device: Arc::clone(&device), refused: AtomicUsize::new(0) });
+    let limited = cuda(&batch, Arc::clone(&counting) as Arc<dyn Driver>).memory_limit(u64::MAX / 2);
+    let scorer = limited.group_size(64).build()?;
+    let group = networks.iter().map(|network| scorer.memory(network)).sum::<naswot::Result<u64>>()?;
+    let held = device.free_memory().and_then(|bytes| device.allocate(bytes.saturating_sub(group / 2)));
     let held = held.map_err(|fault| format!("{fault:?}"))?;
     let found = kernels(&scorer, &networks);
     device.free(held);
     assert_eq!(found?, expected);
+    assert!(counting.refused.load(Relaxed) > 0, "a group of {group} bytes fitted into half of that");
     Ok(())
+}
+
+/// A device whose refusals are counted.
+#[derive(Debug)]
+struct Counting {
+    device: Arc<dyn Driver>,
+    refused: AtomicUsize,
+}
+
+impl Driver for Counting {
+    fn name(&self) -> &str {
+        self.device.name()
+    }
+    fn free_memory(&self) -> Result<u64, Fault> {
+        self.device.free_memory()
+    }
+    fn bandwidth(&self) -> u64 {
+        self.device.bandwidth()
+    }
+    fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
+        let allocated = self.device.allocate(bytes);
+        self.refused.fetch_add(usize::from(matches!(allocated, Err(Fault::Memory))), Relaxed);
+        allocated
+    }
+    fn free(&self, address: u64) {
+        self.device.free(address);
+    }
+    fn write(&self, stream: usize, to: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.device.write(stream, to, bytes)
+    }
+    fn copy(&self, stream: usize, from: u64, to: u64, bytes: u64) -> Result<(), Fault> {
+        self.device.copy(stream, from, to, bytes)
+    }
+    fn launch(&self, stream: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
+        self.device.launch(stream, launch)
+    }
+    fn follow(&self, stream: usize, leader: usize) -> Result<(), Fault> {
+        self.device.follow(stream, leader)
+    }
+    fn wait(&self, stream: usize) -> Result<(), Fault> {
+        self.device.wait(stream)
+    }
+    fn read(&self, stream: usize, from: u64, to: &mut [u8]) -> Result<(), Fault> {
+        self.device.read(stream, from, to)
+    }
+    fn renew(&self) -> naswot::Result<Arc<dyn Driver>> {
+        self.device.renew()
+    }
 }

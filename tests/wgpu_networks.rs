@@ -319,8 +319,8 @@ fn cancelled() -> Result<(), Box<dyn Error>> {
     assert!(stream.next().is_some_and(|score| score.is_ok()));
     stream.cancel();
     let rest: Vec<bool> = stream.map(|score| score.is_ok()).collect();
-    // Those that were taken ahead, three groups, of which some were running.
-    assert!(rest.len() <= 5, "{rest:?}");
+    // Those that were taken ahead, four groups, of which some were running.
+    assert!(rest.len() <= 7, "{rest:?}");
     Ok(())
 }
 
@@ -352,8 +352,11 @@ fn memory() -> Result<(), Box<dyn Error>> {
     // Groups are halved until they fit.
     let halved: Vec<f64> = suffer(&[Accident::NoMemory; 2])?.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(halved, scores);
-    // A network that does not fit alone is its own error.
-    let alone = suffer(&[Accident::NoMemory; 3])?;
+    // A network that does not fit alone is tried once more, with nothing else on the device.
+    let again: Vec<f64> = suffer(&[Accident::NoMemory; 3])?.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(again, scores);
+    // One that does not fit then is its own error.
+    let alone = suffer(&[Accident::NoMemory; 4])?;
     assert!(matches!(&alone[0], Err(naswot::Error::DeviceMemory { needed, .. }) if *needed > 0), "{alone:?}");
     for (score, expected) in alone.iter().zip(&scores).skip(1) {
         assert_eq!(score.as_ref().ok(), Some(expected));

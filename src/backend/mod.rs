@@ -209,6 +209,23 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// One that sets nothing but these, for as many threads as the machine has cores.
+    pub(crate) fn new(batch: Batch, weights: Weights, convention: Convention) -> Self {
+        Setup {
+            batch,
+            source: weights.source(),
+            weights,
+            convention,
+            precision: Precision::Auto,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            group_size: None,
+            memory_limit: None,
+            keep_kernels: false,
+            twins: Vec::new(),
+            probe: None,
+        }
+    }
+
     /// Does some work of a stage, and tells the probe how long it took where there is one.
     pub(crate) fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
         match &self.probe {

@@ -66,7 +66,10 @@ impl Queue {
     }
 
     /// Whether nobody wants what has been taken and has not started.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "the CPU starts at once what it takes"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU starts at once what it takes")
+    )]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.lock().cancelled
     }

@@ -24,12 +24,11 @@ pub(super) struct Codes {
 
 /// Gives every pending ReLU an emitter, then lays out the code words.
 pub(super) fn codes(jobs: &mut Jobs) -> Codes {
-    let mut by_slot: Vec<usize> = (0..jobs.combines.len()).collect();
-    by_slot.sort_by_key(|&id| jobs.combines[id].slot);
+    let readers = readers(jobs);
     // Weight of the bits that each term of each combine emits.
     let mut weights: Vec<Vec<u32>> = jobs.combines.iter().map(|job| vec![0; job.terms.len()]).collect();
     for pending in std::mem::take(&mut jobs.pending) {
-        match emitter(jobs, &by_slot, &pending.term) {
+        match emitter(jobs, &readers, &pending.term) {
             Some((id, term)) => weights[id][term] += pending.weight,
             None => {
                 add_bits_only(jobs, &pending);
@@ -44,17 +43,28 @@ pub(super) fn codes(jobs: &mut Jobs) -> Codes {
     lay_out(regions)
 }
 
+/// A term of a combine, by what it reads: tensor, slot, positions of combine and term.
+type Reader = (TensorId, Slot, usize, usize);
+
+/// All terms, in order.
+fn readers(jobs: &Jobs) -> Vec<Reader> {
+    let terms = jobs.combines.iter().enumerate().flat_map(|(id, job)| {
+        job.terms.iter().enumerate().map(move |(term, reads)| (reads.tensor, job.slot, id, term))
+    });
+    let mut readers: Vec<Reader> = terms.collect();
+    readers.sort_unstable();
+    readers
+}
+
 /// The first combine, and its term, that reads just the channels of a ReLU, each pixel at its own place.
-fn emitter(jobs: &Jobs, by_slot: &[usize], relu: &Term) -> Option<(usize, usize)> {
-    by_slot.iter().find_map(|&id| {
-        let job = &jobs.combines[id];
-        let reads = |term: &Term| {
-            let place = |t: &Term| (t.tensor, t.channel, t.channels, t.norm);
-            !term.average && place(term) == place(relu)
-        };
-        let term = job.terms.iter().position(reads).filter(|_| job.keeps_pixels());
-        term.map(|term| (id, term))
-    })
+fn emitter(jobs: &Jobs, readers: &[Reader], relu: &Term) -> Option<(usize, usize)> {
+    let first = readers.partition_point(|(tensor, ..)| *tensor < relu.tensor);
+    let same = readers[first..].iter().take_while(|(tensor, ..)| *tensor == relu.tensor);
+    let reads = |id: usize, term: usize| {
+        let (job, place) = (&jobs.combines[id], |t: &Term| (t.tensor, t.channel, t.channels, t.norm));
+        !job.terms[term].average && place(&job.terms[term]) == place(relu) && job.keeps_pixels()
+    };
+    same.map(|&(.., id, term)| (id, term)).find(|&(id, term)| reads(id, term))
 }
 
 fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
@@ -63,7 +73,7 @@ fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
     let id = jobs.combines.len();
     jobs.combines.push(CombineJob {
         slot: slot(jobs, &[pending.term.tensor], shape, 0, 0),
-        name: pending.name.clone(),
+        name: pending.name.to_owned(),
         terms: vec![pending.term],
         output: None,
         shape,

@@ -7,7 +7,7 @@
 
 use super::jobs::*;
 use super::merge::ConvGroup;
-use super::value::{AVERAGE_3X3, Value, readers};
+use super::value::{AVERAGE_3X3, Readers, Value};
 use crate::graph::{Op, Shape, Window};
 use crate::weights::RowShape;
 
@@ -20,7 +20,7 @@ pub(super) enum JobId {
 
 /// Jobs in the order in which they were found, producers first.
 #[derive(Default)]
-pub(super) struct Jobs {
+pub(super) struct Jobs<'a> {
     pub(super) order: Vec<JobId>,
     pub(super) tensors: Vec<Tensor>,
     /// For each tensor the job that writes it; none for the image.
@@ -29,43 +29,45 @@ pub(super) struct Jobs {
     pub(super) combines: Vec<CombineJob>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) norm_entries: usize,
-    pub(super) pending: Vec<Pending>,
+    pub(super) pending: Vec<Pending<'a>>,
     /// Zero fills and their segments: no producer says when they run, so the graph does.
     pub(super) fills: Vec<(usize, usize)>,
 }
 
 /// Bits of a ReLU that some reader of these channels is to emit.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) name: String,
+pub(super) struct Pending<'a> {
+    pub(super) name: &'a str,
     /// How a reader without ReLU would read the value.
     pub(super) term: Term,
     pub(super) weight: u32,
 }
 
 struct Fuse<'a> {
-    values: &'a [Value],
-    readers: Vec<Vec<usize>>,
+    values: &'a [Value<'a>],
+    readers: Readers,
     /// Of a convolution or batch norm: tensor and channel of the raw numbers, entry of the norm arena.
     lazy: Vec<Option<(TensorId, usize, Option<usize>)>>,
     /// Of a value that a combine stores: where.
     plain: Vec<Option<TensorId>>,
-    jobs: Jobs,
+    jobs: Jobs<'a>,
 }
 
-pub(super) fn fuse(values: &[Value], groups: &[ConvGroup], image: Shape) -> Jobs {
+pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Shape) -> Jobs<'a> {
     let mut fuse = Fuse {
         values,
-        readers: readers(values),
+        readers: Readers::new(values),
         lazy: vec![None; values.len()],
         plain: vec![None; values.len()],
         jobs: Jobs::default(),
     };
     fuse.tensor(image, octets(image.channels), false, None);
+    // In the order of their first members.
+    let mut groups = groups.iter().peekable();
     for (i, value) in values.iter().enumerate() {
         match &value.op {
             Op::Conv(_) => {
-                if let Some(group) = groups.iter().find(|group| group.members[0] == i) {
+                if let Some(group) = groups.next_if(|group| group.members[0] == i) {
                     fuse.conv(group);
                 }
             }
@@ -110,7 +112,7 @@ impl Fuse<'_> {
     }
 
     fn is_inlined(&self, v: usize) -> bool {
-        match self.readers[v][..] {
+        match *self.readers.of(v) {
             [reader] => match &self.values[reader].op {
                 Op::Add | Op::Concat | Op::MaxPool(_) => true,
                 op @ Op::AvgPool(_) => *op != AVERAGE_3X3,
@@ -192,7 +194,7 @@ impl Fuse<'_> {
         }
         self.jobs.combines.push(CombineJob {
             slot: Slot::default(),
-            name: value.name.clone(),
+            name: value.name.to_owned(),
             terms,
             output: Some(output),
             shape: value.shape,
@@ -255,7 +257,7 @@ impl Fuse<'_> {
         let Op::Conv(conv) = &self.values[v].op else { return usize::MAX };
         let in_channels = self.values[self.values[v].inputs[0]].shape.channels;
         self.jobs.parameters.push(Parameter {
-            name: self.values[v].name.clone(),
+            name: self.values[v].name.to_owned(),
             shape: RowShape {
                 out_channels: conv.out_channels,
                 in_channels: in_channels / conv.groups,
@@ -285,7 +287,7 @@ impl Fuse<'_> {
         self.jobs.norm_entries += octets(value.shape.channels) * OCTET;
         self.lazy[v] = Some((tensor, channel, Some(entry)));
         let mut norm = NormJob {
-            name: value.name.clone(),
+            name: value.name.to_owned(),
             eps,
             scale: None,
             channel,
@@ -308,13 +310,13 @@ impl Fuse<'_> {
 
     /// Has the bits of a counted ReLU emitted: by the combine that stores its input, or by a reader.
     fn relu_bits(&mut self, v: usize) {
-        let Value { name, weight, .. } = &self.values[v];
+        let Value { name, weight, .. } = self.values[v];
         let term = Term { relu: false, ..self.term(v) };
         let tensor = &self.jobs.tensors[term.tensor];
         let stored = !tensor.raw && term.norm.is_none() && term.channels == tensor.shape.channels;
         match self.jobs.producers[term.tensor] {
             Some(JobId::Combine(id)) if stored => self.jobs.combines[id].weight += weight,
-            _ => self.jobs.pending.push(Pending { name: name.clone(), term, weight: *weight }),
+            _ => self.jobs.pending.push(Pending { name, term, weight }),
         }
     }
 }
@@ -325,13 +327,15 @@ mod tests {
     use crate::plan::{merge::merge, reach, simplify::simplify};
     use crate::{Conv, Convention, Graph, GraphBuilder, NodeId};
 
-    fn fused(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Jobs {
+    fn fused(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Jobs<'static> {
         let mut g = Graph::builder(8).unwrap();
         let output = build(&mut g);
         let graph = g.output(output).unwrap();
         let shapes = graph.shapes(4, 4).unwrap();
         let (values, groups) = merge(simplify(&graph, &shapes, &reach(&graph), Convention::Relu));
-        fuse(&values, &groups, shapes[0])
+        let jobs = fuse(&values, &groups, shapes[0]);
+        let pending = jobs.pending.iter().map(|pending| Pending { name: "", ..*pending }).collect();
+        Jobs { pending, ..jobs }
     }
 
     fn conv_norm(g: &mut GraphBuilder, x: NodeId, channels: usize, name: &str) -> NodeId {

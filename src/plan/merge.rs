@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::value::{Value, readers, retain};
+use super::value::{Readers, Value, retain};
 use crate::graph::{Conv, Op, Shape};
 
 /// Convolutions that one job computes, side by side.
@@ -30,29 +30,40 @@ struct Geometry {
     alone: Option<usize>,
 }
 
-pub(super) fn merge(values: Vec<Value>) -> (Vec<Value>, Vec<ConvGroup>) {
+pub(super) fn merge(values: Vec<Value<'_>>) -> (Vec<Value<'_>>, Vec<ConvGroup>) {
     let values = merge_alike(values);
     let groups = group_convs(&values);
     (values, groups)
 }
 
 /// Operations without parameters on the same inputs become one; ReLUs add their weights.
-fn merge_alike(mut values: Vec<Value>) -> Vec<Value> {
-    let mut seen: HashMap<(Op, Vec<usize>), usize> = HashMap::new();
+fn merge_alike(mut values: Vec<Value<'_>>) -> Vec<Value<'_>> {
     let mut zeros: HashMap<(Shape, usize), usize> = HashMap::new();
     let mut same: Vec<usize> = (0..values.len()).collect();
     let mut keep = vec![true; values.len()];
+    // Of each value the last one kept that reads it first, and of that the one before: alike are only those that do.
+    let mut last_reader: Vec<Option<usize>> = vec![None; values.len()];
+    let mut reader_before: Vec<Option<usize>> = vec![None; values.len()];
     for i in 0..values.len() {
         values[i].inputs.iter_mut().for_each(|input| *input = same[*input]);
-        let inputs = values[i].inputs.clone();
         let first = match &values[i].op {
             Op::Conv(_) | Op::BatchNorm { .. } | Op::Input => continue,
-            Op::Zero => zeros.entry((values[i].shape, values[i].segment)).or_insert(i),
-            // The multiplicity is in the weight.
-            Op::Relu(_) => seen.entry((Op::Relu(crate::Multiplicity::ONCE), inputs)).or_insert(i),
-            op => seen.entry((op.clone(), inputs)).or_insert(i),
+            Op::Zero => *zeros.entry((values[i].shape, values[i].segment)).or_insert(i),
+            op => {
+                let input = values[i].inputs[0];
+                let others = std::iter::successors(last_reader[input], |&reader| reader_before[reader]);
+                let alike = |&other: &usize| {
+                    values[other].inputs == values[i].inputs && computes_alike(&values[other].op, op)
+                };
+                match { others }.find(alike) {
+                    Some(first) => first,
+                    None => {
+                        reader_before[i] = last_reader[input].replace(i);
+                        i
+                    }
+                }
+            }
         };
-        let first = *first;
         if first != i {
             values[first].weight += values[i].weight;
             same[i] = first;
@@ -62,13 +73,22 @@ fn merge_alike(mut values: Vec<Value>) -> Vec<Value> {
     retain(values, &keep)
 }
 
+/// Whether two operations without parameters are one.
+fn computes_alike(a: &Op, b: &Op) -> bool {
+    match (a, b) {
+        // The multiplicity is in the weight.
+        (Op::Relu(_), Op::Relu(_)) => true,
+        _ => a == b,
+    }
+}
+
 fn group_convs(values: &[Value]) -> Vec<ConvGroup> {
-    let readers = readers(values);
+    let readers = Readers::new(values);
     let mut seen: HashMap<Geometry, usize> = HashMap::new();
     let mut groups: Vec<ConvGroup> = Vec::new();
     for (i, value) in values.iter().enumerate() {
         let Op::Conv(conv) = &value.op else { continue };
-        let scaled = !readers[i].iter().all(|&reader| matches!(values[reader].op, Op::BatchNorm { .. }));
+        let scaled = !readers.of(i).iter().all(|&reader| matches!(values[reader].op, Op::BatchNorm { .. }));
         let group = *seen.entry(geometry(values, i, conv, scaled)).or_insert_with(|| {
             groups.push(ConvGroup { members: Vec::new(), scaled });
             groups.len() - 1
@@ -97,28 +117,32 @@ mod tests {
     use crate::plan::simplify::simplify;
     use crate::{Convention, Graph, GraphBuilder, Multiplicity, NodeId};
 
-    fn merged(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> (Vec<Value>, Vec<ConvGroup>) {
+    fn graph(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Graph {
         let mut g = Graph::builder(8).unwrap();
         let output = build(&mut g);
-        let graph = g.output(output).unwrap();
+        g.output(output).unwrap()
+    }
+
+    fn merged(graph: &Graph) -> (Vec<Value<'_>>, Vec<ConvGroup>) {
         let shapes = graph.shapes(8, 8).unwrap();
-        merge(simplify(&graph, &shapes, &crate::plan::reach(&graph), Convention::Original))
+        merge(simplify(graph, &shapes, &crate::plan::reach(graph), Convention::Original))
     }
 
     #[test]
     fn relus_of_one_tensor_add_their_weights() {
-        let (values, _) = merged(|g| {
+        let graph = graph(|g| {
             let a = g.relu_counted(g.input(), Multiplicity::RELU_CONV_BN).unwrap();
             let b = g.relu(g.input()).unwrap();
             g.concat(&[a, b]).unwrap()
         });
+        let (values, _) = merged(&graph);
         assert_eq!(values.len(), 2);
         assert_eq!(values[1].weight, 3);
     }
 
     #[test]
     fn batch_norms_of_zeros_share_one_tensor() {
-        let (values, groups) = merged(|g| {
+        let graph = graph(|g| {
             let mut outputs = Vec::new();
             for name in ["a", "b"] {
                 let zero = g.zero(g.input()).unwrap();
@@ -128,6 +152,7 @@ mod tests {
             }
             g.concat(&outputs).unwrap()
         });
+        let (values, groups) = merged(&graph);
         let ops: Vec<_> = values.iter().map(|value| value.op.name()).collect();
         assert_eq!(ops, ["zero", "batch_norm", "relu", "batch_norm", "relu"]);
         assert!(groups.is_empty());
@@ -135,7 +160,7 @@ mod tests {
 
     #[test]
     fn convs_of_one_input_share_a_job_unless_only_one_of_them_keeps_its_scale() {
-        let (_, groups) = merged(|g| {
+        let graph = graph(|g| {
             let x = g.input();
             let mut outputs = Vec::new();
             for (name, channels, kernel, norm) in
@@ -149,6 +174,7 @@ mod tests {
             }
             g.concat(&outputs).unwrap()
         });
+        let (_, groups) = merged(&graph);
         let members: Vec<usize> = groups.iter().map(|group| group.members.len()).collect();
         assert_eq!(members, [2, 1, 1]);
         assert!(groups[2].scaled && !groups[0].scaled);

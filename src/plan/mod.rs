@@ -93,11 +93,12 @@ impl Plan {
         }
         let shapes = graph.shapes(height, width)?;
         check_batch_norms(graph, &shapes, images)?;
-        let activations = graph.activations(height, width, convention)?;
+        let reached = reach(graph);
+        let activations = graph.activations_of(&shapes, &reached, convention);
         let activations = u32::try_from(activations).map_err(|_| Error::Kernel {
             message: format!("{activations} code bits an image do not fit its 32-bit entries"),
         })?;
-        let values = simplify::simplify(graph, &shapes, &reach(graph), convention);
+        let values = simplify::simplify(graph, &shapes, &reached, convention);
         let (values, groups) = merge::merge(values);
         let mut jobs = fuse::fuse(&values, &groups, shapes[0]);
         schedule::schedule(&mut jobs);

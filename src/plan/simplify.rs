@@ -18,12 +18,12 @@ enum Rewrite {
     Zero,
 }
 
-pub(super) fn simplify(
-    graph: &Graph,
+pub(super) fn simplify<'a>(
+    graph: &'a Graph,
     shapes: &[Shape],
     reached: &[bool],
     convention: Convention,
-) -> Vec<Value> {
+) -> Vec<Value<'a>> {
     let segments = segments(graph, shapes);
     let mut values: Vec<Value> = Vec::with_capacity(graph.nodes().len());
     let mut place = Vec::with_capacity(graph.nodes().len());
@@ -44,14 +44,7 @@ pub(super) fn simplify(
         };
         let weight = if matches!(op, Op::Relu(_)) { weight } else { 0 };
         place.push(values.len());
-        values.push(Value {
-            name: node.name().to_owned(),
-            op,
-            inputs,
-            shape: shapes[i],
-            segment: segments[i],
-            weight,
-        });
+        values.push(Value { name: node.name(), op, inputs, shape: shapes[i], segment: segments[i], weight });
     }
     let keep = needed(&values);
     retain(values, &keep)

@@ -4,9 +4,9 @@ use crate::graph::{Op, Shape, Window};
 
 /// One tensor that the network computes, in topological order.
 #[derive(Clone, Debug)]
-pub(super) struct Value {
+pub(super) struct Value<'a> {
     /// Name of the graph's node.
-    pub(super) name: String,
+    pub(super) name: &'a str,
     /// What makes it. `Op::Zero` has no inputs here: it is a tensor of zeros.
     pub(super) op: Op,
     pub(super) inputs: Vec<usize>,
@@ -20,21 +20,41 @@ pub(super) struct Value {
 /// Average pooling that keeps the resolution, which a reader applies while it reads.
 pub(super) const AVERAGE_3X3: Op = Op::AvgPool(Window { kernel: [3, 3], stride: [1, 1], padding: [1, 1] });
 
-/// For each value, the values that read it, once an edge.
-pub(super) fn readers(values: &[Value]) -> Vec<Vec<usize>> {
-    let mut readers = vec![Vec::new(); values.len()];
-    for (reader, value) in values.iter().enumerate() {
-        for &input in &value.inputs {
-            readers[input].push(reader);
+/// For each value, the values that read it, once an edge, in order.
+pub(super) struct Readers {
+    /// Of all values, one after the other, and where those of each end.
+    readers: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl Readers {
+    pub(super) fn new(values: &[Value]) -> Self {
+        // First where those of each begin; each one that is added moves that on, at last to its end.
+        let mut ends = vec![0; values.len() + 1];
+        values.iter().flat_map(|value| &value.inputs).for_each(|&input| ends[input + 1] += 1);
+        for value in 0..values.len() {
+            ends[value + 1] += ends[value];
         }
+        let mut readers = vec![0; ends[values.len()]];
+        for (reader, value) in values.iter().enumerate() {
+            for &input in &value.inputs {
+                readers[ends[input]] = reader;
+                ends[input] += 1;
+            }
+        }
+        Readers { readers, ends }
     }
-    readers
+
+    pub(super) fn of(&self, value: usize) -> &[usize] {
+        let start = if value == 0 { 0 } else { self.ends[value - 1] };
+        &self.readers[start..self.ends[value]]
+    }
 }
 
 /// Keeps some values, in order, and renames the inputs.
-pub(super) fn retain(values: Vec<Value>, keep: &[bool]) -> Vec<Value> {
+pub(super) fn retain<'a>(values: Vec<Value<'a>>, keep: &[bool]) -> Vec<Value<'a>> {
     let mut place = vec![usize::MAX; values.len()];
-    let mut kept = Vec::new();
+    let mut kept = Vec::with_capacity(values.len());
     for (i, mut value) in values.into_iter().enumerate() {
         if keep[i] {
             place[i] = kept.len();

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -45,7 +46,9 @@ impl Requirement {
     fn missing(self) -> Option<String> {
         match self {
             Requirement::Wgpu | Requirement::Cuda => {
-                let devices = naswot::devices();
+                // Looked for once: each look loads the kernels of every GPU.
+                static DEVICES: OnceLock<Vec<naswot::Device>> = OnceLock::new();
+                let devices = DEVICES.get_or_init(naswot::devices);
                 let mut adapters = devices.iter().filter(|device| device.backend.starts_with(self.name()));
                 if adapters.clone().any(|device| device.unusable.is_none()) {
                     return None;
@@ -118,6 +121,13 @@ pub fn needs_all(
             trial.with_ignored_flag(!requirement.is_mandatory()).with_kind(kind)
         }
     }
+}
+
+/// Runs a test file's trials one after the other, unless the command line says how many at a time.
+pub fn run_one_by_one(trials: Vec<Trial>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// Runs a test file's trials.

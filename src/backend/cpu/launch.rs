@@ -10,7 +10,7 @@ use super::weights::Octet;
 use super::workspace::{Norms, Partials, Sources, numbers};
 use crate::Distribution;
 use crate::backend::group::{
-    Fresh, Group, Joins, Launch, LaunchRecord, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
+    Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
 };
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
@@ -25,46 +25,44 @@ pub(crate) fn launch(
     launch: &Launch,
     mirror: &mut Mirror,
 ) {
-    let LaunchRecord { first, jobs, .. } = launch.record;
-    let range = first as usize..(first + jobs) as usize;
+    let range = launch.jobs();
     match launch.step {
         Step::Weights => fresh.jobs.iter().for_each(|job| weights(job, mirror)),
         Step::Start => {
             for member in &group.members {
-                let n = member.plan.images();
-                mirror.kernels[member.places.kernels..][..n * n].fill(member.plan.activations());
+                let n = member.plan().images();
+                mirror.kernels[member.places.kernels..][..n * n].fill(member.plan().activations());
                 mirror.statuses[member.places.statuses] = NONE;
             }
         }
         Step::Combine => {
-            for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
-                let (member, record) = (&group.members[m], &group.tables.combines[record]);
+            for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
+                let member = &group.members[m];
                 combine(member, job, record.status, mirror);
                 if group.joins == Joins::LastBlock {
-                    let job = &member.plan.combines[job];
+                    let job = &member.plan().combines[job];
                     let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
                     stored_batch_norm(member, job, &statuses, source, mirror);
                 }
             }
         }
         Step::ConvNarrow | Step::ConvWide => {
-            for (record, &(m, job)) in range.clone().zip(&group.tables.conv_jobs[range]) {
-                let (member, record) = (&group.members[m], &group.tables.convs[record]);
+            for (record, (m, job)) in group.tables.convs[range].iter().zip(group.conv_jobs(launch)) {
+                let member = &group.members[m];
                 conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
                 if group.joins == Joins::LastBlock {
-                    let job = &member.plan.convs[job];
+                    let job = &member.plan().convs[job];
                     let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
-                    let layout = conv_layout(&member.plan, job);
+                    let layout = conv_layout(member.plan(), job);
                     batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
                 }
             }
         }
         Step::BatchNorm => {
-            for &(m, job) in group.tables.conv_jobs.iter() {
-                let member = &group.members[m];
-                let job = &member.plan.convs[job];
-                if Some(job.slot) == launch.slot {
-                    let layout = conv_layout(&member.plan, job);
+            for (m, member) in group.members.iter().enumerate() {
+                let jobs = member.plan().convs.iter();
+                for job in jobs.filter(|job| Some(job.slot) == launch.slot) {
+                    let layout = conv_layout(member.plan(), job);
                     let records = group.tables.norms[range.clone()].iter();
                     let records = records.filter(|record| (record.status & 0xffff) as usize == m);
                     let statuses: Vec<(u32, u32)> =
@@ -74,16 +72,16 @@ pub(crate) fn launch(
             }
         }
         Step::StoredBatchNorm => {
-            for (record, &(m, job)) in range.clone().zip(&group.tables.combine_jobs[range]) {
-                let (member, record) = (&group.members[m], &group.tables.combines[record]);
-                let job = &member.plan.combines[job];
+            for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
+                let member = &group.members[m];
+                let job = &member.plan().combines[job];
                 let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
                 stored_batch_norm(member, job, &statuses, source, mirror);
             }
         }
         Step::Agreement => {
             for member in &group.members {
-                let (plan, n) = (&member.plan, member.plan.images());
+                let (plan, n) = (member.plan(), member.plan().images());
                 let codes = &mirror.codes[member.places.codes..][..n * plan.words_per_image];
                 let k = &mut mirror.kernels[member.places.kernels..][..n * n];
                 for job in &plan.agreements {
@@ -114,13 +112,13 @@ fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
 
 /// The batch and a member's own arena.
 fn arenas<'a>(member: &Member, arena: &'a mut [f32]) -> (&'a [f32], &'a mut [f32]) {
-    let (batch, networks) = arena.split_at_mut(image(&member.plan).arena * OCTET);
+    let (batch, networks) = arena.split_at_mut(image(member.plan()).arena * OCTET);
     let start = member.places.arena * OCTET - batch.len();
-    (batch, &mut networks[start..start + member.plan.arena_octets * OCTET])
+    (batch, &mut networks[start..start + member.plan().arena_octets * OCTET])
 }
 
 fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
-    let plan = &member.plan;
+    let plan = member.plan();
     let job = &plan.combines[job];
     let norms = norms(member, mirror);
     let (image, arena) = arenas(member, &mut mirror.arena);
@@ -151,7 +149,7 @@ fn say(statuses: &mut [u32], status: u32) {
 }
 
 fn conv(member: &Member, id: usize, rows: &[u32], source: &dyn WeightSource, mirror: &mut Mirror) {
-    let plan = &member.plan;
+    let plan = member.plan();
     let job = &plan.convs[id];
     let parameter = &plan.parameters[job.parts[0].parameter];
     let weights: Vec<Octet<f32>> = rows[..job.octets().len()]
@@ -200,7 +198,7 @@ fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statisti
 fn leave_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
     let mut partials = partials(member, mirror);
     let (_, arena) = arenas(member, &mut mirror.arena);
-    batch_norm::partials(false, &arena[numbers(&member.plan, tensor)], layout, &mut partials);
+    batch_norm::partials(false, &arena[numbers(member.plan(), tensor)], layout, &mut partials);
     let pieces = partials.sum.chunks(OCTET).zip(partials.m2.chunks(OCTET));
     let to = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact_mut(2 * OCTET);
     for (to, (sum, m2)) in to.zip(pieces) {
@@ -217,8 +215,8 @@ fn stored_batch_norm(
     mirror: &mut Mirror,
 ) {
     let Some(output) = job.output else { return };
-    let tensor = &member.plan.tensors[output];
-    let layout = layout(&member.plan, tensor, 0..job.octets(), &job.statistics);
+    let tensor = &member.plan().tensors[output];
+    let layout = layout(member.plan(), tensor, 0..job.octets(), &job.statistics);
     // A shader keeps these to itself.
     let before = mirror.partials.clone();
     leave_partials(member, tensor, &layout, mirror);
@@ -238,7 +236,7 @@ fn batch_norms(
     let partials = partials(member, mirror);
     let mut norms = norms(member, mirror);
     for job in &statistics.norms {
-        let parameters = &member.plan.parameters;
+        let parameters = &member.plan().parameters;
         if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
             let place = (member.places.norms + job.entry / OCTET) as u32;
             let status = statuses.iter().find(|(norm, _)| *norm == place);
@@ -258,7 +256,7 @@ fn batch_norms(
 fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
     let mut norms = Norms::default();
     let octets = mirror.norms[member.places.norms * 3 * OCTET..].chunks_exact(3 * OCTET);
-    for octet in octets.take(member.plan.norm_entries.div_ceil(OCTET)) {
+    for octet in octets.take(member.plan().norm_entries.div_ceil(OCTET)) {
         norms.mean.extend(&octet[..OCTET]);
         norms.a.extend(&octet[OCTET..2 * OCTET]);
         norms.beta.extend(&octet[2 * OCTET..]);
@@ -269,7 +267,7 @@ fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
 fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
     let mut partials = Partials::default();
     let octets = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact(2 * OCTET);
-    for octet in octets.take(member.plan.partial_entries.div_ceil(OCTET)) {
+    for octet in octets.take(member.plan().partial_entries.div_ceil(OCTET)) {
         partials.sum.extend(&octet[..OCTET]);
         partials.m2.extend(&octet[OCTET..]);
     }
@@ -277,7 +275,7 @@ fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
 }
 
 fn cholesky(member: &Member, mirror: &mut Mirror) {
-    let (plan, n) = (&member.plan, member.plan.images());
+    let (plan, n) = (member.plan(), member.plan().images());
     let mut a = scaled::<f64>(&mirror.kernels[member.places.kernels..][..n * n], plan.activations());
     factorize(&mut a, n);
     let pivots = mirror.pivots[member.places.pivots..][..n].iter_mut();

@@ -88,7 +88,6 @@ impl Facts {
             let mut driver = 0;
             // SAFETY: the place lives through the call.
             unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
-            // Two transfers a clock, which is in kHz; the width is in bits.
             let clock = attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)? as u64;
             let width = attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)? as u64;
             Ok(Facts {
@@ -98,7 +97,7 @@ impl Facts {
                 driver,
                 // SAFETY: as above.
                 memory: unsafe { result::device::total_mem(device) }?,
-                bandwidth: 2 * clock * 1000 * width / 8,
+                bandwidth: bandwidth(clock, width),
             })
         };
         facts().map_err(|error| format!("GPU {number} does not answer: {}", describe(error)))
@@ -136,6 +135,15 @@ impl Facts {
             (9, 0) => "sm_90a".to_owned(),
             (major, minor) => format!("sm_{major}{minor}"),
         }
+    }
+}
+
+/// Bytes in a second from a memory's clock in kHz, with two transfers each, and its width in bits.
+fn bandwidth(clock: u64, width: u64) -> u64 {
+    match 2 * clock * 1000 * width / 8 {
+        // Some virtual GPUs do not tell: as much as a small one has.
+        0 => 400_000_000_000,
+        bandwidth => bandwidth,
     }
 }
 

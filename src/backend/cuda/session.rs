@@ -7,13 +7,11 @@ use std::time::Instant;
 use super::buffers::{Buffer, Lane};
 use super::driver::Driver;
 use super::launches::{Addresses, each_kernel};
-use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Outcomes, Planned, Results};
-use crate::backend::group::{
-    Fresh, Group, Joins, Launch, LaunchRecord, Limits, Load, Mirror, Pool, Step, image, run,
-};
+use crate::backend::cpu::octets_last;
+use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
+use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run};
 use crate::backend::{Setup, cpu};
 use crate::measure::Probe;
-use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
 use crate::weights::tables;
 use crate::{Distribution, Error, Result};
@@ -48,12 +46,22 @@ pub(super) struct Session {
 
 /// A group in flight, its lane and the codes that somebody wants of it.
 pub(super) struct Flying {
-    flight: Flight,
-    lane: Lane,
-    keeps_codes: bool,
+    pub(super) flight: Flight,
+    pub(super) lane: Lane,
+    pub(super) keeps_codes: bool,
 }
 
 impl Session {
+    /// A session for a run's batch.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(super) fn open(driver: Arc<dyn Driver>, setup: &Setup) -> Result<Self> {
+        let name = driver.name().to_owned();
+        Session::new(driver, setup, octets_last(&setup.batch).into())
+            .map_err(|fault| fault.fatal("cuda", &name))
+    }
+
     pub(super) fn new(driver: Arc<dyn Driver>, setup: &Setup, image: Arc<[f32]>) -> Result<Self, Fault> {
         let limits = limits(&*driver, setup)?;
         let quantiles: Vec<u16> =
@@ -92,7 +100,7 @@ impl Session {
         group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
         let fresh = self.pool.take_fresh();
         self.upload(group, &fresh, cleared, lane)?;
-        for launch in &launches(group, &fresh) {
+        for launch in &group.all_launches(&fresh) {
             let stage = launch.step.stage();
             let is_timed = self.probe.as_ref().is_some_and(|probe| !probe.wants_codes());
             if !is_timed && !self.setup.twins.contains(&stage) {
@@ -222,18 +230,14 @@ impl run::Session for Session {
         &mut self.limits
     }
 
-    fn bytes(&self, plan: &Plan) -> u64 {
-        (Load::sizes(plan, &self.limits) + image(plan)).bytes(&self.limits).iter().sum()
-    }
-
     fn submit(
         &mut self,
-        networks: Vec<Planned>,
+        networks: Vec<Waiting>,
         fail: &mut dyn FnMut(usize, Error),
-    ) -> Result<(Option<Flying>, Vec<Planned>), Failed> {
+    ) -> Result<(Option<Flying>, Vec<Waiting>), Failed> {
         let gathered = Gathered::new(networks, &mut self.pool, fail);
         let cleared = gathered.cleared;
-        let (flight, left) = gathered.lay_out(&self.pool, Joins::LastBlock);
+        let (flight, left) = gathered.lay_out(Joins::LastBlock);
         let Some(flight) = flight else { return Ok((None, left)) };
         let keeps_codes = self.probe.as_ref().is_some_and(|probe| probe.wants_codes());
         let flown = self.lane().and_then(|mut lane| {
@@ -243,16 +247,16 @@ impl run::Session for Session {
         match flown {
             Ok(lane) => Ok((Some(Flying { flight, lane, keeps_codes }), left)),
             Err(fault) => {
-                let networks = flight.into_planned().into_iter().chain(left).collect();
+                let networks = flight.into_waiting().into_iter().chain(left).collect();
                 Err(Failed { fault, networks })
             }
         }
     }
 
-    fn land(flying: Flying, setup: &Setup, previous: Option<Instant>) -> Result<(Outcomes, Lane), Failed> {
+    fn land(flying: Flying) -> Result<(Flight, Results, Lane), Failed> {
         match flying.results() {
-            Ok(results) => Ok((flying.flight.outcomes(&results, setup, previous), flying.lane)),
-            Err(fault) => Err(Failed { fault, networks: flying.flight.into_planned() }),
+            Ok(results) => Ok((flying.flight, results, flying.lane)),
+            Err(fault) => Err(Failed { fault, networks: flying.flight.into_waiting() }),
         }
     }
 
@@ -262,8 +266,8 @@ impl run::Session for Session {
         }
     }
 
-    fn abandon(flying: Flying) -> Vec<Planned> {
-        flying.flight.into_planned()
+    fn abandon(flying: Flying) -> Vec<Waiting> {
+        flying.flight.into_waiting()
     }
 
     fn release(&mut self) {
@@ -287,6 +291,10 @@ impl run::Session for Session {
         Ok(())
     }
 
+    fn reopen(&self, setup: Setup) -> Result<Self> {
+        Session::open(Arc::clone(&self.driver), &setup)
+    }
+
     fn device(&self) -> String {
         self.driver.name().to_owned()
     }
@@ -294,13 +302,6 @@ impl run::Session for Session {
     fn backend(&self) -> &'static str {
         "cuda"
     }
-}
-
-/// All launches of a group, that of the weights first.
-pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
-    let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
-    let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
-    weights.into_iter().chain(group.launches.iter().copied()).collect()
 }
 
 /// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate.

@@ -1,20 +1,28 @@
 //! What the host has to do for a group, measured on a device that does nothing.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::session::Flying;
 use super::*;
-use crate::backend::group::Joins;
-use crate::backend::group::run::{Fault, Gathered, Planned, Session as _};
+use crate::backend::group::run::{Fault, Gathered, Session as _, Waiting};
+use crate::backend::group::{Joins, Prepared};
 use crate::space::Architecture;
-use crate::{Batch, Convention, Weights};
+use crate::{Batch, Convention, Network, Weights};
+
+/// Networks of a group.
+const GROUP: usize = 64;
 
 /// A device that counts what it is asked for.
 #[derive(Debug, Default)]
 struct Nothing {
     allocated: AtomicUsize,
     launches: AtomicUsize,
-    bytes: AtomicUsize,
+    staging: Mutex<Vec<u8>>,
+    /// Bytes by address, and the most that there were at once.
+    held: Mutex<(HashMap<u64, u64>, u64)>,
 }
 
 impl Driver for Nothing {
@@ -28,11 +36,21 @@ impl Driver for Nothing {
         4_000_000_000_000
     }
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
-        Ok(self.allocated.fetch_add(bytes.next_multiple_of(256) as usize, Ordering::Relaxed) as u64 + 256)
+        let address =
+            self.allocated.fetch_add(bytes.next_multiple_of(256) as usize, Ordering::Relaxed) as u64 + 256;
+        let (held, most) = &mut *self.held.lock().unwrap();
+        held.insert(address, bytes);
+        *most = (*most).max(held.values().sum());
+        Ok(address)
     }
-    fn free(&self, _: u64) {}
+    fn free(&self, address: u64) {
+        self.held.lock().unwrap().0.remove(&address);
+    }
+    /// Copies to the host's memory, as all drivers do.
     fn write(&self, _: usize, _: u64, bytes: &[u8]) -> Result<(), Fault> {
-        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        let mut staging = self.staging.lock().unwrap();
+        staging.clear();
+        staging.extend_from_slice(bytes);
         Ok(())
     }
     fn copy(&self, _: usize, _: u64, _: u64, _: u64) -> Result<(), Fault> {
@@ -49,8 +67,9 @@ impl Driver for Nothing {
     fn wait(&self, _: usize) -> Result<(), Fault> {
         Ok(())
     }
+    /// Statuses, of which a group has few bytes, that say nothing; pivots of 32.5, and a K that is the same everywhere.
     fn read(&self, _: usize, _: u64, to: &mut [u8]) -> Result<(), Fault> {
-        to.fill(0);
+        to.fill(if to.len() <= 4 * GROUP { 0xff } else { 0x40 });
         Ok(())
     }
     fn renew(&self) -> Result<Arc<dyn Driver>> {
@@ -59,73 +78,114 @@ impl Driver for Nothing {
 }
 
 fn setup(images: usize) -> Setup {
-    let weights = Weights::default();
-    Setup {
-        batch: Batch::synthetic(images, 0).unwrap(),
-        source: weights.source(),
-        weights,
-        convention: Convention::Relu,
-        precision: Precision::F32,
-        threads: 1,
-        group_size: None,
-        memory_limit: None,
-        keep_kernels: false,
-        twins: Vec::new(),
-        probe: None,
-    }
+    Setup::new(Batch::synthetic(images, 0).unwrap(), Weights::default(), Convention::Relu)
 }
 
 /// The cells of a space that figures are measured on.
-fn workload(space: &str, setup: &Setup, limits: &Limits) -> Vec<Planned> {
+fn workload(space: &str) -> Vec<Architecture> {
     let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read(path).unwrap();
-    let plan = |(index, (_, architecture)): (usize, (usize, crate::Result<Architecture>))| {
-        let plan = setup.plan(&architecture.unwrap().network(16, None).unwrap()).unwrap();
-        let load = Load::of(&plan, limits).unwrap();
-        Planned { index, plan, load }
-    };
-    Architecture::read_lines(&file[..]).enumerate().map(plan).collect()
+    Architecture::read_lines(&file[..]).map(|(_, architecture)| architecture.unwrap()).collect()
+}
+
+/// Microseconds since a time, and from now on.
+fn lap(since: &mut Instant) -> f64 {
+    let time = since.elapsed();
+    *since = Instant::now();
+    time.as_secs_f64() * 1e6
 }
 
 #[test]
 fn a_group_is_few_launches_which_cost_the_host_little() {
-    let setup = setup(2);
+    let setup = setup(32);
     for space in ["nasbench101", "nasbench201"] {
         let driver = Arc::new(Nothing::default());
-        let image: Arc<[f32]> = octets_last(&setup.batch).into();
-        let mut session = Session::new(Arc::clone(&driver) as Arc<dyn Driver>, &setup, image).unwrap();
+        let mut session = Session::open(Arc::clone(&driver) as Arc<dyn Driver>, &setup).unwrap();
+        let steps = ["network", "plan", "weights", "tables", "upload and launches", "scores", "end"];
         // The pool knows all weights after the first round, as in any long run.
-        let mut best = [f64::INFINITY; 3];
-        for _ in 0..4 {
-            let mut networks = workload(space, &setup, session.limits());
-            while !networks.is_empty() {
-                let group: Vec<Planned> = networks.drain(..networks.len().min(64)).collect();
-                let count = group.len() as f64;
+        let mut best = [f64::INFINITY; 7];
+        for _ in 0..8 {
+            let mut all = [0.0; 7];
+            for cells in workload(space).chunks(GROUP) {
+                let mut now = Instant::now();
+                let network = |cell: &Architecture| cell.network(16, None).unwrap();
+                let networks: Vec<Network> = cells.iter().map(network).collect();
+                all[0] += lap(&mut now);
+                let plan = |(index, network): (usize, &Network)| {
+                    let plan = setup.plan(network).unwrap();
+                    let network = Prepared::new(plan, session.limits(), &*setup.source).unwrap();
+                    Waiting { index, network }
+                };
+                let group: Vec<Waiting> = networks.iter().enumerate().map(plan).collect();
+                all[1] += lap(&mut now);
                 let launches = driver.launches.load(Ordering::Relaxed);
-                let start = Instant::now();
                 let gathered = Gathered::new(group, &mut session.pool, &mut |_, error| panic!("{error}"));
-                let place = start.elapsed();
-                let (flight, left) = gathered.lay_out(&session.pool, Joins::LastBlock);
-                let lay_out = start.elapsed() - place;
+                all[2] += lap(&mut now);
+                let (flight, left) = gathered.lay_out(Joins::LastBlock);
+                all[3] += lap(&mut now);
                 assert!(left.is_empty());
                 let flight = flight.unwrap();
                 let mut lane = session.lane().unwrap();
-                let start = Instant::now();
                 session.fly(&flight.group, false, &mut lane).unwrap();
-                let fly = start.elapsed();
+                all[4] += lap(&mut now);
+                let flying = Flying { flight, lane, keeps_codes: false };
+                let (flight, results, lane) = Session::land(flying).ok().unwrap();
+                let outcomes = flight.outcomes(&results, &setup, None);
+                all[5] += lap(&mut now);
+                assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()), "{:?}", outcomes[0]);
                 session.give_back(lane);
+                drop((flight, results, networks));
+                all[6] += lap(&mut now);
                 // A group costs the launches of its deepest network, that of the weights included.
                 assert!(driver.launches.load(Ordering::Relaxed) - launches <= 120);
-                for (best, time) in best.iter_mut().zip([place, lay_out, fly]) {
-                    *best = best.min(time.as_secs_f64() * 1e6 / count);
-                }
+            }
+            for (best, time) in best.iter_mut().zip(all) {
+                *best = best.min(time / 200.0);
             }
         }
-        let [place, lay_out, fly] = best;
-        println!(
-            "{space}, us a network: weights {place:.1}, tables {lay_out:.1}, upload and launches {fly:.1}"
-        );
-        // Without optimisation this measures the compiler.
-        assert!(cfg!(debug_assertions) || fly < 10.0, "{fly:.1} us a network of {space}");
+        print!("{space}, us a network:");
+        steps.iter().zip(best).for_each(|(step, time)| print!(" {step} {time:.1}"));
+        println!();
+        // Under 10 where nothing else runs; without optimisation this measures the compiler.
+        let assembled: f64 = best[2..5].iter().sum();
+        assert!(cfg!(debug_assertions) || assembled < 30.0, "{assembled:.1} us a network of {space}");
     }
+}
+
+#[test]
+fn the_host_hands_in_every_network_of_a_stream() {
+    for space in ["nasbench101", "nasbench201"] {
+        let cells = workload(space);
+        let driver = Arc::new(Nothing::default());
+        let scorer = crate::Scorer::builder(Batch::synthetic(32, 0).unwrap()).cuda_driver(driver);
+        let scorer = scorer.group_size(GROUP).build().unwrap();
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            let start = Instant::now();
+            let networks = cells.iter().cycle().take(1000).map(|cell| cell.network(16, None).unwrap());
+            assert_eq!(scorer.stream(networks).filter(|score| score.is_ok()).count(), 1000);
+            best = best.min(start.elapsed().as_secs_f64() * 1e3);
+        }
+        println!("{space}: {best:.1} us a network in all");
+    }
+}
+
+#[test]
+fn networks_that_take_most_of_the_memory_run_by_themselves() {
+    let driver = Arc::new(Nothing::default());
+    let builder =
+        crate::Scorer::builder(Batch::synthetic(64, 0).unwrap()).cuda_driver(Arc::clone(&driver) as _);
+    let networks: Vec<Network> =
+        workload("nasbench101")[..12].iter().map(|cell| cell.network(32, None).unwrap()).collect();
+    let unlimited = builder.clone().build().unwrap();
+    let sizes: Vec<u64> = networks.iter().map(|network| unlimited.memory(network).unwrap()).collect();
+    let limit = *sizes.iter().max().unwrap();
+    assert!(sizes.iter().filter(|&&size| size > limit / 2).count() > 1, "{sizes:?}");
+    drop(unlimited);
+    let scorer = builder.memory_limit(limit).build().unwrap();
+    driver.held.lock().unwrap().1 = 0;
+    assert!(scorer.score_all(&networks).iter().all(Result::is_ok));
+    let most = driver.held.lock().unwrap().1;
+    // The weights, which networks share, and tables are not counted.
+    assert!(most <= limit + (24 << 20), "{most} bytes of {limit}");
 }

@@ -15,8 +15,8 @@ impl Group {
     }
 
     fn check_launch(&self, launch: &Launch, pool: usize) -> Result<()> {
-        let LaunchRecord { first, jobs, images, height, width, blocks, .. } = launch.record;
-        let range = first as usize..(first + jobs) as usize;
+        let LaunchRecord { images, height, width, blocks, .. } = launch.record;
+        let range = launch.jobs();
         let (images, pixels) = (images as usize, (images * height * width) as usize);
         let inside = |what: &str, end: usize, size: usize| {
             if end <= size { Ok(()) } else { Err(outside(launch, what, end, size)) }

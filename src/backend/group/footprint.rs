@@ -217,7 +217,7 @@ fn check(plan: &Plan) -> Result<()> {
         }
     }
     let extents = plan.tensors.iter().flat_map(|tensor| [tensor.shape.height, tensor.shape.width]);
-    let norms = super::pool::norms(plan).count() + plan.combines.len();
+    let norms = super::prepared::norms(plan).count() + plan.combines.len();
     if extents.chain([norms]).any(|size| size >= HALF_WORD) || plan.arena_octets >= NONE as usize {
         return Err(too_large("input"));
     }

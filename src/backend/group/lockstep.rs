@@ -4,12 +4,12 @@
 //! reads what nobody has written, is seen. After each launch the device goes on from what the twin has made, so that each
 //! deviation belongs to one stage.
 
-use super::{Fresh, Group, Launch, Mirror, image};
-use crate::Result;
-use crate::backend::cpu;
+use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, image};
+use crate::backend::{Setup, cpu};
 use crate::measure::{Deviation, Stage};
 use crate::plan::jobs::OCTET;
 use crate::weights::WeightSource;
+use crate::{Error, Network, Result};
 
 /// What nobody computes: NaN, and with a payload of its own.
 const SENTINEL: u32 = 0x7fc5_e171;
@@ -22,6 +22,32 @@ pub(crate) trait Device {
     fn run(&mut self, launch: &Launch) -> Result<()>;
     /// Reads all buffers.
     fn mirror(&mut self) -> Result<Mirror>;
+}
+
+/// Lays networks out as one group, and hands over the weights that it needs.
+///
+/// # Errors
+/// As [`Prepared::new`], [`Pool::place`] and [`Group::check`]; weights that the pool has no room for.
+pub(crate) fn lay_out(
+    networks: &[Network],
+    setup: &Setup,
+    limits: &Limits,
+    pool: &mut Pool,
+    joins: Joins,
+) -> Result<(Group, Fresh)> {
+    let mut placed = Vec::new();
+    for network in networks {
+        let network = Prepared::new(setup.plan(network)?, limits, pool.source())?;
+        let full = || Error::Backend {
+            backend: "gpu".to_owned(),
+            reason: "the weight pool has no room for these networks together".to_owned(),
+        };
+        let resident = pool.place(&network)?.ok_or_else(full)?;
+        placed.push((network, resident));
+    }
+    let group = Group::new(placed, joins);
+    group.check(pool.used())?;
+    Ok((group, pool.take_fresh()))
 }
 
 /// Deviations of the stages of a group, on a batch that is a plain tensor: for each stage the largest.
@@ -39,7 +65,7 @@ pub(crate) fn lockstep(
     if !fresh.numbers.is_empty() {
         before.pool[place..place + fresh.numbers.len()].copy_from_slice(&fresh.numbers);
     }
-    let end = group.members.first().map_or(0, |member| image(&member.plan).arena * OCTET);
+    let end = group.members.first().map_or(0, |member| image(member.plan()).arena * OCTET);
     before.arena[batch.len()..end].fill(0.0);
     let mut deviations = Vec::new();
     for launch in launches {

@@ -6,10 +6,11 @@
 //! where and when, never how.
 //!
 //! - `records` has the structs that kernels read, and the units of places.
-//! - `pool` knows which weights are on the device.
 //! - `footprint` says what a network takes, and when a group is full.
-//! - `tables` makes records and launches.
-//! - `run` takes the networks of a queue through a device.
+//! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
+//! - `pool` knows which weights are on the device.
+//! - `merge` puts the records of networks side by side, and makes launches.
+//! - `run` takes the networks of a queue through a device, and `executor` is such a device.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
 //! # Buffers
@@ -24,22 +25,27 @@
 //! them.
 
 mod check;
+mod executor;
 mod footprint;
 pub(crate) mod lockstep;
+mod merge;
 mod mirror;
 mod pool;
+mod prepared;
 mod records;
 pub(crate) mod run;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use executor::{Grouped, check_precision};
 pub(crate) use footprint::{Limits, Load, Sizes, image, most_networks};
+use merge::merge;
 pub(crate) use mirror::Mirror;
 pub(crate) use pool::{Fresh, Pool, Resident};
+pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
 pub(crate) use tables::Tables;
-use tables::tables;
 
 use crate::backend::cpu::cholesky::Pivots;
 use crate::measure::Stage;
@@ -88,10 +94,6 @@ pub(crate) enum Joins {
     /// Launches of their own: there is no fence between the blocks of a launch.
     Launches,
     /// The last block of the job.
-    #[cfg_attr(
-        not(any(test, feature = "cuda")),
-        expect(dead_code, reason = "for kernels with a fence between blocks")
-    )]
     LastBlock,
 }
 
@@ -104,25 +106,27 @@ pub(crate) struct Launch {
     pub(crate) record: LaunchRecord,
 }
 
-/// The node that a status speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Culprit {
-    Combine(usize),
-    /// A batch norm by its position among the plan's, those of convs first.
-    Norm(usize),
+impl Launch {
+    /// Positions of its jobs among those of their kind.
+    pub(crate) fn jobs(&self) -> std::ops::Range<usize> {
+        let LaunchRecord { first, jobs, .. } = self.record;
+        first as usize..(first + jobs) as usize
+    }
 }
 
 /// Where one network of a group lies, and what it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    pub(crate) plan: Plan,
+    pub(crate) network: Box<Prepared>,
     /// First of everything: arena, norms, ..
     pub(crate) places: Sizes,
-    /// By status.
-    pub(super) culprits: Vec<Culprit>,
 }
 
 impl Member {
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.network.plan
+    }
+
     /// ln |det K| and K from what came back: K itself, the pivots of K / N_A and the status.
     ///
     /// # Errors
@@ -135,16 +139,10 @@ impl Member {
         precision: &'static str,
     ) -> Result<(f64, Kernel)> {
         if status != NONE {
-            let node = match self.culprits.get(status as usize) {
-                Some(Culprit::Combine(job)) => self.plan.combines[*job].name.clone(),
-                Some(Culprit::Norm(norm)) => {
-                    pool::norms(&self.plan).nth(*norm).map_or(String::new(), |norm| norm.name.clone())
-                }
-                None => String::new(),
-            };
+            let node = self.network.culprit(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
-        let kernel = Kernel::new(self.plan.images(), kernel)?;
+        let kernel = Kernel::new(self.plan().images(), kernel)?;
         Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
     }
 }
@@ -153,11 +151,12 @@ impl Member {
 /// taken here, in f64: those of shaders are rough.
 fn log_det(pivots: impl Iterator<Item = f64>, activations: u32) -> Pivots {
     let mut all = Pivots { log_det: 0.0, smallest_pivot: f64::INFINITY };
+    let ln_activations = f64::from(activations).ln();
     for pivot in pivots {
         if pivot <= 0.0 || pivot.is_nan() {
             return Pivots { log_det: f64::NAN, smallest_pivot: pivot };
         }
-        all.log_det += pivot.ln() + f64::from(activations).ln();
+        all.log_det += pivot.ln() + ln_activations;
         all.smallest_pivot = all.smallest_pivot.min(pivot);
     }
     all
@@ -175,18 +174,46 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Lays out plans of one batch, each with its load and its weights. Before anything is launched, [`Group::check`] has
-    /// to have passed.
-    pub(crate) fn new(plans: Vec<(Plan, Load, Resident)>, pool: &Pool, joins: Joins) -> Self {
-        let mut sizes = plans.first().map_or(Sizes::default(), |(plan, ..)| image(plan));
-        let mut members = Vec::with_capacity(plans.len());
-        let mut residents = Vec::with_capacity(plans.len());
-        for (plan, load, resident) in plans {
-            members.push(Member { plan, places: sizes, culprits: Vec::new() });
+    /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
+    /// passed.
+    pub(crate) fn new(networks: Vec<(Box<Prepared>, Resident)>, joins: Joins) -> Self {
+        let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
+        let mut members = Vec::with_capacity(networks.len());
+        let mut residents = Vec::with_capacity(networks.len());
+        for (network, resident) in networks {
+            let own = network.load.sizes;
+            members.push(Member { network, places: sizes });
             residents.push(resident);
-            sizes += load.sizes;
+            sizes += own;
         }
-        let (tables, launches) = tables(&mut members, &residents, pool.source(), joins);
+        let (tables, launches) = merge(&members, &residents, joins);
         Group { members, sizes, tables, joins, launches }
+    }
+
+    /// All its launches, that of the weights first.
+    pub(crate) fn all_launches(&self, fresh: &Fresh) -> Vec<Launch> {
+        let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+        let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
+        weights.into_iter().chain(self.launches.iter().copied()).collect()
+    }
+
+    /// Member, and position among its plan's jobs, of each combine of a launch.
+    pub(crate) fn combine_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
+        self.tables.combines[launch.jobs()].iter().map(|record| {
+            let (member, status) = ((record.status & 0xffff) as usize, record.status >> 16);
+            (member, self.members[member].network.combine_job(status))
+        })
+    }
+
+    /// The same of each conv.
+    pub(crate) fn conv_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
+        let mut before: Option<(usize, usize)> = None;
+        self.tables.convs[launch.jobs()].iter().map(move |record| {
+            // Those of a member come one after the other, in the order of its plan.
+            let member = record.network as usize;
+            let first = || self.members[member].network.first_conv(launch.slot);
+            let job = before.filter(|(m, _)| *m == member).map_or_else(first, |(_, job)| job + 1);
+            *before.insert((member, job))
+        })
     }
 }

@@ -6,11 +6,12 @@
 //! [`Pool::clear`], between groups.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use super::prepared::{Culprit, Prepared, Rows, norms};
 use super::records::{NONE, WeightsRecord};
-use crate::plan::Plan;
-use crate::plan::jobs::{NormJob, OCTET, Parameter, Part, octets};
+use crate::plan::jobs::{NormJob, OCTET, Parameter, octets};
 use crate::random::fnv1a;
 use crate::weights::WeightSource;
 use crate::{Distribution, Error, Result};
@@ -18,18 +19,34 @@ use crate::{Distribution, Error, Result};
 /// Blocks from which on a job does not grow: all jobs of a launch should be about as long.
 const JOB_BLOCKS: u32 = 1024;
 
-/// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
-type Kind = ([usize; 2], usize, Distribution);
-
 /// Weights that networks of a run have asked for.
 pub(crate) struct Pool {
     source: Arc<dyn WeightSource>,
     /// Octets that the pool holds at most, and those in use.
     capacity: usize,
     used: usize,
-    rows: HashMap<String, HashMap<Kind, Vec<u32>>>,
+    /// Places of each parameter's octets, NONE for those that are not there, by its hash.
+    parameters: HashMap<u128, Vec<u32>, BuildHasherDefault<Hashed>>,
     affines: HashMap<String, u32>,
     fresh: Fresh,
+}
+
+/// Takes a hash as it is.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0 << 8 | u64::from(byte));
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
 }
 
 /// What has to reach the device before the next launch.
@@ -42,12 +59,12 @@ pub(crate) struct Fresh {
     pub(crate) numbers: Vec<f32>,
 }
 
-/// Places of one plan's weights.
+/// Places of one network's weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resident {
-    /// For each octet of each conv, in the plan's order, the place of its rows.
+    /// For each octet of each conv, in the order of the records, the place of its rows.
     pub(super) rows: Vec<u32>,
-    /// Gamma and beta of each batch norm, those of convs first.
+    /// Gamma and beta of each batch norm, in the order of the records; empty where all are 1 and 0.
     pub(super) affines: Vec<u32>,
 }
 
@@ -58,7 +75,7 @@ impl Pool {
             source,
             capacity: capacity.min(NONE as usize),
             used: 0,
-            rows: HashMap::new(),
+            parameters: HashMap::default(),
             affines: HashMap::new(),
             fresh: Fresh::default(),
         }
@@ -75,7 +92,7 @@ impl Pool {
 
     /// Forgets all rows. What has been launched must have ended.
     pub(crate) fn clear(&mut self) {
-        self.rows.clear();
+        self.parameters.clear();
         self.affines.clear();
         self.used = 0;
         self.fresh = Fresh::default();
@@ -86,80 +103,85 @@ impl Pool {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Finds or makes room for a plan's weights; none when the pool is too full for them.
+    /// Finds or makes room for a network's weights; none when the pool is too full for them.
     ///
     /// # Errors
     /// Weights that the source lacks; more of them than an empty pool has room for.
-    pub(crate) fn place(&mut self, plan: &Plan) -> Result<Option<Resident>> {
-        let needed = self.octets(plan, |_, _| 0, |_| false);
+    pub(crate) fn place(&mut self, network: &Prepared) -> Result<Option<Resident>> {
+        let needed = network.row_octets + self.affine_octets(network, |_| true);
         if needed > self.capacity {
             let bytes = |octets: usize| (octets * OCTET * size_of::<f32>()) as u64;
             return Err(Error::Memory { needed: bytes(needed), limit: bytes(self.capacity) });
         }
         // What is there already is counted only where it matters.
         let is_full = |missing: usize| self.used + missing > self.capacity;
-        if is_full(needed) && is_full(self.missing(plan)) {
+        if is_full(needed) && is_full(self.missing(network)) {
             return Ok(None);
         }
-        let mut resident = Resident::default();
-        for job in &plan.convs {
-            for part in &job.parts {
-                self.rows(&plan.parameters[part.parameter], part, &mut resident.rows)?;
-            }
+        let octets = network.rows.iter().map(|rows| rows.octets).sum();
+        let mut resident = Resident { rows: Vec::with_capacity(octets), affines: Vec::new() };
+        for rows in &network.rows {
+            self.rows(&network.plan.parameters[rows.parameter], rows, &mut resident.rows)?;
         }
-        for norm in norms(plan) {
-            resident.affines.push(self.affine(norm)?);
+        if self.source.seed().is_none() {
+            let norms: Vec<&NormJob> = norms(&network.plan).collect();
+            for culprit in &network.culprits {
+                if let Culprit::Norm(norm) = culprit {
+                    resident.affines.push(self.affine(norms[*norm])?);
+                }
+            }
         }
         Ok(Some(resident))
     }
 
-    /// Octets of a plan's weights that are not there yet.
-    fn missing(&self, plan: &Plan) -> usize {
-        let known = |parameter: &Parameter, part: &Part| {
-            self.known(parameter, part).filter(|&&place| place != NONE).count()
-        };
-        self.octets(plan, known, |norm| self.affines.contains_key(&norm.name))
-    }
-
-    /// Octets of a plan's weights, but for those rows of a part and those batch norms that are known.
-    fn octets(
-        &self,
-        plan: &Plan,
-        known_rows: impl Fn(&Parameter, &Part) -> usize,
-        is_known: impl Fn(&NormJob) -> bool,
-    ) -> usize {
-        let parts = plan.convs.iter().flat_map(|job| &job.parts);
-        let rows = parts.map(|part| {
-            let parameter = &plan.parameters[part.parameter];
-            (part.octets - known_rows(parameter, part)) * parameter.shape.row_len()
+    /// Octets of a network's weights that are not there yet.
+    fn missing(&self, network: &Prepared) -> usize {
+        let rows = network.rows.iter().map(|rows| {
+            let places = self.parameters.get(&rows.hash).map_or(&[][..], |places| places);
+            let there =
+                places.iter().skip(rows.row).take(rows.octets).filter(|&&place| place != NONE).count();
+            (rows.octets - there) * network.plan.parameters[rows.parameter].shape.row_len()
         });
-        let rows: usize = rows.sum();
-        let affines = norms(plan).filter(|norm| self.source.seed().is_none() && !is_known(norm));
-        rows + affines.map(|norm| 2 * octets(norm.all_channels)).sum::<usize>()
+        rows.sum::<usize>() + self.affine_octets(network, |norm| !self.affines.contains_key(&norm.name))
     }
 
-    /// Places of the rows of a part as far as they are listed, NONE for those that are not there.
-    fn known(&self, parameter: &Parameter, part: &Part) -> impl Iterator<Item = &u32> {
-        let places = self.rows.get(&parameter.name).and_then(|kinds| kinds.get(&kind(parameter)));
-        places.into_iter().flat_map(|places| places.iter().skip(part.row).take(part.octets))
+    /// Octets of gammas and betas of some batch norms of a network.
+    fn affine_octets(&self, network: &Prepared, counts: impl Fn(&NormJob) -> bool) -> usize {
+        if self.source.seed().is_some() {
+            return 0;
+        }
+        let norms = norms(&network.plan).filter(|norm| counts(norm));
+        norms.map(|norm| 2 * octets(norm.all_channels)).sum()
     }
 
-    /// Appends the places of the rows of a part.
-    fn rows(&mut self, parameter: &Parameter, part: &Part, out: &mut Vec<u32>) -> Result<()> {
-        let start = out.len();
-        out.extend(self.known(parameter, part));
-        out.resize(start + part.octets, NONE);
-        for (row, place) in (part.row..).zip(&mut out[start..]) {
-            if *place == NONE {
-                *place = self.make(parameter, row)?;
-                self.used += parameter.shape.row_len();
-                let kinds = self.rows.entry(parameter.name.clone()).or_default();
-                let places = kinds.entry(kind(parameter)).or_default();
-                places.resize(places.len().max(row + 1), NONE);
-                places[row] = *place;
-            }
+    /// Appends the places of some rows.
+    fn rows(&mut self, parameter: &Parameter, rows: &Rows, out: &mut Vec<u32>) -> Result<()> {
+        let octets = rows.row..rows.row + rows.octets;
+        let places = self.parameters.get(&rows.hash);
+        if let Some(places) = places.and_then(|places| places.get(octets.clone()))
+            && !places.contains(&NONE)
+        {
+            out.extend_from_slice(places);
+            return Ok(());
+        }
+        for row in octets {
+            let place = self.parameters.get(&rows.hash).and_then(|places| places.get(row)).copied();
+            out.push(match place {
+                Some(place) if place != NONE => place,
+                _ => self.add(parameter, rows.hash, row)?,
+            });
         }
         Ok(())
+    }
+
+    /// Has one octet's rows made, and notes their place.
+    fn add(&mut self, parameter: &Parameter, hash: u128, row: usize) -> Result<u32> {
+        let place = self.make(parameter, row)?;
+        self.used += parameter.shape.row_len();
+        let places = self.parameters.entry(hash).or_default();
+        places.resize(places.len().max(row + 1), NONE);
+        places[row] = place;
+        Ok(place)
     }
 
     /// Has one octet's rows made or uploaded at the end of the pool.
@@ -231,67 +253,60 @@ impl Pool {
     }
 }
 
-fn kind(parameter: &Parameter) -> Kind {
-    (parameter.shape.kernel, parameter.shape.in_channels, parameter.distribution)
-}
-
 /// Whether a job makes the blocks that come after another's, at the place behind it.
 fn continues(last: &WeightsRecord, job: &WeightsRecord) -> bool {
     let same = |job: &WeightsRecord| (job.key, job.name, job.table);
     same(last) == same(job) && last.first + last.blocks == job.first && last.place + last.blocks == job.place
 }
 
-/// A plan's batch norms, those of convs first.
-pub(super) fn norms(plan: &Plan) -> impl Iterator<Item = &NormJob> {
-    let convs = plan.convs.iter().flat_map(|job| &job.statistics.norms);
-    convs.chain(plan.combines.iter().flat_map(|job| &job.statistics.norms))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::group::tests::LIMITS;
+    use crate::plan::Plan;
     use crate::{Conv, Convention, Graph, Weights};
 
-    fn plan(channels: usize) -> Plan {
+    fn network(channels: usize) -> Box<Prepared> {
         named("a.weight", channels)
     }
 
-    fn other(channels: usize) -> Plan {
+    fn other(channels: usize) -> Box<Prepared> {
         named("b.weight", channels)
     }
 
-    fn named(name: &str, channels: usize) -> Plan {
+    fn named(name: &str, channels: usize) -> Box<Prepared> {
         let mut g = Graph::builder(3).unwrap();
         let x = g.conv(g.input(), Conv::new(channels, 3), name).unwrap();
         let x = g.batch_norm(x, "a.norm").unwrap();
         let x = g.relu(x).unwrap();
         let graph = g.output(x).unwrap();
-        Plan::new(&graph, [2, 3, 8, 8], Convention::Relu).unwrap()
+        let plan = Plan::new(&graph, [2, 3, 8, 8], Convention::Relu).unwrap();
+        Prepared::new(plan, &LIMITS, &*Weights::default().source()).unwrap()
     }
 
     #[test]
     fn networks_share_rows_and_a_wider_one_adds_what_is_missing() {
         let mut pool = Pool::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
-        let narrow = pool.place(&plan(11)).unwrap().unwrap();
+        let narrow = pool.place(&network(11)).unwrap().unwrap();
         assert_eq!(narrow.rows, [0, 72]);
-        assert_eq!(narrow.affines, [NONE]);
+        assert!(narrow.affines.is_empty());
         let fresh = pool.take_fresh();
         assert_eq!((fresh.jobs.len(), fresh.jobs[0].blocks, fresh.jobs[0].key), (1, 2 * 72, [0, 1]));
-        let wide = pool.place(&plan(32)).unwrap().unwrap();
+        let wide = pool.place(&network(32)).unwrap().unwrap();
         assert_eq!(wide.rows, [0, 72, 144, 216]);
         let fresh = pool.take_fresh();
         assert_eq!((fresh.jobs.len(), fresh.jobs[0].first, fresh.jobs[0].place), (1, 144, 144));
-        assert_eq!(pool.place(&plan(20)).unwrap().unwrap().rows, [0, 72, 144]);
+        assert_eq!(pool.place(&network(20)).unwrap().unwrap().rows, [0, 72, 144]);
         assert!(pool.take_fresh().jobs.is_empty());
     }
 
     #[test]
     fn a_full_pool_says_so_and_one_that_is_too_small_is_an_error() {
         let mut pool = Pool::new(Weights::default().source(), 200);
-        assert!(pool.place(&plan(8)).unwrap().is_some());
-        assert!(pool.place(&plan(16)).unwrap().is_some());
+        assert!(pool.place(&network(8)).unwrap().is_some());
+        assert!(pool.place(&network(16)).unwrap().is_some());
         assert!(pool.place(&other(16)).unwrap().is_none());
-        assert!(pool.place(&plan(24)).is_err());
+        assert!(pool.place(&network(24)).is_err());
         pool.clear();
         assert_eq!(pool.used(), 0);
         assert!(pool.place(&other(16)).unwrap().is_some());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::{Group, Limits, Load, Member, Pool, Resident, image, most_networks};
+use super::{Group, Joins, Limits, Load, Member, Pool, Prepared, Resident, image, most_networks};
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
@@ -18,6 +18,7 @@ const ASK: usize = 64;
 
 /// What went wrong on a device.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cuda"), expect(unreachable_pub, reason = "drivers that tests bring along say it"))]
 pub enum Fault {
     /// It is gone: it has to be opened anew.
     Lost(String),
@@ -42,23 +43,21 @@ impl Fault {
 }
 
 /// A network that waits for its group.
-pub(crate) struct Planned {
+pub(crate) struct Waiting {
     pub(crate) index: usize,
-    pub(crate) plan: Plan,
-    pub(crate) load: Load,
+    pub(crate) network: Box<Prepared>,
 }
 
 /// Networks whose group has failed, and why.
 pub(crate) struct Failed {
     pub(crate) fault: Fault,
-    pub(crate) networks: Vec<Planned>,
+    pub(crate) networks: Vec<Waiting>,
 }
 
 /// A group that has been laid out.
 pub(crate) struct Flight {
     pub(crate) group: Group,
     indices: Vec<usize>,
-    loads: Vec<Load>,
     start: Instant,
 }
 
@@ -76,68 +75,68 @@ pub(crate) type Outcomes = Vec<(usize, Result<Outcome>)>;
 
 impl Flight {
     /// Its networks, to be run again.
-    pub(crate) fn into_planned(self) -> Vec<Planned> {
-        let members = self.group.members.into_iter().zip(self.indices).zip(self.loads);
-        members.map(|((member, index), load)| Planned { index, plan: member.plan, load }).collect()
+    pub(crate) fn into_waiting(self) -> Vec<Waiting> {
+        let members = self.group.members.into_iter().zip(self.indices);
+        members.map(|(member, index)| Waiting { index, network: member.network }).collect()
     }
 
     /// Judges its networks; `previous` is when the group before has landed.
-    pub(crate) fn outcomes(self, results: &Results, setup: &Setup, previous: Option<Instant>) -> Outcomes {
+    pub(crate) fn outcomes(&self, results: &Results, setup: &Setup, previous: Option<Instant>) -> Outcomes {
         // Two groups overlap: this one's time begins when the one before has landed.
         let start = previous.map_or(self.start, |previous| previous.max(self.start));
         let seconds = start.elapsed().as_secs_f64() / self.group.members.len() as f64;
         let outcome = |(m, member): (usize, &Member)| {
-            let n = member.plan.images();
+            let n = member.plan().images();
             let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
             let pivots = results.pivots[member.places.pivots..][..n].iter().copied();
             let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
             if let Some(probe) = setup.probe.as_ref().filter(|probe| probe.wants_codes()) {
-                let words = n * member.plan.words_per_image;
-                probe.see_codes(&member.plan, &results.codes[member.places.codes..][..words]);
+                let words = n * member.plan().words_per_image;
+                probe.see_codes(member.plan(), &results.codes[member.places.codes..][..words]);
             }
             Ok(Outcome {
                 log_det,
                 kernel: setup.keep_kernels.then_some(kernel),
-                activations: member.plan.activations(),
+                activations: member.plan().activations(),
                 seconds,
             })
         };
-        self.indices.into_iter().zip(self.group.members.iter().enumerate().map(outcome)).collect()
+        self.indices.iter().copied().zip(self.group.members.iter().enumerate().map(outcome)).collect()
     }
 }
 
 /// Networks whose weights have places.
 pub(crate) struct Gathered {
-    plans: Vec<(Plan, Load, Resident)>,
+    networks: Vec<(Box<Prepared>, Resident)>,
     indices: Vec<usize>,
     start: Instant,
     /// Those that the pool had no room for.
-    pub(crate) left: Vec<Planned>,
+    pub(crate) left: Vec<Waiting>,
     /// Whether the pool was cleared for these: what was launched before must end before its rows are made.
     pub(crate) cleared: bool,
 }
 
 impl Gathered {
     /// Finds places for weights; networks whose weights are wrong are handed to `fail`.
-    pub(crate) fn new(networks: Vec<Planned>, pool: &mut Pool, fail: &mut dyn FnMut(usize, Error)) -> Self {
+    pub(crate) fn new(networks: Vec<Waiting>, pool: &mut Pool, fail: &mut dyn FnMut(usize, Error)) -> Self {
         let start = Instant::now();
-        let (plans, indices, left) = (Vec::new(), Vec::new(), Vec::new());
-        let mut gathered = Gathered { plans, indices, start, left, cleared: false };
+        let (placed, indices) = (Vec::with_capacity(networks.len()), Vec::with_capacity(networks.len()));
+        let mut gathered = Gathered { networks: placed, indices, start, left: Vec::new(), cleared: false };
         let mut networks = networks.into_iter();
-        while let Some(Planned { index, plan, load }) = networks.next() {
-            let mut placed = pool.place(&plan);
-            if gathered.plans.is_empty() && matches!(placed, Ok(None)) {
+        while let Some(Waiting { index, network }) = networks.next() {
+            let mut placed = pool.place(&network);
+            if gathered.networks.is_empty() && matches!(placed, Ok(None)) {
                 pool.clear();
                 gathered.cleared = true;
-                placed = pool.place(&plan);
+                placed = pool.place(&network);
             }
             match placed {
                 Ok(Some(resident)) => {
                     gathered.indices.push(index);
-                    gathered.plans.push((plan, load, resident));
+                    gathered.networks.push((network, resident));
                 }
                 Ok(None) => {
-                    gathered.left.push(Planned { index, plan, load });
+                    gathered.left.push(Waiting { index, network });
                     gathered.left.extend(networks);
                     break;
                 }
@@ -148,43 +147,36 @@ impl Gathered {
     }
 
     /// Lays the networks out, and hands back those that are left; none where no network is good.
-    pub(crate) fn lay_out(self, pool: &Pool, joins: super::Joins) -> (Option<Flight>, Vec<Planned>) {
-        let Gathered { plans, indices, start, left, .. } = self;
-        if plans.is_empty() {
+    pub(crate) fn lay_out(self, joins: Joins) -> (Option<Flight>, Vec<Waiting>) {
+        let Gathered { networks, indices, start, left, .. } = self;
+        if networks.is_empty() {
             return (None, left);
         }
-        let loads = plans.iter().map(|(_, load, _)| *load).collect();
-        (Some(Flight { group: Group::new(plans, pool, joins), indices, loads, start }), left)
+        (Some(Flight { group: Group::new(networks, joins), indices, start }), left)
     }
 }
 
 /// A device with the buffers, the weights and the batch of a run.
-pub(crate) trait Session {
+pub(crate) trait Session: Send + Sized {
     /// A group on its way.
     type Flight;
     /// What a group gives back when it has landed, for another.
     type Spare;
     /// What the device holds.
     fn limits(&mut self) -> &mut Limits;
-    /// Bytes that a plan takes.
-    fn bytes(&self, plan: &Plan) -> u64;
     /// Submits a group. Networks whose weights are wrong are handed to `fail`; where the pool is full, the networks that
     /// are left over come back.
     fn submit(
         &mut self,
-        networks: Vec<Planned>,
+        networks: Vec<Waiting>,
         fail: &mut dyn FnMut(usize, Error),
-    ) -> Result<(Option<Self::Flight>, Vec<Planned>), Failed>;
-    /// Waits for a group and judges its networks; `previous` is when the group before has landed.
-    fn land(
-        flight: Self::Flight,
-        setup: &Setup,
-        previous: Option<Instant>,
-    ) -> Result<(Outcomes, Self::Spare), Failed>;
+    ) -> Result<(Option<Self::Flight>, Vec<Waiting>), Failed>;
+    /// Waits for a group.
+    fn land(flight: Self::Flight) -> Result<(Flight, Results, Self::Spare), Failed>;
     /// Takes back what a group has given back.
     fn give_back(&mut self, spare: Self::Spare);
     /// Networks of a group whose device is gone.
-    fn abandon(flight: Self::Flight) -> Vec<Planned>;
+    fn abandon(flight: Self::Flight) -> Vec<Waiting>;
     /// Gives back the memory of all buffers, after they were too large.
     fn release(&mut self);
     /// Opens the device anew, after it was lost, if another run has not done so.
@@ -192,19 +184,29 @@ pub(crate) trait Session {
     /// # Errors
     /// It cannot be opened.
     fn renew(&mut self) -> Result<()>;
+    /// A session on the same device for another run.
+    ///
+    /// # Errors
+    /// The device has no room for what a session begins with.
+    fn reopen(&self, setup: Setup) -> Result<Self>;
     /// The device's name.
     fn device(&self) -> String;
     /// The backend's name.
     fn backend(&self) -> &'static str;
 }
 
+/// Bytes that a plan takes by itself.
+pub(super) fn bytes(plan: &Plan, limits: &Limits) -> u64 {
+    (Load::sizes(plan, limits) + image(plan)).bytes(limits).iter().sum()
+}
+
 /// Networks that are taken from the queue at once.
-pub(crate) fn ask(limits: &Limits) -> usize {
+pub(super) fn ask(limits: &Limits) -> usize {
     limits.networks.unwrap_or(ASK).min(most_networks(limits))
 }
 
 /// Runs all networks of a queue. Runs of several threads take turns on a session, group by group.
-pub(crate) fn run<S: Session>(session: &Mutex<S>, setup: &Setup, threads: &rayon::ThreadPool, queue: &Queue) {
+pub(super) fn run<S: Session>(session: &Mutex<S>, setup: &Setup, threads: &rayon::ThreadPool, queue: &Queue) {
     Run {
         session,
         setup,
@@ -226,7 +228,7 @@ struct Run<'a, S: Session> {
     threads: &'a rayon::ThreadPool,
     queue: &'a Queue,
     /// Compiled, and not in a group yet.
-    waiting: VecDeque<Planned>,
+    waiting: VecDeque<Waiting>,
     /// Groups in flight, the oldest one first.
     air: VecDeque<S::Flight>,
     /// When the last group landed.
@@ -255,7 +257,14 @@ impl<S: Session> Run<'_, S> {
                 self.land();
                 continue;
             }
+            let alone = self.stands_alone(&group);
+            if alone && !self.air.is_empty() {
+                self.wait_again(group);
+                self.clear();
+                continue;
+            }
             match self.submit(group) {
+                Ok(()) if alone => self.clear(),
                 Ok(()) if self.air.len() > 1 => self.land(),
                 Ok(()) => {}
                 Err(failed) => self.again(failed),
@@ -263,8 +272,25 @@ impl<S: Session> Run<'_, S> {
         }
     }
 
+    /// Whether a group takes more than its share of the memory, as a large network may by itself: nothing runs beside it.
+    fn stands_alone(&self, group: &[Waiting]) -> bool {
+        let limits = *self.session().limits();
+        match group {
+            [Waiting { network, .. }] => bytes(&network.plan, &limits) > limits.memory / limits.in_flight,
+            _ => false,
+        }
+    }
+
+    /// Waits for all groups in the air, and gives back the memory of all buffers.
+    fn clear(&mut self) {
+        while !self.air.is_empty() {
+            self.land();
+        }
+        self.session().release();
+    }
+
     /// Networks of the next group; none when there are none now, or, with no group in the air, ever.
-    fn next_group(&mut self) -> Vec<Planned> {
+    fn next_group(&mut self) -> Vec<Waiting> {
         let mut group = Vec::new();
         let mut load = Load::default();
         loop {
@@ -276,11 +302,12 @@ impl<S: Session> Run<'_, S> {
             let waits = group.is_empty() && self.air.is_empty();
             while self.waiting.is_empty() && self.compile(waits) {}
             let limits = *self.session().limits();
-            let joins = |next: &&Planned| load.takes(&next.load, image(&next.plan), &limits);
+            let joins =
+                |Waiting { network, .. }: &&Waiting| load.takes(&network.load, image(&network.plan), &limits);
             let joins = self.waiting.front().filter(joins).is_some();
             match if joins { self.waiting.pop_front() } else { None } {
                 Some(next) => {
-                    load.join(&next.load);
+                    load.join(&next.network.load);
                     group.push(next);
                 }
                 None => return group,
@@ -299,23 +326,23 @@ impl<S: Session> Run<'_, S> {
         let tickets = self.queue.take_waiting(ask);
         let any = !tickets.is_empty();
         let setup = self.setup;
-        let compiled: Vec<(usize, Result<(Plan, Load)>)> = self.threads.install(|| {
-            let plan = |Ticket { index, network }| {
+        let compiled: Vec<(usize, Result<Box<Prepared>>)> = self.threads.install(|| {
+            let prepare = |Ticket { index, network }| {
                 let plan = setup.plan(&network);
-                (index, plan.and_then(|plan| Load::of(&plan, &limits).map(|load| (plan, load))))
+                (index, plan.and_then(|plan| Prepared::new(plan, &limits, &*setup.source)))
             };
-            tickets.into_par_iter().map(plan).collect()
+            tickets.into_par_iter().map(prepare).collect()
         });
-        for (index, plan) in compiled {
-            match plan {
-                Ok((plan, load)) => self.waiting.push_back(Planned { index, plan, load }),
+        for (index, network) in compiled {
+            match network {
+                Ok(network) => self.waiting.push_back(Waiting { index, network }),
                 Err(error) => self.queue.put(index, Err(error)),
             }
         }
         any
     }
 
-    fn submit(&mut self, networks: Vec<Planned>) -> Result<(), Failed> {
+    fn submit(&mut self, networks: Vec<Waiting>) -> Result<(), Failed> {
         let queue = self.queue;
         let submitted = self.session().submit(networks, &mut |index, error| queue.put(index, Err(error)));
         let (flight, left) = submitted?;
@@ -325,18 +352,21 @@ impl<S: Session> Run<'_, S> {
     }
 
     /// Puts networks in front of those that wait.
-    fn wait_again(&mut self, networks: Vec<Planned>) {
-        networks.into_iter().rev().for_each(|planned| self.waiting.push_front(planned));
+    fn wait_again(&mut self, networks: Vec<Waiting>) {
+        networks.into_iter().rev().for_each(|network| self.waiting.push_front(network));
     }
 
     /// Waits for the oldest group in the air, and hands in its outcomes.
     fn land(&mut self) {
         let Some(flight) = self.air.pop_front() else { return };
-        match S::land(flight, self.setup, self.landed) {
-            Ok((outcomes, spare)) => {
+        match S::land(flight) {
+            Ok((flight, results, spare)) => {
                 self.session().give_back(spare);
+                let outcomes = flight.outcomes(&results, self.setup, self.landed);
                 self.landed = Some(Instant::now());
                 outcomes.into_iter().for_each(|(index, outcome)| self.queue.put(index, outcome));
+                // Taking networks apart takes longer than judging them, and this thread has to keep the device busy.
+                self.threads.spawn(move || drop(flight));
             }
             Err(failed) => self.again(failed),
         }
@@ -356,14 +386,11 @@ impl<S: Session> Run<'_, S> {
                 }
             }
             Fault::Memory => {
-                while !self.air.is_empty() {
-                    self.land();
-                }
+                self.clear();
                 let mut session = self.session();
-                session.release();
                 match &networks[..] {
-                    [Planned { index, plan, .. }] if self.refused == Some(*index) => {
-                        let (needed, device) = (session.bytes(plan), session.device());
+                    [Waiting { index, network }] if self.refused == Some(*index) => {
+                        let (needed, device) = (bytes(&network.plan, session.limits()), session.device());
                         self.queue.put(*index, Err(Error::DeviceMemory { needed, device }));
                     }
                     few => {
@@ -386,12 +413,12 @@ impl<S: Session> Run<'_, S> {
     }
 
     /// All networks in the air, and these.
-    fn abandon(&mut self, networks: Vec<Planned>) -> Vec<Planned> {
+    fn abandon(&mut self, networks: Vec<Waiting>) -> Vec<Waiting> {
         self.air.drain(..).flat_map(S::abandon).chain(networks).collect()
     }
 
     /// Ends the run: these networks and all that wait get the error.
-    fn end(&mut self, error: &Error, networks: Vec<Planned>) {
+    fn end(&mut self, error: &Error, networks: Vec<Waiting>) {
         self.ended = true;
         let backend = {
             let mut session = self.session();
@@ -407,7 +434,7 @@ impl<S: Session> Run<'_, S> {
             let error = Error::Backend { backend: backend.to_owned(), reason: reason.clone() };
             self.queue.put(index, Err(error));
         };
-        networks.into_iter().chain(self.waiting.drain(..)).for_each(|planned| refuse(planned.index));
+        networks.into_iter().chain(self.waiting.drain(..)).for_each(|network| refuse(network.index));
         self.queue.take_waiting(usize::MAX).into_iter().for_each(|ticket| refuse(ticket.index));
     }
 }

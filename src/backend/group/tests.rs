@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::space::Architecture;
 use crate::{Convention, Weights};
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     buffer: 1 << 31,
     memory: 1 << 34,
     in_flight: 1,
@@ -29,11 +29,12 @@ fn workload(space: &str, images: usize) -> Vec<Plan> {
 
 fn group(plans: &[Plan], joins: Joins) -> Group {
     let mut pool = Pool::new(Weights::default().source(), 1 << 27);
-    let laid_out = plans
-        .iter()
-        .map(|plan| (plan.clone(), Load::of(plan, &LIMITS).unwrap(), pool.place(plan).unwrap().unwrap()))
-        .collect();
-    let group = Group::new(laid_out, &pool, joins);
+    let prepare = |plan: &Plan| {
+        let network = Prepared::new(plan.clone(), &LIMITS, pool.source()).unwrap();
+        let resident = pool.place(&network).unwrap().unwrap();
+        (network, resident)
+    };
+    let group = Group::new(plans.iter().map(prepare).collect(), joins);
     group.check(pool.used()).unwrap();
     group
 }
@@ -144,13 +145,13 @@ fn networks_have_places_of_their_own() {
     let jobs = |job: &CombineRecord| (job.status & 0xffff) as usize;
     for job in &group.tables.combines {
         let member = &group.members[jobs(job)];
-        let arena = member.places.arena..member.places.arena + member.plan.arena_octets;
+        let arena = member.places.arena..member.places.arena + member.plan().arena_octets;
         assert!(job.output == NONE || arena.contains(&(job.output as usize)));
         assert_eq!(job.codes as usize, member.places.codes);
     }
     for job in &group.tables.convs {
         let member = &group.members[job.network as usize];
-        let arena = member.places.arena..member.places.arena + member.plan.arena_octets;
+        let arena = member.places.arena..member.places.arena + member.plan().arena_octets;
         assert!(arena.contains(&(job.output as usize)));
     }
 }

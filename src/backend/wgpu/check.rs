@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::adapter;
-use super::gpu::{Checks, Fault, Gpu};
-use super::session::{Session, launches};
+use super::gpu::{Checks, Gpu};
+use super::session::Session;
+use crate::backend::Setup;
 use crate::backend::cpu::octets_last;
-use crate::backend::group::lockstep::{Device, lockstep as run};
-use crate::backend::group::{Group, Joins, Launch, Load, Mirror};
-use crate::backend::{Precision, Setup};
+use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
+use crate::backend::group::run::{Fault, Session as _};
+use crate::backend::group::{Group, Joins, Launch, Mirror};
 use crate::measure::Deviation;
-use crate::{Batch, Convention, Error, Network, Result, Weights};
+use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::measure::lockstep`].
 pub(crate) fn lockstep(
@@ -20,37 +21,14 @@ pub(crate) fn lockstep(
     weights: &Weights,
     convention: Convention,
 ) -> Result<Vec<Deviation>> {
-    let setup = Setup {
-        batch: batch.clone(),
-        weights: weights.clone(),
-        source: weights.source(),
-        convention,
-        precision: Precision::F32,
-        threads: 1,
-        group_size: None,
-        memory_limit: None,
-        keep_kernels: false,
-        twins: Vec::new(),
-        probe: None,
-    };
+    let setup = Setup::new(batch.clone(), weights.clone(), convention);
     let gpu = Gpu::open(&adapter::choose(name)?, Checks::Checked)?;
     let image: Arc<[f32]> = octets_last(batch).into();
-    let mut session =
-        Session::new(Arc::clone(&gpu), &setup, Arc::clone(&image)).map_err(|f| f.fatal(&gpu.name))?;
-    let mut laid_out = Vec::new();
-    for network in networks {
-        let plan = setup.plan(network)?;
-        let load = Load::of(&plan, &session.limits)?;
-        let full =
-            || Error::Backend { backend: "wgpu".to_owned(), reason: "the weight pool is full".to_owned() };
-        let resident = session.pool.place(&plan)?.ok_or_else(full)?;
-        laid_out.push((plan, load, resident));
-    }
-    let group = Group::new(laid_out, &session.pool, Joins::Launches);
-    group.check(session.pool.used())?;
-    let fresh = session.pool.take_fresh();
-    let (all, used) = (launches(&group, &fresh), session.pool.used());
-    let fatal = |fault: Fault| fault.fatal(&gpu.name);
+    let fatal = |fault: Fault| fault.fatal("wgpu", &gpu.name);
+    let mut session = Session::new(Arc::clone(&gpu), None, &setup, Arc::clone(&image)).map_err(fatal)?;
+    let limits = *session.limits();
+    let (group, fresh) = lay_out(networks, &setup, &limits, &mut session.pool, Joins::Launches)?;
+    let (all, used) = (group.all_launches(&fresh), session.pool.used());
     gpu.guarded(|| session.upload(&group, &fresh)).map_err(fatal)?;
     let mut device = Checked { session, group: &group, name: &gpu.name };
     run(&mut device, &group, &all, (&fresh, used), &*setup.source, &image)
@@ -64,16 +42,16 @@ struct Checked<'a> {
 
 impl Device for Checked<'_> {
     fn restore(&mut self, mirror: &Mirror) -> Result<()> {
-        self.session.restore(mirror).map_err(|fault| fault.fatal(self.name))
+        self.session.restore(mirror).map_err(|fault| fault.fatal("wgpu", self.name))
     }
 
     fn run(&mut self, launch: &Launch) -> Result<()> {
         let gpu = Arc::clone(&self.session.gpu);
         let run = || self.session.run(std::slice::from_ref(launch), |_, _| ());
-        gpu.guarded(run).map(drop).map_err(|fault| fault.fatal(self.name))
+        gpu.guarded(run).map(drop).map_err(|fault| fault.fatal("wgpu", self.name))
     }
 
     fn mirror(&mut self) -> Result<Mirror> {
-        self.session.mirror(self.group).map_err(|fault| fault.fatal(self.name))
+        self.session.mirror(self.group).map_err(|fault| fault.fatal("wgpu", self.name))
     }
 }

@@ -12,32 +12,8 @@ use wgpu::{
 use super::adapter;
 use super::pipelines::{Pipeline, pipelines};
 use crate::backend::group::Step;
+use crate::backend::group::run::Fault;
 use crate::{Error, Result};
-
-/// What went wrong on the device.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// It is gone: a new one has to be opened.
-    Lost(String),
-    /// It has no memory left for what was asked.
-    Memory,
-    /// It did not take what it was given, which is a fault of this crate or of the driver.
-    Failed(String),
-}
-
-impl Fault {
-    /// The error that ends a run.
-    pub(super) fn fatal(&self, device: &str) -> Error {
-        let reason = match self {
-            Fault::Lost(why) => format!("{device} was lost, and again after it was opened anew: {why}"),
-            Fault::Memory => {
-                format!("{device} has no memory left: take a smaller --group-size or --memory-limit")
-            }
-            Fault::Failed(why) => format!("{device}: {why}; please report it, and use cpu until then"),
-        };
-        Error::Backend { backend: "wgpu".to_owned(), reason }
-    }
-}
 
 /// Whether shaders look at their indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +73,7 @@ impl Gpu {
             lock(&seen).get_or_insert_with(|| error.to_string());
         }));
         let (made, scopes) = Scopes::around(&device, || pipelines(&device, checks));
-        scopes.map_err(|fault| fault.fatal(&name))?;
+        scopes.map_err(|fault| fault.fatal("wgpu", &name))?;
         Ok(Gpu { pipelines: made, device, queue, name, kind: adapter.get_info().device_type, lost })
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::gpu::Fault;
 use super::pipelines::Content;
 use super::session::{OCTET_BYTES, Session};
 use crate::Result;
+use crate::backend::group::run::Fault;
 use crate::backend::group::{Group, Mirror};
 
 impl Session {

@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use wgpu::{Buffer, CommandEncoder, DeviceType, SubmissionIndex};
 
+use super::adapter;
 use super::buffers::Buffers;
-use super::flight::{Failed, Flight, Planned, planned};
-use super::gpu::{Fault, Gpu};
+use super::gpu::{Checks, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Content;
-use crate::Result;
-use crate::backend::group::{Fresh, Group, Joins, Launch, LaunchRecord, Limits, Pool, Resident, Step};
+use crate::backend::cpu::octets_last;
+use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
+use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Pool, Step, run};
 use crate::backend::{Setup, cpu};
-use crate::measure::{Accident, Probe, Stage};
-use crate::plan::Plan;
+use crate::measure::{Accident, Probe};
 use crate::plan::jobs::OCTET;
+use crate::{Error, Result};
 
 /// Bytes of the weight pool at most.
 const POOL_BYTES: u64 = 1 << 30;
@@ -26,97 +27,76 @@ pub(super) const OCTET_BYTES: usize = OCTET * size_of::<f32>();
 /// A device with the buffers, the weights and the batch of a run.
 pub(super) struct Session {
     pub(super) gpu: Arc<Gpu>,
+    /// What the user has asked for, to find the device again when it was lost.
+    name: Option<String>,
     pub(super) limits: Limits,
     pub(super) buffers: Buffers,
     pub(super) pool: Pool,
     /// The batch as a plain tensor, and whether the arena holds it.
     image: Arc<[f32]>,
     image_is_there: bool,
-    /// Stages that run on the CPU instead, to find the one at fault.
-    twins: Vec<Stage>,
     probe: Option<Arc<Probe>>,
+    setup: Setup,
     /// Buffers for results that are not in use.
     spare: VecDeque<Buffer>,
 }
 
+/// A group that has been submitted.
+pub(super) struct Flying {
+    gpu: Arc<Gpu>,
+    flight: Flight,
+    results: Buffer,
+    /// What the results are, one after the other, and their bytes: statuses, pivots, K, and codes where they are kept.
+    pieces: [(Content, u64); 4],
+    submission: SubmissionIndex,
+}
+
+/// The device of the best adapter with a name.
+fn gpu(name: Option<&str>, setup: &Setup) -> Result<Arc<Gpu>> {
+    let adapter = adapter::choose(name)?;
+    // What happens to it must not happen to others.
+    match &setup.probe {
+        Some(probe) if probe.is_unlucky() => Ok(Arc::new(Gpu::new(&adapter, Checks::Trusted)?)),
+        _ => Gpu::open(&adapter, Checks::Trusted),
+    }
+}
+
 impl Session {
-    pub(super) fn new(gpu: Arc<Gpu>, setup: &Setup, image: Arc<[f32]>) -> Result<Self, Fault> {
+    /// A session on the best adapter, or the best one whose name contains a text, for a run's batch.
+    ///
+    /// # Errors
+    /// There is no such adapter, or it cannot be opened.
+    pub(super) fn open(name: Option<&str>, setup: &Setup) -> Result<Self> {
+        Self::open_on(gpu(name, setup)?, name.map(str::to_owned), setup)
+    }
+
+    fn open_on(gpu: Arc<Gpu>, name: Option<String>, setup: &Setup) -> Result<Self> {
+        let device = gpu.name.clone();
+        let session = Session::new(gpu, name, setup, octets_last(&setup.batch).into());
+        session.map_err(|fault| fault.fatal("wgpu", &device))
+    }
+
+    pub(super) fn new(
+        gpu: Arc<Gpu>,
+        name: Option<String>,
+        setup: &Setup,
+        image: Arc<[f32]>,
+    ) -> Result<Self, Fault> {
         let limits = limits(&gpu, setup);
         let capacity = POOL_BYTES.min(limits.buffer) as usize / OCTET_BYTES;
         let buffers = gpu.guarded(|| Buffers::new(&gpu))?;
         Ok(Session {
+            name,
             limits,
             buffers,
             pool: Pool::new(Arc::clone(&setup.source), capacity),
             image,
             image_is_there: false,
-            twins: setup.twins.clone(),
             probe: setup.probe.clone(),
+            setup: setup.clone(),
             spare: VecDeque::new(),
             gpu,
         })
-    }
-
-    /// Submits a group. Networks whose weights are wrong are handed to `fail`; where the pool is full, the networks that
-    /// are left over come back.
-    pub(super) fn submit(
-        &mut self,
-        networks: Vec<Planned>,
-        fail: &mut dyn FnMut(usize, crate::Error),
-    ) -> Result<(Option<Flight>, Vec<Planned>), Failed> {
-        let start = Instant::now();
-        let (mut indices, mut loads, mut plans) = (Vec::new(), Vec::new(), Vec::new());
-        let mut networks = networks.into_iter();
-        let mut left = Vec::new();
-        while let Some(Planned { index, plan, load }) = networks.next() {
-            match self.place(&plan, plans.is_empty()) {
-                Ok(Some(resident)) => {
-                    indices.push(index);
-                    loads.push(load);
-                    plans.push((plan, load, resident));
-                }
-                Ok(None) => {
-                    left.push(Planned { index, plan, load });
-                    left.extend(networks);
-                    break;
-                }
-                Err(error) => fail(index, error),
-            }
-        }
-        if plans.is_empty() {
-            return Ok((None, left));
-        }
-        let group = Group::new(plans, &self.pool, Joins::Launches);
-        match self.fly(&group) {
-            Ok((results, submission)) => {
-                let (gpu, pieces) = (Arc::clone(&self.gpu), self.results(&group));
-                let flight = Flight { gpu, group, indices, loads, results, pieces, submission, start };
-                Ok((Some(flight), left))
-            }
-            Err(fault) => {
-                let networks = planned(group.members, indices, loads);
-                Err(Failed { fault, networks: networks.into_iter().chain(left).collect() })
-            }
-        }
-    }
-
-    /// Gives back the memory of all buffers, after they were too large.
-    pub(super) fn release(&mut self) {
-        self.buffers = Buffers::new(&self.gpu);
-        self.pool.clear();
-        self.image_is_there = false;
-        self.spare.clear();
-    }
-
-    /// Finds room for a plan's weights; none where the group has to end first.
-    fn place(&mut self, plan: &Plan, is_first: bool) -> Result<Option<Resident>> {
-        let placed = self.pool.place(plan)?;
-        if placed.is_some() || !is_first {
-            return Ok(placed);
-        }
-        // What has been submitted runs before anything that comes.
-        self.pool.clear();
-        self.pool.place(plan)
     }
 
     /// Uploads a group's tables, runs its launches, and asks for the results.
@@ -130,7 +110,7 @@ impl Session {
         }
         let fresh = self.pool.take_fresh();
         gpu.guarded(|| self.upload(group, &fresh))?;
-        let all = launches(group, &fresh);
+        let all = group.all_launches(&fresh);
         let mut all = &all[..];
         // Launches up to the next one that a twin takes, or that is timed, are one submission.
         while let Some(position) = all.iter().position(|launch| self.stands_alone(launch.step)) {
@@ -148,27 +128,21 @@ impl Session {
         Ok((results, submission))
     }
 
-    /// Takes back a buffer of results that have been read.
-    pub(super) fn give_back(&mut self, gpu: &Arc<Gpu>, results: Buffer) {
-        if Arc::ptr_eq(gpu, &self.gpu) {
-            self.spare.push_back(results);
-        }
-    }
-
     fn keeps_codes(&self) -> bool {
         self.probe.as_ref().is_some_and(|probe| probe.wants_codes())
     }
 
     /// Whether somebody wants to see a step by itself.
     fn stands_alone(&self, step: Step) -> bool {
-        self.twins.contains(&step.stage()) || self.probe.as_ref().is_some_and(|probe| !probe.wants_codes())
+        self.setup.twins.contains(&step.stage())
+            || self.probe.as_ref().is_some_and(|probe| !probe.wants_codes())
     }
 
     /// Runs one launch, on its twin where that is asked for, and tells the probe how long it took.
     fn run_alone(&mut self, group: &Group, fresh: &Fresh, launch: &Launch) -> Result<(), Fault> {
         let start = Instant::now();
         let stage = launch.step.stage();
-        if self.twins.contains(&stage) {
+        if self.setup.twins.contains(&stage) {
             let mut mirror = self.mirror(group)?;
             cpu::launch::launch(group, fresh, self.pool.source(), launch, &mut mirror);
             self.restore(&mirror)?;
@@ -270,11 +244,101 @@ impl Session {
     }
 }
 
-/// All launches of a group, that of the weights first.
-pub(super) fn launches(group: &Group, fresh: &Fresh) -> Vec<Launch> {
-    let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
-    let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
-    weights.into_iter().chain(group.launches.iter().copied()).collect()
+impl Flying {
+    /// Waits for the group.
+    fn results(&self) -> Result<Results, Fault> {
+        let size = self.pieces.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = self.gpu.read(&self.results, size, Some(self.submission.clone()))?;
+        let mut rest = &bytes[..];
+        let [statuses, pivots, kernels, codes] = self.pieces.map(|(_, bytes)| {
+            let (piece, after) = rest.split_at(bytes as usize);
+            rest = after;
+            piece
+        });
+        let pivots: Vec<f32> = bytemuck::pod_collect_to_vec(pivots);
+        Ok(Results {
+            statuses: bytemuck::pod_collect_to_vec(statuses),
+            pivots: pivots.into_iter().map(f64::from).collect(),
+            kernels: bytemuck::pod_collect_to_vec(kernels),
+            codes: bytemuck::pod_collect_to_vec(codes),
+        })
+    }
+}
+
+impl run::Session for Session {
+    type Flight = Flying;
+    type Spare = (Arc<Gpu>, Buffer);
+
+    fn limits(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    fn submit(
+        &mut self,
+        networks: Vec<Waiting>,
+        fail: &mut dyn FnMut(usize, Error),
+    ) -> Result<(Option<Flying>, Vec<Waiting>), Failed> {
+        // Where the pool is cleared nothing has to be waited for: what was submitted runs before anything that comes.
+        let (flight, left) = Gathered::new(networks, &mut self.pool, fail).lay_out(Joins::Launches);
+        let Some(flight) = flight else { return Ok((None, left)) };
+        match self.fly(&flight.group) {
+            Ok((results, submission)) => {
+                let (gpu, pieces) = (Arc::clone(&self.gpu), self.results(&flight.group));
+                Ok((Some(Flying { gpu, flight, results, pieces, submission }), left))
+            }
+            Err(fault) => {
+                let networks = flight.into_waiting().into_iter().chain(left).collect();
+                Err(Failed { fault, networks })
+            }
+        }
+    }
+
+    fn land(flying: Flying) -> Result<(Flight, Results, Self::Spare), Failed> {
+        match flying.results() {
+            Ok(results) => Ok((flying.flight, results, (flying.gpu, flying.results))),
+            Err(fault) => Err(Failed { fault, networks: flying.flight.into_waiting() }),
+        }
+    }
+
+    fn give_back(&mut self, (gpu, results): Self::Spare) {
+        if Arc::ptr_eq(&gpu, &self.gpu) {
+            self.spare.push_back(results);
+        }
+    }
+
+    fn abandon(flying: Flying) -> Vec<Waiting> {
+        flying.flight.into_waiting()
+    }
+
+    fn release(&mut self) {
+        self.buffers = Buffers::new(&self.gpu);
+        self.pool.clear();
+        self.image_is_there = false;
+        self.spare.clear();
+    }
+
+    fn renew(&mut self) -> Result<()> {
+        if self.gpu.lost().is_none() {
+            return Ok(());
+        }
+        adapter::forget();
+        let gpu = gpu(self.name.as_deref(), &self.setup)?;
+        let renewed = Session::new(gpu, self.name.clone(), &self.setup, Arc::clone(&self.image));
+        *self = renewed.map_err(|fault| fault.fatal("wgpu", &self.gpu.name))?;
+        Ok(())
+    }
+
+    fn reopen(&self, setup: Setup) -> Result<Self> {
+        Session::open_on(Arc::clone(&self.gpu), self.name.clone(), &setup)
+    }
+
+    fn device(&self) -> String {
+        self.gpu.name.clone()
+    }
+
+    fn backend(&self) -> &'static str {
+        "wgpu"
+    }
 }
 
 /// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate, of

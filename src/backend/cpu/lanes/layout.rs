@@ -28,7 +28,7 @@ pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
 }
 
 /// Output channels of the largest tile that there is code for.
-pub(super) const MOST_CHANNELS: usize = 14;
+const MOST_CHANNELS: usize = 14;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]

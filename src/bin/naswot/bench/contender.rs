@@ -9,26 +9,28 @@ use naswot::{Backend, Batch, Network, Precision, Scorer};
 use crate::exit::{Failure, Result};
 
 /// A backend in one precision.
-#[derive(Clone, Debug)]
 pub(super) struct Contender {
     backend: Backend,
     /// As it was found when the device was opened; never `auto`.
     pub(super) precision: Precision,
     pub(super) name: &'static str,
     pub(super) device: String,
+    /// Keeps the device open: to open a GPU takes longer than it takes for a round.
+    _open: Scorer,
 }
 
 impl Contender {
-    /// Opens the backend once, to see that it works.
+    /// Opens the backend.
     pub(super) fn new(backend: Backend, precision: Precision) -> Result<Self> {
         let scorer =
             Scorer::builder(Batch::synthetic(1, 0)?).backend(backend.clone()).precision(precision).build()?;
-        let settings = scorer.settings();
+        let settings = Arc::clone(scorer.settings());
         Ok(Contender {
             backend,
             precision: settings.precision,
             name: settings.backend,
             device: settings.device.clone(),
+            _open: scorer,
         })
     }
 
@@ -41,7 +43,7 @@ impl Contender {
         })
     }
 
-    /// One round: opens the device, then compiles, runs and scores the networks, weights made anew.
+    /// One round: starts on the device, then compiles, runs and scores the networks, weights made anew.
     pub(super) fn round(&self, batch: &Batch, networks: &[Network]) -> Result<Duration> {
         let start = Instant::now();
         self.score(&self.scorer(batch, None)?, networks)?;

@@ -30,8 +30,8 @@ Examples:
   naswot bench --precision f32,f64 --workload nasbench201-n32 --json bench.json";
 
 const MORE: &str = "\
-A round opens the device and scores the first k networks of a workload: planning, weights and reading back are
-part of it, making the images is not. k and the rounds are chosen so that a workload takes about --seconds; the
+A round scores the first k networks of a workload: planning, weights and reading back are part of it; opening the
+device and making the images are not. k and the rounds are chosen so that a workload takes about --seconds; the
 contenders run in turn, on the same networks. A last round is looked into for the times of the stages.";
 
 /// Rounds of a workload, at most: fewer where a single network takes long.
@@ -291,9 +291,8 @@ fn ceilings(contenders: &[Contender]) -> Vec<Ceilings> {
 }
 
 fn machine() -> Machine {
-    let cpu = naswot::devices().into_iter().find(|device| device.backend == "cpu");
     Machine {
-        cpu: cpu.map(|cpu| cpu.name).unwrap_or_default(),
+        cpu: naswot::measure::processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
     }

@@ -1,17 +1,17 @@
 //! Scores networks: the front door of the crate.
 
-use std::collections::VecDeque;
-use std::iter::Fuse;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+mod builder;
+mod stream;
 
-use crate::backend::queue::{Queue, Ticket};
-use crate::backend::{self, Backend, Executor, Outcome, Precision, Setup};
-#[cfg(feature = "cuda")]
-use crate::measure::cuda::Driver;
-use crate::measure::{Probe, Stage};
+use std::sync::Arc;
+
+use crate::backend::queue::Queue;
+use crate::backend::{Executor, Outcome, Precision, Setup};
 use crate::plan::Plan;
 use crate::{Batch, Convention, Error, Initializer, Kernel, Network, Result, Weights};
+pub use builder::ScorerBuilder;
+use builder::shares;
+pub use stream::Stream;
 
 /// What made a score. Everything here but [`Settings::device`] takes part in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,188 +67,6 @@ pub struct Score {
     pub settings: Arc<Settings>,
 }
 
-/// Collects the settings of a [`Scorer`].
-///
-/// ```
-/// use naswot::{Backend, Batch, Convention, Precision, Scorer, Weights};
-///
-/// let scorer = Scorer::builder(Batch::synthetic(8, 0)?)
-///     .backend(Backend::Cpu)
-///     .precision(Precision::F64)
-///     .weights(Weights::Seeded { seed: 1 })
-///     .convention(Convention::Original)
-///     .threads(1)
-///     .keep_kernels(true)
-///     .build()?;
-/// assert_eq!(scorer.settings().precision, Precision::F64);
-/// # Ok::<(), naswot::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct ScorerBuilder {
-    batch: Batch,
-    weights: Weights,
-    initializer: Option<Initializer>,
-    repeats: usize,
-    backend: Backend,
-    convention: Convention,
-    precision: Precision,
-    threads: Option<usize>,
-    group_size: Option<usize>,
-    memory_limit: Option<u64>,
-    keep_kernels: bool,
-    twins: Vec<Stage>,
-    probe: Option<Arc<Probe>>,
-    #[cfg(feature = "cuda")]
-    driver: Option<Arc<dyn Driver>>,
-}
-
-impl ScorerBuilder {
-    /// Where to compute; [`Backend::Auto`] when not set.
-    pub fn backend(self, backend: Backend) -> Self {
-        ScorerBuilder { backend, ..self }
-    }
-
-    /// The weights; seed 0 when not set.
-    pub fn weights(self, weights: Weights) -> Self {
-        ScorerBuilder { weights, ..self }
-    }
-
-    /// Initial weights of all convolutions; those of each search space when not set.
-    pub fn initializer(self, initializer: Initializer) -> Self {
-        ScorerBuilder { initializer: Some(initializer), ..self }
-    }
-
-    /// How many seeds to score each network with, from that of the weights up; one when not set. A score is then
-    /// their mean. Repeats run side by side, and share the threads and the memory limit.
-    pub fn repeats(self, repeats: usize) -> Self {
-        ScorerBuilder { repeats, ..self }
-    }
-
-    /// How ReLUs are counted; once each when not set.
-    pub fn convention(self, convention: Convention) -> Self {
-        ScorerBuilder { convention, ..self }
-    }
-
-    /// Number formats; [`Precision::Auto`] when not set.
-    pub fn precision(self, precision: Precision) -> Self {
-        ScorerBuilder { precision, ..self }
-    }
-
-    /// Threads of the CPU; all cores when not set. Never changes a score.
-    pub fn threads(self, threads: usize) -> Self {
-        ScorerBuilder { threads: Some(threads), ..self }
-    }
-
-    /// Networks that run together; chosen by device and network size when not set. Never changes a score.
-    pub fn group_size(self, networks: usize) -> Self {
-        ScorerBuilder { group_size: Some(networks), ..self }
-    }
-
-    /// Bytes that networks may take at once, the weights they share not counted; what the device has when not
-    /// set. Never changes a score: a network that needs more is an error of its own.
-    pub fn memory_limit(self, bytes: u64) -> Self {
-        ScorerBuilder { memory_limit: Some(bytes), ..self }
-    }
-
-    /// Whether scores carry K; they do not when not set.
-    pub fn keep_kernels(self, keep: bool) -> Self {
-        ScorerBuilder { keep_kernels: keep, ..self }
-    }
-
-    /// What looks into the run; nothing when not set. For benches.
-    #[doc(hidden)]
-    pub fn probe(self, probe: Arc<Probe>) -> Self {
-        ScorerBuilder { probe: Some(probe), ..self }
-    }
-
-    /// Stages that run in the plain form that the CPU has of each, to find the one at fault where two backends differ:
-    /// some of a GPU's, or all of the CPU's own in f32. None when not set.
-    #[doc(hidden)]
-    pub fn twins(self, stages: &[Stage]) -> Self {
-        ScorerBuilder { twins: stages.to_vec(), ..self }
-    }
-
-    /// The device of the CUDA backend, instead of one that CUDA's driver finds. For tests.
-    #[cfg(feature = "cuda")]
-    #[doc(hidden)]
-    pub fn cuda_driver(self, driver: Arc<dyn Driver>) -> Self {
-        ScorerBuilder { driver: Some(driver), ..self }
-    }
-
-    /// Opens the device.
-    ///
-    /// # Errors
-    /// A backend that does not work here, a precision that it lacks, or a setting of zero; repeats or an initializer
-    /// of a checkpoint, which has its own weights; repeats whose kernels are to be kept, or whose seeds pass 2^64.
-    pub fn build(self) -> Result<Scorer> {
-        let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
-        if self.threads == Some(0) {
-            return Err(zero("threads"));
-        }
-        if self.group_size == Some(0) {
-            return Err(zero("group size"));
-        }
-        if self.repeats == 0 {
-            return Err(zero("repeats"));
-        }
-        if self.repeats > 1 && self.keep_kernels {
-            let message = "K of several seeds cannot be kept: keep it of one".to_owned();
-            return Err(Error::Setting { name: "repeats", message });
-        }
-        let seeded = matches!(self.weights, Weights::Seeded { .. });
-        for (name, set) in [("repeats", self.repeats > 1), ("initializer", self.initializer.is_some())] {
-            if set && !seeded {
-                let message = "a checkpoint has its own weights, which no seed makes".to_owned();
-                return Err(Error::Setting { name, message });
-            }
-        }
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let setup = Setup {
-            source: self.weights.source(),
-            batch: self.batch,
-            weights: self.weights,
-            convention: self.convention,
-            precision: self.precision,
-            threads: self.threads.unwrap_or_else(cores),
-            group_size: self.group_size,
-            memory_limit: self.memory_limit,
-            keep_kernels: self.keep_kernels,
-            twins: self.twins,
-            probe: self.probe,
-        };
-        let shares = shares(&setup, self.repeats)?;
-        let open = |share| {
-            #[cfg(feature = "cuda")]
-            if let Some(driver) = &self.driver {
-                return backend::cuda::open_on(Arc::clone(driver), share);
-            }
-            backend::open(&self.backend, share)
-        };
-        let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Scorer::new(setup, executors, self.initializer))
-    }
-}
-
-/// What each repeat runs with: its own seed, and an equal share of the machine.
-fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
-    let share = |repeat: usize| {
-        let weights = match &setup.weights {
-            Weights::Seeded { seed } => match seed.checked_add(repeat as u64) {
-                Some(seed) => Weights::Seeded { seed },
-                None => {
-                    let message = format!("{repeats} seeds from {seed} up pass the largest one");
-                    return Err(Error::Setting { name: "repeats", message });
-                }
-            },
-            weights => weights.clone(),
-        };
-        let threads = (setup.threads / repeats).max(1);
-        let memory_limit = setup.memory_limit.map(|bytes| bytes / repeats as u64);
-        Ok(Setup { source: weights.source(), weights, threads, memory_limit, ..setup.clone() })
-    };
-    (0..repeats).map(share).collect()
-}
-
 /// Scores networks on one batch with one set of weights. Owns the device; cheap to clone, and may be used from
 /// many threads.
 ///
@@ -273,23 +91,7 @@ pub struct Scorer {
 impl Scorer {
     /// Starts a scorer for a batch of images.
     pub fn builder(batch: Batch) -> ScorerBuilder {
-        ScorerBuilder {
-            batch,
-            weights: Weights::default(),
-            initializer: None,
-            repeats: 1,
-            backend: Backend::default(),
-            convention: Convention::default(),
-            precision: Precision::default(),
-            threads: None,
-            group_size: None,
-            memory_limit: None,
-            keep_kernels: false,
-            twins: Vec::new(),
-            probe: None,
-            #[cfg(feature = "cuda")]
-            driver: None,
-        }
+        ScorerBuilder::new(batch)
     }
 
     fn new(setup: Setup, executors: Vec<Arc<dyn Executor>>, initializer: Option<Initializer>) -> Self {
@@ -456,23 +258,7 @@ impl Scorer {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn stream<I: IntoIterator<Item = Network>>(&self, networks: I) -> Stream<I::IntoIter> {
-        let start = |executor: &Arc<dyn Executor>| {
-            let (executor, queue) = (Arc::clone(executor), Arc::new(Queue::default()));
-            let runner = std::thread::spawn({
-                let queue = Arc::clone(&queue);
-                move || run(&*executor, &queue)
-            });
-            (queue, Some(runner))
-        };
-        let repeats = self.executors.iter().map(start).collect();
-        Stream {
-            networks: networks.into_iter().fuse(),
-            ahead: VecDeque::new(),
-            next: 0,
-            cancelled: false,
-            scorer: self.clone(),
-            repeats,
-        }
+        Stream::start(self.clone(), networks.into_iter())
     }
 
     /// The score of a network from the outcomes of its repeats.
@@ -514,69 +300,4 @@ fn mean_and_deviation(scores: impl Iterator<Item = f64> + Clone) -> (f64, Option
     let mean = scores.clone().sum::<f64>() / n;
     let squares: f64 = scores.map(|score| (score - mean) * (score - mean)).sum();
     (mean, (n > 1.0 && mean.is_finite()).then(|| (squares / (n - 1.0)).sqrt()))
-}
-
-/// Scores in the order of the networks; see [`Scorer::stream`].
-pub struct Stream<I: Iterator<Item = Network>> {
-    networks: Fuse<I>,
-    /// Networks handed to the device whose results have not been yielded.
-    ahead: VecDeque<Network>,
-    /// Index of the next result to yield.
-    next: usize,
-    cancelled: bool,
-    scorer: Scorer,
-    /// Queue and thread of each repeat.
-    repeats: Vec<(Arc<Queue>, Option<JoinHandle<()>>)>,
-}
-
-impl<I: Iterator<Item = Network>> Stream<I> {
-    /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and
-    /// not started is an [`Error::Cancelled`].
-    ///
-    /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201};
-    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
-    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(4, 1).ok()));
-    /// assert!(stream.next().is_some_and(|score| score.is_ok()));
-    /// stream.cancel();
-    /// let finished = stream.take_while(|score| score.is_ok()).count();
-    /// assert!(finished < nasbench201::COUNT);
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn cancel(&mut self) {
-        self.cancelled = true;
-        self.repeats.iter().for_each(|(queue, _)| queue.cancel());
-    }
-}
-
-impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
-    type Item = Result<Score>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.cancelled && self.ahead.len() < self.scorer.executors[0].lookahead() {
-            let Some(network) = self.networks.next() else {
-                self.repeats.iter().for_each(|(queue, _)| queue.close());
-                break;
-            };
-            let network = self.scorer.initialized(network);
-            for (queue, _) in &self.repeats {
-                queue.push(Ticket { index: self.next + self.ahead.len(), network: network.clone() });
-            }
-            self.ahead.push_back(network);
-        }
-        let network = self.ahead.pop_front()?;
-        let index = self.next;
-        self.next += 1;
-        Some(self.scorer.finish(&network, self.repeats.iter().map(|(queue, _)| queue.wait(index))))
-    }
-}
-
-impl<I: Iterator<Item = Network>> Drop for Stream<I> {
-    fn drop(&mut self) {
-        self.cancel();
-        for runner in self.repeats.iter_mut().filter_map(|(_, runner)| runner.take()) {
-            // A panic of the runner has been reported on its own thread; there is nothing to add.
-            let _ = runner.join();
-        }
-    }
 }

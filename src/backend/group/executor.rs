@@ -1,0 +1,81 @@
+//! A GPU as an executor: what all backends that run groups have in common.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Limits;
+use super::run::{Session, ask, bytes, run};
+use crate::backend::queue::Queue;
+use crate::backend::{Executor, Setup};
+use crate::plan::Plan;
+use crate::{Error, Precision, Result};
+
+/// A device at work. Runs of several threads take turns on its session.
+pub(crate) struct Grouped<S> {
+    backend: &'static str,
+    name: String,
+    setup: Setup,
+    limits: Limits,
+    threads: rayon::ThreadPool,
+    session: Mutex<S>,
+}
+
+/// Whether GPUs compute in the precision that is asked for.
+///
+/// # Errors
+/// They do not.
+pub(crate) fn check_precision(backend: &str, setup: &Setup) -> Result<()> {
+    if matches!(setup.precision, Precision::Auto | Precision::F32) {
+        return Ok(());
+    }
+    let message = format!("the {backend} backend computes in f32, not {}", setup.precision);
+    Err(Error::Setting { name: "precision", message })
+}
+
+impl<S: Session> Grouped<S> {
+    /// Puts a session to work.
+    ///
+    /// # Errors
+    /// Threads cannot be started.
+    pub(crate) fn new(mut session: S, setup: Setup) -> Result<Self> {
+        let backend = session.backend();
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build();
+        let threads = threads.map_err(|error| {
+            let reason = format!("cannot start threads: {error}");
+            Error::Backend { backend: backend.to_owned(), reason }
+        })?;
+        let (name, limits) = (session.device(), *session.limits());
+        Ok(Grouped { backend, name, setup, limits, threads, session: Mutex::new(session) })
+    }
+}
+
+impl<S: Session + 'static> Executor for Grouped<S> {
+    fn backend(&self) -> &'static str {
+        self.backend
+    }
+
+    fn device(&self) -> &str {
+        &self.name
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+
+    fn bytes(&self, plan: &Plan) -> u64 {
+        bytes(plan, &self.limits)
+    }
+
+    fn lookahead(&self) -> usize {
+        // The groups that run, the one that is being made, and one that waits.
+        4 * ask(&self.limits)
+    }
+
+    fn run(&self, queue: &Queue) {
+        run(&self.session, &self.setup, &self.threads, queue);
+    }
+
+    fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).reopen(setup.clone())?;
+        Ok(Arc::new(Grouped::new(session, setup)?))
+    }
+}

@@ -1,0 +1,319 @@
+//! Puts the records of networks side by side, and makes the launches that run them.
+//!
+//! One thread does this for all networks, so little is left to do: each network brings its records as they are when it
+//! is alone, and they only move to its places in the group. Records are read from start to end, network by network, and
+//! written slot by slot: the other way round most reads would miss the caches.
+
+use std::ops::Range;
+
+use super::footprint::image;
+use super::pool::Resident;
+use super::records::*;
+use super::tables::{SlotTables, Tables};
+use super::{Joins, Launch, Member, Step};
+use crate::Shape;
+use crate::plan::jobs::Slot;
+use crate::plan::{Plan, TileClass};
+
+/// Pixels of one image that a tile of `combine` has at most.
+const COMBINE_PIXELS: usize = 128;
+/// Images on either side of a tile of `agreement`.
+const AGREEMENT_IMAGES: usize = 16;
+/// Entries of K that a tile of `start` sets.
+const START_ENTRIES: usize = 256;
+
+// Kinds of records that have places by slot: combines without statistics, those with statistics, convolutions of either
+// class, batch norms of combines and of convolutions.
+const KINDS: usize = 6;
+const PLAIN: usize = 0;
+const STORED: usize = 1;
+const NARROW: usize = 2;
+const WIDE: usize = 3;
+const STORED_NORMS: usize = 4;
+const NORMS: usize = 5;
+
+/// A network's records of a slot, by kind.
+fn counts(part: &SlotTables) -> [usize; KINDS] {
+    let of = |class: TileClass| if part.class == class { part.convs } else { 0 };
+    let (narrow, wide) = (of(TileClass::Narrow), of(TileClass::Wide));
+    [part.combines, part.stored, narrow, wide, part.stored_norms, part.norms].map(|count| count as usize)
+}
+
+/// A slot of the group.
+#[derive(Clone, Copy, Debug, Default)]
+struct GroupSlot {
+    slot: Slot,
+    /// Records of each kind.
+    counts: [usize; KINDS],
+    /// Place of the next one.
+    next: [usize; KINDS],
+    /// Octets of the widest combine that leaves statistics.
+    stored_octets: usize,
+}
+
+impl GroupSlot {
+    /// Takes places for so many records.
+    fn take(&mut self, kind: usize, count: usize) -> Range<usize> {
+        let first = self.next[kind];
+        self.next[kind] += count;
+        first..self.next[kind]
+    }
+}
+
+/// The slots of all members, in order.
+fn slots(members: &[Member]) -> Vec<GroupSlot> {
+    let mut slots: Vec<GroupSlot> = Vec::new();
+    for member in members {
+        let mut place = 0;
+        for part in &member.network.slots {
+            place += before(&slots[place..], part);
+            if slots.get(place).is_none_or(|slot| slot.slot != part.slot) {
+                slots.insert(place, GroupSlot { slot: part.slot, ..GroupSlot::default() });
+            }
+            let slot = &mut slots[place];
+            slot.counts.iter_mut().zip(counts(part)).for_each(|(all, count)| *all += count);
+            slot.stored_octets = slot.stored_octets.max(part.stored_octets as usize);
+        }
+    }
+    slots
+}
+
+/// How many slots come before a network's next one: few, since both are in order.
+fn before(slots: &[GroupSlot], part: &SlotTables) -> usize {
+    slots.iter().take_while(|slot| slot.slot < part.slot).count()
+}
+
+struct Merge<'a> {
+    members: &'a [Member],
+    residents: &'a [Resident],
+    tables: Tables,
+    launches: Vec<Launch>,
+}
+
+/// Records of all members, and their launches.
+pub(super) fn merge(members: &[Member], residents: &[Resident], joins: Joins) -> (Tables, Vec<Launch>) {
+    let mut merge = Merge { members, residents, tables: Tables::default(), launches: Vec::new() };
+    let mut slots = slots(members);
+    merge.launches(&mut slots, joins);
+    for m in 0..members.len() {
+        merge.member(m, &mut slots);
+    }
+    (merge.tables, merge.launches)
+}
+
+impl Merge<'_> {
+    fn images(&self) -> usize {
+        self.members.first().map_or(1, |member| member.plan().images())
+    }
+
+    /// Makes all launches, and room for the records of their jobs.
+    fn launches(&mut self, slots: &mut [GroupSlot], joins: Joins) {
+        let (n, members) = (self.images(), self.members.len());
+        let total = |count: fn(&Tables) -> usize| -> usize {
+            self.members.iter().map(|member| count(&member.network.tables)).sum()
+        };
+        let terms = total(|tables| tables.terms.len());
+        let agreements = total(|tables| tables.agreements.len());
+        let rows = self.residents.iter().map(|resident| resident.rows.len()).sum();
+        self.launch(Step::Start, None, 0..members, (n * n).div_ceil(START_ENTRIES));
+        let [mut combines, mut convs, mut norms] = [0; 3];
+        for slot in slots {
+            let mut place = |kind: usize, end: &mut usize| {
+                slot.next[kind] = *end;
+                *end += slot.counts[kind];
+                slot.next[kind]..*end
+            };
+            let (plain, stored) = (place(PLAIN, &mut combines), place(STORED, &mut combines));
+            let (narrow, wide) = (place(NARROW, &mut convs), place(WIDE, &mut convs));
+            let (_, joined) = (place(STORED_NORMS, &mut norms), place(NORMS, &mut norms));
+            let Slot { height, width, .. } = slot.slot;
+            let tiles = n * (height * width).div_ceil(COMBINE_PIXELS);
+            let blocks = self.blocks(slot.slot).1;
+            let at = Some(slot.slot);
+            // Those that leave statistics come last, so that one launch can take them all.
+            self.launch(Step::Combine, at, plain.start..stored.end, tiles);
+            if joins == Joins::Launches {
+                self.launch(Step::StoredBatchNorm, at, stored, slot.stored_octets);
+            }
+            self.launch(Step::ConvNarrow, at, narrow, blocks);
+            self.launch(Step::ConvWide, at, wide, blocks);
+            if joins == Joins::Launches {
+                self.launch(Step::BatchNorm, at, joined, 1);
+            }
+        }
+        let side = n.div_ceil(AGREEMENT_IMAGES);
+        self.launch(Step::Agreement, None, 0..agreements, side * (side + 1) / 2);
+        self.launch(Step::Cholesky, None, 0..members, 1);
+        self.tables = Tables {
+            terms: Vec::with_capacity(terms),
+            combines: vec![CombineRecord::default(); combines],
+            convs: vec![ConvRecord::default(); convs],
+            norms: vec![NormRecord::default(); norms],
+            rows: Vec::with_capacity(rows),
+            agreements: Vec::with_capacity(agreements),
+            choleskys: Vec::with_capacity(members),
+        };
+    }
+
+    fn launch(&mut self, step: Step, slot: Option<Slot>, jobs: Range<usize>, tiles: usize) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut record = LaunchRecord {
+            first: jobs.start as u32,
+            jobs: jobs.len() as u32,
+            images: self.images() as u32,
+            tiles: tiles as u32,
+            ..LaunchRecord::default()
+        };
+        if let Some(slot) = slot {
+            let (block, blocks) = self.blocks(slot);
+            record.height = slot.height as u32;
+            record.width = slot.width as u32;
+            record.block = block as u32;
+            record.blocks = blocks as u32;
+        }
+        self.launches.push(Launch { step, slot, record });
+    }
+
+    /// Pixels of a block of partial statistics, and blocks.
+    fn blocks(&self, slot: Slot) -> (usize, usize) {
+        let shape = Shape { channels: 1, height: slot.height, width: slot.width };
+        let block = Plan::block_pixels(self.images(), shape);
+        (block, (self.images() * shape.pixels()).div_ceil(block))
+    }
+
+    /// Moves the records of the next member to its places in the group.
+    fn member(&mut self, m: usize, slots: &mut [GroupSlot]) {
+        let (member, resident, tables) = (&self.members[m], &self.residents[m], &mut self.tables);
+        let moves = Moves::new(m, member, tables);
+        let own = &member.network.tables;
+        tables.rows.extend_from_slice(&resident.rows);
+        tables.terms.extend(own.terms.iter().map(|term| moves.term(term)));
+        tables.choleskys.extend(own.choleskys.iter().map(|job| moves.cholesky(job)));
+        tables.agreements.extend(own.agreements.iter().map(|job| moves.agreement(job)));
+        let (mut combines, mut convs) = (own.combines.iter(), own.convs.iter());
+        let (mut norms, mut norm) = (own.norms.iter(), 0);
+        let mut place = 0;
+        for part in &member.network.slots {
+            place += before(&slots[place..], part);
+            let (slot, counts) = (&mut slots[place], counts(part));
+            // Batch norms of the slot's jobs; and how far the first one has moved.
+            let mut add_norms = |kind: usize| {
+                let to = slot.take(kind, counts[kind]);
+                let by = (to.start as u32).wrapping_sub(norm as u32);
+                for (to, job) in tables.norms[to].iter_mut().zip(&mut norms) {
+                    *to = moves.norm(job, resident.affines.get(norm).copied().unwrap_or(NONE));
+                    norm += 1;
+                }
+                by
+            };
+            let (stored_by, by) = (add_norms(STORED_NORMS), add_norms(NORMS));
+            for (kind, by) in [(PLAIN, stored_by), (STORED, stored_by)] {
+                let to = tables.combines[slot.take(kind, counts[kind])].iter_mut();
+                to.zip(&mut combines).for_each(|(to, job)| *to = moves.combine(job, by));
+            }
+            for kind in [NARROW, WIDE] {
+                let to = tables.convs[slot.take(kind, counts[kind])].iter_mut();
+                to.zip(&mut convs).for_each(|(to, job)| *to = moves.conv(job, by));
+            }
+        }
+    }
+}
+
+/// How far a network's places are from those that it has when it is alone. The batch stays where it is.
+#[derive(Clone, Copy, Debug)]
+struct Moves {
+    member: u32,
+    batch: u32,
+    arena: u32,
+    norms: u32,
+    partials: u32,
+    codes: u32,
+    kernels: u32,
+    pivots: u32,
+    statuses: u32,
+    rows: u32,
+    terms: u32,
+}
+
+/// A place that has moved, where there is one.
+fn moved(place: u32, by: u32) -> u32 {
+    if place == NONE { NONE } else { place + by }
+}
+
+impl Moves {
+    /// The moves of the next member of some tables.
+    fn new(m: usize, member: &Member, tables: &Tables) -> Self {
+        let (batch, places) = (image(member.plan()), member.places);
+        Moves {
+            member: m as u32,
+            batch: batch.arena as u32,
+            arena: (places.arena - batch.arena) as u32,
+            norms: places.norms as u32,
+            partials: places.partials as u32,
+            codes: places.codes as u32,
+            kernels: places.kernels as u32,
+            pivots: places.pivots as u32,
+            statuses: places.statuses as u32,
+            rows: tables.rows.len() as u32,
+            terms: tables.terms.len() as u32,
+        }
+    }
+
+    fn arena(&self, place: u32) -> u32 {
+        if place < self.batch { place } else { moved(place, self.arena) }
+    }
+
+    fn term(&self, term: &TermRecord) -> TermRecord {
+        TermRecord { source: self.arena(term.source), norm: moved(term.norm, self.norms), ..*term }
+    }
+
+    fn combine(&self, job: &CombineRecord, norms: u32) -> CombineRecord {
+        CombineRecord {
+            first_term: job.first_term + self.terms,
+            output: self.arena(job.output),
+            codes: job.codes + self.codes,
+            partials: moved(job.partials, self.partials),
+            first_norm: job.first_norm.wrapping_add(norms),
+            status: job.status + self.member,
+            ..*job
+        }
+    }
+
+    fn conv(&self, job: &ConvRecord, norms: u32) -> ConvRecord {
+        ConvRecord {
+            input: self.arena(job.input),
+            output: self.arena(job.output),
+            rows: job.rows + self.rows,
+            partials: moved(job.partials, self.partials),
+            first_norm: job.first_norm.wrapping_add(norms),
+            network: self.member,
+            ..*job
+        }
+    }
+
+    fn norm(&self, job: &NormRecord, affine: u32) -> NormRecord {
+        NormRecord {
+            partials: job.partials + self.partials,
+            norm: job.norm + self.norms,
+            status: job.status + self.member,
+            affine,
+            ..*job
+        }
+    }
+
+    fn agreement(&self, job: &AgreementRecord) -> AgreementRecord {
+        AgreementRecord { codes: job.codes + self.codes, kernel: job.kernel + self.kernels, ..*job }
+    }
+
+    fn cholesky(&self, job: &CholeskyRecord) -> CholeskyRecord {
+        CholeskyRecord {
+            kernel: job.kernel + self.kernels,
+            pivots: job.pivots + self.pivots,
+            status: job.status + self.statuses,
+            scratch: job.scratch + self.arena,
+            ..*job
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The settings of a scorer, and the devices that they open.
+
+use std::sync::Arc;
+
+use super::Scorer;
+use crate::backend::{self, Backend, Precision, Setup};
+#[cfg(feature = "cuda")]
+use crate::measure::cuda::Driver;
+use crate::measure::{Probe, Stage};
+use crate::{Batch, Convention, Error, Initializer, Result, Weights};
+
+/// Collects the settings of a [`Scorer`].
+///
+/// ```
+/// use naswot::{Backend, Batch, Convention, Precision, Scorer, Weights};
+///
+/// let scorer = Scorer::builder(Batch::synthetic(8, 0)?)
+///     .backend(Backend::Cpu)
+///     .precision(Precision::F64)
+///     .weights(Weights::Seeded { seed: 1 })
+///     .convention(Convention::Original)
+///     .threads(1)
+///     .keep_kernels(true)
+///     .build()?;
+/// assert_eq!(scorer.settings().precision, Precision::F64);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ScorerBuilder {
+    batch: Batch,
+    weights: Weights,
+    initializer: Option<Initializer>,
+    repeats: usize,
+    backend: Backend,
+    convention: Convention,
+    precision: Precision,
+    threads: Option<usize>,
+    group_size: Option<usize>,
+    memory_limit: Option<u64>,
+    keep_kernels: bool,
+    twins: Vec<Stage>,
+    probe: Option<Arc<Probe>>,
+    #[cfg(feature = "cuda")]
+    driver: Option<Arc<dyn Driver>>,
+}
+
+impl ScorerBuilder {
+    pub(super) fn new(batch: Batch) -> Self {
+        ScorerBuilder {
+            batch,
+            weights: Weights::default(),
+            initializer: None,
+            repeats: 1,
+            backend: Backend::default(),
+            convention: Convention::default(),
+            precision: Precision::default(),
+            threads: None,
+            group_size: None,
+            memory_limit: None,
+            keep_kernels: false,
+            twins: Vec::new(),
+            probe: None,
+            #[cfg(feature = "cuda")]
+            driver: None,
+        }
+    }
+
+    /// Where to compute; [`Backend::Auto`] when not set.
+    pub fn backend(self, backend: Backend) -> Self {
+        ScorerBuilder { backend, ..self }
+    }
+
+    /// The weights; seed 0 when not set.
+    pub fn weights(self, weights: Weights) -> Self {
+        ScorerBuilder { weights, ..self }
+    }
+
+    /// Initial weights of all convolutions; those of each search space when not set.
+    pub fn initializer(self, initializer: Initializer) -> Self {
+        ScorerBuilder { initializer: Some(initializer), ..self }
+    }
+
+    /// How many seeds to score each network with, from that of the weights up; one when not set. A score is then
+    /// their mean. Repeats run side by side, and share the threads and the memory limit.
+    pub fn repeats(self, repeats: usize) -> Self {
+        ScorerBuilder { repeats, ..self }
+    }
+
+    /// How ReLUs are counted; once each when not set.
+    pub fn convention(self, convention: Convention) -> Self {
+        ScorerBuilder { convention, ..self }
+    }
+
+    /// Number formats; [`Precision::Auto`] when not set.
+    pub fn precision(self, precision: Precision) -> Self {
+        ScorerBuilder { precision, ..self }
+    }
+
+    /// Threads of the CPU; all cores when not set. Never changes a score.
+    pub fn threads(self, threads: usize) -> Self {
+        ScorerBuilder { threads: Some(threads), ..self }
+    }
+
+    /// Networks that run together; chosen by device and network size when not set. Never changes a score.
+    pub fn group_size(self, networks: usize) -> Self {
+        ScorerBuilder { group_size: Some(networks), ..self }
+    }
+
+    /// Bytes that networks may take at once, the weights they share not counted; what the device has when not
+    /// set. Never changes a score: a network that needs more is an error of its own.
+    pub fn memory_limit(self, bytes: u64) -> Self {
+        ScorerBuilder { memory_limit: Some(bytes), ..self }
+    }
+
+    /// Whether scores carry K; they do not when not set.
+    pub fn keep_kernels(self, keep: bool) -> Self {
+        ScorerBuilder { keep_kernels: keep, ..self }
+    }
+
+    /// What looks into the run; nothing when not set. For benches.
+    #[doc(hidden)]
+    pub fn probe(self, probe: Arc<Probe>) -> Self {
+        ScorerBuilder { probe: Some(probe), ..self }
+    }
+
+    /// Stages that run in the plain form that the CPU has of each, to find the one at fault where two backends differ:
+    /// some of a GPU's, or all of the CPU's own in f32. None when not set.
+    #[doc(hidden)]
+    pub fn twins(self, stages: &[Stage]) -> Self {
+        ScorerBuilder { twins: stages.to_vec(), ..self }
+    }
+
+    /// The device of the CUDA backend, instead of one that CUDA's driver finds. For tests.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    pub fn cuda_driver(self, driver: Arc<dyn Driver>) -> Self {
+        ScorerBuilder { driver: Some(driver), ..self }
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// A backend that does not work here, a precision that it lacks, or a setting of zero; repeats or an initializer
+    /// of a checkpoint, which has its own weights; repeats whose kernels are to be kept, or whose seeds pass 2^64.
+    pub fn build(self) -> Result<Scorer> {
+        let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
+        if self.threads == Some(0) {
+            return Err(zero("threads"));
+        }
+        if self.group_size == Some(0) {
+            return Err(zero("group size"));
+        }
+        if self.repeats == 0 {
+            return Err(zero("repeats"));
+        }
+        if self.repeats > 1 && self.keep_kernels {
+            let message = "K of several seeds cannot be kept: keep it of one".to_owned();
+            return Err(Error::Setting { name: "repeats", message });
+        }
+        let seeded = matches!(self.weights, Weights::Seeded { .. });
+        for (name, set) in [("repeats", self.repeats > 1), ("initializer", self.initializer.is_some())] {
+            if set && !seeded {
+                let message = "a checkpoint has its own weights, which no seed makes".to_owned();
+                return Err(Error::Setting { name, message });
+            }
+        }
+        let setup = Setup::new(self.batch, self.weights, self.convention);
+        let setup = Setup {
+            precision: self.precision,
+            threads: self.threads.unwrap_or(setup.threads),
+            group_size: self.group_size,
+            memory_limit: self.memory_limit,
+            keep_kernels: self.keep_kernels,
+            twins: self.twins,
+            probe: self.probe,
+            ..setup
+        };
+        let shares = shares(&setup, self.repeats)?;
+        let open = |share| {
+            #[cfg(feature = "cuda")]
+            if let Some(driver) = &self.driver {
+                return backend::cuda::open_on(Arc::clone(driver), share);
+            }
+            backend::open(&self.backend, share)
+        };
+        let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        Ok(Scorer::new(setup, executors, self.initializer))
+    }
+}
+
+/// What each repeat runs with: its own seed, and an equal share of the machine.
+pub(super) fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
+    let share = |repeat: usize| {
+        let weights = match &setup.weights {
+            Weights::Seeded { seed } => match seed.checked_add(repeat as u64) {
+                Some(seed) => Weights::Seeded { seed },
+                None => {
+                    let message = format!("{repeats} seeds from {seed} up pass the largest one");
+                    return Err(Error::Setting { name: "repeats", message });
+                }
+            },
+            weights => weights.clone(),
+        };
+        let threads = (setup.threads / repeats).max(1);
+        let memory_limit = setup.memory_limit.map(|bytes| bytes / repeats as u64);
+        Ok(Setup { source: weights.source(), weights, threads, memory_limit, ..setup.clone() })
+    };
+    (0..repeats).map(share).collect()
+}
