@@ -1,110 +1,75 @@
-//! What a job reads and writes, block by block.
+//! What a step reads and writes of one block.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::Scratch;
 use super::layout::Layout;
 use super::simd::Simd;
-use super::statistics::Moments;
 use super::units::Unit;
-use crate::Result;
-use crate::backend::cpu::workspace::parts;
 use crate::plan::Plan;
 use crate::plan::jobs::{IMAGE, TensorId};
 
-/// The tensors that a job reads, while it writes another one.
+/// One block at work: the arena of what lasts, and the thread's place for what passes.
+pub(super) struct Block<'a, S: Simd, const W: usize> {
+    pub(super) plan: &'a Plan,
+    pub(super) layout: &'a Layout,
+    /// The block of the image.
+    pub(super) image: &'a [Unit<S, W>],
+    pub(super) lasting: &'a mut [Unit<S, W>],
+    pub(super) passing: &'a mut [Unit<S, W>],
+}
+
+/// The tensors of a block that a step reads, while it writes another one.
 pub(super) struct View<'a, S: Simd, const W: usize> {
-    plan: &'a Plan,
     layout: &'a Layout,
     image: &'a [Unit<S, W>],
+    lasting: Around<'a, S, W>,
+    passing: Around<'a, S, W>,
+}
+
+impl<S: Simd, const W: usize> Block<'_, S, W> {
+    /// Takes a tensor out to write it (an empty one when there is none).
+    pub(super) fn split(&mut self, output: Option<TensorId>) -> (View<'_, S, W>, &mut [Unit<S, W>]) {
+        let layout = self.layout;
+        let place = output.map(|output| layout.place(output));
+        let hole =
+            |lasts| place.filter(|place| place.lasts == lasts).map_or(0..0, |place| place.units.clone());
+        let (lasting, lasts) = Around::new(self.lasting, hole(true));
+        let (passing, passes) = Around::new(self.passing, hole(false));
+        let output = if lasts.is_empty() { passes } else { lasts };
+        (View { layout, image: self.image, lasting, passing }, output)
+    }
+}
+
+impl<'a, S: Simd, const W: usize> View<'a, S, W> {
+    pub(super) fn tensor(&self, tensor: TensorId) -> &'a [Unit<S, W>] {
+        if tensor == IMAGE {
+            return self.image;
+        }
+        let place = self.layout.place(tensor);
+        let units = if place.lasts { &self.lasting } else { &self.passing };
+        units.get(place.units.clone())
+    }
+}
+
+/// Units around some that are written.
+struct Around<'a, S: Simd, const W: usize> {
     below: &'a [Unit<S, W>],
     above: &'a [Unit<S, W>],
     above_start: usize,
 }
 
-impl<'a, S: Simd, const W: usize> View<'a, S, W> {
-    /// Takes a tensor out of the arena to write it (an empty one when there is none).
-    pub(super) fn split(
-        run: (&'a Plan, &'a Layout, &'a [Unit<S, W>]),
-        arena: &'a mut [Unit<S, W>],
-        output: Option<TensorId>,
-    ) -> (Self, &'a mut [Unit<S, W>]) {
-        let (plan, layout, image) = run;
-        let hole = output.map_or(0..0, |output| layout.place(plan, output));
-        let (rest, above) = arena.split_at_mut(hole.end);
-        let (below, output) = rest.split_at_mut(hole.start);
-        (View { plan, layout, image, below, above, above_start: hole.end }, output)
+impl<'a, S: Simd, const W: usize> Around<'a, S, W> {
+    fn new(units: &'a mut [Unit<S, W>], hole: Range<usize>) -> (Self, &'a mut [Unit<S, W>]) {
+        let (rest, above) = units.split_at_mut(hole.end);
+        let (below, hole_units) = rest.split_at_mut(hole.start);
+        (Around { below, above, above_start: hole.end }, hole_units)
     }
 
-    /// One block of a tensor.
-    pub(super) fn block(&self, tensor: TensorId, b: usize) -> &'a [Unit<S, W>] {
-        let length = self.layout.block_units(self.plan, tensor);
-        if tensor == IMAGE {
-            return &self.image[b * length..][..length];
-        }
-        let start = self.layout.place(self.plan, tensor).start + b * length;
-        if start >= self.above_start {
-            &self.above[start - self.above_start..][..length]
+    fn get(&self, units: Range<usize>) -> &'a [Unit<S, W>] {
+        if units.start >= self.above_start {
+            &self.above[units.start - self.above_start..units.end - self.above_start]
         } else {
-            &self.below[start..][..length]
+            &self.below[units]
         }
-    }
-}
-
-/// What a job writes, block by block.
-pub(super) struct Blocks<'a, S: Simd, const W: usize> {
-    pub(super) spread: bool,
-    pub(super) layout: &'a Layout,
-    pub(super) y: &'a mut [Unit<S, W>],
-    pub(super) planes: &'a mut [S::Bits],
-    pub(super) channels: &'a [Range<usize>],
-}
-
-/// One block's share of it.
-pub(super) struct Block<'a, S: Simd, const W: usize> {
-    /// Which one.
-    pub(super) b: usize,
-    pub(super) y: &'a mut [Unit<S, W>],
-    pub(super) plane: &'a mut [S::Bits],
-    pub(super) moments: &'a mut [Moments],
-}
-
-impl<S: Simd, const W: usize> Blocks<'_, S, W> {
-    /// Does the work of each block, in turn or spread over the cores, and joins the blocks' moments in order.
-    pub(super) fn run(
-        self,
-        scratch: &mut Scratch<S, W>,
-        wanted: bool,
-        work: impl Fn(Block<'_, S, W>, &mut Scratch<S, W>) -> Result<()> + Sync,
-    ) -> Result<Vec<Moments>> {
-        let blocks = self.layout.blocks;
-        let channels = if wanted { self.channels.iter().map(|range| range.len()).sum() } else { 0 };
-        let mut moments = vec![Moments::default(); blocks * channels];
-        let (y, planes) = (self.y.len() / blocks, self.planes.len() / blocks);
-        let shares = parts(self.y, y, blocks).into_iter().zip(parts(self.planes, planes, blocks)).zip(parts(
-            &mut moments,
-            channels,
-            blocks,
-        ));
-        if self.spread {
-            let shares: Vec<_> = shares.collect();
-            shares
-                .into_par_iter()
-                .enumerate()
-                .try_for_each_init(Scratch::default, |scratch, (b, ((y, plane), moments))| {
-                    work(Block { b, y, plane, moments }, scratch)
-                })?;
-        } else {
-            shares
-                .enumerate()
-                .try_for_each(|(b, ((y, plane), moments))| work(Block { b, y, plane, moments }, scratch))?;
-        }
-        let mut joined = vec![Moments::default(); channels];
-        for block in moments.chunks_exact(channels.max(1)) {
-            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.join(moments));
-        }
-        Ok(joined)
     }
 }

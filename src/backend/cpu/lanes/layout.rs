@@ -1,5 +1,7 @@
 //! Images in lanes: where tensors of units lie.
 
+use std::ops::Range;
+
 use super::simd::Simd;
 use super::units::{LINE, Unit, Units};
 use crate::plan::Plan;
@@ -21,33 +23,66 @@ pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
 /// Output channels of the largest tile that there is code for.
 const MOST_CHANNELS: usize = 14;
 
-/// Where the tensors of a plan lie, counted in units.
+/// Where one block of a tensor lies, counted in units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In what all groups of steps share, or else in what one group needs while it works on one block.
+    pub(super) lasts: bool,
+    pub(super) units: Range<usize>,
+}
+
+/// When a tensor is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// From one group of steps to another.
+    Lasts(Life),
+    /// From one step to another of the same group.
+    Passes(Life),
+}
+
+/// Where the tensors of a plan lie, counted in units. Every block has an arena of its own.
 pub(super) struct Layout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
     pub(super) blocks: usize,
-    /// First unit of each tensor that lives.
-    starts: Vec<usize>,
+    places: Vec<Place>,
     /// Units of a pixel of each tensor.
     pitches: Vec<usize>,
     /// Parts of raw tensors, in order: tensor, first channel as the plan counts, first unit of a pixel.
     parts: Vec<(TensorId, usize, usize)>,
-    /// Units of the arena.
+    /// Units of a block's arena.
     pub(super) arena: usize,
+    /// Units of what passes, which a thread needs once.
+    pub(super) passing: usize,
 }
 
 impl Layout {
-    /// Places the tensors that live, each from its first to its last step.
-    pub(super) fn new<S: Simd, const W: usize>(plan: &Plan, lives: &[Option<Life>]) -> Self {
-        let blocks = plan.images().div_ceil(block::<S, W>());
+    /// Places the tensors that are in use.
+    pub(super) fn new<S: Simd, const W: usize>(plan: &Plan, uses: &[Option<Use>]) -> Self {
         let line = LINE.div_ceil(size_of::<Unit<S, W>>());
         let mut pitches: Vec<usize> = plan.tensors.iter().map(|tensor| tensor.shape.channels).collect();
         let parts = parts(plan, &mut pitches);
-        let units = |(tensor, pitch): (&Tensor, _)| blocks * tensor.shape.pixels() * pitch;
-        let sizes: Vec<usize> =
-            plan.tensors.iter().zip(&pitches).map(|both| units(both).next_multiple_of(line)).collect();
-        let (starts, arena) = first_fit(&sizes, lives);
-        Layout { images: plan.images(), blocks, starts, pitches, parts, arena }
+        let units = |(tensor, pitch): (&Tensor, &usize)| tensor.shape.pixels() * pitch;
+        let units: Vec<usize> = plan.tensors.iter().zip(&pitches).map(units).collect();
+        let sizes: Vec<usize> = units.iter().map(|units| units.next_multiple_of(line)).collect();
+        let lasting = |tensor: &Option<Use>| match tensor {
+            Some(Use::Lasts(life)) => Some(*life),
+            _ => None,
+        };
+        let passing = |tensor: &Option<Use>| match tensor {
+            Some(Use::Passes(life)) => Some(*life),
+            _ => None,
+        };
+        let (lasting_starts, arena) = first_fit(&sizes, &uses.iter().map(lasting).collect::<Vec<_>>());
+        let (passing_starts, passing) = first_fit(&sizes, &uses.iter().map(passing).collect::<Vec<_>>());
+        let place = |tensor: usize| {
+            let lasts = !matches!(uses[tensor], Some(Use::Passes(_)));
+            let start = if lasts { lasting_starts[tensor] } else { passing_starts[tensor] };
+            Place { lasts, units: start..start + units[tensor] }
+        };
+        let places = (0..units.len()).map(place).collect();
+        let blocks = plan.images().div_ceil(block::<S, W>());
+        Layout { images: plan.images(), blocks, places, pitches, parts, arena, passing }
     }
 
     /// Units from one pixel to the next: there are no pads here.
@@ -64,15 +99,9 @@ impl Layout {
         }
     }
 
-    /// Units of one block of a tensor.
-    pub(super) fn block_units(&self, plan: &Plan, tensor: TensorId) -> usize {
-        plan.tensors[tensor].shape.pixels() * self.pitch(tensor)
-    }
-
-    /// Units of a tensor in the arena.
-    pub(super) fn place(&self, plan: &Plan, tensor: TensorId) -> std::ops::Range<usize> {
-        let start = self.starts[tensor];
-        start..start + self.blocks * self.block_units(plan, tensor)
+    /// Where a block of a tensor lies, among what lasts in the block's arena or among what passes.
+    pub(super) fn place(&self, tensor: TensorId) -> &Place {
+        &self.places[tensor]
     }
 
     /// Images in the lanes of a block.

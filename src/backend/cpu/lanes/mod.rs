@@ -45,6 +45,7 @@ mod program;
 mod run;
 pub(super) mod simd;
 mod statistics;
+mod step;
 mod units;
 mod weights;
 mod winograd;
@@ -87,6 +88,7 @@ pub(super) struct Workspace<S: Simd, const W: usize> {
 
 /// What one thread needs for itself.
 struct Scratch<S: Simd, const W: usize> {
+    passing: Units<S, W>,
     combine: combine::Scratch<S, W>,
     feed: Units<S, W>,
     winograd: winograd::Scratch<S, W>,
@@ -96,6 +98,7 @@ struct Scratch<S: Simd, const W: usize> {
 impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
         Scratch {
+            passing: Lines::default(),
             combine: combine::Scratch::default(),
             feed: Lines::default(),
             winograd: winograd::Scratch::default(),
@@ -120,7 +123,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
 impl<S: Simd, const W: usize> Workspace<S, W> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit is set.
     fn prepare(&mut self, plan: &Plan, layout: &Layout) -> Result<()> {
-        self.arena.resize(layout.arena)?;
+        self.arena.resize(layout.blocks * layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             norms.resize(norms.len().max(plan.norm_entries), 0.0);
         }
@@ -146,8 +149,8 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
     const PRECISION: Precision = Precision::F32;
 
     fn bytes(&self, plan: &Plan) -> u64 {
-        let Program { steps, layout } = &Program::new::<S, W>(plan);
-        let units = layout.arena + scratch_units::<S, W>(plan, steps);
+        let Program { steps, layout, .. } = &Program::new::<S, W>(plan);
+        let units = layout.blocks * layout.arena + layout.passing + scratch_units::<S, W>(plan, steps);
         let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image;
         // K is copied once, for its score.
         let kernel = 2 * plan.images() * plan.images();
@@ -162,9 +165,10 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         workspace: &mut Workspace<S, W>,
         spread: bool,
     ) -> Result<Outcome> {
-        let Program { steps, layout } = &Program::new::<S, W>(plan);
+        let program = Program::new::<S, W>(plan);
+        let layout = &program.layout;
         workspace.prepare(plan, layout)?;
-        Run { lanes: self, setup, plan, layout, workspace, spread }.score(steps)
+        Run { lanes: self, setup, plan, layout, workspace, spread }.score(&program)
     }
 }
 

@@ -1,13 +1,17 @@
 //! In which order lanes run a plan's jobs, and where its tensors lie.
 //!
-//! Lanes take one job after the other, where a plan's places let all jobs of a slot run at once. And a sum that
-//! nothing but one convolution reads is not stored: it is made row by row while that convolution runs, so its terms
-//! must live until then. So tensors have other lives here than in the plan, and places of their own.
+//! Only a batch norm makes images wait for one another. So jobs form *groups*: those that follow each other until one
+//! reads what another one's statistics normalise. A group does all its jobs for one block of images before it turns
+//! to the next block, and what passes from job to job inside it stays in cache, in one place for all blocks. And a
+//! sum that nothing but one convolution reads is not stored at all: it is made row by row while that convolution
+//! runs, so its terms must live until then.
 
-use super::layout::Layout;
+use std::ops::Range;
+
+use super::layout::{Layout, Use};
 use super::simd::Simd;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, IMAGE};
+use crate::plan::jobs::{CombineJob, IMAGE, NormJob, TensorId, Term};
 use crate::plan::place::Life;
 
 /// A job of the plan, by its position among those of its kind.
@@ -21,9 +25,44 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// The terms that it reads.
+    fn terms(self, plan: &Plan) -> &[Term] {
+        match self {
+            Step::Combine(job) | Step::Conv { sum: Some(job), .. } => &plan.combines[job].terms,
+            Step::Conv { .. } => &[],
+        }
+    }
+
+    /// The tensor that a convolution reads.
+    fn input(self, plan: &Plan) -> Option<TensorId> {
+        match self {
+            Step::Conv { job, sum: None } => Some(plan.convs[job].input),
+            _ => None,
+        }
+    }
+
+    /// The batch norms of what it makes.
+    pub(super) fn norms(self, plan: &Plan) -> &[NormJob] {
+        match self {
+            Step::Combine(job) => &plan.combines[job].statistics.norms,
+            Step::Conv { job, .. } => &plan.convs[job].statistics.norms,
+        }
+    }
+
+    pub(super) fn output(self, plan: &Plan) -> Option<TensorId> {
+        match self {
+            Step::Combine(job) => plan.combines[job].output,
+            Step::Conv { job, .. } => Some(plan.convs[job].output),
+        }
+    }
+}
+
 /// A plan as lanes run it.
 pub(super) struct Program {
     pub(super) steps: Vec<Step>,
+    /// Steps that need no other's statistics.
+    pub(super) groups: Vec<Range<usize>>,
     pub(super) layout: Layout,
 }
 
@@ -36,9 +75,29 @@ impl Program {
             steps.extend(slot.combines.clone().filter(stored).map(Step::Combine));
             steps.extend(slot.convs.clone().map(|job| Step::Conv { job, sum: sums[job] }));
         }
-        let layout = Layout::new::<S, W>(plan, &lives(plan, &steps));
-        Program { steps, layout }
+        let groups = groups(plan, &steps);
+        let layout = Layout::new::<S, W>(plan, &uses(plan, &steps, &groups));
+        Program { steps, groups, layout }
     }
+}
+
+/// Cuts steps where one normalises what was made since the last cut.
+fn groups(plan: &Plan, steps: &[Step]) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let mut start = 0;
+    // The group that makes a tensor.
+    let mut made = vec![usize::MAX; plan.tensors.len()];
+    for (i, step) in steps.iter().enumerate() {
+        if step.terms(plan).iter().any(|term| term.norm.is_some() && made[term.tensor] == groups.len()) {
+            groups.push(start..i);
+            start = i;
+        }
+        if let Some(output) = step.output(plan) {
+            made[output] = groups.len();
+        }
+    }
+    groups.push(start..steps.len());
+    groups
 }
 
 /// For each convolution the combine job that makes its input for it alone: one without a window, whose rows need
@@ -57,22 +116,22 @@ fn sums(plan: &Plan) -> Vec<Option<usize>> {
     plan.convs.iter().map(|job| makers[job.input]).collect()
 }
 
-/// First and last step of every tensor; none for the image, and for what is not stored.
-fn lives(plan: &Plan, steps: &[Step]) -> Vec<Option<Life>> {
-    let mut lives: Vec<Option<Life>> = vec![None; plan.tensors.len()];
-    for (position, step) in steps.iter().enumerate() {
-        let (sum, input, output) = match *step {
-            Step::Combine(job) => (Some(job), None, plan.combines[job].output),
-            Step::Conv { job, sum } => (sum, Some(plan.convs[job].input), Some(plan.convs[job].output)),
-        };
-        let read = match sum {
-            Some(sum) => plan.combines[sum].terms.iter().map(|term| term.tensor).collect(),
-            None => Vec::from_iter(input),
-        };
-        for tensor in read.into_iter().chain(output) {
-            lives[tensor].get_or_insert((position, position)).1 = position;
+/// From when to when every tensor is in use; none for the image, and for what is not stored.
+fn uses(plan: &Plan, steps: &[Step], groups: &[Range<usize>]) -> Vec<Option<Use>> {
+    let mut uses: Vec<Option<(Life, Life)>> = vec![None; plan.tensors.len()];
+    for (g, group) in groups.iter().enumerate() {
+        for position in group.clone() {
+            let step = steps[position];
+            let read = step.terms(plan).iter().map(|term| term.tensor).chain(step.input(plan));
+            for tensor in read.chain(step.output(plan)) {
+                let (groups, steps) = uses[tensor].get_or_insert(((g, g), (position, position)));
+                (groups.1, steps.1) = (g, position);
+            }
         }
     }
-    lives[IMAGE] = None;
-    lives
+    uses[IMAGE] = None;
+    let of = |(groups, steps): (Life, Life)| {
+        if groups.0 == groups.1 { Use::Passes(steps) } else { Use::Lasts(groups) }
+    };
+    uses.into_iter().map(|tensor| tensor.map(of)).collect()
 }

@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::blocks::{Block, Blocks, View};
-use super::combine::{Combine, Source};
-use super::conv::Taps;
-use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
-use super::job::{direct, form, tiles};
+use super::blocks::Block;
+use super::combine::Combine;
+use super::job::form;
 use super::layout::Layout;
-use super::program::Step;
+use super::program::{Program, Step};
 use super::simd::{Kernel as Work, Simd};
 use super::statistics::Moments;
+use super::step::Ready;
 use super::units::Unit;
-use super::weights::{Form, Packed};
-use super::{Lanes, Scratch, Workspace, codes, winograd};
+use super::weights::Packed;
+use super::{Lanes, Scratch, Workspace, codes};
 use crate::backend::cpu::agreement::{self, Section};
+use crate::backend::cpu::workspace::parts;
 use crate::backend::{Outcome, Setup};
 use crate::measure::Stage;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, NormJob, OCTET, Part};
+use crate::plan::jobs::{NormJob, Part};
 use crate::{Error, Kernel, Result};
 
 /// A plan at work.
@@ -35,14 +35,11 @@ pub(super) struct Run<'a, S: Simd, const W: usize> {
 }
 
 impl<S: Simd, const W: usize> Run<'_, S, W> {
-    /// Runs the plan, step by step, then counts agreements and takes the log-determinant.
-    pub(super) fn score(mut self, steps: &[Step]) -> Result<Outcome> {
+    /// Runs the plan, group by group, then counts agreements and takes the log-determinant.
+    pub(super) fn score(mut self, program: &Program) -> Result<Outcome> {
         let plan = self.plan;
-        for step in steps {
-            match *step {
-                Step::Combine(job) => self.combine(&plan.combines[job])?,
-                Step::Conv { job, sum } => self.conv(&plan.convs[job], sum.map(|sum| &plan.combines[sum]))?,
-            }
+        for group in &program.groups {
+            self.group(&program.steps[group.clone()])?;
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         if let Some(probe) = &self.setup.probe {
@@ -57,145 +54,86 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         })
     }
 
-    fn combine(&mut self, job: &CombineJob) -> Result<()> {
+    /// All steps of a group for one block after the other, or for several on as many cores.
+    fn group(&mut self, steps: &[Step]) -> Result<()> {
         let Run { lanes, setup, plan, layout, spread, .. } = *self;
-        let channels = std::slice::from_ref(&(0..job.shape.channels)).to_vec();
-        let moments = setup.timed(Stage::Combine, spread, || {
-            let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
-            let combine = Combine::new(plan, layout, job, norms);
-            let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S, W>::split(whole, arena.get_mut(), job.output);
-            let planes = planes.get_mut();
-            let blocks = Blocks { spread, layout, y, planes, channels: &channels };
-            let wanted = !job.statistics.norms.is_empty();
-            blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
-                let source: Source<'_, S, W> = &|tensor| view.block(tensor, b);
-                combine.block(lanes.simd, &mut scratch.combine, source, y, plane)?;
-                if wanted {
-                    let pitch = job.shape.channels;
-                    scratch.sums.start(&y[..pitch], &channels);
-                    scratch.sums.add(lanes.simd, y, pitch, &channels);
-                    scratch.sums.finish(layout.images_of::<S, W>(b), job.shape.pixels(), moments);
+        let packed = steps.iter().map(|&step| self.packed(step)).collect::<Result<Vec<_>>>()?;
+        let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
+        let combine = |job: usize| Combine::new(plan, layout, &plan.combines[job], norms);
+        let mut ready = Vec::with_capacity(steps.len());
+        for (&step, packed) in steps.iter().zip(&packed) {
+            ready.push(match step {
+                Step::Combine(job) => Ready::combine(&plan.combines[job], combine(job)),
+                Step::Conv { job, sum } => {
+                    let job = &plan.convs[job];
+                    let scale = |deviation| lanes.pool.source().scale(deviation) as f32;
+                    Ready::conv((plan, layout), job, sum.map(combine), form(job, plan), packed, scale)
                 }
-                Ok(())
-            })
-        })?;
-        self.batch_norms(&job.statistics.norms, &channels, &moments)
+            });
+        }
+        let channels: usize = ready.iter().map(Ready::moments).sum();
+        let blocks = layout.blocks;
+        let mut moments = vec![Moments::default(); blocks * channels];
+        let image = lanes.image.get();
+        let work = |b: usize,
+                    lasting: &mut [Unit<S, W>],
+                    plane: &mut [S::Bits],
+                    moments: &mut [Moments],
+                    scratch: &mut Scratch<S, W>| {
+            let mut passing = std::mem::take(&mut scratch.passing);
+            passing.resize(layout.passing)?;
+            let image = &image[b * (image.len() / blocks)..][..image.len() / blocks];
+            let mut block = Block { plan, layout, image, lasting, passing: passing.get_mut() };
+            let images = layout.images_of::<S, W>(b);
+            let mut rest = moments;
+            for ready in &ready {
+                let (moments, others) = rest.split_at_mut(ready.moments());
+                rest = others;
+                setup.timed(ready.stage, false, || {
+                    ready.block(lanes.simd, (&mut block, images), plane, moments, scratch)
+                })?;
+            }
+            scratch.passing = passing;
+            Ok(())
+        };
+        let arenas = parts(arena.get_mut(), layout.arena, blocks);
+        let planes = parts(planes.get_mut(), codes::plane(plan), blocks);
+        let shares = arenas.into_iter().zip(planes).zip(parts(&mut moments, channels, blocks)).enumerate();
+        if spread {
+            let shares: Vec<_> = shares.collect();
+            shares
+                .into_par_iter()
+                .try_for_each_init(Scratch::default, |scratch, (b, ((arena, plane), moments))| {
+                    work(b, arena, plane, moments, scratch)
+                })?;
+        } else {
+            for (b, ((arena, plane), moments)) in shares {
+                work(b, arena, plane, moments, scratch)?;
+            }
+        }
+        let mut joined = vec![Moments::default(); channels];
+        for block in moments.chunks_exact(channels.max(1)) {
+            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.join(moments));
+        }
+        let mut rest = &*joined;
+        let ranges: Vec<_> = ready.into_iter().map(|ready| (ready.moments(), ready.channels)).collect();
+        for (step, (count, channels)) in steps.iter().zip(ranges) {
+            let (moments, others) = rest.split_at(count);
+            rest = others;
+            self.batch_norms(step.norms(plan), &channels, moments)?;
+        }
+        Ok(())
     }
 
-    /// A convolution, and the sum that goes straight into it.
-    fn conv(&mut self, job: &ConvJob, sum: Option<&CombineJob>) -> Result<()> {
-        let Run { lanes, setup, plan, layout, spread, .. } = *self;
-        let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
-        let form = form(job, plan);
-        let packed = setup.timed(Stage::Weights, spread, || -> Result<Vec<Arc<Packed>>> {
-            let part = |part: &Part| {
-                let parameter = &plan.parameters[part.parameter];
-                lanes.pool.part(lanes.simd, job, form, parameter, part)
-            };
-            job.parts.iter().map(part).collect()
-        })?;
-        let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
-        let tiles =
-            tiles(job, plan, layout, &packed, |sd| lanes.pool.source().scale(sd) as f32, form, in_channels);
-        // The channels of its parts, as the plan counts them and where they are in a pixel.
-        let part = |part: &Part| (part.octet * OCTET, part.channels(&plan.parameters));
-        let channels: Vec<Range<usize>> =
-            job.parts.iter().map(part).map(|(first, count)| first..first + count).collect();
-        let start = |range: &Range<usize>| layout.unit(job.output, range.start);
-        let units: Vec<Range<usize>> =
-            channels.iter().map(|range| start(range)..start(range) + range.len()).collect();
-        let moments = setup.timed(Stage::Conv, spread, || {
-            let [mut rows, mut columns] = [const { Vec::new() }; 2];
-            Taps::along(job, 0, input.shape.height, output.shape.height, &mut rows);
-            Taps::along(job, 1, input.shape.width, output.shape.width, &mut columns);
-            let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
-            let sum = sum.map(|sum| Combine::new(plan, layout, sum, norms));
-            let ring = (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input));
-            let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S, W>::split(whole, arena.get_mut(), Some(job.output));
-            let planes = if sum.is_some() { planes.get_mut() } else { &mut [] };
-            let blocks = Blocks { spread, layout, y, planes, channels: &units };
-            let wanted = !job.statistics.norms.is_empty();
-            let (height, x_pitch) = (input.shape.height, layout.pitch(job.input));
-            let (width, y_pitch) = (output.shape.width, layout.pitch(job.output));
-            let rows_at_once = if form == Form::Winograd { winograd::PIECE } else { 1 };
-            blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
-                let Scratch { feed, winograd, sums, .. } = scratch;
-                let source: Source<'_, S, W> = &|tensor| view.block(tensor, b);
-                let mut feed = match ring {
-                    Some(ring) => {
-                        feed.resize(ring.units())?;
-                        Some(Feed::<S, W>::new(ring, feed.get_mut()))
-                    }
-                    None => None,
-                };
-                let order = ring.map_or(Order::pixels(x_pitch), |ring| ring.order);
-                let mut make = |iy: usize, row: &mut [Unit<S, W>]| match &sum {
-                    Some(sum) => {
-                        sum.row(lanes.simd, source, iy, (row, order), plane)?;
-                        if job.relu && form == Form::Winograd {
-                            lanes.simd.call(Relu(row));
-                        }
-                        Ok(())
-                    }
-                    None => {
-                        let from = Rows::<S, W>::stored(input, view.block(job.input, b)).row(iy);
-                        lanes.simd.call(Copy { from, channels: x_pitch, relu: job.relu, to: row, order });
-                        Ok(())
-                    }
-                };
-                if form == Form::Winograd {
-                    winograd.prepare(in_channels)?;
-                }
-                for (i, y) in y.chunks_exact_mut(rows_at_once * width * y_pitch).enumerate() {
-                    if let Some(feed) = &mut feed {
-                        let last = rows[(i + 1) * rows_at_once - 1].end(job.dilation[0]);
-                        feed.make(last, &mut make)?;
-                    }
-                    match (form, &feed) {
-                        (Form::Winograd, Some(feed)) => {
-                            let x = feed.rows();
-                            lanes.simd.call(winograd::Rows {
-                                scratch: &mut *winograd,
-                                x: std::array::from_fn(|r| {
-                                    let iy = (i * rows_at_once + r).wrapping_sub(1);
-                                    if iy < height { x.row(iy) } else { feed.zeros() }
-                                }),
-                                in_channels,
-                                y: &mut *y,
-                                y_pitch,
-                                width,
-                                tiles: &tiles,
-                            });
-                        }
-                        (_, feed) => {
-                            let x = match feed {
-                                Some(feed) => feed.rows(),
-                                None => Rows::stored(input, view.block(job.input, b)),
-                            };
-                            let taps = (&rows[i], &*columns);
-                            direct(lanes.simd, job, (x, x_pitch), (y, y_pitch), taps, &tiles, in_channels);
-                        }
-                    }
-                    if wanted {
-                        if i == 0 {
-                            sums.start(&y[..y_pitch], &units);
-                        }
-                        sums.add(lanes.simd, y, y_pitch, &units);
-                    }
-                }
-                // Rows that the convolution does not reach still have bits to emit.
-                if let (Some(feed), Some(_)) = (&mut feed, &sum) {
-                    feed.make(height, &mut make)?;
-                }
-                if wanted {
-                    sums.finish(layout.images_of::<S, W>(b), output.shape.pixels(), moments);
-                }
-                Ok(())
-            })
-        })?;
-        self.batch_norms(&job.statistics.norms, &channels, &moments)
+    /// The packed weights of a convolution.
+    fn packed(&self, step: Step) -> Result<Vec<Arc<Packed>>> {
+        let Step::Conv { job, .. } = step else { return Ok(Vec::new()) };
+        let job = &self.plan.convs[job];
+        let part = |part: &Part| {
+            let parameter = &self.plan.parameters[part.parameter];
+            self.lanes.pool.part(self.lanes.simd, job, form(job, self.plan), parameter, part)
+        };
+        self.setup.timed(Stage::Weights, self.spread, || job.parts.iter().map(part).collect())
     }
 
     /// Batch norms from the moments of a job's channels.
