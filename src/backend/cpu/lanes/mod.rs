@@ -8,12 +8,14 @@
 //! It reads the same plans as the twins (`cpu/*.rs`), which are its oracle, and emits the same code words. The
 //! arithmetic of a job depends on its plan and on the instruction set, never on threads or groups.
 //!
-//! - `program`: the order of the jobs and the places of tensors. A sum that only one convolution reads is not
-//!   stored: `feed` makes it row by row while that convolution runs.
+//! - `program`: the order of the jobs and the places of tensors. Jobs up to the next batch norm run block by block
+//!   (`run`, `step`, `blocks`). A sum that only one convolution reads is not stored: `feed` makes it row by row while
+//!   that convolution runs.
 //! - `conv` and `winograd`: the two forms of a convolution; `job` and `weights` say which is taken.
 //! - `combine`: normalise, ReLU, add, pool and compare with zero, a row at a time; `statistics`: mean and variance.
 //! - `codes`: bits of all images, transposed into code words.
-//! - `simd`: instruction sets behind one trait. All unsafe code of this path is there.
+//! - `units`: memory on cache lines and huge pages.
+//! - `simd`: instruction sets behind one trait. All unsafe code of this path is there, but for a call of `madvise`.
 //!
 //! NAS-Bench-101, stem 16, N = 32, whole process, two cores of a Zen 3 (AVX2), networks a second, measured in turn:
 //!
@@ -25,14 +27,20 @@
 //! | parts of raw tensors side by side, bits added before they are counted | 113 |
 //! | everything on cache lines | 120 |
 //! | no choice of taps where there is but one | 103.8 for 98.7, on a slower day |
+//! | huge pages for tensors, bits and code words | 123 for 120; N = 128: 24.8 for 23.0 |
+//! | jobs up to the next batch norm block by block | 93.5 for 89.8, on a day slower still |
 //!
-//! Not kept: link-time optimisation and stores past the cache (no gain), more pixels at a time for 1x1 (spills), one
-//! network after the other over all cores (no gain at N = 128), several of Winograd's pieces for each pass over many
-//! weights (3 % slower at stem 128), signs by assembly (no gain). At stem 128 and N = 8, blocks of one vector and
-//! weights kept by age made 12.1 of 4.9 networks a second. Where the time went before
-//! the last line: direct convolution 30 % (at 68 % of the FMA peak over all; its inner loops, three quarters of it, at
-//! 85 %), Winograd 27 % (its products at the peak, 44 % of it; transforms 38 %), sums and normalisation 16 %, pools 5 %,
-//! statistics 5 %, code words 3 %, agreement 3 %. From N = 128 on, arenas outgrow the cache, and memory is the bound.
+//! Not kept: link-time optimisation, stores past the cache, signs by assembly, huge pages for packed weights, other
+//! tiles of the agreement (no gain); more pixels at a time for 1x1 (spills); several of Winograd's pieces for each pass
+//! over many weights (3 % slower at stem 128); one network after the other over all cores (10 % slower at N = 32, 23 %
+//! at N = 128); what all networks begin with computed once and kept (1 % at best, and slower under load: what is kept
+//! comes from memory, what is computed anew is in the cache). At stem 128 and N = 8, blocks of one vector and weights
+//! kept by age made 12.1 of 4.9 networks a second.
+//!
+//! Where the time goes at N = 32: direct convolution 28 % (at 68 % of the FMA peak over all; its inner loops, three
+//! quarters of it, at 85 %), Winograd 28 % (its products at the peak, 44 % of it; transforms 38 %), sums and
+//! normalisation 17 %, pools 6 %, statistics 5 %, code words 4 %, agreement 3 % (11 % at N = 128). From N = 128 on
+//! arenas outgrow the cache, and memory is the bound.
 
 mod blocks;
 mod codes;
