@@ -10,6 +10,7 @@ mod convert;
 mod correlate;
 mod devices;
 mod exit;
+mod folder;
 mod input;
 mod interrupt;
 mod kernels;

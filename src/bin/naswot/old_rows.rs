@@ -172,6 +172,11 @@ impl OldRows {
 }
 
 impl OldRow {
+    /// Its score; none of a network that could not be scored.
+    pub(crate) fn score(&self) -> Option<f64> {
+        self.field("score").parse().ok()
+    }
+
     /// Whether the network could not be scored.
     pub(crate) fn failed(&self) -> bool {
         self.field("score").is_empty()
@@ -217,8 +222,7 @@ impl OldRow {
     /// What scoring the network has come to, if it was scored.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         let number = |column| self.field(column).parse::<f64>().ok();
-        let (deviation, seconds) = (number("score_sd"), number("seconds")?);
-        Some(Outcome { score: number("score")?, deviation, seconds })
+        Some(Outcome { score: self.score()?, deviation: number("score_sd"), seconds: number("seconds")? })
     }
 
     /// A column, as in CSV without quotes.

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use naswot::{Architecture, Error, Network, Score, Scorer};
 
 use crate::exit::{Failure, Result};
-use crate::input::{self, Line};
+use crate::input::{self, Input, Line};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::known::{First, Known};
+use crate::old_rows::OldRow;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::rows::{Outcome, RowMaker, Subject, one_line};
@@ -27,9 +28,9 @@ pub(crate) struct Entry {
 
 enum Work {
     /// A row that is there already.
-    Keep { row: Vec<u8> },
+    Keep { row: Vec<u8>, score: Option<f64> },
     /// Why there is nothing to score.
-    Fail { architecture: Option<Architecture>, error: Error },
+    Fail { architecture: Option<Architecture>, error: String },
     /// The row, if any, stays when the run ends before the network's turn.
     Score { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
     /// A cell that has stood before: what became of it there is its outcome.
@@ -59,7 +60,7 @@ impl Entry {
         let work = match architecture {
             Err(error) => Work::Fail { architecture: None, error },
             Ok(architecture) => match maker.network(&architecture) {
-                Err(error) => Work::Fail { architecture: Some(architecture), error },
+                Err(error) => Work::Fail { architecture: Some(architecture), error: error.to_string() },
                 Ok(network) => Work::Score { architecture, network, row },
             },
         };
@@ -80,8 +81,9 @@ impl Entry {
     }
 
     /// An entry for a row that stays as it is.
-    pub(crate) fn keep(line: &Line, row: Vec<u8>) -> Self {
-        Entry { index: line.index, line: line.number, work: Work::Keep { row } }
+    pub(crate) fn keep(line: &Line, row: OldRow) -> Self {
+        let work = Work::Keep { score: row.score(), row: row.bytes };
+        Entry { index: line.index, line: line.number, work }
     }
 }
 
@@ -141,24 +143,53 @@ pub(crate) struct Run<'a> {
     pub(crate) scorer: &'a Scorer,
     pub(crate) maker: &'a RowMaker,
     pub(crate) kernels: Option<&'a Kernels>,
+    /// Whether another run has said which lines of the input are no networks.
+    pub(crate) faults_said: bool,
 }
 
 /// Scores entries and writes their rows.
 pub(crate) struct Pipeline<'a> {
     pub(crate) run: Run<'a>,
-    pub(crate) progress: &'a mut Progress,
+    progress: &'a mut Progress,
+    /// Told of every row in order: its score, or none where the network failed.
+    seen: &'a mut dyn FnMut(Option<f64>),
     known: Rc<RefCell<Known>>,
 }
 
 impl<'a> Pipeline<'a> {
     /// `distinct`: no cell of the input comes twice.
-    pub(crate) fn new(run: Run<'a>, progress: &'a mut Progress, distinct: bool) -> Self {
-        Pipeline { run, progress, known: Rc::new(RefCell::new(Known::new(distinct))) }
+    pub(crate) fn new(
+        run: Run<'a>,
+        progress: &'a mut Progress,
+        seen: &'a mut dyn FnMut(Option<f64>),
+        distinct: bool,
+    ) -> Self {
+        Pipeline { run, progress, seen, known: Rc::new(RefCell::new(Known::new(distinct))) }
+    }
+
+    /// Takes note of a row of an earlier run that stays as it is.
+    pub(crate) fn kept(&mut self, score: Option<f64>) {
+        self.progress.kept(score.is_none());
+        (self.seen)(score);
     }
 
     /// The cells that it knows, to be told of those in rows that are kept.
     pub(crate) fn known(&self) -> Rc<RefCell<Known>> {
         Rc::clone(&self.known)
+    }
+
+    /// As [`Self::run`], for every network that is left of an input.
+    pub(crate) fn run_all(&mut self, input: &mut Input, output: &mut Output) -> Result<Ended> {
+        let maker = self.run.maker;
+        let source = &mut || {
+            Ok(match input.next()? {
+                input::Next::Line(line) => Next::Entry(Entry::score(line, maker, None)),
+                input::Next::Nothing => Next::Nothing,
+                input::Next::End => Next::End,
+                input::Next::Interrupted => Next::Interrupted,
+            })
+        };
+        self.run(source, output)
     }
 
     /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
@@ -202,7 +233,7 @@ impl<'a> Pipeline<'a> {
             let Some(entry) = shared.borrow_mut().pending.pop_front() else { break };
             let Entry { index, line, work } = entry;
             match work {
-                Work::Keep { row } => self.keep(&row, false, output)?,
+                Work::Keep { row, score } => self.keep(&row, score, output)?,
                 _ if cut => {}
                 Work::Fail { architecture, error } => {
                     let subject = Subject { index, line, architecture: architecture.as_ref(), network: None };
@@ -218,7 +249,7 @@ impl<'a> Pipeline<'a> {
                             self.score(&subject, &score, output)?;
                         }
                         Err(Error::Cancelled) if interrupt::requested() => match row {
-                            Some(row) => self.keep(&row, true, output)?,
+                            Some(row) => self.keep(&row, None, output)?,
                             None => cut = true,
                         },
                         Err(Error::Cancelled) => {
@@ -246,7 +277,7 @@ impl<'a> Pipeline<'a> {
                             self.fail(&subject, &message, output)?;
                         }
                         // The run ends before the turn of the first.
-                        (_, Some(row)) => self.keep(&row, true, output)?,
+                        (_, Some(row)) => self.keep(&row, None, output)?,
                         (_, None) => cut = true,
                     }
                 }
@@ -255,9 +286,9 @@ impl<'a> Pipeline<'a> {
         Ok(if cut { Ended::Interrupted } else { Ended::Complete })
     }
 
-    fn keep(&mut self, row: &[u8], failed: bool, output: &mut Output) -> Result<()> {
+    fn keep(&mut self, row: &[u8], score: Option<f64>, output: &mut Output) -> Result<()> {
         output.write_bytes(row)?;
-        self.progress.kept(failed);
+        self.kept(score);
         Ok(())
     }
 
@@ -285,14 +316,17 @@ impl<'a> Pipeline<'a> {
     fn write(&mut self, subject: &Subject, outcome: Outcome, output: &mut Output) -> Result<()> {
         output.write(&self.run.maker.row(subject, Ok(outcome)))?;
         self.progress.scored(outcome.score);
+        (self.seen)(Some(outcome.score));
         Ok(())
     }
 
     fn fail(&mut self, subject: &Subject, error: impl ToString, output: &mut Output) -> Result<()> {
         let message = one_line(&error.to_string());
         output.write(&self.run.maker.row(subject, Err(&message)))?;
+        let said = self.run.faults_said && subject.network.is_none();
         let place = input::place(self.run.input, subject.index, subject.line);
-        self.progress.failed(format_args!("{place}: {message}"));
+        self.progress.failed((!said).then(|| format!("{place}: {message}")));
+        (self.seen)(None);
         Ok(())
     }
 }

@@ -218,7 +218,8 @@ impl Trace {
             match (&score, error) {
                 (Ok(score), _) => progress.scored(score.log_det),
                 (Err(_), error) => {
-                    progress.failed(format_args!("{}: {}", path.display(), error.unwrap_or_default()));
+                    let message = format!("{}: {}", path.display(), error.unwrap_or_default());
+                    progress.failed(Some(message));
                 }
             }
             points.push((epoch, score.ok().map(|score| score.log_det)));
