@@ -281,19 +281,20 @@ impl Input {
         self.taken
     }
 
-    /// The next line.
-    pub(crate) fn next(&mut self) -> Result<Next> {
+    /// The next line; where it is not waited for, nothing if it has not been read yet.
+    pub(crate) fn next(&mut self, wait: bool) -> Result<Next> {
+        let patience = if wait { PATIENCE } else { Duration::ZERO };
         loop {
             if interrupt::requested() {
                 return Ok(Next::Interrupted);
             }
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(patience) {
                 Ok(Err(error)) => return Err(self.broken(&error)),
                 Ok(Ok(line)) => {
                     self.taken += 1;
                     return Ok(Next::Line(line));
                 }
-                Err(RecvTimeoutError::Timeout) if self.slow => return Ok(Next::Nothing),
+                Err(RecvTimeoutError::Timeout) if self.slow || !wait => return Ok(Next::Nothing),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
             }

@@ -9,6 +9,7 @@ mod console;
 mod convert;
 mod correlate;
 mod devices;
+mod entries;
 mod exit;
 mod folder;
 mod input;

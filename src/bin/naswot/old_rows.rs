@@ -137,7 +137,7 @@ impl OldRows {
     /// one whose line could not be read may belong to any network.
     pub(crate) fn check(&self, row: &OldRow, line: &Line, run: &Run, retry: bool) -> Result<()> {
         let architecture = line.architecture.as_ref().ok();
-        let subject = Subject { index: line.index, line: line.number, architecture, network: None };
+        let subject = Subject { index: line.index, line: line.number, architecture, facts: None };
         let new = run.maker.row(&subject, Err(""));
         let unread = row.field("id").is_empty();
         for ((column, old), new) in COLUMNS.iter().zip(&row.fields).zip(&new) {

@@ -59,7 +59,7 @@ impl PlanCommand {
         let mut lines = Lines::new();
         let mut exit = Exit::Success;
         loop {
-            match input.next()? {
+            match input.next(true)? {
                 Next::Line(line) => {
                     let (index, number) = (line.index, line.number);
                     if let Err(error) = self.print(line, &mut lines)? {

@@ -4,11 +4,12 @@ use std::fs::File;
 
 use clap::Args;
 
+use crate::entries::{Ended, Next};
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, Line};
 use crate::old_rows::{OldRow, OldRows};
 use crate::output::{self, Draft, Existing, OutFile, Output};
-use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
+use crate::pipeline::{Pipeline, Run};
 
 /// What to do with rows that are there already.
 #[derive(Args, Debug)]
@@ -58,7 +59,7 @@ fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipelin
     let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
     let known = pipeline.known();
     loop {
-        match pairs.next(input)? {
+        match pairs.next(input, true)? {
             Pair::Both(row, line) => {
                 known.borrow_mut().keep(&row, &line);
                 pipeline.kept(row.score());
@@ -92,13 +93,13 @@ fn rewrite(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut output = draft.output(out)?;
-    let (maker, known) = (pipeline.run.maker, pipeline.known());
-    let source = &mut || {
-        Ok(match pairs.next(input)? {
-            Pair::Both(row, line) if row.failed() => Next::Entry(Entry::score(line, maker, Some(row.bytes))),
+    let known = pipeline.known();
+    let source = &mut |wait| {
+        Ok(match pairs.next(input, wait)? {
+            Pair::Both(row, line) if row.failed() => Next::Score(line, Some(row.bytes)),
             Pair::Both(row, line) => {
                 known.borrow_mut().keep(&row, &line);
-                Next::Entry(Entry::keep(&line, row))
+                Next::Keep(line, row)
             }
             Pair::Nothing => Next::Nothing,
             Pair::End => Next::End,
@@ -146,9 +147,9 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn next(&mut self, input: &mut Input) -> Result<Pair> {
+    fn next(&mut self, input: &mut Input, wait: bool) -> Result<Pair> {
         let Some(row) = self.next_row()? else { return Ok(Pair::End) };
-        match input.next()? {
+        match input.next(wait)? {
             input::Next::Line(line) => {
                 self.rows.check(&row, &line, &self.run, self.retry)?;
                 Ok(Pair::Both(row, line))

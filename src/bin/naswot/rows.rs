@@ -189,7 +189,8 @@ fn csv_field(text: &str) -> String {
     }
 }
 
-/// Makes the rows of a run: what its networks have in common.
+/// Makes the rows of a run: what its networks have in common. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct RowMaker {
     settings: Arc<Settings>,
     skeleton: SkeletonOptions,
@@ -200,7 +201,16 @@ pub(crate) struct Subject<'a> {
     pub(crate) index: usize,
     pub(crate) line: Option<usize>,
     pub(crate) architecture: Option<&'a Architecture>,
-    pub(crate) network: Option<&'a Network>,
+    pub(crate) facts: Option<&'a Facts>,
+}
+
+/// What is known of a network before it is scored.
+pub(crate) struct Facts {
+    id: String,
+    parameters: u64,
+    /// None where the images do not fit.
+    activations: Option<u64>,
+    macs: Option<u64>,
 }
 
 /// What scoring a network has come to.
@@ -228,24 +238,33 @@ impl RowMaker {
         self.skeleton.network(architecture)
     }
 
+    /// What a row says of a network besides its score.
+    pub(crate) fn facts(&self, network: &Network) -> Facts {
+        let Settings { batch_shape: [_, _, height, width], convention, .. } = *self.settings;
+        Facts {
+            id: network.id().to_owned(),
+            parameters: network.parameters(),
+            activations: network.activations(height, width, convention).ok(),
+            macs: network.macs(height, width).ok(),
+        }
+    }
+
     /// The row of a network that was scored, or could not be, and then why.
     pub(crate) fn row(&self, subject: &Subject, result: Result<Outcome, &str>) -> Row {
-        let Subject { index, line, architecture, network } = *subject;
+        let Subject { index, line, architecture, facts } = *subject;
         let settings = &*self.settings;
-        let [_, _, height, width] = settings.batch_shape;
         let cells = self.skeleton.cells.or(architecture.map(|a| a.space().default_cells()));
-        let activations = network.and_then(|n| n.activations(height, width, settings.convention).ok());
         let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
         [
             Field::Integer(index as u64),
             line.map(|line| line as u64).into(),
             text(architecture.map(|a| a.space().to_string())),
-            text(network.map(|n| n.id().to_owned()).or_else(|| architecture.map(Architecture::id))),
+            text(facts.map(|facts| facts.id.clone()).or_else(|| architecture.map(Architecture::id))),
             text(architecture.map(Architecture::arch)),
             result.map_or(Field::Empty, |outcome| Field::Real(outcome.score)),
-            activations.into(),
-            network.map(Network::parameters).into(),
-            network.and_then(|n| n.macs(height, width).ok()).into(),
+            facts.and_then(|facts| facts.activations).into(),
+            facts.map(|facts| facts.parameters).into(),
+            facts.and_then(|facts| facts.macs).into(),
             result.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
             // To the microsecond.
             result.map_or(Field::Empty, |outcome| Field::Real((outcome.seconds * 1e6).round() / 1e6)),

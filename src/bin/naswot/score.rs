@@ -10,6 +10,7 @@ use naswot::measure::Stage;
 use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
 
 use crate::console::Console;
+use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{Input, InputOptions};
 use crate::interrupt;
@@ -18,7 +19,7 @@ use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, within,
 };
 use crate::output::{self, OutFile, Output};
-use crate::pipeline::{Ended, Pipeline, Run};
+use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, RowMaker, format, header};
@@ -144,6 +145,7 @@ impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
+        self.machine.limit_threads()?;
         let mut input = self.input.open()?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);

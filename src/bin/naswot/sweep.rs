@@ -10,6 +10,7 @@ use naswot::{Batch, Convention, Precision, Scorer, Weights};
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
 use crate::folder::Folder;
 use crate::input::{Input, InputOptions, Line, Next};
@@ -19,7 +20,7 @@ use crate::options::{
     Init, MachineOptions, SkeletonOptions, SourceOption, convention, initializer, most_images, precision,
 };
 use crate::output::{self, OutFile, Output};
-use crate::pipeline::{Ended, Pipeline, Run};
+use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, RowMaker};
@@ -224,6 +225,7 @@ impl Sweep {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
+        self.machine.limit_threads()?;
         let choices = self.lists.choices();
         let (input, lines) = self.lines()?;
         let mut rows = Rows::open(&self.out)?;
@@ -258,7 +260,7 @@ impl Sweep {
         let mut input = self.input.open()?;
         let mut lines = Vec::new();
         loop {
-            match input.next()? {
+            match input.next(true)? {
                 Next::Line(line) => lines.push(line),
                 Next::Nothing => {}
                 Next::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),

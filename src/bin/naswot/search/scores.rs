@@ -128,7 +128,7 @@ impl<'a> Scores<'a> {
     fn opened(&self, first: usize) -> Result<Scorer> {
         let scorer = (self.open)()?;
         let architecture = Some(&self.candidates.architectures()[first]);
-        let subject = Subject { index: 0, line: None, architecture, network: None };
+        let subject = Subject { index: 0, line: None, architecture, facts: None };
         let row = RowMaker::new(scorer.settings().clone(), self.skeleton).row(&subject, Err(""));
         self.settings.compare_new(&row).map_err(|why| {
             Failure::unusable(format_args!(
