@@ -23,7 +23,7 @@ mod named;
 mod old_rows;
 mod options;
 mod output;
-#[cfg(feature = "parquet")]
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
 #[cfg(feature = "report")]
 mod picture;
@@ -35,6 +35,7 @@ mod progress;
 #[cfg(feature = "report")]
 mod report;
 mod resume;
+mod row_file;
 mod rows;
 mod sample;
 mod score;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Architecture, Network, Score, Settings};
+use naswot::{Architecture, Network, Score, Settings, Space};
 
 use crate::options::SkeletonOptions;
 
@@ -148,6 +148,56 @@ impl fmt::Display for Field {
 
 /// One field a column.
 pub(crate) type Row = [Field; COLUMNS.len()];
+
+/// Columns that may be empty in a row with a score.
+const MAY_BE_EMPTY: [&str; 5] = ["line", "error", "seed", "weights_sha256", "score_sd"];
+
+/// A column of a row.
+pub(crate) fn field<'a>(row: &'a Row, column: &str) -> &'a Field {
+    COLUMNS.iter().zip(row).find(|(name, _)| **name == column).map_or(&Field::Empty, |(_, field)| field)
+}
+
+/// Whether a row is what a run writes; the error says what is not.
+pub(crate) fn check(row: &Row) -> Result<(), String> {
+    let failed = *field(row, "score") == Field::Empty;
+    match (failed, *field(row, "error") == Field::Empty) {
+        (true, true) => return Err("has neither a score nor an error".to_owned()),
+        (false, false) => return Err("has a score and an error".to_owned()),
+        _ => {}
+    }
+    for (column, field) in COLUMNS.iter().zip(row) {
+        match field {
+            Field::Empty if !failed && !MAY_BE_EMPTY.contains(column) => {
+                return Err(format!("has a score, but no {column}"));
+            }
+            Field::Real(value) if *value < 0.0 && *column != "score" => {
+                return Err(format!("{column} is `{value}`, not a number of 0 or more"));
+            }
+            _ => {}
+        }
+    }
+    let (Field::Text(space), Field::Text(arch)) = (field(row, "space"), field(row, "arch")) else {
+        return match (field(row, "space"), field(row, "arch")) {
+            (Field::Empty, Field::Empty) => Ok(()),
+            _ => Err("has not both a space and an arch".to_owned()),
+        };
+    };
+    let cell = space.parse::<Space>().and_then(|space| space.parse_arch(arch));
+    match cell.map_err(|error| format!("its arch: {error}"))? {
+        cell if cell.arch() != *arch => Err(format!("arch is {}, not {}", shortened(arch), cell.arch())),
+        _ => Ok(()),
+    }
+}
+
+/// A piece of a file for a message: not nothing, on one line, and cut where it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        _ if text.is_empty() => "nothing".to_owned(),
+        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
+        None => text.escape_debug().to_string(),
+    }
+}
 
 /// The bytes of a row, its line end included.
 pub(crate) fn encode(row: &Row, format: Format) -> Vec<u8> {
