@@ -161,6 +161,14 @@ fn a_full_disk_stops_the_run() {
         String::from_utf8(stderr).unwrap().starts_with("error: standard output: No space left on device")
     );
 
+    for arguments in ["--version", "--help", "score -h", "space nasbench201 --count", "completions bash"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let Output { status, stderr, .. } = folder.command(arguments).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(3), "{arguments}: {stderr}");
+        assert!(stderr.starts_with("error: standard output: No space left on device"), "{stderr}");
+    }
+
     std::os::unix::fs::symlink("/dev/full", folder.path("full.csv")).unwrap();
     let stderr = folder.run("cells.jsonl -o full.csv --force", 3);
     assert!(stderr.starts_with("error: full.csv: No space left on device"), "{stderr}");

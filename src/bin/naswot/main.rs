@@ -47,12 +47,13 @@ mod table;
 #[cfg(feature = "report")]
 mod trace;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use console::Console;
-use exit::Failure;
+use exit::{Exit, Failure};
 
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -108,9 +109,28 @@ enum Command {
     Completions(completions::Completions),
 }
 
+/// Prints the help or the version that was asked for, or says what is wrong with the arguments.
+fn answer(error: &clap::Error) -> exit::Result {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return Ok(Exit::Unusable);
+    }
+    printed.map_err(|error| Failure::write("standard output", &error))?;
+    Ok(Exit::Success)
+}
+
 fn main() -> ExitCode {
     let command = Cli::command().color(console::color_of_arguments());
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let cli = match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = answer(&error).unwrap_or_else(|Failure { exit, message }| {
+                message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
+                exit
+            });
+            return exit.into();
+        }
+    };
     let console = &cli.console;
     let result = match &cli.command {
         Command::Score(command) => command.run(console),
