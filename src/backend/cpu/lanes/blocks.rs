@@ -5,9 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Scratch;
-use super::layout::{Layout, Unit};
+use super::layout::Layout;
 use super::simd::Simd;
 use super::statistics::Moments;
+use super::units::Unit;
 use crate::Result;
 use crate::backend::cpu::workspace::parts;
 use crate::plan::Plan;

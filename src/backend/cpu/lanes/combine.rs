@@ -7,8 +7,9 @@
 use std::ops::Range;
 
 use super::feed::Order;
-use super::layout::{Layout, Unit, Units};
+use super::layout::Layout;
 use super::simd::{Kernel, Simd};
+use super::units::{Lines, Unit, Units};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
@@ -45,7 +46,7 @@ pub(super) struct Scratch<S: Simd, const W: usize> {
 
 impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
-        Scratch { rows: Units::default() }
+        Scratch { rows: Lines::default() }
     }
 }
 

@@ -12,8 +12,9 @@
 use std::ops::Range;
 
 use super::feed::Rows;
-use super::layout::{Unit, tile};
+use super::layout::tile;
 use super::simd::{Kernel, Simd};
+use super::units::Unit;
 use crate::plan::jobs::ConvJob;
 
 /// Output channels of one job that share their input channels and their pass over the pixels.

@@ -7,8 +7,8 @@
 
 use bytemuck::Zeroable;
 
-use super::layout::Unit;
 use super::simd::{Kernel, Simd};
+use super::units::Unit;
 use super::weights::Form;
 use super::winograd;
 use crate::Result;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::conv::{Row, Taps};
 use super::feed::Rows;
-use super::layout::{Layout, Unit};
+use super::layout::Layout;
 use super::simd::Simd;
+use super::units::Unit;
 use super::weights::{Form, Packed};
 use super::winograd;
 use crate::plan::Plan;

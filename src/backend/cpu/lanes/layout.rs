@@ -1,20 +1,11 @@
-//! Images in lanes: tensors of units, a unit being one channel of one pixel of a block of images.
-
-use std::marker::PhantomData;
-
-use bytemuck::{Pod, Zeroable};
+//! Images in lanes: where tensors of units lie.
 
 use super::simd::Simd;
+use super::units::{LINE, Unit, Units};
 use crate::plan::Plan;
 use crate::plan::jobs::{ConvJob, IMAGE, OCTET, Part, Tensor, TensorId};
 use crate::plan::place::{Life, first_fit};
-use crate::{Batch, Error, Result};
-
-/// One channel of one pixel, for the images of a block: W vectors.
-pub(super) type Unit<S, const W: usize> = [<S as Simd>::Lanes; W];
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
+use crate::{Batch, Result};
 
 /// Images of a block.
 pub(super) const fn block<S: Simd, const W: usize>() -> usize {
@@ -29,48 +20,6 @@ pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
 
 /// Output channels of the largest tile that there is code for.
 const MOST_CHANNELS: usize = 14;
-
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; LINE]);
-
-/// Units that start on a cache line: an allocator leaves large ones 16 bytes behind it, and every second vector
-/// would lie on two lines.
-pub(super) struct Units<S: Simd, const W: usize> {
-    lines: Vec<Line>,
-    unit: PhantomData<Unit<S, W>>,
-}
-
-impl<S: Simd, const W: usize> Default for Units<S, W> {
-    fn default() -> Self {
-        Units { lines: Vec::new(), unit: PhantomData }
-    }
-}
-
-impl<S: Simd, const W: usize> Units<S, W> {
-    /// Makes room for so many units; what they hold is anything.
-    pub(super) fn resize(&mut self, units: usize) -> Result<()> {
-        let unit = size_of::<Unit<S, W>>();
-        let lines = (units * unit).div_ceil(LINE).next_multiple_of(unit.div_ceil(LINE));
-        if self.lines.len() < lines {
-            let limit = (self.lines.len() * LINE) as u64;
-            self.lines = Vec::new();
-            self.lines
-                .try_reserve_exact(lines)
-                .map_err(|_| Error::Memory { needed: (lines * LINE) as u64, limit })?;
-            self.lines.resize(lines, Line::zeroed());
-        }
-        Ok(())
-    }
-
-    pub(super) fn get(&self) -> &[Unit<S, W>] {
-        bytemuck::cast_slice(&self.lines)
-    }
-
-    pub(super) fn get_mut(&mut self) -> &mut [Unit<S, W>] {
-        bytemuck::cast_slice_mut(&mut self.lines)
-    }
-}
 
 /// Where the tensors of a plan lie, counted in units.
 pub(super) struct Layout {

@@ -45,6 +45,7 @@ mod program;
 mod run;
 pub(super) mod simd;
 mod statistics;
+mod units;
 mod weights;
 mod winograd;
 
@@ -54,11 +55,12 @@ use bytemuck::Zeroable;
 
 use self::codes::plane;
 use self::feed::Ring;
-use self::layout::{Layout, Unit, Units};
+use self::layout::Layout;
 use self::program::{Program, Step};
 use self::run::Run;
 use self::simd::Simd;
 use self::statistics::Sums;
+use self::units::{Lines, Unit, Units};
 use self::weights::{Form, Pool};
 use super::Path;
 use super::workspace::Norms;
@@ -77,8 +79,8 @@ pub(super) struct Lanes<S: Simd, const W: usize> {
 pub(super) struct Workspace<S: Simd, const W: usize> {
     arena: Units<S, W>,
     norms: Norms<f32>,
-    planes: Vec<S::Bits>,
-    codes: Vec<u32>,
+    planes: Lines<S::Bits>,
+    codes: Lines<u32>,
     kernel: Vec<u32>,
     scratch: Scratch<S, W>,
 }
@@ -95,7 +97,7 @@ impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
         Scratch {
             combine: combine::Scratch::default(),
-            feed: Units::default(),
+            feed: Lines::default(),
             winograd: winograd::Scratch::default(),
             sums: Sums::default(),
         }
@@ -105,10 +107,10 @@ impl<S: Simd, const W: usize> Default for Scratch<S, W> {
 impl<S: Simd, const W: usize> Default for Workspace<S, W> {
     fn default() -> Self {
         Workspace {
-            arena: Units::default(),
+            arena: Lines::default(),
             norms: Norms::default(),
-            planes: Vec::new(),
-            codes: Vec::new(),
+            planes: Lines::default(),
+            codes: Lines::default(),
             kernel: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -122,9 +124,10 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             norms.resize(norms.len().max(plan.norm_entries), 0.0);
         }
-        self.planes.clear();
-        self.planes.resize(layout.blocks * plane(plan), Zeroable::zeroed());
-        self.codes.resize(plan.images() * plan.words_per_image, 0);
+        // Planes hold zeros where there are no channels.
+        self.planes.resize(layout.blocks * plane(plan))?;
+        self.planes.get_mut().fill(Zeroable::zeroed());
+        self.codes.resize(plan.images() * plan.words_per_image)?;
         self.kernel.clear();
         self.kernel.resize(plan.images() * plan.images(), plan.activations());
         Ok(())

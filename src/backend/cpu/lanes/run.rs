@@ -10,10 +10,11 @@ use super::combine::{Combine, Source};
 use super::conv::Taps;
 use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
 use super::job::{direct, form, tiles};
-use super::layout::{Layout, Unit};
+use super::layout::Layout;
 use super::program::Step;
 use super::simd::{Kernel as Work, Simd};
 use super::statistics::Moments;
+use super::units::Unit;
 use super::weights::{Form, Packed};
 use super::{Lanes, Scratch, Workspace, codes, winograd};
 use crate::backend::cpu::agreement::{self, Section};
@@ -45,7 +46,7 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         if let Some(probe) = &self.setup.probe {
-            probe.see_codes(plan, &self.workspace.codes);
+            probe.see_codes(plan, self.workspace.codes.get());
         }
         let kernel = Kernel::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
@@ -63,7 +64,8 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
             let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
             let combine = Combine::new(plan, layout, job, norms);
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) = View::<S, W>::split(whole, &mut arena.get_mut()[..layout.arena], job.output);
+            let (view, y) = View::<S, W>::split(whole, arena.get_mut(), job.output);
+            let planes = planes.get_mut();
             let blocks = Blocks { spread, layout, y, planes, channels: &channels };
             let wanted = !job.statistics.norms.is_empty();
             blocks.run(scratch, wanted, |Block { b, y, plane, moments }, scratch| {
@@ -111,9 +113,8 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
             let sum = sum.map(|sum| Combine::new(plan, layout, sum, norms));
             let ring = (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input));
             let whole = (plan, layout, lanes.image.get());
-            let (view, y) =
-                View::<S, W>::split(whole, &mut arena.get_mut()[..layout.arena], Some(job.output));
-            let planes = if sum.is_some() { planes.as_mut_slice() } else { &mut [] };
+            let (view, y) = View::<S, W>::split(whole, arena.get_mut(), Some(job.output));
+            let planes = if sum.is_some() { planes.get_mut() } else { &mut [] };
             let blocks = Blocks { spread, layout, y, planes, channels: &units };
             let wanted = !job.statistics.norms.is_empty();
             let (height, x_pitch) = (input.shape.height, layout.pitch(job.input));
@@ -125,7 +126,7 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
                 let mut feed = match ring {
                     Some(ring) => {
                         feed.resize(ring.units())?;
-                        Some(Feed::<S, W>::new(ring, &mut feed.get_mut()[..ring.units()]))
+                        Some(Feed::<S, W>::new(ring, feed.get_mut()))
                     }
                     None => None,
                 };
@@ -234,10 +235,10 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
     fn agreement(&mut self) {
         let simd = self.lanes.simd;
         let Workspace { planes, codes, kernel, .. } = &mut *self.workspace;
-        codes::transpose::<S, W>(simd, self.plan, planes, codes);
+        codes::transpose::<S, W>(simd, self.plan, planes.get(), codes.get_mut());
         let n = self.plan.images();
         for job in &self.plan.agreements {
-            let section = Section::new(self.plan, job, codes);
+            let section = Section::new(self.plan, job, codes.get());
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, k)| simd.call(KernelRows { section: &section, rows: i..i + 1, k, n }));

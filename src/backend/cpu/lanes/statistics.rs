@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use bytemuck::Zeroable;
 
-use super::layout::Unit;
 use super::simd::{Kernel, Simd};
+use super::units::Unit;
 
 /// Sums of one block: for each channel, a unit each.
 pub(super) struct Sums<S: Simd, const W: usize> {

@@ -15,9 +15,10 @@ use bytemuck::Zeroable;
 
 use super::conv::multiply;
 use super::job::TileOf;
-use super::layout::{Unit, Units, tile};
+use super::layout::tile;
 use super::simd::window::Window;
 use super::simd::{Kernel, Simd};
+use super::units::{Lines, Unit, Units};
 use crate::Result;
 
 /// Rows and columns of an output piece, and of an input piece.
@@ -69,7 +70,7 @@ pub(super) struct Scratch<S: Simd, const W: usize> {
 
 impl<S: Simd, const W: usize> Default for Scratch<S, W> {
     fn default() -> Self {
-        Scratch { inputs: Units::default(), products: Units::default() }
+        Scratch { inputs: Lines::default(), products: Lines::default() }
     }
 }
 
