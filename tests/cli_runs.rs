@@ -161,6 +161,14 @@ fn a_full_disk_stops_the_run() {
         String::from_utf8(stderr).unwrap().starts_with("error: standard output: No space left on device")
     );
 
+    for arguments in ["--version", "--help", "score -h", "space nasbench201 --count", "completions bash"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let Output { status, stderr, .. } = folder.command(arguments).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(3), "{arguments}: {stderr}");
+        assert!(stderr.starts_with("error: standard output: No space left on device"), "{stderr}");
+    }
+
     std::os::unix::fs::symlink("/dev/full", folder.path("full.csv")).unwrap();
     let stderr = folder.run("cells.jsonl -o full.csv --force", 3);
     assert!(stderr.starts_with("error: full.csv: No space left on device"), "{stderr}");
@@ -240,6 +248,31 @@ fn failed_rows_stay_unless_they_are_to_be_scored_again() {
         folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
         assert_eq!(without_seconds(&after), without_seconds(&folder.read(&format!("whole.{format}"))));
         assert!(!folder.path(&format!("{name}.part")).exists());
+    }
+}
+
+#[test]
+fn failed_rows_stay_where_scoring_them_again_is_interrupted() {
+    let folder = Folder::new();
+    let mut lines = networks(3000);
+    // A cell that comes again, among those whose turn comes late.
+    lines[2900] = lines[2800].clone();
+    folder.write("cells.jsonl", &lines.join("\n"));
+    for format in FORMATS {
+        let (name, part) = (format!("scores.{format}"), folder.path(&format!("scores.{format}.part")));
+        folder.run(&format!("cells.jsonl -o {name} --memory-limit 1"), 1);
+        let before = folder.read(&name);
+        let child = folder.start(&format!("cells.jsonl -o {name} --resume --retry-failed"));
+        wait_until("rows come", || length(&part) > 20_000);
+        interrupt(&child, "-INT");
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+        let after = folder.read(&name);
+        let pairs: Vec<(&str, &str)> = before.lines().zip(after.lines()).collect();
+        assert_eq!((pairs.len(), after.lines().count()), (before.lines().count(), pairs.len()));
+        let first = usize::from(format == "csv");
+        let again = pairs[first..].iter().take_while(|(old, new)| old != new).count();
+        assert!(0 < again && again < 2800, "{again} rows were scored again");
+        assert!(pairs[first + again..].iter().all(|(old, new)| old == new));
     }
 }
 

@@ -37,6 +37,6 @@ fn main() -> ExitCode {
         plain("five_thousand_networks_are_under_20_mb", large::is_small),
         plain("bad_input_is_named", input::bad_input_is_named),
         plain("an_output_that_exists_is_replaced_only_when_told", input::existing_outputs),
-        plain("rows_in_json_make_the_same_page", input::rows_in_json_make_the_same_page),
+        plain("rows_in_other_forms_make_the_same_page", input::rows_in_other_forms_make_the_same_page),
     ])
 }

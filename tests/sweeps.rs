@@ -1,4 +1,4 @@
-//! A search space is scored in one run or in shards, and comes to the same.
+//! A search space is scored in one run or in shards, under one setting or many, and comes to the same.
 #![cfg(all(feature = "cli", unix))]
 
 mod common;
@@ -6,9 +6,11 @@ mod common;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use common::folder::{FORMATS, Folder, csv_fields, without_seconds};
+use common::folder::{
+    FORMATS, Folder, csv_fields, length, networks, wait_until, whole_lines, without_seconds,
+};
 use naswot::Space;
 
 impl Folder {
@@ -157,17 +159,127 @@ fn files_without_rows_are_said_and_files_beside_are_left_alone() {
     assert_eq!(stderr, "error: none/out.csv: No such file or directory (os error 2)\n");
 }
 
+const SWEEP: &str = "sweep --data npy:images.npy --stem 4 --cells 1 --json";
+
+impl Folder {
+    /// What a sweep prints, as JSON, and says.
+    #[track_caller]
+    fn sweep(&self, arguments: &str, code: i32) -> (serde_json::Value, String) {
+        let output = self.command(&format!("{SWEEP} {arguments}")).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let stderr = text(output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
+        (serde_json::from_str(&text(output.stdout)).unwrap_or_default(), stderr)
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_sweep_that_is_killed_goes_on_and_loses_nothing() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 30);
+    let lists = "cells.jsonl --seed 0,1 --convention relu,original";
+    let (whole, _) = folder.sweep(lists, 0);
+    let rows =
+        |number: usize| fs::read_to_string(folder.path(&format!("rows/{number}.csv"))).unwrap_or_default();
+    let settings =
+        ["--seed 0", "--seed 0 --convention original", "--seed 1", "--seed 1 --convention original"];
+    let each = settings.map(|setting| {
+        folder.run(&format!("cells.jsonl {setting} -o whole.csv --force"), 0);
+        folder.read("whole.csv")
+    });
+    let all: u64 = each.iter().map(|rows| rows.len() as u64).sum();
+    let resume = format!("{SWEEP} {lists} --rows rows --resume");
+    for part in 1..5 {
+        let before: [String; 4] = std::array::from_fn(rows);
+        let mut child = folder.command(&resume).stdout(Stdio::null()).spawn().unwrap();
+        // At an odd length, which is somewhere within a row.
+        let enough = all * part / 5 + 7 * part;
+        let written =
+            || (0..4).map(|number| length(&folder.path(&format!("rows/{number}.csv")))).sum::<u64>();
+        wait_until("rows come", || written() >= enough || child.try_wait().unwrap().is_some());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for (number, before) in before.iter().enumerate() {
+            assert!(rows(number).starts_with(whole_lines(before)), "finished rows are kept byte for byte");
+        }
+    }
+    let (found, stderr) = folder.sweep(&format!("{lists} --rows rows --resume"), 0);
+    assert_eq!((found, stderr.as_str()), (whole, ""));
+    assert_eq!(folder.names("rows"), ["0.csv", "1.csv", "2.csv", "3.csv"]);
+    for (number, each) in each.iter().enumerate() {
+        assert_eq!(without_seconds(&rows(number)), without_seconds(each), "{}", settings[number]);
+    }
+}
+
+#[test]
+fn rows_of_a_sweep_are_gone_on_with_only_by_the_same_sweep() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    let (whole, _) = folder.sweep("cells.jsonl --seed 0,1 --rows rows", 0);
+    let rows = || [0, 1].map(|number| folder.read(&format!("rows/{number}.csv")));
+    let before = rows();
+    for (arguments, message) in [
+        (
+            "cells.jsonl --seed 0,1",
+            "rows: holds rows already; --resume goes on with them, --force replaces them\n",
+        ),
+        ("cells.jsonl --seed 0,2 --resume", "rows/1.csv:2: seed was 1, but is 2 in this run\n"),
+        ("cells.jsonl --seed 0,1 --stem 5 --resume", "rows/0.csv:2: stem was 4, but is 5 in this run\n"),
+    ] {
+        let (_, stderr) = folder.sweep(&format!("{arguments} --rows rows"), 2);
+        assert_eq!(stderr, format!("error: {message}"));
+        assert_eq!(rows(), before);
+    }
+    let lock = File::open(folder.path("rows/0.csv")).unwrap();
+    lock.lock().unwrap();
+    for option in ["--resume", "--force"] {
+        let (_, stderr) = folder.sweep(&format!("cells.jsonl --seed 0,1 --rows rows {option}"), 2);
+        assert_eq!(stderr, "error: rows/0.csv: another process is writing it\n");
+        assert_eq!(rows(), before);
+    }
+    drop(lock);
+    // Another seed more is another setting more.
+    let (more, _) = folder.sweep("cells.jsonl --seed 0,1,2 --rows rows --resume", 0);
+    assert_eq!(
+        ([&more["settings"][0], &more["settings"][1]], rows()),
+        ([&whole["settings"][0], &whole["settings"][1]], before)
+    );
+    folder.write("rows/notes.csv", "precious");
+    folder.sweep("cells.jsonl --seed 3 --rows rows --force", 0);
+    assert_eq!(folder.names("rows"), ["0.csv", "notes.csv"]);
+    assert!(folder.sweep("cells.jsonl --resume", 2).1.contains("--rows <DIR>"));
+}
+
+#[test]
+fn what_failed_in_a_sweep_can_be_scored_again() {
+    let folder = Folder::new();
+    let mut lines = networks(4);
+    let good = std::mem::replace(&mut lines[2], "{}".to_owned());
+    folder.write("cells.jsonl", &lines.join("\n"));
+    let (found, stderr) = folder.sweep("cells.jsonl --seed 0,1 --rows rows", 1);
+    assert_eq!((&found["networks"], &found["failed"]), (&3.into(), &1.into()));
+    assert_eq!(stderr.matches("cells.jsonl:3: ").count(), 1, "{stderr}");
+    let (kept, _) = folder.sweep("cells.jsonl --seed 0,1 --rows rows --resume", 1);
+    assert_eq!(kept, found);
+    lines[2] = good;
+    folder.write("cells.jsonl", &lines.join("\n"));
+    let (mended, _) = folder.sweep("cells.jsonl --seed 0,1 --rows rows --resume --retry-failed", 0);
+    assert_eq!(mended, folder.sweep("cells.jsonl --seed 0,1", 0).0);
+}
+
 #[test]
 fn a_sweep_reports_what_failed() {
     let folder = Folder::new();
-    let sweep = "sweep --data npy:images.npy --stem 4 --cells 1 --json";
-    let report = |arguments: &str| {
-        let output = folder.command(&format!("{sweep} {arguments}")).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (serde_json::from_str::<serde_json::Value>(&text(output.stdout)).unwrap(), text(output.stderr))
-    };
-    folder.write("cells.jsonl", &format!("{{}}\n{}\n", common::folder::networks(3).join("\n")));
+    let report = |arguments: &str| folder.sweep(arguments, 1);
+    folder.write("cells.jsonl", &format!("{{}}\n{}\n", networks(3).join("\n")));
     let (found, stderr) = report("cells.jsonl");
     assert_eq!((&found["networks"], &found["failed"]), (&3.into(), &1.into()));
     assert!(stderr.starts_with("cells.jsonl:1: "), "{stderr}");
@@ -183,7 +295,7 @@ fn rows_are_the_same_after_a_round_of_conversions() {
     let folder = Folder::new();
     let bad = r#"{"space":"nasbench101","arch":"a,\"b\""}"#;
     let none = r#"{"space":"nasbench201","arch":"|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}"#;
-    folder.write("cells.jsonl", &format!("{bad}\n{none}\n{}\n", common::folder::networks(3).join("\n")));
+    folder.write("cells.jsonl", &format!("{bad}\n{none}\n{}\n", networks(3).join("\n")));
     folder.run("cells.jsonl -o scores.csv --seed 18446744073709551615", 1);
     let forms =
         if cfg!(feature = "parquet") { &["jsonl", "parquet", "jsonl", "csv"][..] } else { &["jsonl", "csv"] };

@@ -37,9 +37,7 @@ pub(crate) fn bad_input_is_named() -> Outcome {
     }
     assert!(folder.refused("report other.csv")?.starts_with("error: other.csv: "));
     folder.write("text.csv", "index,score\n1,2\n")?;
-    assert!(
-        folder.refused("report text.csv")?.contains("text.csv:1: is not the header that this version writes")
-    );
+    assert_eq!(folder.refused("report text.csv")?, "error: text.csv:1: has no column `line`");
     let cut = csv(&rows)?;
     folder.write("cut.csv", &cut[..cut.len() - 30])?;
     assert!(folder.refused("report cut.csv")?.contains("cut.csv:4: the row was cut"));
@@ -113,13 +111,44 @@ pub(crate) fn existing_outputs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn rows_in_json_make_the_same_page() -> Outcome {
+pub(crate) fn rows_in_other_forms_make_the_same_page() -> Outcome {
     let folder = Folder::new()?;
     let mut rows = three(&folder)?;
     rows[1] = rows[1].clone().failed("no memory");
     folder.write("scores.csv", &csv(&rows)?)?;
+    let page = |name: &str| -> Result<String, Box<dyn std::error::Error>> {
+        Ok(folder.done(&format!("report {name} --kernels k"))?.replace(name, "scores.csv"))
+    };
+    let plain = page("scores.csv")?;
     folder.done("convert scores.csv -o scores.jsonl")?;
-    let page = |name: &str| folder.done(&format!("report {name} --kernels k"));
-    assert_eq!(page("scores.jsonl")?.replace("scores.jsonl", "scores.csv"), page("scores.csv")?);
+    assert_eq!(page("scores.jsonl")?, plain);
+    if cfg!(feature = "parquet") {
+        folder.done("convert scores.csv -o scores.parquet")?;
+        assert_eq!(page("scores.parquet")?, plain);
+    } else {
+        assert!(folder.refused("report scores.parquet")?.contains("built without Parquet"));
+    }
+
+    // Columns of somebody's own, in front and behind.
+    let more = |text: String| -> String {
+        let line = |(i, line)| {
+            format!(
+                "{},{line},{}\n",
+                ["rank", "7"][usize::from(i > 0)],
+                ["note", "\"a, b\""][usize::from(i > 0)]
+            )
+        };
+        text.lines().enumerate().map(line).collect()
+    };
+    folder.write("more.csv", &more(csv(&rows)?))?;
+    assert_eq!(page("more.csv")?, plain);
+    let lines = fs::read_to_string(folder.path("scores.jsonl"))?;
+    folder.write("more.jsonl", &lines.replace("{\"index\"", "{\"rank\":[7],\"index\""))?;
+    assert_eq!(page("more.jsonl")?, plain);
+    // One that is missing is said, and a row of another width.
+    folder.write("less.csv", &csv(&rows)?.replace(",macs,", ",mac,"))?;
+    assert_eq!(folder.refused("report less.csv")?, "error: less.csv:1: has no column `macs`");
+    folder.write("wide.csv", &more(csv(&rows)?).replacen("\"a, b\"", "a, b", 1))?;
+    assert_eq!(folder.refused("report wide.csv")?, "error: wide.csv:2: has 30 columns, not 29");
     Ok(())
 }

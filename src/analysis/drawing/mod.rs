@@ -2,7 +2,7 @@
 //!
 //! A [`Layout`] says where the parts of a cell go, and can be drawn by anybody. [`cell_svg`] draws it, [`heat_map_svg`] the
 //! agreement matrix of a network; [`scatter_svg`], [`histogram_svg`], [`trace_svg`] and [`matrix_svg`] are charts of scores;
-//! [`png`](png()) makes pixels of any of them. Colours are the same everywhere: [`Kind::fill`] for operations, which carry their
+//! `png` (feature `png`) makes pixels of any of them. Colours are the same everywhere: [`Kind::fill`] for operations, which carry their
 //! name beside it, and [`sequential`] for numbers, both safe for colour-blind readers. Every text is escaped.
 
 mod cell;
@@ -15,8 +15,10 @@ mod layout;
 mod levels;
 mod matrix;
 mod numbers;
+#[cfg(feature = "png")]
 mod png;
 mod svg;
+mod thousands;
 
 pub use cell::cell_svg;
 pub use charts::{Against, histogram_svg, scatter_svg, trace_svg};
@@ -25,5 +27,7 @@ pub use graph::Kind;
 pub use heat_map::{Blocks, Shades, heat_map_svg};
 pub use layout::{Direction, Edge, Layout, NodeBox};
 pub use matrix::matrix_svg;
+#[cfg(feature = "png")]
+#[cfg_attr(docsrs, doc(cfg(feature = "png")))]
 pub use png::png;
 pub use svg::escape;

@@ -1,5 +1,7 @@
 //! Numbers on axes.
 
+use super::thousands::apart;
+
 /// Even steps from the first of 1, 2 and 5 times a power of ten that makes no more than `most` of them between two ends, which
 /// may be among them. No step is smaller than `least`.
 pub(super) fn ticks(low: f64, high: f64, most: usize, least: f64) -> Vec<f64> {
@@ -51,15 +53,7 @@ pub(super) fn label(value: f64, decimals: usize) -> String {
 
 /// A number with its thousands apart.
 pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    apart(&number.to_string())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -155,7 +156,7 @@ impl InputOptions {
 /// Architectures, one after the other.
 pub(crate) struct Input {
     name: String,
-    lines: Receiver<Line>,
+    lines: Receiver<io::Result<Line>>,
     taken: usize,
     /// Networks that are to come, where that is known and cheap to know.
     total: Total,
@@ -172,13 +173,14 @@ enum Total {
 }
 
 /// A line that is not blank, or a network of a space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     /// Position among the networks, from 0; those of other shards count.
     pub(crate) index: usize,
     /// Number of the line in a file, from 1.
     pub(crate) number: Option<usize>,
-    pub(crate) architecture: naswot::Result<Architecture>,
+    /// Or why it is none.
+    pub(crate) architecture: Result<Architecture, String>,
 }
 
 /// What comes next.
@@ -214,25 +216,45 @@ impl Input {
         Ok(Input { slow, total, ..Self::new(name, None, shard, lines) })
     }
 
-    /// Reads on a thread of its own; `total` counts the networks of all shards.
+    /// `total` counts the networks of all shards.
     fn new<I>(name: String, total: Option<u64>, shard: Shard, architectures: I) -> Self
     where
         I: IntoIterator<Item = (Option<usize>, naswot::Result<Architecture>), IntoIter: Send + 'static>,
     {
-        let (sender, lines) = sync_channel(AHEAD);
-        let architectures = architectures.into_iter();
-        thread::spawn(move || {
-            let lines = architectures.enumerate();
-            // What cannot be read on is every shard's concern.
-            let mine = lines.filter(|(index, (_, architecture))| {
-                shard.holds(*index) || matches!(architecture, Err(Error::Io { .. }))
+        let lines =
+            architectures.into_iter().enumerate().filter_map(move |(index, (number, architecture))| {
+                match architecture {
+                    // What cannot be read on is every shard's concern.
+                    Err(Error::Io { source, .. }) => Some(Err(source)),
+                    architecture => shard.holds(index).then(|| {
+                        let architecture = architecture.map_err(|error| error.to_string());
+                        Ok(Line { index, number, architecture })
+                    }),
+                }
             });
-            let mut lines = mine.map(|(index, (number, architecture))| Line { index, number, architecture });
+        let total = total.map_or(Total::Unknown, |total| Total::Networks(shard.share(total)));
+        Self::of(name, total, lines)
+    }
+
+    /// Reads on a thread of its own.
+    fn of(
+        name: String,
+        total: Total,
+        mut lines: impl Iterator<Item = io::Result<Line>> + Send + 'static,
+    ) -> Self {
+        let (sender, receiver) = sync_channel(AHEAD);
+        thread::spawn(move || {
             // A receiver that is gone wants no more lines.
             let _ = lines.try_for_each(|line| sender.send(line));
         });
-        let total = total.map_or(Total::Unknown, |total| Total::Networks(shard.share(total)));
-        Input { name, lines, taken: 0, total, slow: false, distinct: false }
+        Input { name, lines: receiver, taken: 0, total, slow: false, distinct: false }
+    }
+
+    /// The same lines once more, all of which have been taken from it.
+    pub(crate) fn again(&self, lines: &Arc<[Line]>) -> Self {
+        let (total, lines) = (Total::Networks(lines.len() as u64), Arc::clone(lines));
+        let lines = (0..lines.len()).map(move |place| Ok(lines[place].clone()));
+        Input { distinct: self.distinct, ..Self::of(self.name.clone(), total, lines) }
     }
 
     /// Networks that are to come, for a progress bar: blank lines of a file count.
@@ -259,21 +281,20 @@ impl Input {
         self.taken
     }
 
-    /// The next line.
-    pub(crate) fn next(&mut self) -> Result<Next> {
+    /// The next line; where it is not waited for, nothing if it has not been read yet.
+    pub(crate) fn next(&mut self, wait: bool) -> Result<Next> {
+        let patience = if wait { PATIENCE } else { Duration::ZERO };
         loop {
             if interrupt::requested() {
                 return Ok(Next::Interrupted);
             }
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(Line { architecture: Err(Error::Io { source, .. }), .. }) => {
-                    return Err(self.broken(&source));
-                }
-                Ok(line) => {
+            match self.lines.recv_timeout(patience) {
+                Ok(Err(error)) => return Err(self.broken(&error)),
+                Ok(Ok(line)) => {
                     self.taken += 1;
                     return Ok(Next::Line(line));
                 }
-                Err(RecvTimeoutError::Timeout) if self.slow => return Ok(Next::Nothing),
+                Err(RecvTimeoutError::Timeout) if self.slow || !wait => return Ok(Next::Nothing),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
             }

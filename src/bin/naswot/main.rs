@@ -9,7 +9,9 @@ mod console;
 mod convert;
 mod correlate;
 mod devices;
+mod entries;
 mod exit;
+mod folder;
 mod input;
 mod interrupt;
 mod kernels;
@@ -21,7 +23,7 @@ mod named;
 mod old_rows;
 mod options;
 mod output;
-#[cfg(feature = "parquet")]
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
 #[cfg(feature = "report")]
 mod picture;
@@ -33,6 +35,7 @@ mod progress;
 #[cfg(feature = "report")]
 mod report;
 mod resume;
+mod row_file;
 mod rows;
 mod sample;
 mod score;
@@ -44,12 +47,13 @@ mod table;
 #[cfg(feature = "report")]
 mod trace;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use console::Console;
-use exit::Failure;
+use exit::{Exit, Failure};
 
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -105,9 +109,28 @@ enum Command {
     Completions(completions::Completions),
 }
 
+/// Prints the help or the version that was asked for, or says what is wrong with the arguments.
+fn answer(error: &clap::Error) -> exit::Result {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return Ok(Exit::Unusable);
+    }
+    printed.map_err(|error| Failure::write("standard output", &error))?;
+    Ok(Exit::Success)
+}
+
 fn main() -> ExitCode {
     let command = Cli::command().color(console::color_of_arguments());
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let cli = match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = answer(&error).unwrap_or_else(|Failure { exit, message }| {
+                message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
+                exit
+            });
+            return exit.into();
+        }
+    };
     let console = &cli.console;
     let result = match &cli.command {
         Command::Score(command) => command.run(console),

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
-use crate::old_rows::{OldRow, OldRows};
+use crate::old_rows::{Columns, OldRow, OldRows};
 use crate::output::{Draft, Existing, OutFile, Output};
 use crate::settings::SettingsOfAll;
 
@@ -44,7 +44,7 @@ struct Shard {
 
 impl Shard {
     fn open(file: &OutFile) -> Result<Self> {
-        let mut shard = Shard { rows: OldRows::read(file)?, next: None };
+        let mut shard = Shard { rows: OldRows::read(file, Columns::Exact)?, next: None };
         shard.advance(None)?;
         Ok(shard)
     }

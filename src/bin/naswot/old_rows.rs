@@ -3,27 +3,36 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 
-use naswot::Space;
 use serde_json::{Map, Value};
 
 use crate::exit::{Failure, Result};
 use crate::input::{Line, place};
 use crate::output::OutFile;
 use crate::pipeline::Run;
-use crate::rows::{COLUMNS, Field, Format, Kind, Outcome, Row, Subject, header};
+use crate::rows::{COLUMNS, Field, Format, Kind, Outcome, Row, Subject, check, header, shortened};
 
 /// Columns that may differ between the rows of one file: what came out, where the line stood in the input,
 /// and which machine did the work. `arch` says what `space` does.
 const FREE: [&str; 10] =
     ["line", "space", "score", "activations", "parameters", "macs", "error", "seconds", "device", "score_sd"];
 
-/// Columns that may be empty in a row with a score.
-const MAY_BE_EMPTY: [&str; 5] = ["line", "error", "seed", "weights_sha256", "score_sd"];
+/// What the columns of a file are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Those that this version writes, in their order.
+    Exact,
+    /// Those, in any order, and others that do not matter.
+    AtLeast,
+}
 
 /// Rows of an earlier run, one after the other.
 pub(crate) struct OldRows {
     name: String,
     format: Format,
+    columns: Columns,
+    /// Fields of a line of CSV, and which of them is each column.
+    width: usize,
+    places: Vec<usize>,
     reader: BufReader<File>,
     line: usize,
     /// Bytes up to the last whole row that was read.
@@ -47,22 +56,26 @@ impl OldRows {
         let unusable = |error| Failure::unusable(format_args!("{}: {error}", out.path.display()));
         let mut file = file.try_clone().map_err(unusable)?;
         file.rewind().map_err(unusable)?;
-        Self::start(file, out)
+        Self::start(file, out, Columns::Exact)
     }
 
     /// Starts to read a file that nobody writes.
-    pub(crate) fn read(file: &OutFile) -> Result<Self> {
+    pub(crate) fn read(file: &OutFile, columns: Columns) -> Result<Self> {
         let opened = File::open(&file.path);
         Self::start(
             opened.map_err(|error| Failure::unusable(format_args!("{}: {error}", file.path.display())))?,
             file,
+            columns,
         )
     }
 
-    fn start(file: File, out: &OutFile) -> Result<Self> {
+    fn start(file: File, out: &OutFile, columns: Columns) -> Result<Self> {
         let name = out.path.display().to_string();
         let reader = BufReader::new(file);
-        let mut rows = OldRows { format: out.format, reader, line: 0, whole: 0, cut: false, name };
+        let (width, places) = (COLUMNS.len(), (0..COLUMNS.len()).collect());
+        let format = out.format;
+        let mut rows =
+            OldRows { name, format, columns, width, places, reader, line: 0, whole: 0, cut: false };
         if out.format == Format::Csv {
             rows.read_header()?;
         }
@@ -73,6 +86,16 @@ impl OldRows {
         let header = header(self.format);
         let Some(found) = self.read_line(&header)? else { return Ok(()) };
         if found == header {
+            return Ok(());
+        }
+        if self.columns == Columns::AtLeast {
+            let names = csv_record(&found).map_err(|why| self.wrong(self.line, why))?;
+            let place = |column: &&str| {
+                let place = names.iter().position(|name| name == *column);
+                place.ok_or_else(|| self.wrong(self.line, format!("has no column `{column}`")))
+            };
+            self.places = COLUMNS.iter().map(place).collect::<Result<_>>()?;
+            self.width = names.len();
             return Ok(());
         }
         let found = String::from_utf8_lossy(&found);
@@ -95,12 +118,12 @@ impl OldRows {
         let start: &[u8] = if self.format == Format::Jsonl { b"{\"index\":" } else { b"" };
         let Some(bytes) = self.read_line(start)? else { return Ok(None) };
         let fields = match self.format {
-            Format::Csv => csv_fields(&bytes),
-            Format::Jsonl => json_fields(&bytes),
+            Format::Csv => self.csv_fields(&bytes),
+            Format::Jsonl => self.json_fields(&bytes),
         };
         let fields = fields.map_err(|why| self.wrong(self.line, why))?;
         let row = OldRow { bytes, line: self.line, fields };
-        row.check().map_err(|why| self.wrong(row.line, why))?;
+        row.row().and_then(|row| check(&row)).map_err(|why| self.wrong(row.line, why))?;
         Ok(Some(row))
     }
 
@@ -137,7 +160,7 @@ impl OldRows {
     /// one whose line could not be read may belong to any network.
     pub(crate) fn check(&self, row: &OldRow, line: &Line, run: &Run, retry: bool) -> Result<()> {
         let architecture = line.architecture.as_ref().ok();
-        let subject = Subject { index: line.index, line: line.number, architecture, network: None };
+        let subject = Subject { index: line.index, line: line.number, architecture, facts: None };
         let new = run.maker.row(&subject, Err(""));
         let unread = row.field("id").is_empty();
         for ((column, old), new) in COLUMNS.iter().zip(&row.fields).zip(&new) {
@@ -161,6 +184,35 @@ impl OldRows {
         }
     }
 
+    fn csv_fields(&self, bytes: &[u8]) -> Result<Vec<String>, String> {
+        let record = csv_record(bytes)?;
+        if record.len() != self.width {
+            return Err(format!("has {} columns, not {}", record.len(), self.width));
+        }
+        Ok(self.places.iter().map(|&place| record[place].to_owned()).collect())
+    }
+
+    fn json_fields(&self, bytes: &[u8]) -> Result<Vec<String>, String> {
+        let object: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|error| format!("is not a row in JSON: {error}"))?;
+        let unknown = object.keys().find(|key| !COLUMNS.contains(&key.as_str()));
+        if let (Some(key), Columns::Exact) = (unknown, self.columns) {
+            return Err(format!("has a key `{}`, which is no column", shortened(key)));
+        }
+        let field = |column: &&str| match object.get(*column) {
+            None => Err(format!("has no `{column}`")),
+            Some(Value::Null) => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text.clone()),
+            // As it stands in CSV: JSON would have 1e-7.
+            Some(Value::Number(number)) => Ok(match (number.as_u64(), number.as_f64()) {
+                (None, Some(real)) => real.to_string(),
+                _ => number.to_string(),
+            }),
+            Some(value) => Ok(value.to_string()),
+        };
+        COLUMNS.iter().map(field).collect()
+    }
+
     /// Says that there is no network for a row.
     pub(crate) fn surplus(&self, row: &OldRow, networks: usize, input: &str) -> Failure {
         self.wrong(row.line, format!("is one row more than the {networks} networks of {input}"))
@@ -172,6 +224,11 @@ impl OldRows {
 }
 
 impl OldRow {
+    /// Its score; none of a network that could not be scored.
+    pub(crate) fn score(&self) -> Option<f64> {
+        self.field("score").parse().ok()
+    }
+
     /// Whether the network could not be scored.
     pub(crate) fn failed(&self) -> bool {
         self.field("score").is_empty()
@@ -183,42 +240,14 @@ impl OldRow {
         for ((field, column), text) in row.iter_mut().zip(COLUMNS).zip(&self.fields) {
             let wrong = |kind| format!("{column} is `{}`, not {kind}", shortened(text));
             *field = Field::parse(text, Kind::of(column)).map_err(wrong)?;
-            if matches!(field, Field::Real(value) if *value < 0.0 && column != "score") {
-                return Err(wrong("a number of 0 or more"));
-            }
         }
         Ok(row)
-    }
-
-    /// Whether it is what a run writes; the error says what is not.
-    fn check(&self) -> Result<(), String> {
-        self.row()?;
-        match (self.failed(), self.field("error").is_empty()) {
-            (true, true) => return Err("has neither a score nor an error".to_owned()),
-            (false, false) => return Err("has a score and an error".to_owned()),
-            _ => {}
-        }
-        if let Some(empty) = COLUMNS.iter().zip(&self.fields).find_map(|(column, field)| {
-            (!self.failed() && field.is_empty() && !MAY_BE_EMPTY.contains(column)).then_some(column)
-        }) {
-            return Err(format!("has a score, but no {empty}"));
-        }
-        let (space, arch) = (self.field("space"), self.field("arch"));
-        if space.is_empty() && arch.is_empty() {
-            return Ok(());
-        }
-        let cell = space.parse::<Space>().and_then(|space| space.parse_arch(arch));
-        match cell.map_err(|error| format!("its arch: {error}"))? {
-            cell if cell.arch() != arch => Err(format!("arch is {}, not {}", shortened(arch), cell.arch())),
-            _ => Ok(()),
-        }
     }
 
     /// What scoring the network has come to, if it was scored.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         let number = |column| self.field(column).parse::<f64>().ok();
-        let (deviation, seconds) = (number("score_sd"), number("seconds")?);
-        Some(Outcome { score: number("score")?, deviation, seconds })
+        Some(Outcome { score: self.score()?, deviation: number("score_sd"), seconds: number("seconds")? })
     }
 
     /// A column, as in CSV without quotes.
@@ -239,42 +268,10 @@ fn difference(column: &str, old: &str, new: &str, place: &str) -> String {
     }
 }
 
-fn csv_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+/// The fields of a line.
+fn csv_record(bytes: &[u8]) -> Result<csv::StringRecord, String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut record = csv::StringRecord::new();
-    match reader.read_record(&mut record) {
-        Ok(_) if record.len() == COLUMNS.len() => Ok(record.iter().map(str::to_owned).collect()),
-        Ok(_) => Err(format!("has {} columns, not {}", record.len(), COLUMNS.len())),
-        Err(_) => Err("is not UTF-8".to_owned()),
-    }
-}
-
-fn json_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let object: Map<String, Value> =
-        serde_json::from_slice(bytes).map_err(|error| format!("is not a row in JSON: {error}"))?;
-    if let Some(key) = object.keys().find(|key| !COLUMNS.contains(&key.as_str())) {
-        return Err(format!("has a key `{}`, which is no column", shortened(key)));
-    }
-    let field = |column: &&str| match object.get(*column) {
-        None => Err(format!("has no `{column}`")),
-        Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        // As it stands in CSV: JSON would have 1e-7.
-        Some(Value::Number(number)) => Ok(match (number.as_u64(), number.as_f64()) {
-            (None, Some(real)) => real.to_string(),
-            _ => number.to_string(),
-        }),
-        Some(value) => Ok(value.to_string()),
-    };
-    COLUMNS.iter().map(field).collect()
-}
-
-/// A piece of a file for a message: not nothing, on one line, and cut where it is long.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 100;
-    match text.char_indices().nth(MOST) {
-        _ if text.is_empty() => "nothing".to_owned(),
-        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
-        None => text.escape_debug().to_string(),
-    }
+    reader.read_record(&mut record).map_err(|_| "is not UTF-8".to_owned())?;
+    Ok(record)
 }

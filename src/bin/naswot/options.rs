@@ -71,6 +71,13 @@ pub(crate) struct MachineOptions {
 }
 
 impl MachineOptions {
+    /// Keeps what runs beside a scorer to the same threads.
+    pub(crate) fn limit_threads(&self) -> Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        built.map_err(|error| Failure::unusable(format_args!("cannot start threads: {error}")))
+    }
+
     /// Tells a scorer of them.
     pub(crate) fn apply(&self, builder: ScorerBuilder) -> ScorerBuilder {
         let mut builder = builder.backend(self.backend.clone());

@@ -33,7 +33,7 @@ impl OutFile {
     }
 }
 
-/// What to do with a file that is there already.
+/// What to do with what is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     Refuse,
@@ -61,7 +61,8 @@ pub(crate) fn open(path: &Path, existing: Existing) -> Result<File> {
     Ok(file)
 }
 
-fn lock(file: &File, path: &Path) -> Result<()> {
+/// Locks a file, whose name is to be `path`.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     let name = path.display();
     // Called by its full name: newer standard libraries have a method of that name.
     FileExt::try_lock(file).map_err(|error| match error {
@@ -78,6 +79,7 @@ pub(crate) struct Output {
 }
 
 enum To {
+    Nowhere,
     Stdout(io::Stdout),
     File {
         file: File,
@@ -92,6 +94,11 @@ impl Output {
         let mut output = Output { name: "standard output".to_owned(), format, to: To::Stdout(io::stdout()) };
         output.write_bytes(header)?;
         Ok(output)
+    }
+
+    /// Rows that nobody wants.
+    pub(crate) fn nowhere() -> Self {
+        Output { name: String::new(), format: Format::Csv, to: To::Nowhere }
     }
 
     /// Rows of scores from the beginning of a locked file, which is emptied.
@@ -125,6 +132,7 @@ impl Output {
     /// Writes whole rows as they are.
     pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let written = match &mut self.to {
+            To::Nowhere => Ok(()),
             To::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
             To::File { file, whole } => {
                 let written = file.write_all(bytes);

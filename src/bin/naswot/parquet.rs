@@ -14,33 +14,41 @@ use parquet::record::Field as Value;
 use parquet::schema::types::Type;
 
 use crate::exit::{Failure, Result};
-use crate::rows::{COLUMNS, Field, Kind, Row};
+use crate::old_rows::Columns;
+use crate::row_file::Rows;
+use crate::rows::{COLUMNS, Field, Kind, Row, check};
 
 /// Rows of a row group, which are in memory at once.
 const GROUP: usize = 1 << 16;
 
 /// The rows of a file, one after the other.
-pub(crate) fn rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Row>>>> {
+pub(crate) fn rows(path: &Path, columns: Columns) -> Result<Rows> {
     let name = path.display().to_string();
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(format_args!("{name}: {error}"));
     let file = File::open(path).map_err(|error| unusable(&error))?;
     let reader = SerializedFileReader::new(file).map_err(|error| unusable(&error))?;
     let schema = reader.metadata().file_metadata().schema_descr();
-    let found: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
-    if found != COLUMNS {
+    let found: Vec<&str> = schema.root_schema().get_fields().iter().map(|column| column.name()).collect();
+    if columns == Columns::Exact && found != COLUMNS {
         let message = format!("its columns are not those of rows: {}", found.join(", "));
         return Err(unusable(&message));
     }
+    let place = |column: &&str| {
+        let place = found.iter().position(|name| name == column);
+        place.ok_or_else(|| unusable(&format!("has no column `{column}`")))
+    };
+    let places = COLUMNS.iter().map(place).collect::<Result<Vec<usize>>>()?;
     let rows = reader.into_iter().enumerate().map(move |(number, row)| {
         let wrong = |why: String| Failure::unusable(format_args!("{name}: row {number} (from 0): {why}"));
         let values = row.map_err(|error| wrong(error.to_string()))?;
+        let values: Vec<&Value> = values.get_column_iter().map(|(_, value)| value).collect();
         let mut row = std::array::from_fn(|_| Field::Empty);
-        for ((field, (column, value)), kind) in
-            row.iter_mut().zip(values.get_column_iter()).zip(COLUMNS.map(Kind::of))
-        {
-            *field = read(value, kind).ok_or_else(|| wrong(format!("{column} is {value}")))?;
+        for ((field, column), &place) in row.iter_mut().zip(COLUMNS).zip(&places) {
+            let value = values[place];
+            *field = read(value, Kind::of(column)).ok_or_else(|| wrong(format!("{column} is {value}")))?;
         }
-        Ok(row)
+        check(&row).map_err(wrong)?;
+        Ok((number, row))
     });
     Ok(Box::new(rows))
 }
@@ -49,6 +57,13 @@ fn read(value: &Value, kind: Kind) -> Option<Field> {
     Some(match (value, kind) {
         (Value::Null, _) => Field::Empty,
         (Value::ULong(value), Kind::Integer) => Field::Integer(*value),
+        (Value::Long(value), Kind::Integer) => Field::Integer(u64::try_from(*value).ok()?),
+        // What tables make of integers when some are missing.
+        (Value::Double(value), Kind::Integer)
+            if value.fract() == 0.0 && (0.0..2_f64.powi(53)).contains(value) =>
+        {
+            Field::Integer(*value as u64)
+        }
         (Value::Double(value), Kind::Real) if value.is_finite() || *value == f64::NEG_INFINITY => {
             Field::Real(*value)
         }

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use naswot::analysis::drawing::{self, png};
+use naswot::analysis::drawing;
+#[cfg(feature = "png")]
+use naswot::analysis::drawing::png;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Draft, Existing};
@@ -29,7 +31,12 @@ impl PictureFile {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let form = match ending.to_ascii_lowercase().as_str() {
             "svg" => Form::Svg,
-            "png" => Form::Png,
+            "png" if cfg!(feature = "png") => Form::Png,
+            "png" => {
+                let message =
+                    "this naswot is built without PNG: write .svg, or `cargo install` it with --features png";
+                return Err(message.to_owned());
+            }
             _ => return Err("the name must end in .svg or .png, which says what is written".to_owned()),
         };
         Ok(PictureFile { path, form })
@@ -101,6 +108,12 @@ impl<'a> Picture<'a> {
         };
         self.draft.settle(bytes.and_then(write).map(|()| Exit::Success))
     }
+}
+
+/// In place of the feature; a name that asks for it has been refused.
+#[cfg(not(feature = "png"))]
+fn png(_: &str, _: f32) -> naswot::Result<Vec<u8>> {
+    Err(naswot::Error::Picture { message: "this naswot is built without PNG".to_owned() })
 }
 
 fn scale(text: &str) -> Result<f32, String> {

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use naswot::{Architecture, Error, Network, Score, Scorer};
+use naswot::{Error, Network, Score, Scorer};
 
+use crate::entries::{Cell, Ended, Entries, Entry, Next, Work};
 use crate::exit::{Failure, Result};
-use crate::input::{self, Line};
+use crate::input::{self, Input};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::known::{First, Known};
@@ -18,115 +19,49 @@ use crate::rows::{Outcome, RowMaker, Subject, one_line};
 /// Entries without a network that are taken in one go; rows are written in between.
 const MOST_WITHOUT_NETWORK: usize = 1000;
 
-/// What is to become a row.
-pub(crate) struct Entry {
-    index: usize,
-    line: Option<usize>,
-    work: Work,
-}
-
-enum Work {
-    /// A row that is there already.
-    Keep { row: Vec<u8> },
-    /// Why there is nothing to score.
-    Fail { architecture: Option<Architecture>, error: Error },
-    /// The row, if any, stays when the run ends before the network's turn.
-    Score { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
-    /// A cell that has stood before: what became of it there is its outcome.
-    Repeat { architecture: Architecture, network: Network, row: Option<Vec<u8>> },
-}
-
-/// What a source of entries has to say.
-pub(crate) enum Next {
-    Entry(Entry),
-    /// Nothing for a while.
-    Nothing,
-    End,
-    Interrupted,
-}
-
-/// Whether a pipeline got to the end of its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Complete,
-    Interrupted,
-}
-
-impl Entry {
-    /// An entry for a line: its network, or why there is none. `row` is what stands there already.
-    pub(crate) fn score(line: Line, maker: &RowMaker, row: Option<Vec<u8>>) -> Self {
-        let Line { index, number, architecture } = line;
-        let work = match architecture {
-            Err(error) => Work::Fail { architecture: None, error },
-            Ok(architecture) => match maker.network(&architecture) {
-                Err(error) => Work::Fail { architecture: Some(architecture), error },
-                Ok(network) => Work::Score { architecture, network, row },
-            },
-        };
-        Entry { index, line: number, work }
-    }
-
-    /// The same, to be looked up where its cell has stood before.
-    fn unless_known(self, known: &RefCell<Known>) -> Self {
-        let work = match self.work {
-            Work::Score { architecture, network, row }
-                if known.borrow_mut().repeats(&architecture, self.index) =>
-            {
-                Work::Repeat { architecture, network, row }
-            }
-            work => work,
-        };
-        Entry { work, ..self }
-    }
-
-    /// An entry for a row that stays as it is.
-    pub(crate) fn keep(line: &Line, row: Vec<u8>) -> Self {
-        Entry { index: line.index, line: line.number, work: Work::Keep { row } }
-    }
-}
-
 /// What stands between the stream of scores and the rows.
-#[derive(Default)]
-struct Shared {
+struct Shared<'a, S> {
+    entries: Entries<'a, S>,
+    known: Rc<RefCell<Known>>,
     /// Entries without a row yet, in order.
     pending: VecDeque<Entry>,
-    /// How the source ended.
-    end: Option<Result<Ended>>,
+}
+
+impl<S: FnMut(bool) -> Result<Next>> Shared<'_, S> {
+    /// Has an entry wait for its row; its network, unless its cell has stood before.
+    fn wait(&mut self, mut entry: Entry) -> Option<Network> {
+        let (work, network) = match entry.work {
+            Work::Score { cell, row, .. }
+                if self.known.borrow_mut().repeats(&cell.architecture, entry.index) =>
+            {
+                (Work::Repeat { cell, row }, None)
+            }
+            Work::Score { cell, network, row } => (Work::Score { cell, network: None, row }, network),
+            work => (work, None),
+        };
+        entry.work = work;
+        self.pending.push_back(entry);
+        network
+    }
 }
 
 /// The networks among the entries of a source. Ends early, for the rows so far to be written, where entries
 /// are slow to come or have no networks; the pipeline then starts another stream.
-struct Networks<'a, S> {
-    source: &'a mut S,
-    shared: &'a RefCell<Shared>,
-    known: Rc<RefCell<Known>>,
-}
+struct Networks<'a, 'b, S>(&'a RefCell<Shared<'b, S>>);
 
-impl<S: FnMut() -> Result<Next>> Iterator for Networks<'_, S> {
+impl<S: FnMut(bool) -> Result<Next>> Iterator for Networks<'_, '_, S> {
     type Item = Network;
 
     fn next(&mut self) -> Option<Network> {
-        let mut shared = self.shared.borrow_mut();
-        let mut without = 0;
-        while shared.end.is_none() && without < MOST_WITHOUT_NETWORK {
-            match (self.source)() {
-                Ok(Next::Entry(entry)) => {
-                    let entry = entry.unless_known(&self.known);
-                    let network = match &entry.work {
-                        Work::Score { network, .. } => Some(network.clone()),
-                        _ => None,
-                    };
-                    shared.pending.push_back(entry);
-                    if network.is_some() {
-                        return network;
-                    }
-                    without += 1;
-                }
-                Ok(Next::Nothing) if shared.pending.is_empty() => {}
-                Ok(Next::Nothing) => return None,
-                Ok(Next::End) => shared.end = Some(Ok(Ended::Complete)),
-                Ok(Next::Interrupted) => shared.end = Some(Ok(Ended::Interrupted)),
-                Err(failure) => shared.end = Some(Err(failure)),
+        let mut shared = self.0.borrow_mut();
+        for _ in 0..MOST_WITHOUT_NETWORK {
+            if interrupt::requested() {
+                return None;
+            }
+            let idle = shared.pending.is_empty();
+            let entry = shared.entries.next(idle)?;
+            if let Some(network) = shared.wait(entry) {
+                return Some(network);
             }
         }
         None
@@ -141,19 +76,34 @@ pub(crate) struct Run<'a> {
     pub(crate) scorer: &'a Scorer,
     pub(crate) maker: &'a RowMaker,
     pub(crate) kernels: Option<&'a Kernels>,
+    /// Whether another run has said which lines of the input are no networks.
+    pub(crate) faults_said: bool,
 }
 
 /// Scores entries and writes their rows.
 pub(crate) struct Pipeline<'a> {
     pub(crate) run: Run<'a>,
-    pub(crate) progress: &'a mut Progress,
+    progress: &'a mut Progress,
+    /// Told of every row in order: its score, or none where the network failed.
+    seen: &'a mut dyn FnMut(Option<f64>),
     known: Rc<RefCell<Known>>,
 }
 
 impl<'a> Pipeline<'a> {
     /// `distinct`: no cell of the input comes twice.
-    pub(crate) fn new(run: Run<'a>, progress: &'a mut Progress, distinct: bool) -> Self {
-        Pipeline { run, progress, known: Rc::new(RefCell::new(Known::new(distinct))) }
+    pub(crate) fn new(
+        run: Run<'a>,
+        progress: &'a mut Progress,
+        seen: &'a mut dyn FnMut(Option<f64>),
+        distinct: bool,
+    ) -> Self {
+        Pipeline { run, progress, seen, known: Rc::new(RefCell::new(Known::new(distinct))) }
+    }
+
+    /// Takes note of a row of an earlier run that stays as it is.
+    pub(crate) fn kept(&mut self, score: Option<f64>) {
+        self.progress.kept(score.is_none());
+        (self.seen)(score);
     }
 
     /// The cells that it knows, to be told of those in rows that are kept.
@@ -161,18 +111,32 @@ impl<'a> Pipeline<'a> {
         Rc::clone(&self.known)
     }
 
+    /// As [`Self::run`], for every network that is left of an input.
+    pub(crate) fn run_all(&mut self, input: &mut Input, output: &mut Output) -> Result<Ended> {
+        let source = &mut |wait| {
+            Ok(match input.next(wait)? {
+                input::Next::Line(line) => Next::Score(line, None),
+                input::Next::Nothing => Next::Nothing,
+                input::Next::End => Next::End,
+                input::Next::Interrupted => Next::Interrupted,
+            })
+        };
+        self.run(source, output)
+    }
+
     /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
     /// scored are waited for, and the rows end before the first one that was not; rows that stood in the
     /// place of others are kept.
     pub(crate) fn run(
         &mut self,
-        source: &mut impl FnMut() -> Result<Next>,
+        source: &mut impl FnMut(bool) -> Result<Next>,
         output: &mut Output,
     ) -> Result<Ended> {
+        let entries = Entries::new(source, self.run.maker);
+        let known = Rc::clone(&self.known);
+        let shared = RefCell::new(Shared { entries, known, pending: VecDeque::new() });
         loop {
-            let shared = RefCell::default();
-            let mut stream =
-                self.run.scorer.stream(Networks { source, shared: &shared, known: Rc::clone(&self.known) });
+            let mut stream = self.run.scorer.stream(Networks(&shared));
             let mut cut = false;
             while let Some(result) = stream.next() {
                 cut |= self.settle(&shared, Some(result), cut, output)? == Ended::Interrupted;
@@ -181,44 +145,53 @@ impl<'a> Pipeline<'a> {
                 }
             }
             drop(stream);
-            self.settle(&shared, None, cut, output)?;
-            match shared.into_inner().end {
+            let interrupted = interrupt::requested();
+            if interrupted {
+                let mut shared = shared.borrow_mut();
+                while let Some(entry) = shared.entries.first() {
+                    shared.wait(entry);
+                }
+            }
+            cut |= self.settle(&shared, None, cut, output)? == Ended::Interrupted;
+            match shared.borrow_mut().entries.ended() {
                 _ if cut => return Ok(Ended::Interrupted),
                 Some(end) => return end,
+                None if interrupted => return Ok(Ended::Interrupted),
                 None => {}
             }
         }
     }
 
     /// Writes the rows up to that of the next network in the stream, or all where there is none.
-    fn settle(
+    fn settle<S>(
         &mut self,
-        shared: &RefCell<Shared>,
+        shared: &RefCell<Shared<S>>,
         mut result: Option<naswot::Result<Score>>,
         mut cut: bool,
         output: &mut Output,
     ) -> Result<Ended> {
+        let all = result.is_none();
         loop {
             let Some(entry) = shared.borrow_mut().pending.pop_front() else { break };
             let Entry { index, line, work } = entry;
             match work {
-                Work::Keep { row } => self.keep(&row, false, output)?,
+                Work::Keep { row, score } => self.keep(&row, score, output)?,
                 _ if cut => {}
                 Work::Fail { architecture, error } => {
-                    let subject = Subject { index, line, architecture: architecture.as_ref(), network: None };
+                    let subject = Subject { index, line, architecture: architecture.as_ref(), facts: None };
                     self.fail(&subject, &error, output)?;
                 }
-                Work::Score { architecture, network, row } => {
-                    let cell = architecture;
-                    let (architecture, network) = (Some(&architecture), Some(&network));
-                    let subject = Subject { index, line, architecture, network };
+                Work::Score { cell, row, .. } => {
+                    let Cell { architecture, facts } = &cell;
+                    let subject =
+                        Subject { index, line, architecture: Some(architecture), facts: Some(facts) };
                     match result.take().unwrap_or(Err(Error::Cancelled)) {
                         Ok(score) => {
-                            self.known.borrow_mut().settle(&cell, Ok((&score).into()));
+                            self.known.borrow_mut().settle(architecture, Ok((&score).into()));
                             self.score(&subject, &score, output)?;
                         }
                         Err(Error::Cancelled) if interrupt::requested() => match row {
-                            Some(row) => self.keep(&row, true, output)?,
+                            Some(row) => self.keep(&row, None, output)?,
                             None => cut = true,
                         },
                         Err(Error::Cancelled) => {
@@ -228,16 +201,18 @@ impl<'a> Pipeline<'a> {
                         }
                         Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
                         Err(error) => {
-                            self.known.borrow_mut().settle(&cell, Err(&one_line(&error.to_string())));
+                            self.known.borrow_mut().settle(architecture, Err(&one_line(&error.to_string())));
                             self.fail(&subject, &error, output)?;
                         }
                     }
-                    break;
+                    if !all {
+                        break;
+                    }
                 }
-                Work::Repeat { architecture, network, row } => {
+                Work::Repeat { cell: Cell { architecture, facts }, row } => {
                     let first = self.known.borrow().first(&architecture);
-                    let (architecture, network) = (Some(&architecture), Some(&network));
-                    let subject = Subject { index, line, architecture, network };
+                    let subject =
+                        Subject { index, line, architecture: Some(&architecture), facts: Some(&facts) };
                     match (first, row) {
                         (Some(First { index, outcome: Some(Ok(outcome)) }), _) => {
                             self.repeat(&subject, index, outcome, output)?;
@@ -246,7 +221,7 @@ impl<'a> Pipeline<'a> {
                             self.fail(&subject, &message, output)?;
                         }
                         // The run ends before the turn of the first.
-                        (_, Some(row)) => self.keep(&row, true, output)?,
+                        (_, Some(row)) => self.keep(&row, None, output)?,
                         (_, None) => cut = true,
                     }
                 }
@@ -255,9 +230,9 @@ impl<'a> Pipeline<'a> {
         Ok(if cut { Ended::Interrupted } else { Ended::Complete })
     }
 
-    fn keep(&mut self, row: &[u8], failed: bool, output: &mut Output) -> Result<()> {
+    fn keep(&mut self, row: &[u8], score: Option<f64>, output: &mut Output) -> Result<()> {
         output.write_bytes(row)?;
-        self.progress.kept(failed);
+        self.kept(score);
         Ok(())
     }
 
@@ -285,14 +260,17 @@ impl<'a> Pipeline<'a> {
     fn write(&mut self, subject: &Subject, outcome: Outcome, output: &mut Output) -> Result<()> {
         output.write(&self.run.maker.row(subject, Ok(outcome)))?;
         self.progress.scored(outcome.score);
+        (self.seen)(Some(outcome.score));
         Ok(())
     }
 
     fn fail(&mut self, subject: &Subject, error: impl ToString, output: &mut Output) -> Result<()> {
         let message = one_line(&error.to_string());
         output.write(&self.run.maker.row(subject, Err(&message)))?;
+        let said = self.run.faults_said && subject.facts.is_none();
         let place = input::place(self.run.input, subject.index, subject.line);
-        self.progress.failed(format_args!("{place}: {message}"));
+        self.progress.failed((!said).then(|| format!("{place}: {message}")));
+        (self.seen)(None);
         Ok(())
     }
 }

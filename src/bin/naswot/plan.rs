@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use naswot::Architecture;
 use naswot::plan::Plan;
-use naswot::{Architecture, Error};
 use serde::Serialize;
 
 use crate::console::say;
@@ -59,7 +59,7 @@ impl PlanCommand {
         let mut lines = Lines::new();
         let mut exit = Exit::Success;
         loop {
-            match input.next()? {
+            match input.next(true)? {
                 Next::Line(line) => {
                     let (index, number) = (line.index, line.number);
                     if let Err(error) = self.print(line, &mut lines)? {
@@ -77,9 +77,13 @@ impl PlanCommand {
     }
 
     /// Prints a plan; the error within is the network's.
-    fn print(&self, line: Line, lines: &mut Lines) -> Result<naswot::Result<()>> {
+    fn print(&self, line: Line, lines: &mut Lines) -> Result<Result<(), String>> {
         let Line { index, number, architecture } = line;
-        let (architecture, id, plan) = match self.plan(architecture) {
+        let planned = architecture.and_then(|architecture| {
+            let planned = self.plan(&architecture).map_err(|error| error.to_string());
+            planned.map(|(id, plan)| (architecture, id, plan))
+        });
+        let (architecture, id, plan) = match planned {
             Ok(planned) => planned,
             Err(error) => return Ok(Err(error)),
         };
@@ -94,14 +98,10 @@ impl PlanCommand {
         Ok(Ok(()))
     }
 
-    fn plan(
-        &self,
-        architecture: naswot::Result<Architecture>,
-    ) -> Result<(Architecture, String, Plan), Error> {
-        let architecture = architecture?;
-        let network = self.network.skeleton.network(&architecture)?;
+    fn plan(&self, architecture: &Architecture) -> naswot::Result<(String, Plan)> {
+        let network = self.network.skeleton.network(architecture)?;
         let batch = [self.batch_size, 3, self.image_size, self.image_size];
         let plan = Plan::new(network.graph(), batch, self.network.convention)?;
-        Ok((architecture, network.id().to_owned(), plan))
+        Ok((network.id().to_owned(), plan))
     }
 }

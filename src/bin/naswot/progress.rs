@@ -81,10 +81,12 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// A network that could not be scored.
-    pub(crate) fn failed(&mut self, message: impl Display) {
+    /// A network that could not be scored, and why, if that has not been said before.
+    pub(crate) fn failed(&mut self, message: Option<impl Display>) {
         self.tally.failed += 1;
-        self.bar.suspend(|| console::say(message));
+        if let Some(message) = message {
+            self.bar.suspend(|| console::say(message));
+        }
         self.bar.inc(1);
     }
 

@@ -2,26 +2,67 @@
 
 use std::fs::File;
 
+use clap::Args;
+
+use crate::entries::{Ended, Next};
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, Line};
 use crate::old_rows::{OldRow, OldRows};
-use crate::output::{Draft, OutFile, Output};
-use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
+use crate::output::{self, Draft, Existing, OutFile, Output};
+use crate::pipeline::{Pipeline, Run};
+
+/// What to do with rows that are there already.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ExistingOptions {
+    /// Go on where an earlier run has ended
+    ///
+    /// Finished rows are kept as they are, if they are of the same networks and settings. A last row that was
+    /// cut is written again.
+    #[arg(long, requires = "out", conflicts_with = "force")]
+    resume: bool,
+    /// With --resume: score the failed networks again
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
+    /// Replace an output that exists already
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl ExistingOptions {
+    pub(crate) fn existing(&self) -> Existing {
+        match (self.force, self.resume) {
+            (true, _) => Existing::Replace,
+            (_, true) => Existing::Continue,
+            _ => Existing::Refuse,
+        }
+    }
+
+    /// Begins a locked file anew, or goes on with the rows in it, past the networks that they are of.
+    pub(crate) fn output(
+        &self,
+        file: File,
+        out: &OutFile,
+        input: &mut Input,
+        pipeline: &mut Pipeline,
+    ) -> Result<Output> {
+        match self.existing() {
+            Existing::Continue if self.retry_failed => retry_failed(&file, out, input, pipeline),
+            Existing::Continue => keep_all(file, out, input, pipeline),
+            _ => Output::replace(file, out),
+        }
+    }
+}
 
 /// Checks the rows of a locked file against the beginning of the input, and returns the output behind them.
-pub(crate) fn keep_all(
-    file: File,
-    out: &OutFile,
-    input: &mut Input,
-    pipeline: &mut Pipeline,
-) -> Result<Output> {
+fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
     let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
     let known = pipeline.known();
     loop {
-        match pairs.next(input)? {
+        match pairs.next(input, true)? {
             Pair::Both(row, line) => {
                 known.borrow_mut().keep(&row, &line);
-                pipeline.progress.kept(row.failed());
+                pipeline.kept(row.score());
             }
             Pair::Nothing => {}
             Pair::End => return Output::after(file, out, pairs.rows.whole()),
@@ -32,15 +73,12 @@ pub(crate) fn keep_all(
 
 /// As [`keep_all`], but scores again what had failed. Rows stay in the order of the input, so the file is
 /// written anew beside itself; until that is complete and takes its place, the old one is not touched.
-pub(crate) fn retry_failed(
-    file: &File,
-    out: &OutFile,
-    input: &mut Input,
-    pipeline: &mut Pipeline,
-) -> Result<Output> {
+fn retry_failed(file: &File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
     let mut pairs = Pairs::new(file, out, pipeline.run, true)?;
     let draft = Draft::of(&out.path)?;
-    let output = rewrite(&mut pairs, &draft, out, input, pipeline);
+    // Further rows go to this one, when it has taken the old one's place.
+    let locked = draft.file().and_then(|file| output::lock(&file, &out.path));
+    let output = locked.and_then(|()| rewrite(&mut pairs, &draft, out, input, pipeline));
     if output.is_err() {
         draft.discard();
     }
@@ -55,13 +93,13 @@ fn rewrite(
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut output = draft.output(out)?;
-    let (maker, known) = (pipeline.run.maker, pipeline.known());
-    let source = &mut || {
-        Ok(match pairs.next(input)? {
-            Pair::Both(row, line) if row.failed() => Next::Entry(Entry::score(line, maker, Some(row.bytes))),
+    let known = pipeline.known();
+    let source = &mut |wait| {
+        Ok(match pairs.next(input, wait)? {
+            Pair::Both(row, line) if row.failed() => Next::Score(line, Some(row.bytes)),
             Pair::Both(row, line) => {
                 known.borrow_mut().keep(&row, &line);
-                Next::Entry(Entry::keep(&line, row.bytes))
+                Next::Keep(line, row)
             }
             Pair::Nothing => Next::Nothing,
             Pair::End => Next::End,
@@ -109,9 +147,9 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn next(&mut self, input: &mut Input) -> Result<Pair> {
+    fn next(&mut self, input: &mut Input, wait: bool) -> Result<Pair> {
         let Some(row) = self.next_row()? else { return Ok(Pair::End) };
-        match input.next()? {
+        match input.next(wait)? {
             input::Next::Line(line) => {
                 self.rows.check(&row, &line, &self.run, self.retry)?;
                 Ok(Pair::Both(row, line))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Architecture, Network, Score, Settings};
+use naswot::{Architecture, Network, Score, Settings, Space};
 
 use crate::options::SkeletonOptions;
 
@@ -149,6 +149,56 @@ impl fmt::Display for Field {
 /// One field a column.
 pub(crate) type Row = [Field; COLUMNS.len()];
 
+/// Columns that may be empty in a row with a score.
+const MAY_BE_EMPTY: [&str; 5] = ["line", "error", "seed", "weights_sha256", "score_sd"];
+
+/// A column of a row.
+pub(crate) fn field<'a>(row: &'a Row, column: &str) -> &'a Field {
+    COLUMNS.iter().zip(row).find(|(name, _)| **name == column).map_or(&Field::Empty, |(_, field)| field)
+}
+
+/// Whether a row is what a run writes; the error says what is not.
+pub(crate) fn check(row: &Row) -> Result<(), String> {
+    let failed = *field(row, "score") == Field::Empty;
+    match (failed, *field(row, "error") == Field::Empty) {
+        (true, true) => return Err("has neither a score nor an error".to_owned()),
+        (false, false) => return Err("has a score and an error".to_owned()),
+        _ => {}
+    }
+    for (column, field) in COLUMNS.iter().zip(row) {
+        match field {
+            Field::Empty if !failed && !MAY_BE_EMPTY.contains(column) => {
+                return Err(format!("has a score, but no {column}"));
+            }
+            Field::Real(value) if *value < 0.0 && *column != "score" => {
+                return Err(format!("{column} is `{value}`, not a number of 0 or more"));
+            }
+            _ => {}
+        }
+    }
+    let (Field::Text(space), Field::Text(arch)) = (field(row, "space"), field(row, "arch")) else {
+        return match (field(row, "space"), field(row, "arch")) {
+            (Field::Empty, Field::Empty) => Ok(()),
+            _ => Err("has not both a space and an arch".to_owned()),
+        };
+    };
+    let cell = space.parse::<Space>().and_then(|space| space.parse_arch(arch));
+    match cell.map_err(|error| format!("its arch: {error}"))? {
+        cell if cell.arch() != *arch => Err(format!("arch is {}, not {}", shortened(arch), cell.arch())),
+        _ => Ok(()),
+    }
+}
+
+/// A piece of a file for a message: not nothing, on one line, and cut where it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        _ if text.is_empty() => "nothing".to_owned(),
+        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
+        None => text.escape_debug().to_string(),
+    }
+}
+
 /// The bytes of a row, its line end included.
 pub(crate) fn encode(row: &Row, format: Format) -> Vec<u8> {
     encode_columns(&COLUMNS, row, format)
@@ -189,7 +239,8 @@ fn csv_field(text: &str) -> String {
     }
 }
 
-/// Makes the rows of a run: what its networks have in common.
+/// Makes the rows of a run: what its networks have in common. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct RowMaker {
     settings: Arc<Settings>,
     skeleton: SkeletonOptions,
@@ -200,7 +251,16 @@ pub(crate) struct Subject<'a> {
     pub(crate) index: usize,
     pub(crate) line: Option<usize>,
     pub(crate) architecture: Option<&'a Architecture>,
-    pub(crate) network: Option<&'a Network>,
+    pub(crate) facts: Option<&'a Facts>,
+}
+
+/// What is known of a network before it is scored.
+pub(crate) struct Facts {
+    id: String,
+    parameters: u64,
+    /// None where the images do not fit.
+    activations: Option<u64>,
+    macs: Option<u64>,
 }
 
 /// What scoring a network has come to.
@@ -228,24 +288,33 @@ impl RowMaker {
         self.skeleton.network(architecture)
     }
 
+    /// What a row says of a network besides its score.
+    pub(crate) fn facts(&self, network: &Network) -> Facts {
+        let Settings { batch_shape: [_, _, height, width], convention, .. } = *self.settings;
+        Facts {
+            id: network.id().to_owned(),
+            parameters: network.parameters(),
+            activations: network.activations(height, width, convention).ok(),
+            macs: network.macs(height, width).ok(),
+        }
+    }
+
     /// The row of a network that was scored, or could not be, and then why.
     pub(crate) fn row(&self, subject: &Subject, result: Result<Outcome, &str>) -> Row {
-        let Subject { index, line, architecture, network } = *subject;
+        let Subject { index, line, architecture, facts } = *subject;
         let settings = &*self.settings;
-        let [_, _, height, width] = settings.batch_shape;
         let cells = self.skeleton.cells.or(architecture.map(|a| a.space().default_cells()));
-        let activations = network.and_then(|n| n.activations(height, width, settings.convention).ok());
         let text = |text: Option<String>| text.map_or(Field::Empty, Field::Text);
         [
             Field::Integer(index as u64),
             line.map(|line| line as u64).into(),
             text(architecture.map(|a| a.space().to_string())),
-            text(network.map(|n| n.id().to_owned()).or_else(|| architecture.map(Architecture::id))),
+            text(facts.map(|facts| facts.id.clone()).or_else(|| architecture.map(Architecture::id))),
             text(architecture.map(Architecture::arch)),
             result.map_or(Field::Empty, |outcome| Field::Real(outcome.score)),
-            activations.into(),
-            network.map(Network::parameters).into(),
-            network.and_then(|n| n.macs(height, width).ok()).into(),
+            facts.and_then(|facts| facts.activations).into(),
+            facts.map(|facts| facts.parameters).into(),
+            facts.and_then(|facts| facts.macs).into(),
             result.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
             // To the microsecond.
             result.map_or(Field::Empty, |outcome| Field::Real((outcome.seconds * 1e6).round() / 1e6)),

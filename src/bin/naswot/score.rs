@@ -10,17 +10,18 @@ use naswot::measure::Stage;
 use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
 
 use crate::console::Console;
+use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{self, Input, InputOptions};
+use crate::input::{Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, within,
 };
-use crate::output::{self, Existing, OutFile, Output};
-use crate::pipeline::{Ended, Entry, Next, Pipeline, Run};
+use crate::output::{self, OutFile, Output};
+use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
-use crate::resume;
+use crate::resume::ExistingOptions;
 use crate::rows::{Format, RowMaker, format, header};
 
 const EXAMPLES: &str = "\
@@ -89,18 +90,8 @@ struct OutputOptions {
     /// The agreement matrix: uint32, N x N, in NumPy's format. It is written before the row.
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
-    /// Go on where an earlier run has ended
-    ///
-    /// Finished rows are kept as they are, if they are of the same networks and settings. A last row that was
-    /// cut is written again.
-    #[arg(long, requires = "out", conflicts_with = "force")]
-    resume: bool,
-    /// With --resume: score the failed networks again
-    #[arg(long, requires = "resume")]
-    retry_failed: bool,
-    /// Replace an output that exists already
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    existing: ExistingOptions,
 }
 
 #[derive(Args, Debug)]
@@ -154,10 +145,11 @@ impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
+        self.machine.limit_threads()?;
         let mut input = self.input.open()?;
         let scorer = self.scorer(self.data.batch()?)?;
         describe(scorer.settings(), console);
-        let existing = self.out.existing();
+        let existing = self.out.existing.existing();
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
         let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
@@ -167,8 +159,8 @@ impl Score {
         let name = input.name().to_owned();
         let distinct = input.distinct();
         let kernels = kernels.as_ref();
-        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels };
-        let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, distinct));
+        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels, faults_said: false };
+        let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, &mut |_| {}, distinct));
         progress.clear();
         if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
             progress.summarise();
@@ -205,16 +197,7 @@ impl Score {
     /// Writes the rows of all networks that have none yet.
     fn rows(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
         let mut output = self.output(input, pipeline)?;
-        let maker = pipeline.run.maker;
-        let source = &mut || {
-            Ok(match input.next()? {
-                input::Next::Line(line) => Next::Entry(Entry::score(line, maker, None)),
-                input::Next::Nothing => Next::Nothing,
-                input::Next::End => Next::End,
-                input::Next::Interrupted => Next::Interrupted,
-            })
-        };
-        pipeline.run(source, &mut output)
+        pipeline.run_all(input, &mut output)
     }
 
     /// Opens the output; with rows of an earlier run, past the networks that they are of.
@@ -224,10 +207,10 @@ impl Score {
             Some(out) if self.input.file().is_some_and(|file| is_same_file(&out.path, file)) => {
                 return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
             }
-            Some(out) => Some((output::open(&out.path, self.out.existing())?, out)),
+            Some(out) => Some((output::open(&out.path, self.out.existing.existing())?, out)),
         };
         // Not before the lock: another run may be writing them.
-        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.force) {
+        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.existing.force) {
             kernels.clear()?;
         }
         match locked {
@@ -235,19 +218,7 @@ impl Score {
                 let format = self.out.format.unwrap_or(Format::Csv);
                 Output::stdout(format, &header(format))
             }
-            Some((file, out)) if self.out.retry_failed => resume::retry_failed(&file, out, input, pipeline),
-            Some((file, out)) if self.out.resume => resume::keep_all(file, out, input, pipeline),
-            Some((file, out)) => Output::replace(file, out),
-        }
-    }
-}
-
-impl OutputOptions {
-    fn existing(&self) -> Existing {
-        match (self.force, self.resume) {
-            (true, _) => Existing::Replace,
-            (_, true) => Existing::Continue,
-            _ => Existing::Refuse,
+            Some((file, out)) => self.out.existing.output(file, out, input, pipeline),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::old_rows::OldRow;
-use crate::rows::{COLUMNS, Row};
+use crate::rows::{COLUMNS, Row, field};
 
 /// Columns behind `batch_size` that are no settings of the whole run: cells have a default of their space.
 const OWN: [&str; 3] = ["cells", "device", "score_sd"];
@@ -28,11 +28,7 @@ impl SettingsOfAll {
 
     /// Compares what a new run would write.
     pub(crate) fn compare_new(&self, row: &Row) -> Result<(), String> {
-        let field = |wanted| {
-            let found = COLUMNS.iter().zip(row).find(|(column, _)| **column == wanted);
-            found.map_or(String::new(), |(_, field)| field.to_string())
-        };
-        self.differs(&field)
+        self.differs(&|column| field(row, column).to_string())
     }
 
     fn differs(&self, field: &dyn Fn(&'static str) -> String) -> Result<(), String> {

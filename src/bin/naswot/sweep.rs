@@ -1,25 +1,34 @@
 //! `naswot sweep`: one set of networks under many settings, and how far the settings agree.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use naswot::analysis::kendall_tau;
-use naswot::{Architecture, Batch, Convention, Network, Precision, Scorer, Weights};
+use naswot::{Batch, Convention, Precision, Scorer, Weights};
 use serde::Serialize;
 
-use crate::console::{Console, say};
+use crate::console::Console;
+use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{InputOptions, Next, place};
+use crate::folder::Folder;
+use crate::input::{Input, InputOptions, Line, Next};
 use crate::interrupt;
 use crate::lines::Lines;
 use crate::options::{
     Init, MachineOptions, SkeletonOptions, SourceOption, convention, initializer, most_images, precision,
 };
+use crate::output::{self, OutFile, Output};
+use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
+use crate::resume::ExistingOptions;
+use crate::rows::{Format, RowMaker};
 
 const EXAMPLES: &str = "\
 Examples:
   naswot sweep --space nasbench201 --sample 100 --seed 0,1,2
+  naswot sweep --space nasbench201 --all --seed 0,1,2 --rows rows --resume
   naswot sweep cells.jsonl --batch-size 16,32,64 --init space,normal --json > sweep.json";
 
 /// Score networks under many settings, and compare the rankings
@@ -35,6 +44,8 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     input: InputOptions,
     #[command(flatten)]
+    out: OutputOptions,
+    #[command(flatten)]
     lists: Lists,
     #[command(flatten)]
     source: SourceOption,
@@ -42,6 +53,19 @@ pub(crate) struct Sweep {
     skeleton: SkeletonOptions,
     #[command(flatten)]
     machine: MachineOptions,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+struct OutputOptions {
+    /// Write the rows of every setting to DIR/<number>.csv
+    ///
+    /// They are those of `naswot score`, one file a setting, numbered as in the table. Each row is written as soon as
+    /// it is known, so that a sweep that is killed can go on.
+    #[arg(id = "out", long = "rows", value_name = "DIR")]
+    rows: Option<PathBuf>,
+    #[command(flatten)]
+    existing: ExistingOptions,
 }
 
 #[derive(Args, Debug)]
@@ -92,6 +116,36 @@ struct Lists {
         value_parser = convention()
     )]
     convention: Vec<Convention>,
+}
+
+/// A folder with the rows of every setting.
+struct Rows<'a> {
+    folder: Folder,
+    options: &'a ExistingOptions,
+    /// Those of the first setting: they stay locked, and so no other process writes to the folder.
+    first: Option<Output>,
+}
+
+impl<'a> Rows<'a> {
+    fn open(options: &'a OutputOptions) -> Result<Option<Self>> {
+        let OutputOptions { rows, existing: options } = options;
+        let Some(path) = rows else { return Ok(None) };
+        let folder = Folder::open(path, ".csv", "rows", options.existing())?;
+        Ok(Some(Rows { folder, options, first: None }))
+    }
+
+    /// Writes the rows of a setting that are not there yet.
+    fn write(&mut self, number: usize, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
+        let out = OutFile { path: self.folder.file(number), format: Format::Csv };
+        let file = output::open(&out.path, self.options.existing())?;
+        if self.options.force && self.first.is_none() {
+            self.folder.clear(Some(&out.path))?;
+        }
+        let mut output = self.options.output(file, &out, input, pipeline)?;
+        let ended = pipeline.run_all(input, &mut output)?;
+        self.first.get_or_insert(output);
+        Ok(ended)
+    }
 }
 
 /// Batch size and data seed.
@@ -171,22 +225,26 @@ impl Sweep {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console)?;
+        self.machine.limit_threads()?;
         let choices = self.lists.choices();
-        let (networks, unread) = self.networks()?;
+        let (input, lines) = self.lines()?;
+        let mut rows = Rows::open(&self.out)?;
         let bar = self.json || !io::stdout().is_terminal();
-        let total = (choices.len() * networks.len()) as u64;
+        let total = (choices.len() * lines.len()) as u64;
         let mut progress = Progress::start(console, bar, || Some(total));
         let mut settings = Vec::new();
         let mut scores: Vec<Vec<Option<f64>>> = Vec::new();
         let mut batch = None;
-        for choice in &choices {
+        let scored: Result<()> = choices.iter().try_for_each(|choice| {
             let scorer = self.scorer(choice, &mut batch)?;
-            scores.push(scored(&scorer, &networks, &mut progress)?);
             settings.push(choice.setting(&scorer));
-        }
+            scores.push(self.scored(scores.len(), &scorer, input.again(&lines), &mut rows, &mut progress)?);
+            Ok(())
+        });
         progress.clear();
+        scored?;
         progress.summarise();
-        let report = report(settings, &scores, unread)?;
+        let report = report(settings, &scores)?;
         let mut lines = Lines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
@@ -197,33 +255,46 @@ impl Sweep {
         Ok(if report.failed > 0 { Exit::SomeFailed } else { Exit::Success })
     }
 
-    /// All networks, each with its place in the input, and how many lines are none.
-    fn networks(&self) -> Result<(Vec<(String, Network)>, usize)> {
+    /// All lines of the input, which every setting begins anew.
+    fn lines(&self) -> Result<(Input, Arc<[Line]>)> {
         let mut input = self.input.open()?;
-        let (mut networks, mut unread) = (Vec::new(), 0);
+        let mut lines = Vec::new();
         loop {
-            match input.next()? {
-                Next::Line(line) => {
-                    let place = place(input.name(), line.index, line.number);
-                    let network = line
-                        .architecture
-                        .and_then(|architecture: Architecture| self.skeleton.network(&architecture));
-                    match network {
-                        Ok(network) => networks.push((place, network)),
-                        Err(error) => {
-                            say(format_args!("{place}: {error}"));
-                            unread += 1;
-                        }
-                    }
-                }
+            match input.next(true)? {
+                Next::Line(line) => lines.push(line),
                 Next::Nothing => {}
                 Next::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
-                Next::End if input.taken() < 2 => {
+                Next::End if lines.len() < 2 => {
                     let message = format!("{}: rankings need at least 2 networks", input.name());
                     return Err(Failure::unusable(message));
                 }
-                Next::End => return Ok((networks, unread)),
+                Next::End => return Ok((input, lines.into())),
             }
+        }
+    }
+
+    /// The scores of a setting, none of the networks that failed.
+    fn scored(
+        &self,
+        number: usize,
+        scorer: &Scorer,
+        mut input: Input,
+        rows: &mut Option<Rows>,
+        progress: &mut Progress,
+    ) -> Result<Vec<Option<f64>>> {
+        let name = input.name().to_owned();
+        let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
+        let run = Run { input: &name, scorer, maker: &maker, kernels: None, faults_said: number > 0 };
+        let (mut scores, distinct) = (Vec::new(), input.distinct());
+        let mut seen = |score| scores.push(score);
+        let mut pipeline = Pipeline::new(run, progress, &mut seen, distinct);
+        let ended = match rows {
+            Some(rows) => rows.write(number, &mut input, &mut pipeline),
+            None => pipeline.run_all(&mut input, &mut Output::nowhere()),
+        };
+        match ended? {
+            Ended::Complete => Ok(scores),
+            Ended::Interrupted => Err(Failure { exit: Exit::Interrupted, message: None }),
         }
     }
 
@@ -247,36 +318,8 @@ impl Sweep {
     }
 }
 
-/// The scores of networks, none of those that failed.
-fn scored(
-    scorer: &Scorer,
-    networks: &[(String, Network)],
-    progress: &mut Progress,
-) -> Result<Vec<Option<f64>>> {
-    let mut scores = Vec::with_capacity(networks.len());
-    let mut stream = scorer.stream(networks.iter().map(|(_, network)| network.clone()));
-    for (place, _) in networks {
-        interrupt::check()?;
-        match stream.next() {
-            Some(Ok(score)) => {
-                progress.scored(score.log_det);
-                scores.push(Some(score.log_det));
-            }
-            Some(Err(error)) if error.is_fatal() => return Err(Failure::stopped(error)),
-            Some(Err(error)) => {
-                progress.failed(format_args!("{place}: {error}"));
-                scores.push(None);
-            }
-            None => {
-                return Err(Failure::stopped("scoring ended by itself: please report this fault of naswot"));
-            }
-        }
-    }
-    Ok(scores)
-}
-
-/// Compares the settings over the networks that all of them have scored; `unread` lines have failed besides.
-fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>], unread: usize) -> Result<Report> {
+/// Compares the settings over the networks that all of them have scored.
+fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Report> {
     let total = scores.first().map_or(0, Vec::len);
     let whole: Vec<usize> = (0..total).filter(|&i| scores.iter().all(|scores| scores[i].is_some())).collect();
     let scores: Vec<Vec<f64>> =
@@ -290,7 +333,7 @@ fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>], unread: usize
     let tau = |a: &[f64], b: &[f64]| if whole.len() < 2 { Ok(None) } else { Ok(kendall_tau(a, b)?) };
     let row = |a: &Vec<f64>| scores.iter().map(|b| tau(a, b)).collect::<Result<Vec<_>>>();
     let tau = scores.iter().map(row).collect::<Result<Vec<_>>>()?;
-    Ok(Report { networks: whole.len(), failed: total - whole.len() + unread, settings, kendall_tau: tau })
+    Ok(Report { networks: whole.len(), failed: total - whole.len(), settings, kendall_tau: tau })
 }
 
 impl Choice {

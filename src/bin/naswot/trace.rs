@@ -208,8 +208,9 @@ impl Trace {
             }
             let error = score.as_ref().err().map(|error| one_line(&error.to_string()));
             let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
-            let (architecture, network) = (Some(run.architecture), Some(run.network));
-            let subject = Subject { index, line: None, architecture, network };
+            let facts = maker.facts(run.network);
+            let subject =
+                Subject { index, line: None, architecture: Some(run.architecture), facts: Some(&facts) };
             let row = maker
                 .row(&subject, score.as_ref().map(Into::into).map_err(|_| error.as_deref().unwrap_or("")));
             let more = [Field::text(path.display()), Field::Real(epoch), Field::text(run.from.name())];
@@ -218,7 +219,8 @@ impl Trace {
             match (&score, error) {
                 (Ok(score), _) => progress.scored(score.log_det),
                 (Err(_), error) => {
-                    progress.failed(format_args!("{}: {}", path.display(), error.unwrap_or_default()));
+                    let message = format!("{}: {}", path.display(), error.unwrap_or_default());
+                    progress.failed(Some(message));
                 }
             }
             points.push((epoch, score.ok().map(|score| score.log_det)));

@@ -7,6 +7,7 @@ use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Trend};
 use serde::Serialize;
 
 use super::networks::{Network, Networks};
+use super::thousands::apart;
 use crate::exit::Result;
 
 /// The paper's filter: networks that learned something, in percent.
@@ -195,17 +196,6 @@ pub(super) fn signed(value: f64, decimals: usize) -> String {
 /// A count with its thousands apart.
 pub(super) fn grouped(count: usize) -> String {
     apart(&count.to_string())
-}
-
-fn apart(digits: &str) -> String {
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ mod heat;
 mod networks;
 mod page;
 mod settings;
+#[path = "../../../analysis/drawing/thousands.rs"]
+mod thousands;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ use crate::accuracies::By;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::options::within;
-use crate::output::{Draft, Existing, OutFile};
+use crate::output::{Draft, Existing};
+use crate::row_file::RowFile;
 use networks::Networks;
 
 /// Rows from which a page becomes slow to open.
@@ -36,9 +39,9 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Report {
-    /// Scores as `naswot score` writes them: .csv or .jsonl
-    #[arg(value_name = "SCORES", value_parser = OutFile::parse)]
-    scores: OutFile,
+    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet; columns may have been added
+    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
+    scores: RowFile,
     /// Kernels that `naswot score --kernels` wrote with them
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,

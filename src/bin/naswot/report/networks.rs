@@ -7,9 +7,9 @@ use naswot::{Architecture, Space};
 
 use crate::accuracies::{Accuracies, By, Unit};
 use crate::exit::{Failure, Result};
-use crate::old_rows::OldRows;
-use crate::output::OutFile;
-use crate::rows::{COLUMNS, Field, Row};
+use crate::old_rows::Columns;
+use crate::row_file::RowFile;
+use crate::rows::{Field, Row, field};
 
 /// All rows of a file.
 pub(super) struct Networks {
@@ -22,7 +22,7 @@ pub(super) struct Networks {
 
 /// A row, and what has been joined to it.
 pub(super) struct Network {
-    /// Line of the file, from 1.
+    /// Line of the file, from 1; in Parquet the position, from 0.
     pub(super) line: usize,
     pub(super) row: Row,
     /// None where the line of the input could not be read.
@@ -43,18 +43,18 @@ pub(super) struct Accuracy {
 
 impl Networks {
     /// Reads rows to the last one.
-    pub(super) fn read(file: &OutFile) -> Result<Self> {
-        let name = file.path.display().to_string();
-        let mut old = OldRows::read(file)?;
-        let mut rows = Vec::new();
+    pub(super) fn read(file: &RowFile) -> Result<Self> {
+        let name = file.path().display().to_string();
+        let mut rows: Vec<Network> = Vec::new();
         let mut seen = HashSet::new();
-        while let Some(old_row) = old.next_of_whole()? {
-            let row = old_row.row().map_err(|why| old.wrong(old_row.line, why))?;
-            let (space, arch) = (old_row.field("space"), old_row.field("arch"));
-            // `OldRows` has parsed it before.
-            let architecture = space.parse::<Space>().and_then(|space| space.parse_arch(arch)).ok();
-            let repeated = architecture.is_some() && !seen.insert(old_row.field("id").to_owned());
-            rows.push(Network { line: old_row.line, row, architecture, accuracy: None, repeated });
+        for row in file.rows(Columns::AtLeast)? {
+            let (line, row) = row?;
+            let text = |column| field(&row, column).to_string();
+            // It was parsed when the row was read.
+            let architecture =
+                text("space").parse::<Space>().and_then(|space| space.parse_arch(&text("arch"))).ok();
+            let repeated = architecture.is_some() && !seen.insert(text("id"));
+            rows.push(Network { line, row, architecture, accuracy: None, repeated });
         }
         if rows.is_empty() {
             return Err(Failure::unusable(format_args!(
@@ -112,8 +112,7 @@ impl Networks {
 
 impl Network {
     pub(super) fn field(&self, column: &str) -> &Field {
-        const EMPTY: &Field = &Field::Empty;
-        COLUMNS.iter().zip(&self.row).find(|(name, _)| **name == column).map_or(EMPTY, |(_, field)| field)
+        field(&self.row, column)
     }
 
     pub(super) fn text(&self, column: &str) -> &str {

@@ -9,7 +9,7 @@ use naswot::{Architecture, Error, Scorer};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
-use crate::old_rows::OldRows;
+use crate::old_rows::{Columns, OldRows};
 use crate::options::SkeletonOptions;
 use crate::output::OutFile;
 use crate::rows::{Outcome, RowMaker, Subject};
@@ -58,7 +58,7 @@ impl<'a> Scores<'a> {
         let file = OutFile::parse(&path.to_string_lossy()).map_err(|_| {
             Failure::unusable(format_args!("{}: is not named .csv or .jsonl", path.display()))
         })?;
-        let mut rows = OldRows::read(&file)?;
+        let mut rows = OldRows::read(&file, Columns::Exact)?;
         let archs: HashMap<String, usize> =
             self.candidates.architectures().iter().zip(0..).map(|(cell, at)| (cell.arch(), at)).collect();
         let mut read = 0;
@@ -128,7 +128,7 @@ impl<'a> Scores<'a> {
     fn opened(&self, first: usize) -> Result<Scorer> {
         let scorer = (self.open)()?;
         let architecture = Some(&self.candidates.architectures()[first]);
-        let subject = Subject { index: 0, line: None, architecture, network: None };
+        let subject = Subject { index: 0, line: None, architecture, facts: None };
         let row = RowMaker::new(scorer.settings().clone(), self.skeleton).row(&subject, Err(""));
         self.settings.compare_new(&row).map_err(|why| {
             Failure::unusable(format_args!(
