@@ -103,7 +103,7 @@ impl Isa {
         }
         #[cfg(target_arch = "aarch64")]
         found.extend(neon::Neon::detect().map(Isa::Neon));
-        found.push(Isa::Portable(Portable));
+        found.push(Isa::Portable(Portable::NEW));
         found
     }
 
@@ -185,5 +185,6 @@ mod tests {
                 Isa::Portable(simd) => simd.call(Check),
             }
         }
+        portable::tests::WIDE.call(Check);
     }
 }

@@ -1,19 +1,35 @@
 //! What needs no instruction set in particular.
 
-use super::Kernel;
-use super::Simd;
+use std::array::from_fn;
+use std::marker::PhantomData;
+use std::ops::{BitOr, Shl};
+
+use bytemuck::Pod;
+
+use super::{Kernel, Simd};
 
 /// Arrays of four, which every compiler turns into whatever vectors the target has at least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Portable;
+pub(crate) type Portable = Arrays<4, 6, u8>;
 
-impl Simd for Portable {
-    type Lanes = [f32; 4];
-    type V = [f32; 4];
-    type Bits = u8;
+/// Arrays of N numbers, and tiles of so many channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrays<const N: usize, const TILE: usize, Bits>(PhantomData<Bits>);
+
+impl<const N: usize, const TILE: usize, Bits> Arrays<N, TILE, Bits> {
+    pub(super) const NEW: Self = Arrays(PhantomData);
+}
+
+impl<const N: usize, const TILE: usize, Bits> Simd for Arrays<N, TILE, Bits>
+where
+    [f32; N]: Pod,
+    Bits: Pod + Into<u32> + Send + Sync + From<bool> + BitOr<Output = Bits> + Shl<usize, Output = Bits>,
+{
+    type Lanes = [f32; N];
+    type V = [f32; N];
+    type Bits = Bits;
     const NAME: &'static str = "portable";
-    const LANES: usize = 4;
-    const TILE: usize = 6;
+    const LANES: usize = N;
+    const TILE: usize = TILE;
 
     #[inline(always)]
     fn call<K: Kernel<Self>>(self, kernel: K) {
@@ -21,58 +37,110 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; 4]) -> [f32; 4] {
+    fn load(self, from: &[f32; N]) -> [f32; N] {
         *from
     }
 
     #[inline(always)]
-    fn store(self, v: [f32; 4], to: &mut [f32; 4]) {
+    fn store(self, v: [f32; N], to: &mut [f32; N]) {
         *to = v;
     }
 
     #[inline(always)]
-    fn splat(self, x: f32) -> [f32; 4] {
-        [x; 4]
+    fn splat(self, x: f32) -> [f32; N] {
+        [x; N]
     }
 
     #[inline(always)]
-    fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+    fn add(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        from_fn(|i| a[i] + b[i])
     }
 
     #[inline(always)]
-    fn sub(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        [a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]]
+    fn sub(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        from_fn(|i| a[i] - b[i])
     }
 
     #[inline(always)]
-    fn mul(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        [a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3]]
+    fn mul(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        from_fn(|i| a[i] * b[i])
     }
 
     #[inline(always)]
-    fn mul_add(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+    fn mul_add(self, a: [f32; N], b: [f32; N], c: [f32; N]) -> [f32; N] {
         self.add(self.mul(a, b), c)
     }
 
     #[inline(always)]
-    fn neg_mul_add(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+    fn neg_mul_add(self, a: [f32; N], b: [f32; N], c: [f32; N]) -> [f32; N] {
         self.sub(c, self.mul(a, b))
     }
 
     #[inline(always)]
-    fn max(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        let max = |i: usize| if a[i] > b[i] { a[i] } else { b[i] };
-        [max(0), max(1), max(2), max(3)]
+    fn max(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
 
     #[inline(always)]
-    fn positive(self, v: [[f32; 4]; 2]) -> u8 {
-        (0..8).fold(0, |bits, i| bits | u8::from(v[i / 4][i % 4] > 0.0) << i)
+    fn positive(self, v: [[f32; N]; 2]) -> Bits {
+        (0..2 * N).fold(Bits::zeroed(), |bits, i| bits | Bits::from(v[i / N][i % N] > 0.0) << i)
     }
 
     #[inline(always)]
     fn hamming(self, a: &[u32], b: &[u32]) -> u32 {
         crate::backend::cpu::agreement::hamming(a, b)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::backend::cpu::{open, open_lanes};
+    use crate::backend::queue::Queue;
+    use crate::backend::{Executor, Outcome, Setup};
+    use crate::{Batch, Convention, Network, Precision, Weights, nasbench101, nasbench201};
+
+    /// Vectors and tiles of AVX-512, on any machine.
+    pub(in super::super) const WIDE: Arrays<16, 14, u32> = Arrays::NEW;
+
+    fn outcomes(executor: &dyn Executor, networks: &[Network]) -> Vec<Outcome> {
+        let queue = Queue::of(networks.iter().cloned());
+        executor.run(&queue);
+        (0..networks.len()).map(|index| queue.wait(index).unwrap()).collect()
+    }
+
+    #[test]
+    fn vectors_of_sixteen_agree_with_double_precision() {
+        let mut networks: Vec<Network> = Vec::new();
+        let skeleton = nasbench101::Skeleton::default();
+        networks
+            .extend(nasbench101::sample(4, 0).unwrap().iter().map(|cell| cell.network(&skeleton).unwrap()));
+        networks.extend(nasbench201::sample(4, 0).unwrap().iter().map(|cell| cell.network(16, 5).unwrap()));
+        // A vector that is not full, one that is, two of them, and a second block.
+        for images in [5, 16, 17, 37] {
+            let batch = Batch::synthetic(images, 0).unwrap();
+            let mut setup = Setup::new(batch, Weights::Seeded { seed: 0 }, Convention::Relu);
+            (setup.threads, setup.keep_kernels) = (2, true);
+            let wide = open_lanes(WIDE, setup.clone(), String::new()).unwrap();
+            setup.precision = Precision::F64;
+            let scores = outcomes(&*wide, &networks);
+            let expected = outcomes(&*open(setup).unwrap(), &networks);
+            let (mut apart, mut of) = (0, 0);
+            for (score, expected) in scores.iter().zip(&expected) {
+                let kernels = [score, expected].map(|outcome| outcome.kernel.as_ref().unwrap().as_slice());
+                apart +=
+                    kernels[0].iter().zip(kernels[1]).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+                of += kernels[0].len() as u64 * u64::from(expected.activations);
+                let (score, expected) = (score.log_det, expected.log_det);
+                assert!(
+                    score == expected || (score - expected).abs() <= 1e-3,
+                    "{images}: {score}, not {expected}"
+                );
+            }
+            assert!(apart as f64 <= 1e-5 * of as f64, "{images}: |dK| is {apart} of {of}");
+            // One network at a time, its images shared by the threads.
+            let alone = outcomes(&*wide, &networks[..1]).remove(0);
+            assert_eq!((alone.log_det, &alone.kernel), (scores[0].log_det, &scores[0].kernel));
+        }
     }
 }
