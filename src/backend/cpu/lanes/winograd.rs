@@ -38,18 +38,19 @@ pub(super) fn transform_weights<const N: usize>(g: &[[f32; N]; 9], out: &mut [[f
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    for i in 0..SPAN {
+    // By iterators: an index of rows makes LLVM compute all rows side by side for AVX-512, and scatter them.
+    for (of_row, out) in G.iter().zip(out.as_chunks_mut::<SPAN>().0) {
         let mut row = [[0.0; N]; 3];
-        for s in 0..3 {
+        for (s, row) in row.iter_mut().enumerate() {
             for n in 0..N {
                 let [a, b, c] = [f64::from(g[s][n]), f64::from(g[3 + s][n]), f64::from(g[6 + s][n])];
-                row[s][n] = G[i][0] * a + G[i][1] * b + G[i][2] * c;
+                row[n] = of_row[0] * a + of_row[1] * b + of_row[2] * c;
             }
         }
-        for j in 0..SPAN {
+        for (of_column, out) in G.iter().zip(out) {
             for n in 0..N {
-                let sum = G[j][0] * row[0][n] + G[j][1] * row[1][n] + G[j][2] * row[2][n];
-                out[i * SPAN + j][n] = sum as f32;
+                let sum = of_column[0] * row[0][n] + of_column[1] * row[1][n] + of_column[2] * row[2][n];
+                out[n] = sum as f32;
             }
         }
     }
