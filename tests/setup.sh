@@ -15,7 +15,7 @@ if ((${#drivers[@]} == 0)); then
     missing+=(mesa-vulkan-drivers)
 fi
 sanitizers=(/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.a)
-if ! command -v clang++-19 llvm-addr2line-19 > /dev/null || [[ ! -f ${sanitizers[0]} ]]; then
+if ! type clang++-19 llvm-addr2line-19 &> /dev/null || [[ ! -f ${sanitizers[0]} ]]; then
     missing+=(clang-19 libclang-rt-19-dev llvm-19)
 fi
 if ! python3 -c 'import ensurepip' 2> /dev/null; then
