@@ -66,11 +66,11 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
         Precision::F64 => open_path(Twin::<f64>::new(&setup), setup, processor()),
         Precision::Auto | Precision::F32 if twins => open_path(Twin::<f32>::new(&setup), setup, processor()),
         Precision::Auto | Precision::F32 => {
-            let isa = Isa::choose()?;
+            let isa = Isa::choose(setup.batch.shape()[0])?;
             let device = format!("{} ({})", processor(), isa.name());
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512(simd) => open_lanes(simd, setup, device),
+                Isa::Avx512(simd) => open_path(Lanes::<_, 1>::new(simd, &setup)?, setup, device),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2(simd) => open_lanes(simd, setup, device),
                 #[cfg(target_arch = "aarch64")]
@@ -85,7 +85,8 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
     }
 }
 
-/// The fast path, with blocks of two vectors of images, or of one that holds the whole batch.
+/// The fast path, with blocks of two vectors of images, or of one that holds the whole batch. (A multiplication by a
+/// vector as wide as a cache line takes as long as its loads: there, one is enough.)
 fn open_lanes<S: Simd>(simd: S, setup: Setup, device: String) -> Result<Arc<dyn Executor>> {
     if setup.batch.shape()[0] <= S::LANES {
         open_path(Lanes::<S, 1>::new(simd, &setup)?, setup, device)

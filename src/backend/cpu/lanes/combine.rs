@@ -309,7 +309,7 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
                     }
                 }
                 if BITS {
-                    bits[c] = simd.positive_unit(v);
+                    bits[c] = simd.positive(v);
                 }
                 let to = &mut self.row[at];
                 at += self.order.channel;
@@ -496,7 +496,7 @@ impl<S: Simd, const W: usize> Kernel<S> for Emit<'_, S, W> {
                 for i in 0..W {
                     trace[i] = simd.mul_add(v[i], zero, trace[i]);
                 }
-                *entry = simd.positive_unit(v);
+                *entry = simd.positive(v);
             }
         }
         *self.finite &= is_zero(simd, trace);

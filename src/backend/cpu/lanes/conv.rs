@@ -6,7 +6,7 @@
 //!
 //! Every unit of x is two vectors of images, so a channel is a multiplication by one number: there is nothing to
 //! pad at odd channel counts, and taps outside the image are skipped. A tile is one output pixel times up to
-//! [`Simd::TILE`] output channels: all its sums stay in registers while taps and input channels run by. Weights
+//! `tile` output channels: all its sums stay in registers while taps and input channels run by. Weights
 //! of a tile are [r][s][c][tile].
 
 use std::ops::Range;
@@ -90,7 +90,7 @@ impl<S: Simd, const W: usize> Kernel<S> for Row<'_, S, W> {
                 }
             };
         }
-        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     }
 }
 

@@ -16,12 +16,12 @@ pub(super) const fn block<S: Simd, const W: usize>() -> usize {
 
 /// Output channels of a tile at most: their sums and what they are made of fit into registers.
 pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
-    let channels = S::TILE * 2 / W;
+    let channels = S::SUMS / W;
     if channels < MOST_CHANNELS { channels } else { MOST_CHANNELS }
 }
 
 /// Output channels of the largest tile that there is code for.
-const MOST_CHANNELS: usize = 14;
+const MOST_CHANNELS: usize = 16;
 
 /// Where one block of a tensor lies, counted in units.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -61,7 +61,7 @@ pub(super) fn transform_weights<const N: usize>(g: &[[f32; N]; 9], out: &mut [[f
 const CHUNK: usize = 16;
 const STEP: usize = CHUNK + 1;
 /// Units from one position's products to the next's: the largest tile fits in.
-const PRODUCTS: usize = 15;
+const PRODUCTS: usize = 17;
 
 /// Transformed inputs, [chunk][36][channel], and products, [36][channel], of one piece.
 pub(super) struct Scratch<S: Simd, const W: usize> {
@@ -173,7 +173,7 @@ impl<S: Simd, const W: usize> Rows<'_, S, W> {
                 }
             };
         }
-        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     }
 
     #[inline(always)]

@@ -28,7 +28,7 @@ impl Simd for Neon {
     type Bits = u8;
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
-    const TILE: usize = 12;
+    const SUMS: usize = 24;
 
     #[inline(always)]
     fn call<K: Kernel<Self>>(self, kernel: K) {
@@ -85,12 +85,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn positive(self, v: [float32x4_t; 2]) -> u8 {
-        proved!({
-            let places = vld1q_u32([1u32, 2, 4, 8].as_ptr());
-            let mask = |v| vaddvq_u32(vandq_u32(vcgtzq_f32(v), places));
-            (mask(v[0]) | mask(v[1]) << 4) as u8
-        })
+    fn positive<const W: usize>(self, v: [float32x4_t; W]) -> u8 {
+        const { assert!(W <= 2) };
+        let mut bits = 0;
+        for (i, v) in v.into_iter().enumerate() {
+            proved!({
+                let places = vld1q_u32([1u32, 2, 4, 8].as_ptr());
+                bits |= (vaddvq_u32(vandq_u32(vcgtzq_f32(v), places)) as u8) << (4 * i);
+            });
+        }
+        bits
     }
 
     #[inline(always)]

@@ -6,20 +6,20 @@ use std::ops::{BitOr, Shl};
 
 use bytemuck::Pod;
 
-use super::{Kernel, Simd};
+use super::{IMAGES, Kernel, Simd};
 
 /// Arrays of four, which every compiler turns into whatever vectors the target has at least.
-pub(crate) type Portable = Arrays<4, 6, u8>;
+pub(crate) type Portable = Arrays<4, 12, u8>;
 
-/// Arrays of N numbers, and tiles of so many channels.
+/// Arrays of N numbers, and so many of sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrays<const N: usize, const TILE: usize, Bits>(PhantomData<Bits>);
+pub(crate) struct Arrays<const N: usize, const SUMS: usize, Bits>(PhantomData<Bits>);
 
-impl<const N: usize, const TILE: usize, Bits> Arrays<N, TILE, Bits> {
+impl<const N: usize, const SUMS: usize, Bits> Arrays<N, SUMS, Bits> {
     pub(super) const NEW: Self = Arrays(PhantomData);
 }
 
-impl<const N: usize, const TILE: usize, Bits> Simd for Arrays<N, TILE, Bits>
+impl<const N: usize, const SUMS: usize, Bits> Simd for Arrays<N, SUMS, Bits>
 where
     [f32; N]: Pod,
     Bits: Pod + Into<u32> + Send + Sync + From<bool> + BitOr<Output = Bits> + Shl<usize, Output = Bits>,
@@ -29,7 +29,7 @@ where
     type Bits = Bits;
     const NAME: &'static str = "portable";
     const LANES: usize = N;
-    const TILE: usize = TILE;
+    const SUMS: usize = SUMS;
 
     #[inline(always)]
     fn call<K: Kernel<Self>>(self, kernel: K) {
@@ -82,8 +82,8 @@ where
     }
 
     #[inline(always)]
-    fn positive(self, v: [[f32; N]; 2]) -> Bits {
-        (0..2 * N).fold(Bits::zeroed(), |bits, i| bits | Bits::from(v[i / N][i % N] > 0.0) << i)
+    fn positive<const W: usize>(self, v: [[f32; N]; W]) -> Bits {
+        (0..W * N).fold(Bits::zeroed(), |bits, i| bits | Bits::from(v[i / N][i % N] > 0.0) << i)
     }
 
     #[inline(always)]
@@ -92,16 +92,37 @@ where
     }
 }
 
+/// Bit k of word i: bit i of entry k. Four entries stand side by side in the bytes of a row; then 8 x 8 bits are
+/// transposed in each, ever smaller blocks of them across the diagonal (Warren, Hacker's Delight, 7-3).
+#[inline(always)]
+pub(super) fn transpose(entries: [u32; 32]) -> [u32; IMAGES] {
+    let mut words = [0; IMAGES];
+    for (byte, rows) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = (0..4).fold(0, |row, q| row | (entries[8 * q + r] >> (8 * byte) & 0xff) << (8 * q));
+        }
+        for (j, mask) in [(4, 0x0f0f_0f0f), (2, 0x3333_3333), (1, 0x5555_5555)] {
+            for k in (0..8).filter(|k| k & j == 0) {
+                let swap = (rows[k] >> j ^ rows[k + j]) & mask;
+                rows[k + j] ^= swap;
+                rows[k] ^= swap << j;
+            }
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::backend::cpu::{open, open_lanes};
+    use crate::backend::cpu::lanes::Lanes;
+    use crate::backend::cpu::{open, open_path};
     use crate::backend::queue::Queue;
     use crate::backend::{Executor, Outcome, Setup};
     use crate::{Batch, Convention, Network, Precision, Weights, nasbench101, nasbench201};
 
-    /// Vectors and tiles of AVX-512, on any machine.
-    pub(in super::super) const WIDE: Arrays<16, 14, u32> = Arrays::NEW;
+    /// Vectors, blocks and tiles of AVX-512, on any machine.
+    pub(in super::super) type Wide = Arrays<16, 28, u16>;
 
     fn outcomes(executor: &dyn Executor, networks: &[Network]) -> Vec<Outcome> {
         let queue = Queue::of(networks.iter().cloned());
@@ -116,12 +137,13 @@ pub(super) mod tests {
         networks
             .extend(nasbench101::sample(4, 0).unwrap().iter().map(|cell| cell.network(&skeleton).unwrap()));
         networks.extend(nasbench201::sample(4, 0).unwrap().iter().map(|cell| cell.network(16, 5).unwrap()));
-        // A vector that is not full, one that is, two of them, and a second block.
+        // A vector that is not full, one that is, and more of them.
         for images in [5, 16, 17, 37] {
             let batch = Batch::synthetic(images, 0).unwrap();
             let mut setup = Setup::new(batch, Weights::Seeded { seed: 0 }, Convention::Relu);
             (setup.threads, setup.keep_kernels) = (2, true);
-            let wide = open_lanes(WIDE, setup.clone(), String::new()).unwrap();
+            let lanes = Lanes::<_, 1>::new(Wide::NEW, &setup).unwrap();
+            let wide = open_path(lanes, setup.clone(), String::new()).unwrap();
             setup.precision = Precision::F64;
             let scores = outcomes(&*wide, &networks);
             let expected = outcomes(&*open(setup).unwrap(), &networks);

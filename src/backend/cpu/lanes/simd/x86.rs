@@ -1,6 +1,6 @@
 //! AVX2 and AVX-512.
 
-use super::{Kernel, Simd};
+use super::{IMAGES, Kernel, Simd};
 use std::arch::x86_64::*;
 
 /// AVX2 and FMA.
@@ -14,13 +14,15 @@ impl Avx2 {
     }
 }
 
-/// AVX-512 with VPOPCNTDQ (Ice Lake, Zen 4 and later).
+/// AVX-512 with BW and VPOPCNTDQ (Ice Lake, Zen 4 and later).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx512(());
 
 impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
-        let there = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vpopcntdq");
+        let there = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vpopcntdq");
         there.then_some(Avx512(()))
     }
 }
@@ -40,7 +42,7 @@ impl Simd for Avx2 {
     type Bits = u16;
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
-    const TILE: usize = 6;
+    const SUMS: usize = 12;
 
     #[inline(always)]
     fn call<K: Kernel<Self>>(self, kernel: K) {
@@ -102,14 +104,37 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn positive(self, v: [__m256; 2]) -> u16 {
-        // The signs of 0 - v: compilers take a longer way from a comparison to the same bits.
+    fn positive<const W: usize>(self, v: [__m256; W]) -> u16 {
+        const { assert!(W <= 2) };
+        let mut bits = 0;
+        for (i, v) in v.into_iter().enumerate() {
+            // The sign of 0 - v: compilers take a longer way from a comparison to the same bits.
+            proved!(bits |= (_mm256_movemask_ps(_mm256_sub_ps(_mm256_setzero_ps(), v)) as u16) << (8 * i));
+        }
+        bits
+    }
+
+    /// The highest bits of 32 bytes at a time.
+    #[inline(always)]
+    fn transpose(self, entries: &[u16; 32]) -> [u32; IMAGES] {
+        let mut words = [0; IMAGES];
         proved!({
-            let zero = _mm256_setzero_ps();
-            let low = _mm256_movemask_ps(_mm256_sub_ps(zero, v[0]));
-            let high = _mm256_movemask_ps(_mm256_sub_ps(zero, v[1]));
-            (low | high << 8) as u16
-        })
+            let [a, b] = [0, 16].map(|first| _mm256_loadu_si256(entries[first..].as_ptr().cast()));
+            let low = _mm256_set1_epi16(0xff);
+            let bytes = [
+                _mm256_packus_epi16(_mm256_and_si256(a, low), _mm256_and_si256(b, low)),
+                _mm256_packus_epi16(_mm256_srli_epi16::<8>(a), _mm256_srli_epi16::<8>(b)),
+            ];
+            for (mut bytes, words) in bytes.into_iter().zip(words.as_chunks_mut::<8>().0) {
+                // Packing went half by half.
+                bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes);
+                for word in words.iter_mut().rev() {
+                    *word = _mm256_movemask_epi8(bytes) as u32;
+                    bytes = _mm256_add_epi8(bytes, bytes);
+                }
+            }
+        });
+        words
     }
 
     /// Adds up bits of 16 vectors by carry-save adders before it counts them (Harley and Seal; Mula, Kurz and
@@ -186,14 +211,14 @@ fn count(x: __m256i) -> __m256i {
 impl Simd for Avx512 {
     type Lanes = [f32; 16];
     type V = __m512;
-    type Bits = u32;
+    type Bits = u16;
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
-    const TILE: usize = 14;
+    const SUMS: usize = 28;
 
     #[inline(always)]
     fn call<K: Kernel<Self>>(self, kernel: K) {
-        #[target_feature(enable = "avx512f,avx512vpopcntdq")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
         fn inner<K: Kernel<Avx512>>(simd: Avx512, kernel: K) {
             kernel.run(simd);
         }
@@ -251,13 +276,21 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn positive(self, v: [__m512; 2]) -> u32 {
+    fn positive<const W: usize>(self, v: [__m512; W]) -> u16 {
+        const { assert!(W == 1) };
+        proved!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[0], _mm512_setzero_ps()))
+    }
+
+    #[inline(always)]
+    fn transpose(self, entries: &[u16; 32]) -> [u32; IMAGES] {
+        let mut words = [0; IMAGES];
         proved!({
-            let zero = _mm512_setzero_ps();
-            let low = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[0], zero);
-            let high = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v[1], zero);
-            u32::from(low) | u32::from(high) << 16
-        })
+            let entries = _mm512_loadu_si512(entries.as_ptr().cast());
+            for (i, word) in words.iter_mut().enumerate() {
+                *word = _mm512_test_epi16_mask(entries, _mm512_set1_epi16(1 << i));
+            }
+        });
+        words
     }
 
     #[inline(always)]
