@@ -15,8 +15,8 @@ use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
 use crate::{Error, Result};
 
-/// Pixels between the one that is read and the one that is asked for.
-const AHEAD: usize = 2;
+/// Bytes between the pixel that is read and the one that is asked for.
+const AHEAD: usize = 4 << 10;
 
 /// A term, or the part of one, whose channels are all covered already or all not.
 struct Step<'a> {
@@ -290,13 +290,13 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
         let bits = self.bits.unwrap_or_default();
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; W];
+        let ahead = AHEAD.div_ceil(size_of_val(&x[..x_pitch])) * x_pitch * W;
         for (p, from) in x.chunks_exact(x_pitch).enumerate() {
-            let ahead = &x[(p + AHEAD).min(width - 1) * x_pitch + self.from..][..n];
             let from = &from[self.from..][..n];
             let mut at = self.order.at(p, self.to);
             let bits = if BITS { &mut bits[p * self.code_pitch..][..n] } else { &mut [] };
             for c in 0..n {
-                simd.prefetch(&ahead[c][0]);
+                simd.prefetch(from[c].as_ptr().wrapping_add(ahead));
                 let mut v = simd.load_unit(&from[c]);
                 if NORM {
                     let (mean, a, beta) = (simd.splat(mean[c]), simd.splat(a[c]), simd.splat(beta[c]));

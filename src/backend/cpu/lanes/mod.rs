@@ -58,7 +58,7 @@ mod units;
 mod weights;
 mod winograd;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytemuck::Zeroable;
 
@@ -91,7 +91,8 @@ pub(super) struct Workspace<S: Simd, const W: usize> {
     planes: Lines<S::Bits>,
     codes: Lines<u32>,
     kernel: Vec<u32>,
-    scratch: Scratch<S, W>,
+    /// One for each thread that works on the network.
+    scratch: Vec<Mutex<Scratch<S, W>>>,
 }
 
 /// What one thread needs for itself.
@@ -123,14 +124,14 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
             planes: Lines::default(),
             codes: Lines::default(),
             kernel: Vec::new(),
-            scratch: Scratch::default(),
+            scratch: Vec::new(),
         }
     }
 }
 
 impl<S: Simd, const W: usize> Workspace<S, W> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit is set.
-    fn prepare(&mut self, plan: &Plan, layout: &Layout) -> Result<()> {
+    fn prepare(&mut self, plan: &Plan, layout: &Layout, threads: usize) -> Result<()> {
         self.arena.resize(layout.blocks * layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             norms.resize(norms.len().max(plan.norm_entries), 0.0);
@@ -141,6 +142,7 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
         self.codes.resize(plan.images() * plan.words_per_image)?;
         self.kernel.clear();
         self.kernel.resize(plan.images() * plan.images(), plan.activations());
+        self.scratch.resize_with(threads.max(self.scratch.len()), Mutex::default);
         Ok(())
     }
 }
@@ -175,7 +177,7 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
     ) -> Result<Outcome> {
         let program = Program::new::<S, W>(plan);
         let layout = &program.layout;
-        workspace.prepare(plan, layout)?;
+        workspace.prepare(plan, layout, if spread { rayon::current_num_threads() } else { 1 })?;
         Run { lanes: self, setup, plan, layout, workspace, spread }.score(&program)
     }
 }

@@ -1,7 +1,7 @@
 //! One network on its way through the stages.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rayon::prelude::*;
 
@@ -101,14 +101,14 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         let shares = arenas.into_iter().zip(planes).zip(parts(&mut moments, channels, blocks)).enumerate();
         if spread {
             let shares: Vec<_> = shares.collect();
-            shares
-                .into_par_iter()
-                .try_for_each_init(Scratch::default, |scratch, (b, ((arena, plane), moments))| {
-                    work(b, arena, plane, moments, scratch)
-                })?;
+            shares.into_par_iter().try_for_each(|(b, ((arena, plane), moments))| {
+                let own = &scratch[rayon::current_thread_index().unwrap_or(0)];
+                work(b, arena, plane, moments, &mut own.lock().unwrap_or_else(PoisonError::into_inner))
+            })?;
         } else {
+            let own = scratch[0].get_mut().unwrap_or_else(PoisonError::into_inner);
             for (b, ((arena, plane), moments)) in shares {
-                work(b, arena, plane, moments, scratch)?;
+                work(b, arena, plane, moments, own)?;
             }
         }
         let mut joined = vec![Moments::default(); channels];

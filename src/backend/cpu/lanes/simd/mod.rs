@@ -77,7 +77,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     }
     /// Asks for some numbers to be brought into cache.
     #[inline(always)]
-    fn prefetch(self, _from: &Self::Lanes) {}
+    fn prefetch(self, _from: *const Self::Lanes) {}
     /// Bits that differ between two codes of one length.
     fn hamming(self, a: &[u32], b: &[u32]) -> u32;
 }

@@ -54,8 +54,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, from: &[f32; 8]) {
-        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
+    fn prefetch(self, from: *const [f32; 8]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
     }
 
     #[inline(always)]
@@ -226,8 +226,8 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, from: &[f32; 16]) {
-        proved!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()))
+    fn prefetch(self, from: *const [f32; 16]) {
+        proved!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
     }
 
     #[inline(always)]
