@@ -91,6 +91,8 @@ pub(super) struct Workspace<S: Simd, const W: usize> {
     planes: Lines<S::Bits>,
     codes: Lines<u32>,
     kernel: Vec<u32>,
+    /// Weights on their way to be packed.
+    rows: Vec<f32>,
     /// One for each thread that works on the network.
     scratch: Vec<Mutex<Scratch<S, W>>>,
 }
@@ -124,6 +126,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
             planes: Lines::default(),
             codes: Lines::default(),
             kernel: Vec::new(),
+            rows: Vec::new(),
             scratch: Vec::new(),
         }
     }

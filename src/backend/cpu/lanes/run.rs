@@ -126,12 +126,13 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
     }
 
     /// The packed weights of a convolution.
-    fn packed(&self, step: Step) -> Result<Vec<Arc<Packed>>> {
+    fn packed(&mut self, step: Step) -> Result<Vec<Arc<Packed>>> {
         let Step::Conv { job, .. } = step else { return Ok(Vec::new()) };
         let job = &self.plan.convs[job];
+        let Run { lanes, plan, ref mut workspace, .. } = *self;
         let part = |part: &Part| {
-            let parameter = &self.plan.parameters[part.parameter];
-            self.lanes.pool.part(self.lanes.simd, job, form(job, self.plan), parameter, part)
+            let parameter = &plan.parameters[part.parameter];
+            lanes.pool.part(lanes.simd, job, form(job, plan), parameter, part, &mut workspace.rows)
         };
         self.setup.timed(Stage::Weights, self.spread, || job.parts.iter().map(part).collect())
     }

@@ -17,9 +17,9 @@ pub(super) type Unit<S, const W: usize> = [<S as Simd>::Lanes; W];
 /// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
 
-/// Bytes from which on huge pages pay: two of the usual ones of 2 MiB.
+/// Bytes from which on huge pages are asked for. They are of 2 MiB: smaller pieces have them together with others.
 #[cfg(target_os = "linux")]
-const LARGE: usize = 4 << 20;
+const LARGE: usize = 256 << 10;
 
 /// The strictest alignment at which an allocator hands out fresh pages as they are, zero, without writing to them.
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -75,24 +75,24 @@ impl<T: Pod> Lines<T> {
     }
 }
 
-/// Asks for huge pages.
+/// Asks for huge pages, for memory that nobody wrote to yet.
 #[cfg(target_os = "linux")]
-fn advise(bytes: &mut [u8]) {
+pub(super) fn advise(bytes: &mut [u8]) {
     use rustix::mm::{Advice, madvise};
     use rustix::param::page_size;
 
     if bytes.len() < LARGE {
         return;
     }
-    let start = bytes.as_ptr().align_offset(page_size());
-    if let Some(pages) = bytes.get_mut(start..) {
-        let whole = pages.len() / page_size() * page_size();
-        // SAFETY: the range lies inside the slice, which is borrowed, and this advice changes no contents. A kernel
-        // that knows no huge pages refuses, and the usual ones serve.
-        let _ = unsafe { madvise(pages.as_mut_ptr().cast(), whole, Advice::LinuxHugepage) };
-    }
+    // Up to the ends of its first and last page: where neighbours are advised too, no page is left out between them.
+    let before = bytes.as_ptr().addr() % page_size();
+    let pages = bytes.as_mut_ptr().wrapping_sub(before);
+    let whole = (before + bytes.len()).next_multiple_of(page_size());
+    // SAFETY: this advice changes no contents, neither of the slice nor of what else lies on its first and last page,
+    // all of which are mapped. A kernel that knows no huge pages refuses, and the usual ones serve.
+    let _ = unsafe { madvise(pages.cast(), whole, Advice::LinuxHugepage) };
 }
 
 /// Elsewhere the system decides for itself.
 #[cfg(not(target_os = "linux"))]
-fn advise(_bytes: &mut [u8]) {}
+pub(super) fn advise(_bytes: &mut [u8]) {}

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::conv::Tile;
 use super::simd::{Kernel, Simd};
+use super::units::advise;
 use super::winograd::{POSITIONS, transform_weights};
 use crate::plan::jobs::{ConvJob, OCTET, Parameter, Part};
 use crate::weights::WeightSource;
@@ -109,6 +110,7 @@ impl Pool {
         form: Form,
         parameter: &Parameter,
         part: &Part,
+        rows: &mut Vec<f32>,
     ) -> Result<Arc<Packed>> {
         let shape = &parameter.shape;
         let first = part.row * OCTET;
@@ -127,11 +129,17 @@ impl Pool {
             entry.asked.store(now, Relaxed);
             return Ok(Arc::clone(&entry.packed));
         }
-        let mut rows = Vec::new();
+        rows.clear();
         let octets = part.row..part.row + part.octets;
-        self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, &mut rows)?;
-        let mut packed = Packed { tiles: self.tiles(&key), weights: Vec::new() };
-        simd.call(Pack { key: &key, rows: &rows, packed: &mut packed });
+        self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, rows)?;
+        let taps = match form {
+            Form::Direct => shape.kernel[0] * shape.kernel[1],
+            Form::Winograd => POSITIONS,
+        };
+        let mut weights = vec![0.0; taps * shape.in_channels * key.channels];
+        advise(bytemuck::cast_slice_mut(&mut weights));
+        let mut packed = Packed { tiles: self.tiles(&key), weights };
+        simd.call(Pack { key: &key, rows, packed: &mut packed });
         let packed = Arc::new(packed);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been quicker.
@@ -181,7 +189,6 @@ impl<S: Simd> Kernel<S> for Pack<'_> {
             Form::Direct => taps,
             Form::Winograd => POSITIONS,
         } * key.in_channels;
-        weights.resize(tiles.iter().map(|tile| tile.channels).sum::<usize>() * of_channel, 0.0);
         let row_len = taps * key.in_channels.next_multiple_of(OCTET);
         let mut start = 0;
         for tile in tiles {
