@@ -16,7 +16,7 @@ use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
 use crate::{Error, Result};
 
 /// Bytes between the pixel that is read and the one that is asked for.
-const AHEAD: usize = 4 << 10;
+const AHEAD: usize = 8 << 10;
 
 /// A term, or the part of one, whose channels are all covered already or all not.
 struct Step<'a> {

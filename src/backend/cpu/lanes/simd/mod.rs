@@ -75,7 +75,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             self.store(v[i], &mut to[i]);
         }
     }
-    /// Asks for some numbers to be brought into cache.
+    /// Asks for some numbers to be brought into the second cache; an address behind the end of anything does no harm.
     #[inline(always)]
     fn prefetch(self, _from: *const Self::Lanes) {}
     /// Bits that differ between two codes of one length.

@@ -55,7 +55,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn prefetch(self, from: *const [f32; 8]) {
-        proved!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+        proved!(_mm_prefetch::<_MM_HINT_T1>(from.cast()))
     }
 
     #[inline(always)]
@@ -227,7 +227,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn prefetch(self, from: *const [f32; 16]) {
-        proved!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+        proved!(_mm_prefetch::<_MM_HINT_T1>(from.cast()))
     }
 
     #[inline(always)]
