@@ -12,7 +12,8 @@
 //!   (`run`, `step`, `blocks`). A sum that only one convolution reads is not stored: `feed` makes it row by row while
 //!   that convolution runs.
 //! - `conv` and `winograd`: the two forms of a convolution; `job` and `weights` say which is taken.
-//! - `combine`: normalise, ReLU, add, pool and compare with zero, a row at a time; `statistics`: mean and variance.
+//! - `combine`: normalise, ReLU, add and compare with zero, a row at a time; `pool`: rows of a pool; `statistics`: mean
+//!   and variance.
 //! - `codes`: bits of all images, transposed into code words.
 //! - `units`: memory on cache lines and huge pages.
 //! - `simd`: instruction sets behind one trait. All unsafe code of this path is there, but for a call of `madvise`.
@@ -49,6 +50,7 @@ mod conv;
 mod feed;
 mod job;
 mod layout;
+mod pool;
 mod program;
 mod run;
 pub(super) mod simd;

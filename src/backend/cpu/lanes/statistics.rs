@@ -95,13 +95,21 @@ struct Add<'a, S: Simd, const W: usize> {
 impl<S: Simd, const W: usize> Kernel<S> for Add<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
-        // Two channels at a time, so that four chains of additions hide each other's latency.
+        // Some channels at a time, so that chains of additions hide each other's latency.
         let channels = self.at.len();
-        for c in (0..channels / 2 * 2).step_by(2) {
-            self.channels::<2>(simd, c);
+        let mut c = 0;
+        if W == 1 {
+            while c + 4 <= channels {
+                self.channels::<4>(simd, c);
+                c += 4;
+            }
         }
-        if channels % 2 == 1 {
-            self.channels::<1>(simd, channels - 1);
+        while c + 2 <= channels {
+            self.channels::<2>(simd, c);
+            c += 2;
+        }
+        if c < channels {
+            self.channels::<1>(simd, c);
         }
     }
 }
