@@ -11,7 +11,8 @@
 //! - `program`: the order of the jobs and the places of tensors. Jobs up to the next batch norm run block by block
 //!   (`run`, `step`, `blocks`). A sum that only one convolution reads is not stored: `feed` makes it row by row while
 //!   that convolution runs.
-//! - `conv` and `winograd`: the two forms of a convolution; `job` and `weights` say which is taken.
+//! - `conv` and `winograd`: the two forms of a convolution; `job` and `weights` say which is taken, `convolve` runs it
+//!   over a block.
 //! - `combine`: normalise, ReLU, add and compare with zero, a row at a time; `pool`: rows of a pool; `statistics`: mean
 //!   and variance.
 //! - `codes`: bits of all images, transposed into code words.
@@ -47,6 +48,7 @@ mod blocks;
 mod codes;
 mod combine;
 mod conv;
+mod convolve;
 mod feed;
 mod job;
 mod layout;

@@ -67,7 +67,7 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
                 Step::Conv { job, sum } => {
                     let job = &plan.convs[job];
                     let scale = |deviation| lanes.pool.source().scale(deviation) as f32;
-                    Ready::conv((plan, layout), job, sum.map(combine), form(job, plan), packed, scale)
+                    Ready::conv((plan, layout), job, sum.map(combine), packed, scale)
                 }
             });
         }

@@ -25,18 +25,20 @@ impl<S: Simd, const W: usize> Default for Sums<S, W> {
 }
 
 impl<S: Simd, const W: usize> Sums<S, W> {
-    /// Starts a block at its first pixel; `channels` says which units of a pixel count.
-    pub(super) fn start(&mut self, first_pixel: &[Unit<S, W>], channels: &[Range<usize>]) {
+    /// Starts a block.
+    pub(super) fn start(&mut self) {
         self.shift.clear();
-        channels.iter().for_each(|range| self.shift.extend_from_slice(&first_pixel[range.clone()]));
-        for sums in [&mut self.sum, &mut self.squares] {
-            sums.clear();
-            sums.resize(self.shift.len(), Unit::<S, W>::zeroed());
-        }
     }
 
-    /// Adds pixels, `pitch` units each.
+    /// Adds pixels, `pitch` units each, of which `channels` count.
     pub(super) fn add(&mut self, simd: S, pixels: &[Unit<S, W>], pitch: usize, channels: &[Range<usize>]) {
+        if self.shift.is_empty() {
+            channels.iter().for_each(|range| self.shift.extend_from_slice(&pixels[range.clone()]));
+            for sums in [&mut self.sum, &mut self.squares] {
+                sums.clear();
+                sums.resize(self.shift.len(), Unit::<S, W>::zeroed());
+            }
+        }
         let mut at = 0;
         for range in channels {
             simd.call(Add { sums: self, pixels, pitch, first: range.start, at: at..at + range.len() });

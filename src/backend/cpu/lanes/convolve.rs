@@ -1,0 +1,158 @@
+//! A convolution on its way over a block, row by row: what it reads, in which form it runs, and when.
+
+use std::sync::Arc;
+
+use super::blocks::Block;
+use super::combine::{Combine, Source};
+use super::conv::Taps;
+use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
+use super::job::{TileOf, direct, form, tiles};
+use super::layout::Layout;
+use super::simd::Simd;
+use super::units::{Unit, Units};
+use super::weights::{Form, Packed};
+use super::winograd;
+use crate::Result;
+use crate::plan::Plan;
+use crate::plan::jobs::{ConvJob, Tensor};
+
+/// A convolution, and the sum that goes straight into it.
+pub(super) struct Conv<'a> {
+    pub(super) job: &'a ConvJob,
+    form: Form,
+    sum: Option<Combine<'a>>,
+    tiles: Vec<TileOf<'a>>,
+    in_channels: usize,
+    input: &'a Tensor,
+    x_pitch: usize,
+    output: &'a Tensor,
+    y_pitch: usize,
+    /// Taps of each row and column of the output.
+    rows: Vec<Taps>,
+    columns: Vec<Taps>,
+}
+
+impl<'a> Conv<'a> {
+    pub(super) fn new(
+        (plan, layout): (&'a Plan, &Layout),
+        job: &'a ConvJob,
+        sum: Option<Combine<'a>>,
+        packed: &'a [Arc<Packed>],
+        scale: impl Fn(f64) -> f32,
+    ) -> Self {
+        let form = form(job, plan);
+        let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
+        let tiles = tiles(job, plan, layout, packed, scale, form, in_channels);
+        let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
+        let (x_pitch, y_pitch) = (layout.pitch(job.input), layout.pitch(job.output));
+        let [mut rows, mut columns] = [const { Vec::new() }; 2];
+        Taps::along(job, 0, input.shape.height, output.shape.height, &mut rows);
+        Taps::along(job, 1, input.shape.width, output.shape.width, &mut columns);
+        Conv { job, form, sum, tiles, in_channels, input, x_pitch, output, y_pitch, rows, columns }
+    }
+
+    /// Does a block; `done` sees its rows in order, while they are near.
+    pub(super) fn block<S: Simd, const W: usize>(
+        &self,
+        simd: S,
+        block: &mut Block<'_, S, W>,
+        plane: &mut [S::Bits],
+        (feed, winograd): (&mut Units<S, W>, &mut winograd::Scratch<S, W>),
+        mut done: impl FnMut(&[Unit<S, W>]),
+    ) -> Result<()> {
+        let (view, y) = block.split(Some(self.job.output));
+        let source: Source<'_, S, W> = &|tensor| view.tensor(tensor);
+        if self.form == Form::Direct && self.sum.is_none() {
+            let x = Rows::stored(self.input, source(self.job.input));
+            for (i, y) in self.output_rows(y, 1) {
+                self.direct(simd, x, (i, &mut *y));
+                done(y);
+            }
+            return Ok(());
+        }
+        let ring = Ring::new(self.job, self.form, self.input);
+        feed.resize(ring.units())?;
+        let mut feed = Feed::new(ring, feed.get_mut());
+        let mut make = |iy, row: &mut [Unit<S, W>]| self.make(simd, source, iy, (row, ring.order), plane);
+        if self.form == Form::Direct {
+            for (i, y) in self.output_rows(y, 1) {
+                feed.make(self.rows[i].end(self.job.dilation[0]), &mut make)?;
+                self.direct(simd, feed.rows(), (i, &mut *y));
+                done(y);
+            }
+        } else {
+            winograd.prepare(self.in_channels)?;
+            for (i, y) in self.output_rows(y, winograd::PIECE) {
+                feed.make(self.rows[(i + 1) * winograd::PIECE - 1].end(1), &mut make)?;
+                self.winograd(simd, winograd, &feed, (i, &mut *y));
+                done(y);
+            }
+        }
+        // Rows that the convolution does not reach still have bits to emit.
+        if self.sum.is_some() { feed.make(self.input.shape.height, &mut make) } else { Ok(()) }
+    }
+
+    /// The output, so many rows at a time.
+    fn output_rows<'b, U>(&self, y: &'b mut [U], rows: usize) -> impl Iterator<Item = (usize, &'b mut [U])> {
+        y.chunks_exact_mut(rows * self.output.shape.width * self.y_pitch).enumerate()
+    }
+
+    /// One output row by direct convolution.
+    fn direct<S: Simd, const W: usize>(
+        &self,
+        simd: S,
+        x: Rows<'_, S, W>,
+        (i, y): (usize, &mut [Unit<S, W>]),
+    ) {
+        let (x, y) = ((x, self.x_pitch), (y, self.y_pitch));
+        direct(simd, self.job, x, y, (&self.rows[i], &self.columns), &self.tiles, self.in_channels);
+    }
+
+    /// Four output rows by Winograd's form.
+    fn winograd<S: Simd, const W: usize>(
+        &self,
+        simd: S,
+        scratch: &mut winograd::Scratch<S, W>,
+        feed: &Feed<'_, S, W>,
+        (i, y): (usize, &mut [Unit<S, W>]),
+    ) {
+        let x = feed.rows();
+        simd.call(winograd::Rows {
+            scratch,
+            x: std::array::from_fn(|r| {
+                let iy = (i * winograd::PIECE + r).wrapping_sub(1);
+                if iy < self.input.shape.height { x.row(iy) } else { feed.zeros() }
+            }),
+            in_channels: self.in_channels,
+            y,
+            y_pitch: self.y_pitch,
+            width: self.output.shape.width,
+            tiles: &self.tiles,
+        });
+    }
+
+    /// A row of the input, as the form reads it.
+    fn make<S: Simd, const W: usize>(
+        &self,
+        simd: S,
+        source: Source<'_, S, W>,
+        y: usize,
+        (row, order): (&mut [Unit<S, W>], Order),
+        plane: &mut [S::Bits],
+    ) -> Result<()> {
+        let relu = self.job.relu;
+        match &self.sum {
+            Some(sum) => {
+                sum.row(simd, source, y, (&mut *row, order), plane)?;
+                if relu && self.form == Form::Winograd {
+                    simd.call(Relu(row));
+                }
+            }
+            None => {
+                let from = Rows::<S, W>::stored(self.input, source(self.job.input)).row(y);
+                simd.call(Copy { from, channels: self.x_pitch, relu, to: row, order });
+            }
+        }
+        Ok(())
+    }
+}
