@@ -4,7 +4,7 @@
 //! y[p, k] = sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
 //! ```
 //!
-//! Every unit of x is two vectors of images, so a channel is a multiplication by one number: there is nothing to
+//! Every unit of x is whole vectors of images, so a channel is a multiplication by one number: there is nothing to
 //! pad at odd channel counts, and taps outside the image are skipped. A tile is one output pixel times up to
 //! `tile` output channels: all its sums stay in registers while taps and input channels run by. Weights
 //! of a tile are [r][s][c][tile].
