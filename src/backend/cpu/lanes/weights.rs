@@ -46,6 +46,17 @@ struct Key {
     group: Option<usize>,
 }
 
+impl Key {
+    /// Numbers of an output channel, packed.
+    fn of_channel(&self) -> usize {
+        let products = match self.form {
+            Form::Direct => self.kernel[0] * self.kernel[1],
+            Form::Winograd => POSITIONS,
+        };
+        products * self.in_channels
+    }
+}
+
 struct Entry {
     packed: Arc<Packed>,
     /// When it was asked for last, by the pool's clock.
@@ -132,11 +143,7 @@ impl Pool {
         rows.clear();
         let octets = part.row..part.row + part.octets;
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, rows)?;
-        let taps = match form {
-            Form::Direct => shape.kernel[0] * shape.kernel[1],
-            Form::Winograd => POSITIONS,
-        };
-        let mut weights = vec![0.0; taps * shape.in_channels * key.channels];
+        let mut weights = vec![0.0; key.of_channel() * key.channels];
         advise(bytemuck::cast_slice_mut(&mut weights));
         let mut packed = Packed { tiles: self.tiles(&key), weights };
         simd.call(Pack { key: &key, rows, packed: &mut packed });
@@ -185,10 +192,7 @@ impl<S: Simd> Kernel<S> for Pack<'_> {
     fn run(self, _simd: S) {
         let Pack { key, rows, packed: Packed { tiles, weights } } = self;
         let taps = key.kernel[0] * key.kernel[1];
-        let of_channel = match key.form {
-            Form::Direct => taps,
-            Form::Winograd => POSITIONS,
-        } * key.in_channels;
+        let of_channel = key.of_channel();
         let row_len = taps * key.in_channels.next_multiple_of(OCTET);
         let mut start = 0;
         for tile in tiles {
