@@ -38,7 +38,7 @@
 //! |---|---|---|---|
 //! | the last of the above: with AVX-512 two vectors a block as well | 134 | 137 | 30.2 |
 //! | AVX-512: one vector a block, tiles of 16 channels, code words by mask instructions | 157 | 137 | 32.0 |
-//! | prefetch 8 KiB ahead instead of two pixels, and into the second cache alone | 160 | 144 | 35.5 |
+//! | prefetch 8 KiB ahead, not 4, and into the second cache alone | 152 for 145 | 133 for 130 | 35.4 for 32.6 |
 //!
 //! Not kept: link-time optimisation, stores past the cache, signs by assembly, other tiles of the agreement, three rows
 //! of Winograd's transforms in 32 registers, AVX-512 with vectors of 256 bits, sums of some pixels at a time into a 1x1
@@ -55,7 +55,7 @@
 //! the peak; 3x3 as a whole at 55 to 78 %), sums and normalisation 17 %, pools 7 %, statistics 4 %, code words and
 //! agreement 2 % each. Sums read 59 MB a network, 28 GB/s a core, which come from the third cache (95 GB/s): with what
 //! they read in the first one they would take two thirds of their time. At N = 128 arenas outgrow the third cache: sums
-//! take 25 % and read 18 GB/s a core, as much as memory gives two cores at once (15 to 17). At stem 128 and N = 8 1x1
+//! take 25 % and read 17 GB/s a core, as much as memory gives two cores at once (15 to 17). At stem 128 and N = 8 1x1
 //! runs at 89 % of the peak and takes 40 %, Winograd 37 % (its products at 70 %: a broadcast for each multiplication, and
 //! weights from the third cache), making new weights 6 %.
 
