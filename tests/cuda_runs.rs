@@ -1,8 +1,9 @@
-//! Runs of the CUDA backend, on the shim's device: whatever the group, with faults of the device, and where there is none.
+//! Runs of the CUDA backend, on the shim's device: whatever the group, and with faults of the
+//! device.
 
 mod common;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,6 @@ use common::harness::{Requirement, needs, run};
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::shim::{Build, Shim, host};
 use common::stages::{agree, kernels};
-use libtest_mimic::{Failed, Trial};
 use naswot::measure::cuda::{Driver, Fault, KernelLaunch};
 use naswot::measure::{Probe, Stage};
 use naswot::{Backend, Batch, Error, Graph, Network, Precision, Scorer};
@@ -31,12 +31,7 @@ fn main() -> ExitCode {
         ("a_stream_and_a_single_network_take_turns", at_once),
         ("a_precision_that_it_lacks_is_refused", precision),
     ];
-    let mut trials: Vec<Trial> =
-        tests.into_iter().map(|(name, test)| needs(Requirement::Shim, name, move |_| test())).collect();
-    trials.push(Trial::test("without_a_gpu_it_says_so_and_auto_goes_on", || {
-        no_gpu().map_err(|error| Failed::from(error.to_string()))
-    }));
-    run(trials)
+    run(tests.into_iter().map(|(name, test)| needs(Requirement::Shim, name, move |_| test())).collect())
 }
 
 fn shim() -> Result<Arc<dyn Driver>, Box<dyn std::error::Error>> {
@@ -255,34 +250,5 @@ fn at_once() -> Outcome {
 fn precision() -> Outcome {
     let error = cuda(&noise(1, 0), shim()?).precision(Precision::F64).build().err().ok_or("f64 was taken")?;
     assert!(matches!(error, Error::Setting { name: "precision", .. }), "{error}");
-    Ok(())
-}
-
-/// A process that sees no GPU, whether there is a driver or not.
-fn no_gpu() -> Outcome {
-    let Some(naswot) = option_env!("CARGO_BIN_EXE_naswot") else { return Ok(()) };
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(naswot);
-        command.args(arguments).env("CUDA_VISIBLE_DEVICES", "").env("VK_ICD_FILENAMES", "/nonexistent");
-        command.env("VK_DRIVER_FILES", "/nonexistent").output()
-    };
-    let output = run(&["devices", "--json"])?;
-    let devices: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let cuda = devices.as_array().and_then(|all| all.iter().find(|device| device["backend"] == "cuda"));
-    let reason = cuda.and_then(|cuda| cuda["unusable"].as_str()).ok_or("cuda is not listed as unusable")?;
-    assert!(reason.contains("NVIDIA driver") && reason.contains("use another backend"), "{reason}");
-    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/nasbench101.jsonl");
-    let refused = run(&["score", examples, "--backend", "cuda"])?;
-    let text = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{text}");
-    assert!(text.contains("backend cuda:0: ") && text.contains("NVIDIA driver"), "{text}");
-    // The first of the examples is enough.
-    let folder = tempfile::tempdir()?;
-    let cells = folder.path().join("cells.jsonl");
-    let first = std::fs::read_to_string(examples)?.lines().next().ok_or("no examples")?.to_owned();
-    std::fs::write(&cells, first)?;
-    let scored = run(&["score", &cells.to_string_lossy(), "--batch-size", "4", "--stem", "4"])?;
-    assert!(scored.status.success(), "{}", String::from_utf8_lossy(&scored.stderr));
-    assert!(String::from_utf8_lossy(&scored.stdout).contains(",cpu,"));
     Ok(())
 }

@@ -1,5 +1,4 @@
 //! A drawn cell can be read: boxes stand apart, edges run through none but their own, and cross no more than they must.
-#![cfg(feature = "report")]
 
 use naswot::analysis::drawing::{Direction, Edge, Layout, NodeBox};
 use naswot::{Architecture, Space, nasbench101, nasbench201};

@@ -4,7 +4,7 @@
 mod common;
 
 use std::error::Error;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use common::checkpoint::{checkpoint, shapes};
@@ -13,17 +13,10 @@ use common::naive::Parameters;
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::reference::{CASES, Case};
 use common::stages::{agree, kernels};
-use libtest_mimic::{Failed, Trial};
 use naswot::measure::{Accident, Probe, Stage};
 use naswot::nasbench101::{self, Skeleton};
 use naswot::{
     Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer, ScorerBuilder, Weights, nasbench201,
-};
-
-/// The command, where it is built.
-const NASWOT: &str = match option_env!("CARGO_BIN_EXE_naswot") {
-    Some(path) => path,
-    None => "naswot",
 };
 
 fn main() -> ExitCode {
@@ -56,16 +49,6 @@ fn main() -> ExitCode {
     ];
     for (name, test) in tests {
         trials.push(needs(Requirement::Wgpu, name, move |_| test()));
-    }
-    if cfg!(feature = "cli") {
-        trials.push(needs(Requirement::Wgpu, "bench_measures_no_software_adapter_unless_named", |_| {
-            bench_refuses_software()
-        }));
-    }
-    if cfg!(all(feature = "cli", target_os = "linux")) {
-        trials.push(Trial::test("without_an_adapter_auto_goes_on", || {
-            no_adapter().map_err(|error| Failed::from(error.to_string()))
-        }));
     }
     run(trials)
 }
@@ -361,51 +344,6 @@ fn memory() -> Result<(), Box<dyn Error>> {
     for (score, expected) in alone.iter().zip(&scores).skip(1) {
         assert_eq!(score.as_ref().ok(), Some(expected));
     }
-    Ok(())
-}
-
-/// Its speed says nothing.
-fn bench_refuses_software() -> Result<(), Box<dyn Error>> {
-    let devices = naswot::devices();
-    let mut adapters = devices.iter().filter(|d| d.backend.starts_with("wgpu") && d.unusable.is_none());
-    if !adapters.all(|adapter| adapter.software) {
-        return Ok(());
-    }
-    let bench = Command::new(NASWOT).args(["bench", "--quick", "--backend", "wgpu"]).output()?;
-    let message = String::from_utf8_lossy(&bench.stderr).into_owned();
-    assert_eq!(bench.status.code(), Some(2));
-    assert!(message.contains("is the only adapter") && message.contains("--backend 'wgpu:"), "{message}");
-    Ok(())
-}
-
-/// No driver: what was asked for is refused with a remedy, and `auto` takes the processor.
-fn no_adapter() -> Result<(), Box<dyn Error>> {
-    let naswot = |arguments: &[&str]| {
-        Command::new(NASWOT)
-            .args(arguments)
-            .env("VK_DRIVER_FILES", "/nowhere.json")
-            .env("VK_ICD_FILENAMES", "/nowhere.json")
-            .env("WGPU_BACKEND", "vulkan")
-            .output()
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let cells = tempfile::NamedTempFile::new()?;
-    let cell = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|";
-    std::fs::write(cells.path(), format!("{{\"space\":\"nasbench201\",\"arch\":\"{cell}\"}}\n"))?;
-    let path = cells.path().to_str().ok_or("a path that is no text")?;
-    let refused = naswot(&["score", path, "--backend", "wgpu"])?;
-    assert_eq!(refused.status.code(), Some(2));
-    let message = text(&refused.stderr);
-    assert!(message.contains("backend wgpu: no adapter") && message.contains("use cpu"), "{message}");
-    assert!(refused.stdout.is_empty());
-    let scored = naswot(&["score", path, "--batch-size", "4", "--stem", "2", "--cells", "1"])?;
-    assert_eq!(scored.status.code(), Some(0));
-    assert!(text(&scored.stdout).lines().nth(1).is_some_and(|row| row.contains(",cpu,")));
-    let devices = naswot(&["devices"])?;
-    assert_eq!(devices.status.code(), Some(0));
-    let row = text(&devices.stdout);
-    let row = row.lines().find(|row| row.starts_with("wgpu")).ok_or("no row for wgpu")?;
-    assert!(row.contains(" no ") && row.contains("no adapter"), "{row}");
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 mod bootstrap;
 mod correlation;
-#[cfg(feature = "report")]
-#[cfg_attr(docsrs, doc(cfg(feature = "report")))]
+#[cfg(feature = "drawing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "drawing")))]
 pub mod drawing;
 mod histogram;
 mod search;

@@ -24,8 +24,6 @@ pub enum Requirement {
     Nvrtc,
     /// An NVIDIA GPU.
     Cuda,
-    /// Chromium, in which pages are opened.
-    Browser,
 }
 
 impl Requirement {
@@ -38,7 +36,6 @@ impl Requirement {
             Requirement::Shim => "shim",
             Requirement::Nvrtc => "nvrtc",
             Requirement::Cuda => "cuda",
-            Requirement::Browser => "browser",
         }
     }
 
@@ -59,8 +56,6 @@ impl Requirement {
             Requirement::Shim => super::shim::compiler().err(),
             #[cfg(feature = "cuda")]
             Requirement::Nvrtc => super::wheels::nvrtc().and_then(|_| super::wheels::nvdisasm()).err(),
-            #[cfg(all(feature = "cli", feature = "report"))]
-            Requirement::Browser => super::browser::chromium().err(),
             _ => self.folder().err(),
         }
     }
@@ -76,11 +71,7 @@ impl Requirement {
                 (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
             }
             Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
-            Requirement::Wgpu
-            | Requirement::Shim
-            | Requirement::Nvrtc
-            | Requirement::Cuda
-            | Requirement::Browser => {
+            Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc | Requirement::Cuda => {
                 return Ok(package);
             }
         };

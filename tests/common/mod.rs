@@ -1,13 +1,9 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
-#[cfg(all(feature = "cli", feature = "report"))]
-pub mod browser;
 pub mod checkpoint;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-#[cfg(all(feature = "cli", unix))]
-pub mod folder;
 pub mod graphs;
 pub mod harness;
 pub mod naive;

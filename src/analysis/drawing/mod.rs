@@ -18,7 +18,6 @@ mod numbers;
 #[cfg(feature = "png")]
 mod png;
 mod svg;
-mod thousands;
 
 pub use cell::cell_svg;
 pub use charts::{Against, histogram_svg, scatter_svg, trace_svg};
@@ -27,6 +26,7 @@ pub use graph::Kind;
 pub use heat_map::{Blocks, Shades, heat_map_svg};
 pub use layout::{Direction, Edge, Layout, NodeBox};
 pub use matrix::matrix_svg;
+pub use numbers::thousands;
 #[cfg(feature = "png")]
 #[cfg_attr(docsrs, doc(cfg(feature = "png")))]
 pub use png::png;

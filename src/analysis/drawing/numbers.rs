@@ -1,7 +1,5 @@
 //! Numbers on axes.
 
-use super::thousands::apart;
-
 /// Even steps from the first of 1, 2 and 5 times a power of ten that makes no more than `most` of them between two ends, which
 /// may be among them. No step is smaller than `least`.
 pub(super) fn ticks(low: f64, high: f64, most: usize, least: f64) -> Vec<f64> {
@@ -53,7 +51,23 @@ pub(super) fn label(value: f64, decimals: usize) -> String {
 
 /// A number with its thousands apart.
 pub(super) fn grouped(number: u64) -> String {
-    apart(&number.to_string())
+    thousands(&number.to_string())
+}
+
+/// The digits of a whole number, its thousands apart.
+///
+/// ```
+/// assert_eq!(naswot::analysis::drawing::thousands("1234567"), "1,234,567");
+/// ```
+pub fn thousands(digits: &str) -> String {
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@ mod heat;
 mod networks;
 mod page;
 mod settings;
-#[path = "../../../analysis/drawing/thousands.rs"]
-mod thousands;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

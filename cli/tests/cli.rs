@@ -1,5 +1,4 @@
 //! What the commands print: `tests/cli/*.trycmd`, and the examples of the README.
-#![cfg(feature = "cli")]
 
 #[test]
 fn commands_print_what_their_examples_show() {

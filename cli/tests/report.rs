@@ -13,20 +13,12 @@ mod notes;
 #[path = "report/run.rs"]
 mod run;
 
-use std::error::Error;
-use std::path::Path;
 use std::process::ExitCode;
 
-use common::harness::{Requirement::Browser, needs};
-use libtest_mimic::{Failed, Trial};
-
-pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+use common::harness::{Outcome, Requirement::Browser, needs, plain};
 
 fn main() -> ExitCode {
-    let plain = |name: &str, test: fn() -> Outcome| {
-        Trial::test(name, move || test().map_err(|why| Failed::from(why.to_string())))
-    };
-    let browsed = |name: &str, test: fn(&Path) -> Outcome| needs(Browser, name, test);
+    let browsed = |name: &str, test: fn() -> Outcome| needs(Browser, name, test);
     common::harness::run(vec![
         browsed("a_real_run_can_be_looked_through", run::a_real_run_can_be_looked_through),
         browsed("no_width_is_too_narrow_and_both_themes_can_be_read", run::every_width_and_theme),

@@ -1,5 +1,5 @@
 //! `naswot trace`: a row for every checkpoint, the score that its weights have, and an epoch from where it is said.
-#![cfg(all(feature = "cli", feature = "report", unix))]
+#![cfg(unix)]
 
 mod common;
 

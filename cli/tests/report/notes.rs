@@ -1,17 +1,15 @@
 //! What is unusual in the rows: text that would be markup, scores that cannot be drawn, settings that differ.
 
-use std::path::Path;
-
 use naswot::{Kernel, Space};
 
-use super::Outcome;
 use super::common::browser::Browser;
+use super::common::harness::Outcome;
 use super::files::{Folder, Row, csv, kernel};
 
 /// Ends a script, begins another, and would be an element wherever it is taken for markup.
 const HOSTILE: &str = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>&amp;\u{2028}<!--\"{{data}}";
 
-pub(crate) fn text_from_files_is_text(_: &Path) -> Outcome {
+pub(crate) fn text_from_files_is_text() -> Outcome {
     let folder = Folder::new()?;
     let cells = Space::NasBench101.sample(3, 1)?;
     let mut rows = Vec::new();
@@ -61,7 +59,7 @@ pub(crate) fn text_from_files_is_text(_: &Path) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_is_not_as_usual_is_said(_: &Path) -> Outcome {
+pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
     let folder = Folder::new()?;
     let mut rows = Vec::new();
     let mut table = "arch,test\n".to_owned();
@@ -148,7 +146,7 @@ pub(crate) fn what_is_not_as_usual_is_said(_: &Path) -> Outcome {
 }
 
 /// One network, none with a finite score, all of one score: the page says what there is.
-pub(crate) fn little_is_shown_as_it_is(_: &Path) -> Outcome {
+pub(crate) fn little_is_shown_as_it_is() -> Outcome {
     let folder = Folder::new()?;
     let cells = Space::NasBench101.sample(3, 1)?;
     let equal: Vec<Row> = cells.iter().enumerate().map(|(i, cell)| Row::of(i, cell, &kernel(4, 1))).collect();

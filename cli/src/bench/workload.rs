@@ -4,8 +4,8 @@ use naswot::{Architecture, Batch, Network};
 
 use crate::exit::{Failure, Result};
 
-const NASBENCH101: &str = include_str!("../../../../benches/workloads/nasbench101_200.jsonl");
-const NASBENCH201: &str = include_str!("../../../../benches/workloads/nasbench201_200.jsonl");
+const NASBENCH101: &str = include_str!("../../../benches/workloads/nasbench101_200.jsonl");
+const NASBENCH201: &str = include_str!("../../../benches/workloads/nasbench201_200.jsonl");
 
 /// Height and width of the images.
 pub(super) const IMAGE: usize = 32;

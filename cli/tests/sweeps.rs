@@ -1,5 +1,5 @@
 //! A search space is scored in one run or in shards, under one setting or many, and comes to the same.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 mod common;
 

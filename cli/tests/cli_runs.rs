@@ -1,5 +1,5 @@
 //! What a user of `naswot score` can rely on when a run is killed, interrupted, resumed or out of space.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 mod common;
 

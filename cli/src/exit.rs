@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::process::ExitCode;
 
 /// The exit status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +16,6 @@ pub(crate) enum Exit {
     Stopped = 3,
     /// Ctrl-C; finished rows are on disk.
     Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
-    }
 }
 
 /// Why a command ended before its end, and what to say about it.

@@ -1,6 +1,7 @@
 //! What is said on standard error, and how much of it.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -77,8 +78,8 @@ pub(crate) fn say(message: impl Display) {
 }
 
 /// The colour that help and usage errors are to have, which are printed before there are options.
-pub(crate) fn color_of_arguments() -> ColorChoice {
-    let mut arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+pub(crate) fn color_of_arguments(arguments: &[OsString]) -> ColorChoice {
+    let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
         let value = match argument.strip_prefix("--color") {
             Some("") => arguments.next(),

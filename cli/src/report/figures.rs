@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use naswot::Space;
+use naswot::analysis::drawing::thousands;
 use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Trend};
 use serde::Serialize;
 
 use super::networks::{Network, Networks};
-use super::thousands::apart;
 use crate::exit::Result;
 
 /// The paper's filter: networks that learned something, in percent.
@@ -190,12 +190,12 @@ pub(super) fn signed(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let whole = text.split('.').next().unwrap_or_default();
     let sign = if value < 0.0 { "−" } else { "" };
-    format!("{sign}{}{}", apart(whole), &text[whole.len()..])
+    format!("{sign}{}{}", thousands(whole), &text[whole.len()..])
 }
 
 /// A count with its thousands apart.
 pub(super) fn grouped(count: usize) -> String {
-    apart(&count.to_string())
+    thousands(&count.to_string())
 }
 
 #[cfg(test)]

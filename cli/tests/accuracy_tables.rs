@@ -1,5 +1,5 @@
 //! NAS-Bench-101's own file becomes a table, and a damaged one says where.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 mod common;
 

@@ -8,8 +8,8 @@ use naswot::Kernel;
 use naswot::analysis::drawing::sequential;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::common::browser::Browser;
+use super::common::harness::Outcome;
 use super::files::Folder;
 
 /// The example's hundred cells, scored with kernels, with a table of made-up accuracies for all but the first ten.
@@ -22,7 +22,7 @@ impl Run {
     fn new() -> Result<Self, Box<dyn Error>> {
         let folder = Folder::new()?;
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::copy(package.join("examples/nasbench101.jsonl"), folder.path("cells.jsonl"))?;
+        fs::copy(package.join("../examples/nasbench101.jsonl"), folder.path("cells.jsonl"))?;
         fs::remove_dir(folder.path("k"))?;
         folder.done("score cells.jsonl -o scores.csv --kernels k --backend cpu -q")?;
         let mut reader = csv::Reader::from_path(folder.path("scores.csv"))?;
@@ -89,7 +89,7 @@ fn descending(values: &[f64]) -> Vec<usize> {
     order
 }
 
-pub(crate) fn a_real_run_can_be_looked_through(_: &Path) -> Outcome {
+pub(crate) fn a_real_run_can_be_looked_through() -> Outcome {
     let run = Run::new()?;
     let mut browser = run.open()?;
     figures(&run, &mut browser)?;
@@ -338,7 +338,7 @@ fn extremes_and_bars(run: &Run, browser: &mut Browser) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn every_width_and_theme(_: &Path) -> Outcome {
+pub(crate) fn every_width_and_theme() -> Outcome {
     let run = Run::new()?;
     run.folder.done("report scores.csv -o plain.html")?;
     let mut browser = Browser::start()?;

@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
 
 use naswot::Space;
 
-use super::Outcome;
 use super::common::browser::Browser;
+use super::common::harness::Outcome;
 use super::files::{Folder, Row, csv, kernel};
 
 const NETWORKS: usize = 5000;
@@ -39,7 +38,7 @@ pub(crate) fn is_small() -> Outcome {
 }
 
 /// Times are bounds for a busy machine: what is seen as smooth takes a tenth of them on an idle one.
-pub(crate) fn stays_smooth(_: &Path) -> Outcome {
+pub(crate) fn stays_smooth() -> Outcome {
     let folder = page(Space::NasBench101)?;
     let mut browser = Browser::start()?;
     browser.open(&folder.address("page.html"), 1400, 900, false)?;

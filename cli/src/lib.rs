@@ -1,4 +1,5 @@
-//! The command `naswot`: reads files, shows progress, writes results. Everything else is the library's.
+//! The command `naswot` as a function: reads files, shows progress, writes results. Everything else is the library
+//! [`naswot`].
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accuracies;
@@ -18,21 +19,17 @@ mod kernels;
 mod known;
 mod lines;
 mod merge;
-#[cfg(feature = "report")]
 mod named;
 mod old_rows;
 mod options;
 mod output;
 #[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
-#[cfg(feature = "report")]
 mod picture;
 mod pipeline;
 mod plan;
-#[cfg(feature = "report")]
 mod plot;
 mod progress;
-#[cfg(feature = "report")]
 mod report;
 mod resume;
 mod row_file;
@@ -44,11 +41,10 @@ mod settings;
 mod space;
 mod sweep;
 mod table;
-#[cfg(feature = "report")]
 mod trace;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -99,11 +95,8 @@ enum Command {
     Table(accuracy_table::AccuracyTable),
     Correlate(correlate::Correlate),
     Search(Box<search::Search>),
-    #[cfg(feature = "report")]
     Plot(plot::Plot),
-    #[cfg(feature = "report")]
     Trace(Box<trace::Trace>),
-    #[cfg(feature = "report")]
     Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
@@ -119,18 +112,28 @@ fn answer(error: &clap::Error) -> exit::Result {
     Ok(Exit::Success)
 }
 
-fn main() -> ExitCode {
-    let command = Cli::command().color(console::color_of_arguments());
-    let cli = match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = answer(&error).unwrap_or_else(|Failure { exit, message }| {
-                message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
-                exit
-            });
-            return exit.into();
-        }
-    };
+/// Runs the command with its arguments, the first of which is its name; the exit status, as docs/output.md promises it.
+///
+/// Reads standard input where the arguments say so, and writes to standard output and standard error.
+///
+/// ```
+/// let status = naswot_cli::run(["naswot", "space", "nasbench201", "--count"]);
+/// assert_eq!(status, 0);
+/// ```
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let command = Cli::command().color(console::color_of_arguments(&arguments));
+    let cli =
+        match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) => {
+                let exit = answer(&error).unwrap_or_else(|Failure { exit, message }| {
+                    message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
+                    exit
+                });
+                return exit as u8;
+            }
+        };
     let console = &cli.console;
     let result = match &cli.command {
         Command::Score(command) => command.run(console),
@@ -144,11 +147,8 @@ fn main() -> ExitCode {
         Command::Table(command) => command.run(console),
         Command::Correlate(command) => command.run(),
         Command::Search(command) => command.run(console),
-        #[cfg(feature = "report")]
         Command::Plot(command) => command.run(),
-        #[cfg(feature = "report")]
         Command::Trace(command) => command.run(console),
-        #[cfg(feature = "report")]
         Command::Report(command) => command.run(console),
         Command::Bench(command) => command.run(console),
         Command::Completions(command) => command.run(Cli::command()),
@@ -159,5 +159,5 @@ fn main() -> ExitCode {
         }
         exit
     });
-    exit.into()
+    exit as u8
 }

@@ -66,7 +66,6 @@ impl Table {
 }
 
 /// What a row of scores says.
-#[cfg_attr(not(feature = "report"), expect(dead_code, reason = "epochs are for pictures alone"))]
 pub(crate) struct Scored {
     pub(crate) id: String,
     pub(crate) arch: String,

@@ -1,6 +1,6 @@
 //! `naswot plot` and the pictures of the library: whole SVG whatever the texts, the numbers that they claim, and errors that
 //! say what is wrong.
-#![cfg(all(feature = "cli", feature = "png", unix))]
+#![cfg(all(feature = "png", unix))]
 
 mod common;
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use naswot::{Architecture, Space};
 
-use super::Outcome;
+use super::common::harness::Outcome;
 use super::files::{Folder, Row, csv, kernel};
 
 /// Three networks with their kernels of four images.
