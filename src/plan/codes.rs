@@ -5,6 +5,8 @@
 //! weigh the same share a region. Regions of one weight are adjacent: an `agreement` job covers up to 4096
 //! words of them. This pass follows `schedule`, since "first" means slots.
 
+use std::ops::Range;
+
 use super::fuse::{JobId, Jobs, Pending};
 use super::jobs::*;
 use super::schedule::slot;
@@ -88,10 +90,15 @@ fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
 
 /// Regions of one job: neighbouring terms of one weight that cover different channels share one.
 fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Region>) {
-    let octets = job.octets();
-    let words = (job.shape.pixels() * octets).div_ceil(4);
-    let mut open = |weight: u32| {
-        regions.push(Region { weight, word: 0, words });
+    let (octets, shape) = (job.octets(), job.shape);
+    let open = |weight: u32, channels: Range<usize>, regions: &mut Vec<Region>| {
+        regions.push(Region {
+            weight,
+            word: 0,
+            size: [shape.height, shape.width],
+            octets,
+            channels: vec![channels],
+        });
         regions.len() - 1
     };
     // Region, weight and end of the channels of the term before.
@@ -101,15 +108,19 @@ fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Regio
             last = None;
             continue;
         }
+        let channels = term.to..term.to + term.channels;
         let region = match last {
-            Some((region, before, end)) if before == weight && end <= term.to => region,
-            _ => open(weight),
+            Some((region, before, end)) if before == weight && end <= term.to => {
+                regions[region].push(channels);
+                region
+            }
+            _ => open(weight, channels, regions),
         };
         term.code = Some(region);
         last = Some((region, weight, term.to + term.channels));
     }
     if job.weight > 0 {
-        job.code = Some(open(job.weight));
+        job.code = Some(open(job.weight, 0..shape.channels, regions));
     }
 }
 
@@ -124,7 +135,7 @@ fn lay_out(mut regions: Vec<Region>) -> Codes {
         let first = word;
         for region in regions.iter_mut().filter(|region| region.weight == weight) {
             region.word = word;
-            word += region.words;
+            word += region.words();
         }
         let pieces = (first..word).step_by(AGREEMENT_WORDS);
         agreements.extend(pieces.map(|piece| AgreementJob {
@@ -139,6 +150,7 @@ fn lay_out(mut regions: Vec<Region>) -> Codes {
 
 #[cfg(test)]
 mod tests {
+    use super::Region;
     use crate::plan::Plan;
     use crate::{Conv, Convention, Graph, GraphBuilder, Multiplicity, NodeId, Window};
 
@@ -146,6 +158,11 @@ mod tests {
         let mut g = Graph::builder(8).unwrap();
         let output = build(&mut g);
         Plan::new(&g.output(output).unwrap(), [2, 8, 4, 4], Convention::Original).unwrap()
+    }
+
+    /// First channel and end of each range.
+    fn channels(region: &Region) -> Vec<(usize, usize)> {
+        region.channels.iter().map(|range| (range.start, range.end)).collect()
     }
 
     fn conv_relu(g: &mut GraphBuilder, channels: usize, name: &str) -> NodeId {
@@ -167,8 +184,12 @@ mod tests {
         let codes: Vec<Option<usize>> = job.terms.iter().map(|term| term.code).collect();
         assert_eq!(codes, [Some(0), Some(0), Some(1)]);
         assert_eq!(job.code, Some(2));
-        // 16 pixels of two octets.
-        assert!(plan.regions.iter().all(|region| region.words == 8));
+        // 16 pixels of two octets, eleven channels of which have bits.
+        for region in &plan.regions {
+            assert_eq!((region.words(), region.size, region.octets), (8, [4, 4], 2));
+            assert_eq!(channels(region), [(0, 11)]);
+        }
+        assert_eq!(plan.constant_bits(), 0);
         assert_eq!(plan.agreements.len(), 1);
         assert_eq!(plan.words_per_image, 32);
     }
@@ -184,6 +205,21 @@ mod tests {
         assert_eq!(bits_only.len(), 1);
         assert_eq!(bits_only[0].slot.phase, 2);
         assert_eq!(bits_only[0].shape.pixels(), 16);
+    }
+
+    #[test]
+    fn relus_of_zeros_have_no_bits_and_are_constant() {
+        let plan = plan(|g| {
+            let a = conv_relu(g, 6, "a");
+            let zero = g.zero(g.input()).unwrap();
+            let zero = g.relu(zero).unwrap();
+            let parts = g.concat(&[a, zero]).unwrap();
+            g.relu(parts).unwrap()
+        });
+        let channels: Vec<_> = plan.regions.iter().map(channels).collect();
+        assert_eq!(channels, [[(0, 6)], [(0, 14)]]);
+        // 16 pixels of the eight channels that are zero.
+        assert_eq!(plan.constant_bits(), 128);
     }
 
     #[test]

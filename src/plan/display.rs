@@ -76,7 +76,7 @@ impl Plan {
             place: job.output.map(|tensor| self.tensors[tensor].offset),
             macs: 0,
             norms: job.statistics.norms.iter().map(|norm| norm.name.clone()).collect(),
-            code_words: regions.iter().map(|&region| self.regions[region].words).sum(),
+            code_words: regions.iter().map(|&region| self.regions[region].words()).sum(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Jobs, terms and tensors: what a backend runs. Layouts are in the header of [`super`].
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::graph::{Distribution, Eps, Shape, Window};
 use crate::weights::RowShape;
@@ -170,7 +171,7 @@ pub(crate) struct ConvJob {
 
 impl ConvJob {
     /// Octets of the output tensor that the job writes.
-    pub(crate) fn octets(&self) -> std::ops::Range<usize> {
+    pub(crate) fn octets(&self) -> Range<usize> {
         let first = self.parts.first().map_or(0, |part| part.octet);
         first..self.parts.last().map_or(first, |part| part.octet + part.octets)
     }
@@ -216,14 +217,47 @@ impl CombineJob {
     }
 }
 
-/// Code words of one combine job: bit = pixel * 8 * octets + output channel, zero where no term of the region
-/// covers a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Code words of one combine job: bit = pixel * 8 * octets + output channel. A *unit*, one channel of a counted ReLU at one
+/// pixel, has a bit; the bits of all other channels are zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
+    /// How often K counts each of its bits.
     pub(crate) weight: u32,
     /// First 32-bit word among an image's codes.
     pub(crate) word: usize,
-    pub(crate) words: usize,
+    /// Height and width of the output.
+    pub(crate) size: [usize; 2],
+    /// Octets of one pixel.
+    pub(crate) octets: usize,
+    /// Output channels whose bits are those of units, in rising order; no two ranges touch.
+    pub(crate) channels: Vec<Range<usize>>,
+}
+
+impl Region {
+    /// Its 32-bit words in an image's codes.
+    pub(crate) fn words(&self) -> usize {
+        let [height, width] = self.size;
+        (height * width * self.octets).div_ceil(u32::BITS as usize / OCTET)
+    }
+
+    /// Units of one image: bits that K counts.
+    pub(crate) fn units(&self) -> usize {
+        self.size[0] * self.size[1] * self.channels.iter().map(Range::len).sum::<usize>()
+    }
+
+    /// Adds channels behind those that it has.
+    pub(super) fn push(&mut self, channels: Range<usize>) {
+        match self.channels.last_mut() {
+            Some(last) if last.end == channels.start => last.end = channels.end,
+            last => {
+                debug_assert!(
+                    last.is_none_or(|last| last.end < channels.start),
+                    "channels have bits of their own"
+                );
+                self.channels.push(channels);
+            }
+        }
+    }
 }
 
 /// Words of the codes whose agreement is counted in one piece.

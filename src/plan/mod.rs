@@ -138,6 +138,26 @@ impl Plan {
         self.activations
     }
 
+    /// How many of the [code bits](Self::activations) of one image are zero whatever the image is, so that nothing computes
+    /// them: those of ReLUs that read nothing but zeros. All images agree in them.
+    ///
+    /// ```
+    /// use naswot::{Convention, Graph, plan::Plan};
+    ///
+    /// let mut g = Graph::builder(3)?;
+    /// let zero = g.zero(g.input())?;
+    /// let (x, y) = (g.relu(g.input())?, g.relu(zero)?);
+    /// let sum = g.add(&[x, y])?;
+    /// let plan = Plan::new(&g.output(sum)?, [2, 3, 4, 4], Convention::Relu)?;
+    /// assert_eq!((plan.activations(), plan.constant_bits()), (96, 48));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn constant_bits(&self) -> u32 {
+        let computed: u32 = self.regions.iter().map(|region| region.weight * region.units() as u32).sum();
+        assert!(computed <= self.activations, "regions have {computed} bits, all ReLUs {}", self.activations);
+        self.activations - computed
+    }
+
     /// How ReLUs are counted.
     pub fn convention(&self) -> Convention {
         self.convention

@@ -100,7 +100,7 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
             for region in regions {
                 writers[region] += 1;
                 let bits = job.shape.pixels() * job.octets() * OCTET;
-                assert_eq!(plan.regions[region].words, bits.div_ceil(32));
+                assert_eq!(plan.regions[region].words(), bits.div_ceil(32));
                 let terms = job.terms.iter().filter(|term| term.code == Some(region));
                 let mut channels: Vec<usize> =
                     terms.flat_map(|term| term.to..term.to + term.channels).collect();
@@ -111,6 +111,7 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
                 channels.sort_unstable();
                 channels.dedup();
                 assert_eq!(channels.len(), written, "{plan}");
+                assert!(plan.regions[region].channels.iter().cloned().flatten().eq(channels), "{plan}");
             }
         }
         assert!(writers.iter().all(|&writers| writers == 1), "{writers:?}\n{plan}");
@@ -123,7 +124,7 @@ fn agreement_jobs_count_every_word_of_every_region_once_with_its_weight() {
         // Weight of every word: by the regions, and by the jobs.
         let mut by_region = vec![0; plan.words_per_image];
         for region in &plan.regions {
-            for word in &mut by_region[region.word..region.word + region.words] {
+            for word in &mut by_region[region.word..region.word + region.words()] {
                 assert_eq!(*word, 0, "two regions share a word");
                 *word = region.weight;
             }

@@ -129,7 +129,7 @@ fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
     // Twins add bits to words of zeros, a shader stores whole words.
     let regions = job.terms.iter().filter_map(|term| term.code).chain(job.code);
     for region in regions.map(|region| &plan.regions[region]) {
-        codes.chunks_exact_mut(words).for_each(|codes| codes[region.word..][..region.words].fill(0));
+        codes.chunks_exact_mut(words).for_each(|codes| codes[region.word..][..region.words()].fill(0));
     }
     let mut scratch = Scratch::default();
     let length = output.len() / n;
