@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naswot::measure::{Probe, Stage, cases};
+use naswot::testing::{Probe, Stage, cases};
 use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer};
 
 /// Height and width, kernel, input and output channels.

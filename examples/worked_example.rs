@@ -6,12 +6,12 @@
 
 use std::fs::File;
 
-use naswot::Kernel;
+use naswot::Agreement;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let codes = ["101", "001", "100"];
     let bits = codes.map(|code| code.chars().map(|bit| bit == '1').collect::<Vec<bool>>());
-    let kernel = Kernel::from_codes(&bits)?;
+    let kernel = Agreement::from_codes(&bits)?;
     for (code, row) in codes.iter().zip(kernel.as_slice().chunks(kernel.images())) {
         println!("{code}    {row:?}");
     }

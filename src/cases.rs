@@ -2,7 +2,7 @@
 //! somewhere. Tests, the kernels' shim and benches share it.
 
 use crate::graph::{Conv, Convention, Graph, GraphBuilder, Multiplicity, NodeId, Window};
-use crate::measure::Stage;
+use crate::probe::Stage;
 use crate::random::{Domain, Rng};
 use crate::{Batch, Network, Result};
 

@@ -69,9 +69,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
-    /// A kernel (agreement matrix) that cannot be one.
-    #[error("kernel: {message}")]
-    Kernel {
+    /// A matrix that cannot be the agreement matrix of any codes.
+    #[error("agreement matrix: {message}")]
+    Agreement {
         /// What is wrong with it.
         message: String,
     },

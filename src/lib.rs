@@ -24,7 +24,7 @@
 //! - A [`Scorer`] compiles each network into a [`plan::Plan`] and runs it on a [`Backend`]; it takes one network,
 //!   a slice, or a lazy stream of any length.
 //! - A [`Score`] may be negative infinity: K is singular. That is a result. What failed is an [`Error`].
-//! - A [`Kernel`] is K itself, and can be scored without any network.
+//! - An [`Agreement`] is K itself, the paper's kernel matrix, and can be scored without any network.
 //!
 //! Scores depend on the batch, the weights and the precision, all of which are in [`Settings`], and never on
 //! how networks were grouped, ordered or spread over threads.
@@ -35,20 +35,21 @@ pub mod analysis;
 mod backend;
 mod cases;
 mod data;
-mod determinant;
 mod digest;
 mod error;
 #[cfg(test)]
 mod fuzz;
 mod graph;
-mod kernel;
-#[doc(hidden)]
-pub mod measure;
 mod network;
 pub mod plan;
+mod probe;
 mod random;
+mod real;
+mod score;
 mod scorer;
 mod space;
+#[doc(hidden)]
+pub mod testing;
 mod weights;
 
 pub use backend::{Backend, Device, Precision, devices};
@@ -58,8 +59,8 @@ pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,
     Shape, Window,
 };
-pub use kernel::Kernel;
 pub use network::Network;
+pub use score::Agreement;
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{Architecture, Space, nasbench101, nasbench201};
 pub use weights::{Checkpoint, Weights};

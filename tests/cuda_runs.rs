@@ -12,8 +12,8 @@ use common::harness::{Requirement, needs, run};
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::shim::{Build, Shim, host};
 use common::stages::{agree, kernels};
-use naswot::measure::cuda::{Driver, Fault, KernelLaunch};
-use naswot::measure::{Probe, Stage};
+use naswot::testing::cuda::{Driver, Fault, KernelLaunch};
+use naswot::testing::{Probe, Stage};
 use naswot::{Backend, Batch, Error, Graph, Network, Precision, Scorer};
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use naswot::Kernel;
+use naswot::Agreement;
 use num_bigint::BigInt;
 
 /// xorshift64: the cases only have to be many and the same each time.
@@ -24,7 +24,7 @@ impl Random {
 }
 
 /// Fraction-free elimination (Bareiss, 1968).
-fn exact_determinant(kernel: &Kernel) -> BigInt {
+fn exact_determinant(kernel: &Agreement) -> BigInt {
     let n = kernel.images();
     let mut a: Vec<Vec<BigInt>> =
         kernel.as_slice().chunks(n).map(|row| row.iter().map(|&k| BigInt::from(k)).collect()).collect();
@@ -55,7 +55,7 @@ fn ln(x: &BigInt) -> f64 {
 
 /// Checks one K; says whether it is singular.
 #[track_caller]
-fn check(kernel: &Kernel) -> bool {
+fn check(kernel: &Agreement) -> bool {
     let determinant = exact_determinant(kernel);
     let score = kernel.log_det();
     if determinant == BigInt::ZERO {
@@ -74,7 +74,7 @@ fn check(kernel: &Kernel) -> bool {
 /// Checks `cases` sets of codes; says how many K were singular.
 fn check_codes(cases: usize, seed: u64, mut codes: impl FnMut(&mut Random) -> Vec<Vec<bool>>) -> usize {
     let mut random = Random(seed);
-    (0..cases).filter(|_| check(&Kernel::from_codes(&codes(&mut random)).unwrap())).count()
+    (0..cases).filter(|_| check(&Agreement::from_codes(&codes(&mut random)).unwrap())).count()
 }
 
 #[test]
@@ -148,16 +148,16 @@ fn almost_singular_is_not_singular() {
 #[test]
 fn constant_and_empty_kernels_are_singular() {
     for n in 2..=24 {
-        assert!(check(&Kernel::new(n, vec![77; n * n]).unwrap()));
-        assert!(check(&Kernel::new(n, vec![0; n * n]).unwrap()));
+        assert!(check(&Agreement::new(n, vec![77; n * n]).unwrap()));
+        assert!(check(&Agreement::new(n, vec![0; n * n]).unwrap()));
     }
-    assert!(check(&Kernel::new(1, vec![0]).unwrap()));
+    assert!(check(&Agreement::new(1, vec![0]).unwrap()));
 }
 
 #[test]
 fn one_image_scores_the_logarithm_of_its_bits() {
     for activations in [1, 2, 188_416, u32::MAX] {
-        let score = Kernel::new(1, vec![activations]).unwrap().log_det();
+        let score = Agreement::new(1, vec![activations]).unwrap().log_det();
         assert!((score - f64::from(activations).ln()).abs() < 1e-14, "{activations}");
     }
 }
@@ -169,10 +169,10 @@ fn beyond_the_reach_of_double_precision() {
         let distances = |power: u32| -> Vec<u32> {
             (0..n * n).map(|e| u32::MAX - (e / n).abs_diff(e % n).pow(power)).collect()
         };
-        assert!(!check(&Kernel::new(n as usize, distances(1)).unwrap()));
+        assert!(!check(&Agreement::new(n as usize, distances(1)).unwrap()));
         // Squares have rank 3. Cubes are regular but indefinite: no codes make them, a caller may.
-        assert_eq!(check(&Kernel::new(n as usize, distances(2)).unwrap()), n > 3);
-        check(&Kernel::new(n as usize, distances(3)).unwrap());
+        assert_eq!(check(&Agreement::new(n as usize, distances(2)).unwrap()), n > 3);
+        check(&Agreement::new(n as usize, distances(3)).unwrap());
     }
 }
 
@@ -183,7 +183,7 @@ fn large_kernels() {
         let k = (0..n * n).map(|e| activations - (e / n).abs_diff(e % n)).collect();
         let expected =
             f64::from(n - 2) * 2f64.ln() + (2.0 * f64::from(activations) - f64::from(n) + 1.0).ln();
-        let score = Kernel::new(n as usize, k).unwrap().log_det();
+        let score = Agreement::new(n as usize, k).unwrap().log_det();
         assert!((score - expected).abs() < 1e-9 * expected, "{score}, not {expected}");
     }
 }
@@ -201,7 +201,7 @@ fn kernels_of_pytorch_score_as_in_pytorch() {
         let npy = npyz::NpyFile::new(File::open(case.join("k.npy")).unwrap()).unwrap();
         let images = npy.shape()[0] as usize;
         let k = npy.into_vec::<i64>().unwrap().into_iter().map(|k| u32::try_from(k).unwrap()).collect();
-        let kernel = Kernel::new(images, k).unwrap();
+        let kernel = Agreement::new(images, k).unwrap();
 
         let json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(case.join("score.json")).unwrap()).unwrap();

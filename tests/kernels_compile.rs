@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use common::harness::{Requirement, needs, run};
 use common::wheels;
-use naswot::measure::cuda::{SOURCES, compile};
+use naswot::testing::cuda::{SOURCES, compile};
 
 /// Ampere, Hopper, Blackwell.
 const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90a", "sm_100"];

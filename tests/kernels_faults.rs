@@ -12,8 +12,8 @@ use common::harness::{Requirement, needs, run};
 use common::shim::{Build, Shim, mutant};
 use common::stages::is_sound;
 use naswot::Weights;
-use naswot::measure::cuda::{HEADERS, SOURCES, lockstep};
-use naswot::measure::{Case, cases};
+use naswot::testing::cuda::{HEADERS, SOURCES, lockstep};
+use naswot::testing::{Case, cases};
 
 /// Orders of blocks and threads that are tried for each fault.
 const ORDERS: u32 = 3;

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::networks::workload;
-use naswot::measure::Stage;
+use naswot::testing::Stage;
 use naswot::{Backend, Batch, Precision, Scorer};
 
 /// The system's allocator, with a count of the bytes in use and of the most there were.

@@ -8,7 +8,7 @@ use common::networks::{mixed, noise, relu_of_the_image};
 use common::{checkpoint, naive};
 use naswot::nasbench101::Skeleton;
 use naswot::{
-    Batch, Convention, Error, Graph, Kernel, Network, Precision, Score, Scorer, ScorerBuilder, Weights,
+    Agreement, Batch, Convention, Error, Graph, Network, Precision, Score, Scorer, ScorerBuilder, Weights,
     nasbench101, nasbench201,
 };
 
@@ -21,7 +21,7 @@ fn scorer(batch: Batch, precision: Precision, threads: usize) -> Scorer {
 }
 
 /// All bits of a score.
-fn bits(score: &Score) -> (u64, u64, Kernel) {
+fn bits(score: &Score) -> (u64, u64, Agreement) {
     (score.log_det.to_bits(), score.activations, score.kernel.clone().unwrap())
 }
 
@@ -45,7 +45,7 @@ fn k_is_symmetric_and_semidefinite_with_n_a_on_its_diagonal() {
 }
 
 /// Cholesky with the largest pivot first: it ends with a remainder that is zero but for rounding.
-fn is_semidefinite(kernel: &Kernel) -> bool {
+fn is_semidefinite(kernel: &Agreement) -> bool {
     let n = kernel.images();
     let mut a: Vec<f64> = kernel.as_slice().iter().map(|&entry| f64::from(entry)).collect();
     let zero = 1e-9 * f64::from(kernel.activations());
@@ -152,7 +152,7 @@ fn the_original_convention_counts_blocks_of_nasbench201_twice_and_nasbench101_on
     let pairs =
         relu.kernel.as_ref().unwrap().as_slice().iter().zip(original.kernel.as_ref().unwrap().as_slice());
     let difference: Vec<u32> = pairs.map(|(&relu, &original)| 2 * relu - original).collect();
-    assert!(is_semidefinite(&Kernel::new(4, difference).unwrap()));
+    assert!(is_semidefinite(&Agreement::new(4, difference).unwrap()));
 }
 
 #[test]

@@ -13,8 +13,8 @@ use common::naive::Parameters;
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::reference::{CASES, Case};
 use common::stages::{agree, kernels};
-use naswot::measure::{Accident, Probe, Stage};
 use naswot::nasbench101::{self, Skeleton};
+use naswot::testing::{InjectedFault, Probe, Stage};
 use naswot::{
     Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer, ScorerBuilder, Weights, nasbench201,
 };
@@ -308,22 +308,23 @@ fn cancelled() -> Result<(), Box<dyn Error>> {
 }
 
 /// Scores of networks on a device that suffers.
-fn suffer(accidents: &[Accident]) -> Result<Vec<naswot::Result<f64>>, Box<dyn Error>> {
-    let probe = Arc::new(Probe::of_accidents(accidents));
+fn with_faults(faults: &[InjectedFault]) -> Result<Vec<naswot::Result<f64>>, Box<dyn Error>> {
+    let probe = Arc::new(Probe::of_faults(faults));
     let scorer = wgpu(&noise(3, 7)).group_size(4).probe(probe).build()?;
     Ok(scorer.score_all(&mixed(6)).into_iter().map(|score| score.map(|score| score.log_det)).collect())
 }
 
 fn lost() -> Result<(), Box<dyn Error>> {
-    let scores: Vec<f64> = suffer(&[])?.into_iter().collect::<Result<_, _>>()?;
+    let scores: Vec<f64> = with_faults(&[])?.into_iter().collect::<Result<_, _>>()?;
     // Once: a new device runs the group again.
-    let again: Vec<f64> = suffer(&[Accident::Loss])?.into_iter().collect::<Result<_, _>>()?;
+    let again: Vec<f64> = with_faults(&[InjectedFault::Loss])?.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(again, scores);
     // While another group is in the air, which is lost with it.
-    let again: Vec<f64> = suffer(&[Accident::Loss, Accident::None])?.into_iter().collect::<Result<_, _>>()?;
+    let again: Vec<f64> =
+        with_faults(&[InjectedFault::Loss, InjectedFault::None])?.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(again, scores);
     // Twice: the run ends, with an error for each network that was not scored.
-    for score in suffer(&[Accident::Loss, Accident::Loss])? {
+    for score in with_faults(&[InjectedFault::Loss, InjectedFault::Loss])? {
         let error = score.err().ok_or("a lost device has scored")?;
         assert!(error.is_fatal() && error.to_string().contains("was lost, and again"), "{error}");
     }
@@ -331,15 +332,17 @@ fn lost() -> Result<(), Box<dyn Error>> {
 }
 
 fn memory() -> Result<(), Box<dyn Error>> {
-    let scores: Vec<f64> = suffer(&[])?.into_iter().collect::<Result<_, _>>()?;
+    let scores: Vec<f64> = with_faults(&[])?.into_iter().collect::<Result<_, _>>()?;
     // Groups are halved until they fit.
-    let halved: Vec<f64> = suffer(&[Accident::NoMemory; 2])?.into_iter().collect::<Result<_, _>>()?;
+    let halved: Vec<f64> =
+        with_faults(&[InjectedFault::NoMemory; 2])?.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(halved, scores);
     // A network that does not fit alone is tried once more, with nothing else on the device.
-    let again: Vec<f64> = suffer(&[Accident::NoMemory; 3])?.into_iter().collect::<Result<_, _>>()?;
+    let again: Vec<f64> =
+        with_faults(&[InjectedFault::NoMemory; 3])?.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(again, scores);
     // One that does not fit then is its own error.
-    let alone = suffer(&[Accident::NoMemory; 4])?;
+    let alone = with_faults(&[InjectedFault::NoMemory; 4])?;
     assert!(matches!(&alone[0], Err(naswot::Error::DeviceMemory { needed, .. }) if *needed > 0), "{alone:?}");
     for (score, expected) in alone.iter().zip(&scores).skip(1) {
         assert_eq!(score.as_ref().ok(), Some(expected));

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use common::harness::{Requirement, needs, run};
 use common::networks::{mixed, noise};
 use common::stages::{affine, follows};
-use naswot::measure::{cases, lockstep};
+use naswot::testing::{cases, lockstep};
 use naswot::{Convention, Weights};
 
 fn main() -> ExitCode {

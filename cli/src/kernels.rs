@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use naswot::Kernel;
+use naswot::Agreement;
 
 use crate::exit::{Failure, Result};
 use crate::folder::Folder;
@@ -30,7 +30,7 @@ impl Kernels {
     }
 
     /// Writes a kernel: whole, or not at all.
-    pub(crate) fn write(&self, index: usize, kernel: &Kernel) -> Result<()> {
+    pub(crate) fn write(&self, index: usize, kernel: &Agreement) -> Result<()> {
         self.place(index, |part| {
             let mut writer = BufWriter::new(File::create(part)?);
             kernel.write_npy(&mut writer)?;

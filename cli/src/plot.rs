@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use naswot::Kernel;
+use naswot::Agreement;
 use naswot::analysis::drawing::{
     Against, Direction, Shades, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg, trace_svg,
 };
@@ -233,7 +233,7 @@ impl Histogram {
 
 impl HeatMap {
     fn draw(&self) -> Result<String> {
-        let kernel = Kernel::read_npy(&self.kernel)?;
+        let kernel = Agreement::read_npy(&self.kernel)?;
         let low = self.low.unwrap_or(Shades::of(&kernel).low);
         if low >= self.high && (self.low.is_some() || self.high < 1.0) {
             let message = format!("--low, {low}, must be below --high, {}", self.high);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::measure::Stage;
+use naswot::testing::Stage;
 use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
 
 use crate::console::Console;

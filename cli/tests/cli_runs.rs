@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::folder::{
     FORMATS, Folder, csv_fields, interrupt, length, networks, wait_until, whole_lines, without_seconds,
 };
-use naswot::{Kernel, Space};
+use naswot::{Agreement, Space};
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_with_the_rows_of_one_that_is_not() {
@@ -197,7 +197,7 @@ fn a_row_is_a_promise_of_its_kernel() {
     for (index, row) in folder.read("scores.csv").lines().skip(1).enumerate() {
         let file = npyz::NpyFile::new(BufReader::new(File::open(kernel(index)).unwrap())).unwrap();
         assert_eq!(file.shape(), [4, 4]);
-        let k = Kernel::new(4, file.into_vec::<u32>().unwrap()).unwrap();
+        let k = Agreement::new(4, file.into_vec::<u32>().unwrap()).unwrap();
         let row = csv_fields(row);
         assert_eq!((k.log_det().to_string(), k.activations().to_string()), (row[5].clone(), row[6].clone()));
     }

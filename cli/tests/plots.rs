@@ -8,7 +8,7 @@ use std::fs;
 use std::process::Output;
 
 use common::folder::Folder;
-use naswot::Kernel;
+use naswot::Agreement;
 use naswot::analysis::drawing::{
     Against, Direction, Shades, Theme, cell_svg, heat_map_svg, histogram_svg, matrix_svg, png, scatter_svg,
     trace_svg,
@@ -49,7 +49,7 @@ fn scores(folder: &Folder) {
 #[test]
 fn every_picture_is_whole_whatever_its_texts() {
     let cell = naswot::Space::NasBench201.parse_arch(ARCH).unwrap();
-    let kernel = Kernel::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3]).unwrap();
+    let kernel = Agreement::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3]).unwrap();
     for theme in [Theme::Light, Theme::Dark] {
         let against = Against { label: HOSTILE, values: &[1.0, 2.0, 3.0], logarithmic: true };
         let names = vec![HOSTILE.to_owned(); 2];
@@ -116,7 +116,7 @@ fn the_line_of_a_scatter_is_that_of_least_squares_within_the_axes() {
 
 #[test]
 fn a_png_has_the_pixels_asked_for_and_is_always_the_same() {
-    let kernel = Kernel::new(2, vec![3, 2, 2, 3]).unwrap();
+    let kernel = Agreement::new(2, vec![3, 2, 2, 3]).unwrap();
     let svg = heat_map_svg(&kernel, Shades::of(&kernel), Theme::Dark);
     let size = Tree::from_str(&svg, &Options::default()).unwrap().size();
     let bytes = png(&svg, 2.0).unwrap();
@@ -134,7 +134,7 @@ fn a_png_has_the_pixels_asked_for_and_is_always_the_same() {
 fn every_kind_is_drawn_as_svg_and_png() {
     let folder = Folder::new();
     scores(&folder);
-    let kernel = Kernel::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3]).unwrap();
+    let kernel = Agreement::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3]).unwrap();
     kernel.write_npy(fs::File::create(folder.path("k.npy")).unwrap()).unwrap();
     folder.write(
         "sweep.json",

@@ -16,10 +16,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::measure::{Probe, Stage};
 use crate::plan::Plan;
+use crate::probe::{Probe, Stage};
 use crate::weights::WeightSource;
-use crate::{Batch, Convention, Error, Kernel, Network, Result, Weights};
+use crate::{Agreement, Batch, Convention, Error, Network, Result, Weights};
 use queue::Queue;
 
 /// What computes scores.
@@ -245,7 +245,7 @@ impl Setup {
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) log_det: f64,
-    pub(crate) kernel: Option<Kernel>,
+    pub(crate) kernel: Option<Agreement>,
     pub(crate) activations: u32,
     /// Wall time of its group, by networks in it.
     pub(crate) seconds: f64,

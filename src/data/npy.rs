@@ -1,4 +1,4 @@
-//! Batches and kernels in NumPy's file format.
+//! Batches and agreement matrices in NumPy's file format.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 use npyz::{NpyFile, NpyHeader, Order};
 
 use super::Batch;
-use crate::{Error, Kernel, Result};
+use crate::{Agreement, Error, Result};
 
 /// Longest header that is taken; NumPy's own are under 128 bytes.
 const MAX_HEADER: usize = 4096;
@@ -16,9 +16,9 @@ pub(super) fn read(path: &Path) -> Result<Batch> {
     read_with(path, parse)
 }
 
-/// Reads a K that [`Kernel::write_npy`] or NumPy has written.
-pub(crate) fn read_kernel(path: &Path) -> Result<Kernel> {
-    read_with(path, parse_kernel)
+/// Reads a K that [`Agreement::write_npy`] or NumPy has written.
+pub(crate) fn read_agreement(path: &Path) -> Result<Agreement> {
+    read_with(path, parse_agreement)
 }
 
 fn read_with<T>(path: &Path, parse: impl FnOnce(BufReader<File>, u64) -> Result<T, String>) -> Result<T> {
@@ -31,19 +31,19 @@ fn read_with<T>(path: &Path, parse: impl FnOnce(BufReader<File>, u64) -> Result<
     parse(BufReader::new(file), size).map_err(|message| Error::data(path, message))
 }
 
-/// Reads a kernel from a file of so many bytes; the error says what is wrong. It is symmetric, so the order of its
+/// Reads an agreement matrix from a file of so many bytes; the error says what is wrong. It is symmetric, so the order of its
 /// entries makes no difference.
-fn parse_kernel(mut reader: impl Read, size: u64) -> Result<Kernel, String> {
+fn parse_agreement(mut reader: impl Read, size: u64) -> Result<Agreement, String> {
     let (header, header_size) = header(&mut reader)?;
     let dtype = header.dtype().descr();
     if !["'<u4'", "'>u4'"].contains(&dtype.as_str()) {
-        return Err(format!("holds numbers of type {dtype}, not uint32 as a kernel does"));
+        return Err(format!("holds numbers of type {dtype}, not uint32 as an agreement matrix does"));
     }
     let &[images, columns] = header.shape() else {
-        return Err(format!("has {} axes; a kernel has two: N x N", header.shape().len()));
+        return Err(format!("has {} axes; an agreement matrix has two: N x N", header.shape().len()));
     };
     if images != columns {
-        return Err(format!("is {images} x {columns}; a kernel is N x N"));
+        return Err(format!("is {images} x {columns}; an agreement matrix is N x N"));
     }
     let (found, needed) = (size.saturating_sub(header_size as u64), header.len().checked_mul(4));
     if needed != Some(found) {
@@ -51,7 +51,7 @@ fn parse_kernel(mut reader: impl Read, size: u64) -> Result<Kernel, String> {
     }
     let entries =
         NpyFile::with_header(header, reader).into_vec::<u32>().map_err(|error| error.to_string())?;
-    Kernel::new(images as usize, entries).map_err(|error| error.to_string())
+    Agreement::new(images as usize, entries).map_err(|error| error.to_string())
 }
 
 /// Reads a batch from a file of so many bytes; the error says what is wrong.
@@ -228,26 +228,31 @@ mod tests {
 
     #[test]
     fn a_kernel_comes_back_and_what_is_none_is_refused() {
-        let kernel = Kernel::new(2, vec![5, 3, 3, 5]).unwrap();
+        let kernel = Agreement::new(2, vec![5, 3, 3, 5]).unwrap();
         let mut written = Vec::new();
         kernel.write_npy(&mut written).unwrap();
-        let read = |bytes: &[u8]| parse_kernel(bytes, bytes.len() as u64);
+        let read = |bytes: &[u8]| parse_agreement(bytes, bytes.len() as u64);
         assert_eq!(read(&written).unwrap(), kernel);
         let big: Vec<u8> = [5u32, 3, 3, 5].iter().flat_map(|entry| entry.to_be_bytes()).collect();
         assert_eq!(read(&file(1, "'>u4'", true, "(2, 2)", &big)).unwrap(), kernel);
         let entries =
             |entries: [u32; 4]| entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>();
         for (descr, shape, data, message) in [
-            ("'<f4'", "(2, 2)", entries([0; 4]), "holds numbers of type '<f4', not uint32 as a kernel does"),
-            ("'<u4'", "(4,)", entries([0; 4]), "has 1 axes; a kernel has two: N x N"),
-            ("'<u4'", "(1, 4)", entries([0; 4]), "is 1 x 4; a kernel is N x N"),
+            (
+                "'<f4'",
+                "(2, 2)",
+                entries([0; 4]),
+                "holds numbers of type '<f4', not uint32 as an agreement matrix does",
+            ),
+            ("'<u4'", "(4,)", entries([0; 4]), "has 1 axes; an agreement matrix has two: N x N"),
+            ("'<u4'", "(1, 4)", entries([0; 4]), "is 1 x 4; an agreement matrix is N x N"),
             ("'<u4'", "(3, 3)", entries([0; 4]), "holds 16 bytes of numbers, not those of 3 x 3"),
-            ("'<u4'", "(0, 0)", vec![], "kernel: there are no images"),
+            ("'<u4'", "(0, 0)", vec![], "agreement matrix: there are no images"),
             (
                 "'<u4'",
                 "(2, 2)",
                 entries([5, 3, 4, 5]),
-                "kernel: row 1, column 0 is 4, but row 0, column 1 is 3",
+                "agreement matrix: row 1, column 0 is 4, but row 0, column 1 is 3",
             ),
         ] {
             assert_eq!(read(&file(1, descr, false, shape, &data)).unwrap_err(), message);
@@ -261,7 +266,7 @@ mod tests {
         fn damaged_kernels_are_errors_or_values(bytes in fuzz::damaged(vec![
             file(1, "'<u4'", false, "(2, 2)", &[5, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0]),
         ])) {
-            if let Ok(kernel) = parse_kernel(bytes.as_slice(), bytes.len() as u64) {
+            if let Ok(kernel) = parse_agreement(bytes.as_slice(), bytes.len() as u64) {
                 prop_assert!(4 * kernel.as_slice().len() < bytes.len());
             }
         }

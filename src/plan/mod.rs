@@ -95,7 +95,7 @@ impl Plan {
         check_batch_norms(graph, &shapes, images)?;
         let reached = reach(graph);
         let activations = graph.activations_of(&shapes, &reached, convention);
-        let activations = u32::try_from(activations).map_err(|_| Error::Kernel {
+        let activations = u32::try_from(activations).map_err(|_| Error::Agreement {
             message: format!("{activations} code bits an image do not fit its 32-bit entries"),
         })?;
         let values = simplify::simplify(graph, &shapes, &reached, convention);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Scorer;
-use crate::backend::{self, Backend, Precision, Setup};
 #[cfg(feature = "cuda")]
-use crate::measure::cuda::Driver;
-use crate::measure::{Probe, Stage};
+use crate::backend::cuda::Driver;
+use crate::backend::{self, Backend, Precision, Setup};
+use crate::probe::{Probe, Stage};
 use crate::{Batch, Convention, Error, Initializer, Result, Weights};
 
 /// Collects the settings of a [`Scorer`].

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Outcome, Precision, Setup};
 use crate::plan::Plan;
-use crate::{Batch, Convention, Error, Initializer, Kernel, Network, Result, Weights};
+use crate::{Agreement, Batch, Convention, Error, Initializer, Network, Result, Weights};
 pub use builder::ScorerBuilder;
 use builder::shares;
 pub use stream::Stream;
@@ -60,7 +60,7 @@ pub struct Score {
     /// Multiply-accumulates of the convolutions for one image.
     pub macs: u64,
     /// K, when the scorer was told to keep it.
-    pub kernel: Option<Kernel>,
+    pub kernel: Option<Agreement>,
     /// Wall time of the network's group, divided by the networks in it; the sum over repeats.
     pub seconds: f64,
     /// What made the score; shared by the scores of one scorer.

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use naswot::measure::cases;
-use naswot::measure::cuda::{Driver, lockstep};
-use naswot::{Backend, Batch, Convention, Kernel, Network, Precision, Scorer, ScorerBuilder, Weights};
+use naswot::testing::cases;
+use naswot::testing::cuda::{Driver, lockstep};
+use naswot::{Agreement, Backend, Batch, Convention, Network, Precision, Scorer, ScorerBuilder, Weights};
 
 use super::harness::{Requirement, needs, needs_all};
 use super::networks::{mixed, noise};
@@ -68,7 +68,7 @@ pub fn does_not_depend_on_the_group(
     sizes: &[usize],
 ) -> Outcome {
     let batch = noise(5, 2);
-    let score = |size, networks: &[Network]| -> Result<Vec<(Kernel, f64)>, Box<dyn Error>> {
+    let score = |size, networks: &[Network]| -> Result<Vec<(Agreement, f64)>, Box<dyn Error>> {
         kernels(&cuda(&batch, Arc::clone(device)).group_size(size).build()?, networks)
     };
     let one = score(1, networks)?;

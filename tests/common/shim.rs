@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use naswot::measure::cuda::{Driver, Fault, KernelLaunch};
+use naswot::testing::cuda::{Driver, Fault, KernelLaunch};
 
 /// What a build looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

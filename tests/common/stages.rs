@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use naswot::measure::{Case, Deviation};
-use naswot::{Batch, Kernel, Network, Scorer, Weights};
+use naswot::testing::{Case, Deviation};
+use naswot::{Agreement, Batch, Network, Scorer, Weights};
 
 use super::checkpoint::{checkpoint, shapes};
 use super::graphs::Noise;
@@ -54,8 +54,8 @@ pub fn affine(seed: u64) -> naswot::Result<(Network, Batch, Weights)> {
 }
 
 /// K of each network, and its score.
-pub fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<(Kernel, f64)>, Box<dyn Error>> {
-    let kernel = |score: naswot::Result<naswot::Score>| -> Result<(Kernel, f64), Box<dyn Error>> {
+pub fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<(Agreement, f64)>, Box<dyn Error>> {
+    let kernel = |score: naswot::Result<naswot::Score>| -> Result<(Agreement, f64), Box<dyn Error>> {
         let score = score?;
         Ok((score.kernel.ok_or("no kernel")?, score.log_det))
     };
@@ -63,7 +63,7 @@ pub fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<(Kernel, f64
 }
 
 /// The design's criterion: sum |K - K_ref| <= 1e-5 N N N_A over a set, scores within 1e-3.
-pub fn agree(networks: &[Network], ours: &[(Kernel, f64)], reference: &[(Kernel, f64)]) {
+pub fn agree(networks: &[Network], ours: &[(Agreement, f64)], reference: &[(Agreement, f64)]) {
     let (mut difference, mut all) = (0.0, 0.0);
     for ((network, (a, score)), (b, expected)) in networks.iter().zip(ours).zip(reference) {
         let pairs = a.as_slice().iter().zip(b.as_slice());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use naswot::measure::{Codes, Probe};
+use naswot::testing::{Codes, Probe};
 use naswot::{Backend, Batch, Network, Precision, Scorer};
 
 use crate::exit::{Failure, Result};

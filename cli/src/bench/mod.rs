@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::analysis::Correlation;
-use naswot::measure::Stage;
+use naswot::testing::Stage;
 use naswot::{Backend, Batch, Network, Precision};
 
 use crate::console::{Console, say};
@@ -292,7 +292,7 @@ fn ceilings(contenders: &[Contender]) -> Vec<Ceilings> {
 
 fn machine() -> Machine {
     Machine {
-        cpu: naswot::measure::processor(),
+        cpu: naswot::testing::processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use naswot::Kernel;
+use naswot::Agreement;
 use naswot::analysis::drawing::Blocks;
 use rayon::prelude::*;
 
@@ -89,7 +89,7 @@ struct Small {
 }
 
 impl Small {
-    fn of(kernel: &Kernel) -> Self {
+    fn of(kernel: &Agreement) -> Self {
         let blocks = Blocks::of(kernel, MOST_SQUARES);
         let rows = blocks.shares.chunks_exact(blocks.side).enumerate();
         let shares = rows.flat_map(|(i, row)| &row[..=i]).map(|&share| share as f32).collect();
@@ -98,14 +98,14 @@ impl Small {
 }
 
 /// The kernel of a network, which is its row's.
-fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Kernel> {
+fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Agreement> {
     let path = kernels::path(folder, network.index().unwrap_or(0));
     let (name, place) = (path.display(), networks.place(network));
     let wrong = |why: String| Failure::unusable(format_args!("{name}: {why}"));
     if !path.exists() {
         return Err(wrong(format!("is missing, the kernel of {place}")));
     }
-    let kernel = Kernel::read_npy(&path)?;
+    let kernel = Agreement::read_npy(&path)?;
     let another = |what: &str, found: &dyn std::fmt::Display, column: &str, said: &dyn std::fmt::Display| {
         wrong(format!("{what} is {found}, but {column} is {said} at {place}: is it of another run?"))
     };

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use naswot::{Architecture, Kernel};
+use naswot::{Agreement, Architecture};
 use tempfile::TempDir;
 
 const COLUMNS: &str = "index,line,space,id,arch,score,activations,parameters,macs,error,seconds,batch_size,stem,cells,seed,\
@@ -34,7 +34,7 @@ impl Folder {
         Ok(fs::write(self.path(name), text)?)
     }
 
-    pub(crate) fn kernel(&self, index: usize, kernel: &Kernel) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn kernel(&self, index: usize, kernel: &Agreement) -> Result<(), Box<dyn Error>> {
         Ok(kernel.write_npy(File::create(self.path(&format!("k/{index}.npy")))?)?)
     }
 
@@ -69,7 +69,7 @@ pub(crate) struct Row(Vec<String>);
 
 impl Row {
     /// The row of a network that was scored.
-    pub(crate) fn of(index: usize, architecture: &Architecture, kernel: &Kernel) -> Self {
+    pub(crate) fn of(index: usize, architecture: &Architecture, kernel: &Agreement) -> Self {
         let mut row = Row(vec![String::new(); COLUMNS.split(',').count()]);
         let score = kernel.log_det();
         for (column, value) in [
@@ -128,7 +128,7 @@ pub(crate) fn csv(rows: &[Row]) -> Result<String, Box<dyn Error>> {
 }
 
 /// A K of so many images, whose codes are drawn by a seed.
-pub(crate) fn kernel(images: usize, seed: u64) -> Kernel {
+pub(crate) fn kernel(images: usize, seed: u64) -> Agreement {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
     let mut bit = || {
         // xorshift64
@@ -138,5 +138,5 @@ pub(crate) fn kernel(images: usize, seed: u64) -> Kernel {
         state >> 63 == 1
     };
     let codes: Vec<Vec<bool>> = (0..images).map(|_| (0..8 * images).map(|_| bit()).collect()).collect();
-    Kernel::from_codes(&codes).unwrap()
+    Agreement::from_codes(&codes).unwrap()
 }

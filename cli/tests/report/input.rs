@@ -67,7 +67,7 @@ pub(crate) fn bad_input_is_named() -> Outcome {
     let another = folder.refused(command)?;
     assert!(another.starts_with("error: k/1.npy: log |det K| is "), "{another}");
     assert!(another.ends_with(" at scores.csv:3: is it of another run?"), "{another}");
-    let bits = naswot::Kernel::from_codes(&[[true; 9], [false; 9], [true; 9], [false; 9]])?;
+    let bits = naswot::Agreement::from_codes(&[[true; 9], [false; 9], [true; 9], [false; 9]])?;
     folder.kernel(1, &bits)?;
     assert_eq!(
         folder.refused(command)?,

@@ -1,6 +1,6 @@
 //! What is unusual in the rows: text that would be markup, scores that cannot be drawn, settings that differ.
 
-use naswot::{Kernel, Space};
+use naswot::{Agreement, Space};
 
 use super::common::browser::Browser;
 use super::common::harness::Outcome;
@@ -63,7 +63,7 @@ pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
     let folder = Folder::new()?;
     let mut rows = Vec::new();
     let mut table = "arch,test\n".to_owned();
-    let mut add = |cell: &naswot::Architecture, kernel: Kernel| -> Outcome {
+    let mut add = |cell: &naswot::Architecture, kernel: Agreement| -> Outcome {
         let index = rows.len();
         folder.kernel(index, &kernel)?;
         rows.push(Row::of(index, cell, &kernel));
@@ -78,7 +78,7 @@ pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
         }
     }
     // K of equal codes is singular.
-    add(&Space::NasBench201.sample(6, 2)?[5], Kernel::new(40, vec![320; 1600])?)?;
+    add(&Space::NasBench201.sample(6, 2)?[5], Agreement::new(40, vec![320; 1600])?)?;
     let again = rows[0].clone().with("index", "12").with("seed", "1");
     folder.kernel(12, &kernel(40, 90))?;
     rows.push(again);

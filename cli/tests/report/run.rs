@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use naswot::Kernel;
+use naswot::Agreement;
 use naswot::analysis::drawing::sequential;
 use serde_json::{Value, json};
 
@@ -241,8 +241,8 @@ fn shows(run: &Run, browser: &mut Browser, network: usize) -> Outcome {
     assert!(alt.as_str().unwrap_or_default().starts_with("Graph of the cell: in to "), "{alt}");
 
     // The least share of all networks has the first colour, all bits the last.
-    let kernel = |i: usize| Kernel::read_npy(run.folder.path(&format!("k/{i}.npy")));
-    let share = |kernel: &Kernel, entry: u32| f64::from(entry) / f64::from(kernel.activations());
+    let kernel = |i: usize| Agreement::read_npy(run.folder.path(&format!("k/{i}.npy")));
+    let share = |kernel: &Agreement, entry: u32| f64::from(entry) / f64::from(kernel.activations());
     let mut least = 1.0_f64;
     for i in 0..run.rows.len() {
         let kernel = kernel(i)?;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::numbers::{grouped, ticks};
 use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
 use super::{Colour, Theme, sequential};
-use crate::Kernel;
+use crate::Agreement;
 
 /// Most squares of a side of the picture.
 const MOST_SQUARES: usize = 128;
@@ -25,9 +25,9 @@ const NOTE: f64 = 10.0;
 /// An agreement matrix in squares of so many entries, for pictures with fewer pixels than it has entries.
 ///
 /// ```
-/// use naswot::{Kernel, analysis::drawing::Blocks};
+/// use naswot::{Agreement, analysis::drawing::Blocks};
 ///
-/// let kernel = Kernel::new(3, vec![4, 2, 1, 2, 4, 0, 1, 0, 4])?;
+/// let kernel = Agreement::new(3, vec![4, 2, 1, 2, 4, 0, 1, 0, 4])?;
 /// let blocks = Blocks::of(&kernel, 2);
 /// assert_eq!((blocks.side, blocks.images), (2, 2));
 /// // The means of 4, 2, 2, 4; of 1, 0; and of 4, as parts of the four bits.
@@ -47,7 +47,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// The matrix in at most `most` squares a side (at least one), each of as few entries as that allows.
-    pub fn of(kernel: &Kernel, most: usize) -> Self {
+    pub fn of(kernel: &Agreement, most: usize) -> Self {
         let n = kernel.images();
         let images = n.div_ceil(most.max(1));
         let side = n.div_ceil(images);
@@ -71,9 +71,9 @@ impl Blocks {
 /// Which shares of agreement, K / N_A, have the first and the last colour of the scale.
 ///
 /// ```
-/// use naswot::{Kernel, analysis::drawing::Shades};
+/// use naswot::{Agreement, analysis::drawing::Shades};
 ///
-/// let kernel = Kernel::new(2, vec![4, 1, 1, 4])?;
+/// let kernel = Agreement::new(2, vec![4, 1, 1, 4])?;
 /// assert_eq!(Shades::of(&kernel), Shades { low: 0.25, high: 1.0 });
 /// # Ok::<(), naswot::Error>(())
 /// ```
@@ -87,7 +87,7 @@ pub struct Shades {
 
 impl Shades {
     /// From the smallest entry of a matrix to N_A, which the diagonal has.
-    pub fn of(kernel: &Kernel) -> Self {
+    pub fn of(kernel: &Agreement) -> Self {
         let least = kernel.as_slice().iter().min().map_or(0, |&least| least);
         Shades { low: f64::from(least) / f64::from(kernel.activations().max(1)), high: 1.0 }
     }
@@ -113,14 +113,14 @@ impl Shades {
 /// drawn in squares of several entries, their mean, and the picture says so.
 ///
 /// ```
-/// use naswot::{Kernel, analysis::drawing::{Shades, Theme, heat_map_svg}};
+/// use naswot::{Agreement, analysis::drawing::{Shades, Theme, heat_map_svg}};
 ///
-/// let kernel = Kernel::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
+/// let kernel = Agreement::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
 /// let svg = heat_map_svg(&kernel, Shades::of(&kernel), Theme::Light);
 /// assert!(svg.contains("bits that agree"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
-pub fn heat_map_svg(kernel: &Kernel, shades: Shades, theme: Theme) -> String {
+pub fn heat_map_svg(kernel: &Agreement, shades: Shades, theme: Theme) -> String {
     let n = kernel.images();
     let blocks = Blocks::of(kernel, MOST_SQUARES);
     let title = format!("agreement matrix of {n} images, {} bits each", grouped(kernel.activations().into()));

@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::real::Real;
 use super::workspace::{Norms, Partials};
 use crate::plan::jobs::{NormJob, OCTET, Parameter};
+use crate::real::Real;
 use crate::weights::WeightSource;
 use crate::{Error, Result};
 
@@ -22,16 +22,16 @@ use crate::{Error, Result};
 const RUN: usize = 16;
 
 /// A job's tensor, and where its statistics go.
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// Octets from one pixel to the next.
-    pub(super) pitch: usize,
+    pub(crate) pitch: usize,
     /// Octets that the job wrote.
-    pub(super) octets: Range<usize>,
+    pub(crate) octets: Range<usize>,
     /// Pixels of the whole batch, and of one block.
-    pub(super) pixels: usize,
-    pub(super) block: usize,
+    pub(crate) pixels: usize,
+    pub(crate) block: usize,
     /// The job's first entry of the partial statistics.
-    pub(super) first: usize,
+    pub(crate) first: usize,
 }
 
 impl Layout {
@@ -45,7 +45,7 @@ impl Layout {
 }
 
 /// Leaves the partial statistics of a tensor, [n * h * w][pitch octets].
-pub(super) fn partials<T: Real>(spread: bool, tensor: &[T], layout: &Layout, partials: &mut Partials<T>) {
+pub(crate) fn partials<T: Real>(spread: bool, tensor: &[T], layout: &Layout, partials: &mut Partials<T>) {
     let channels = layout.channels();
     let blocks = tensor.chunks(layout.block * layout.pitch * OCTET);
     let sums = partials.sum[layout.entries()].chunks_exact_mut(channels);
@@ -91,7 +91,7 @@ fn sum_runs<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTE
 }
 
 /// Joins partial statistics into the entries of one batch norm.
-pub(super) fn batch_norm<T: Real>(
+pub(crate) fn batch_norm<T: Real>(
     norm: &NormJob,
     layout: &Layout,
     partials: &Partials<T>,

@@ -12,22 +12,22 @@
 
 use std::ops::Range;
 
-use super::real::Real;
 use super::workspace::{Norms, Sources};
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
+use crate::real::Real;
 use crate::{Error, Result};
 
 /// What the images of one job have in common.
-pub(super) struct Combine<'a, T> {
-    pub(super) plan: &'a Plan,
-    pub(super) job: &'a CombineJob,
-    pub(super) norms: &'a Norms<T>,
+pub(crate) struct Combine<'a, T> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) job: &'a CombineJob,
+    pub(crate) norms: &'a Norms<T>,
 }
 
 /// Room for rows on their way.
 #[derive(Default)]
-pub(super) struct Scratch<T> {
+pub(crate) struct Scratch<T> {
     /// Sums of one row, and an octet more for the zeros of the last piece.
     sums: Vec<T>,
     /// One octet of each pixel of a row; a second row where averages are taken.
@@ -41,7 +41,7 @@ pub(super) struct Scratch<T> {
 
 impl<T: Real> Combine<'_, T> {
     /// Combines one image into [h][w][octets] (nothing where only bits are wanted) and its code words.
-    pub(super) fn image(
+    pub(crate) fn image(
         &self,
         scratch: &mut Scratch<T>,
         sources: &Sources<T>,

@@ -10,12 +10,12 @@
 //! registers, and each weight that it loads serves P pixels. Weights are packed by octet, [r][s][c][8]
 //! (`weights.rs`).
 
-use super::real::Real;
 use super::weights::Octet;
 use crate::plan::jobs::{ConvJob, OCTET, Tensor};
+use crate::real::Real;
 
 /// What the images of one job have in common.
-pub(super) struct Conv<'a, T> {
+pub(crate) struct Conv<'a, T> {
     job: &'a ConvJob,
     input: &'a Tensor,
     output: &'a Tensor,
@@ -50,7 +50,7 @@ struct Run {
 
 impl<'a, T: Real> Conv<'a, T> {
     /// `group_channels`: inputs and outputs of one group.
-    pub(super) fn new(
+    pub(crate) fn new(
         job: &'a ConvJob,
         [input, output]: [&'a Tensor; 2],
         group_channels: [usize; 2],
@@ -64,13 +64,13 @@ impl<'a, T: Real> Conv<'a, T> {
     }
 
     /// A frame for [`Conv::image`] to stage images in, one after the other.
-    pub(super) fn frame(&self) -> Vec<T> {
+    pub(crate) fn frame(&self) -> Vec<T> {
         let length = if self.frame.direct { 0 } else { self.frame.rows * self.frame.row };
         vec![T::ZERO; length]
     }
 
     /// Convolves one image, [h][w][octets] to [h][w][octets].
-    pub(super) fn image(&self, frame: &mut [T], x: &[T], y: &mut [T]) {
+    pub(crate) fn image(&self, frame: &mut [T], x: &[T], y: &mut [T]) {
         let x = if self.frame.direct {
             x
         } else {

@@ -5,33 +5,28 @@
 //! many wait; the cores share the images of one network when few do. Either way every number is computed by
 //! the same operations in the same order.
 
-pub(crate) mod agreement;
-mod batch_norm;
-pub(crate) mod cholesky;
-mod combine;
-mod conv;
+pub(super) mod batch_norm;
+pub(super) mod combine;
+pub(super) mod conv;
 mod lanes;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub(crate) mod launch;
-pub(crate) mod real;
 mod run;
 #[cfg(test)]
 mod tests;
-mod weights;
-mod workspace;
+pub(super) mod weights;
+pub(super) mod workspace;
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
-use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::OCTET;
+use crate::probe::Stage;
+use crate::real::Real;
 use crate::{Batch, Error, Network, Precision, Result};
 use lanes::Lanes;
 use lanes::simd::{Isa, Simd};
-use real::Real;
 use run::Twin;
 
 /// Networks that a stream keeps waiting for each thread.

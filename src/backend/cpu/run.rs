@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::agreement::{self, Section};
 use super::batch_norm::{self, Layout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
-use super::real::Real;
 use super::weights::Pool;
-use super::workspace::{Sources, Workspace, for_each_image, numbers};
+use super::workspace::{Sources, Workspace, for_each_image, numbers, section};
 use super::{Path, octets_last};
 use crate::backend::{Outcome, Setup};
-use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
-use crate::{Kernel, Precision, Result};
+use crate::probe::Stage;
+use crate::real::Real;
+use crate::score::agreement;
+use crate::{Agreement, Precision, Result};
 
 /// The twins in one precision.
 pub(super) struct Twin<T> {
@@ -73,7 +73,7 @@ impl<T: Real> Run<'_, T> {
             probe.see_codes(plan, &self.workspace.codes);
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
-        let kernel = Kernel::new(plan.images(), self.workspace.kernel.clone())?;
+        let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
             log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
             activations: plan.activations(),
@@ -158,7 +158,7 @@ impl<T: Real> Run<'_, T> {
         let Workspace { codes, kernel, .. } = &mut *self.workspace;
         let n = self.plan.images();
         for job in &self.plan.agreements {
-            let section = Section::new(self.plan, job, codes);
+            let section = section(self.plan, job, codes);
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));

@@ -5,7 +5,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::graph::{Conv, Graph, Initializer, Op};
 use crate::weights::RowShape;
-use crate::{Batch, Checkpoint, Kernel, Network, Precision, Scorer, Weights, nasbench101, nasbench201};
+use crate::{Agreement, Batch, Checkpoint, Network, Precision, Scorer, Weights, nasbench101, nasbench201};
 
 /// The seeded weights of a network as a checkpoint, gammas 1 and betas 0; and whether f32 holds them exactly.
 fn exported(network: &Network, seed: u64) -> (Weights, bool) {
@@ -57,7 +57,7 @@ fn exported(network: &Network, seed: u64) -> (Weights, bool) {
 }
 
 /// K in f64 with the seeded weights and with the checkpoint, and whether the two had equal weights.
-fn both(network: &Network, seed: u64) -> (Kernel, Kernel, bool) {
+fn both(network: &Network, seed: u64) -> (Agreement, Agreement, bool) {
     let batch = Batch::synthetic(4, 1).unwrap();
     let kernel = |weights| {
         let builder = Scorer::builder(batch.clone()).weights(weights).precision(Precision::F64);

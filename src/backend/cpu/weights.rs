@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::real::Real;
 use crate::plan::jobs::{OCTET, Parameter, Part};
+use crate::real::Real;
 use crate::weights::WeightSource;
 use crate::{Distribution, Result};
 
@@ -15,7 +15,7 @@ use crate::{Distribution, Result};
 const CAPACITY: usize = 1 << 28;
 
 /// Weights of one octet of output channels.
-pub(super) type Octet<T> = Arc<[[T; OCTET]]>;
+pub(crate) type Octet<T> = Arc<[[T; OCTET]]>;
 
 /// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
 type Kind = ([usize; 2], usize, Distribution);
@@ -30,22 +30,22 @@ struct Rows<T> {
 }
 
 /// Weights that networks of a run have asked for.
-pub(super) struct Pool<T> {
+pub(crate) struct Pool<T> {
     source: Arc<dyn WeightSource>,
     rows: RwLock<Rows<T>>,
 }
 
 impl<T: Real> Pool<T> {
-    pub(super) fn new(source: Arc<dyn WeightSource>) -> Self {
+    pub(crate) fn new(source: Arc<dyn WeightSource>) -> Self {
         Pool { source, rows: RwLock::new(Rows { by_name: HashMap::new(), numbers: 0 }) }
     }
 
-    pub(super) fn source(&self) -> &dyn WeightSource {
+    pub(crate) fn source(&self) -> &dyn WeightSource {
         &*self.source
     }
 
     /// Appends the octets of a part of a job.
-    pub(super) fn octets(&self, parameter: &Parameter, part: &Part, out: &mut Vec<Octet<T>>) -> Result<()> {
+    pub(crate) fn octets(&self, parameter: &Parameter, part: &Part, out: &mut Vec<Octet<T>>) -> Result<()> {
         let shape = &parameter.shape;
         let kind = (shape.kernel, shape.in_channels, parameter.distribution);
         let wanted = part.row..part.row + part.octets;

@@ -4,39 +4,40 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::real::Real;
 use crate::plan::Plan;
-use crate::plan::jobs::{IMAGE, OCTET, Tensor, TensorId};
+use crate::plan::jobs::{AgreementJob, IMAGE, OCTET, Tensor, TensorId};
+use crate::real::Real;
+use crate::score::agreement::Section;
 use crate::{Error, Result};
 
 /// Batch norms, one entry a channel: a reader computes (y - mean) * a + beta.
 #[derive(Debug, Default)]
-pub(super) struct Norms<T> {
-    pub(super) mean: Vec<T>,
-    pub(super) a: Vec<T>,
-    pub(super) beta: Vec<T>,
+pub(crate) struct Norms<T> {
+    pub(crate) mean: Vec<T>,
+    pub(crate) a: Vec<T>,
+    pub(crate) beta: Vec<T>,
 }
 
 /// Partial statistics, [block][channel] from each job's first entry on.
 #[derive(Debug, Default)]
-pub(super) struct Partials<T> {
-    pub(super) sum: Vec<T>,
-    pub(super) m2: Vec<T>,
+pub(crate) struct Partials<T> {
+    pub(crate) sum: Vec<T>,
+    pub(crate) m2: Vec<T>,
 }
 
 /// What a network writes while it runs. Grows to the largest network that it has seen.
 #[derive(Debug, Default)]
-pub(super) struct Workspace<T> {
-    pub(super) arena: Vec<T>,
-    pub(super) norms: Norms<T>,
-    pub(super) partials: Partials<T>,
-    pub(super) codes: Vec<u32>,
-    pub(super) kernel: Vec<u32>,
+pub(crate) struct Workspace<T> {
+    pub(crate) arena: Vec<T>,
+    pub(crate) norms: Norms<T>,
+    pub(crate) partials: Partials<T>,
+    pub(crate) codes: Vec<u32>,
+    pub(crate) kernel: Vec<u32>,
 }
 
 impl<T: Real> Workspace<T> {
     /// Makes room for a plan and sets K to N_A everywhere and the codes to zero.
-    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<()> {
+    pub(crate) fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let memory = plan.memory();
         let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO, plan);
         grow(&mut self.arena, memory.arena)?;
@@ -66,7 +67,7 @@ fn resize<V: Copy>(numbers: &mut Vec<V>, length: usize, value: V, plan: &Plan) -
 
 /// The tensors that a job reads, while it writes another one.
 #[derive(Clone, Copy)]
-pub(super) struct Sources<'a, T> {
+pub(crate) struct Sources<'a, T> {
     plan: &'a Plan,
     image: &'a [T],
     /// The arena below and above the tensor that is written.
@@ -77,7 +78,7 @@ pub(super) struct Sources<'a, T> {
 
 impl<'a, T: Real> Sources<'a, T> {
     /// Takes a tensor out of the arena to write it (an empty one when there is none).
-    pub(super) fn split(
+    pub(crate) fn split(
         plan: &'a Plan,
         image: &'a [T],
         arena: &'a mut [T],
@@ -91,7 +92,7 @@ impl<'a, T: Real> Sources<'a, T> {
     }
 
     /// One image of a tensor, [h][w][pitch octets].
-    pub(super) fn image(&self, tensor: TensorId, n: usize) -> &'a [T] {
+    pub(crate) fn image(&self, tensor: TensorId, n: usize) -> &'a [T] {
         let place = &self.plan.tensors[tensor];
         let length = place.image_octets() * OCTET;
         let start = n * length;
@@ -108,14 +109,20 @@ impl<'a, T: Real> Sources<'a, T> {
 }
 
 /// Numbers of the arena that hold a tensor.
-pub(super) fn numbers(plan: &Plan, tensor: &Tensor) -> Range<usize> {
+pub(crate) fn numbers(plan: &Plan, tensor: &Tensor) -> Range<usize> {
     let start = tensor.offset * OCTET;
     start..start + plan.images() * tensor.image_octets() * OCTET
 }
 
+/// The code words that an agreement job compares.
+pub(crate) fn section<'a>(plan: &Plan, job: &AgreementJob, codes: &'a [u32]) -> Section<'a> {
+    let (first, words, weight) = (job.word, job.words, job.weight);
+    Section { codes, words_per_image: plan.words_per_image, first, words, weight }
+}
+
 /// Calls `work` for each image with its part of the outputs and of the codes, in turn or spread over the cores;
 /// each thread has one state. The work on one image must not depend on any other.
-pub(super) fn for_each_image<T: Real, S>(
+pub(crate) fn for_each_image<T: Real, S>(
     spread: bool,
     plan: &Plan,
     output: &mut [T],
@@ -144,7 +151,7 @@ pub(super) fn for_each_image<T: Real, S>(
 }
 
 /// Cuts a slice into parts of one length, empty ones where there is nothing to cut.
-pub(super) fn parts<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
+pub(crate) fn parts<V>(mut whole: &mut [V], length: usize, count: usize) -> Vec<&mut [V]> {
     let mut parts = Vec::with_capacity(count);
     for _ in 0..count {
         let (part, rest) = whole.split_at_mut(length);

@@ -7,13 +7,13 @@ use super::driver::Driver;
 use super::session::Session;
 use crate::backend::Setup;
 use crate::backend::cpu::octets_last;
+use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
 use crate::backend::group::run::{Fault, Session as _};
 use crate::backend::group::{Group, Joins, Launch, Mirror};
-use crate::measure::Deviation;
 use crate::{Batch, Convention, Network, Result, Weights};
 
-/// Runs networks launch by launch; see [`crate::measure::cuda::lockstep`].
+/// Runs networks launch by launch; see [`crate::testing::cuda::lockstep`].
 pub(crate) fn lockstep(
     driver: Arc<dyn Driver>,
     networks: &[Network],

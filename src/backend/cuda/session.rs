@@ -7,12 +7,12 @@ use std::time::Instant;
 use super::buffers::{Buffer, Lane};
 use super::driver::Driver;
 use super::launches::{Addresses, each_kernel};
+use crate::backend::Setup;
 use crate::backend::cpu::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
-use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run};
-use crate::backend::{Setup, cpu};
-use crate::measure::Probe;
+use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run, twin};
 use crate::plan::jobs::OCTET;
+use crate::probe::Probe;
 use crate::weights::tables;
 use crate::{Distribution, Error, Result};
 
@@ -111,7 +111,7 @@ impl Session {
             let start = Instant::now();
             if self.setup.twins.contains(&stage) {
                 let mut mirror = self.mirror(group, lane)?;
-                cpu::launch::launch(group, &fresh, self.pool.source(), launch, &mut mirror);
+                twin::launch(group, &fresh, self.pool.source(), launch, &mut mirror);
                 self.restore(&mirror, lane)?;
                 self.probe.iter().for_each(|probe| probe.see_twin());
             } else {

@@ -4,15 +4,43 @@
 //! reads what nobody has written, is seen. After each launch the device goes on from what the twin has made, so that each
 //! deviation belongs to one stage.
 
-use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, image};
-use crate::backend::{Setup, cpu};
-use crate::measure::{Deviation, Stage};
+use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, image, twin};
+use crate::backend::Setup;
 use crate::plan::jobs::OCTET;
+use crate::probe::Stage;
 use crate::weights::WeightSource;
 use crate::{Error, Network, Result};
 
 /// What nobody computes: NaN, and with a payload of its own.
 const SENTINEL: u32 = 0x7fc5_e171;
+
+/// How far a stage of a device is from its twin on the CPU, from equal inputs.
+#[derive(Clone, Debug)]
+pub struct Deviation {
+    /// The stage.
+    pub stage: Stage,
+    /// The largest difference of two numbers, divided by the largest number that the launch wrote.
+    pub numbers: f64,
+    /// The share of code bits that differ.
+    pub bits: f64,
+    /// What must be equal and is not: integers, what no twin has written, numbers that are not finite. At most ten.
+    pub strays: Vec<String>,
+}
+
+impl Deviation {
+    fn stray(&mut self, place: String, expected: f64, found: f64) {
+        if self.strays.len() < 10 {
+            self.strays.push(format!("{place}: {expected:e} expected, {found:e} found"));
+        }
+    }
+
+    fn join(mut self, other: &Self) -> Self {
+        self.numbers = self.numbers.max(other.numbers);
+        self.bits = self.bits.max(other.bits);
+        self.strays.extend(other.strays.iter().take(10 - self.strays.len().min(10)).cloned());
+        self
+    }
+}
 
 /// A device that holds a group's buffers and tables.
 pub(crate) trait Device {
@@ -70,7 +98,7 @@ pub(crate) fn lockstep(
     let mut deviations = Vec::new();
     for launch in launches {
         let mut expected = before.clone();
-        cpu::launch::launch(group, fresh, source, launch, &mut expected);
+        twin::launch(group, fresh, source, launch, &mut expected);
         device.restore(&before)?;
         device.run(launch)?;
         let found = device.mirror()?;

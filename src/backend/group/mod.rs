@@ -10,6 +10,7 @@
 //! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
 //! - `pool` knows which weights are on the device.
 //! - `merge` puts the records of networks side by side, and makes launches.
+//! - `twin` runs a launch on the processor, `lockstep` compares a device with it.
 //! - `run` takes the networks of a queue through a device, and `executor` is such a device.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
@@ -37,6 +38,7 @@ pub(crate) mod run;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub(crate) mod twin;
 
 pub(crate) use executor::{Grouped, check_precision};
 pub(crate) use footprint::{Limits, Load, Sizes, image, most_networks};
@@ -47,11 +49,11 @@ pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
 pub(crate) use tables::Tables;
 
-use crate::backend::cpu::cholesky::Pivots;
-use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::Slot;
-use crate::{Error, Kernel, Result};
+use crate::probe::Stage;
+use crate::score::cholesky::Pivots;
+use crate::{Agreement, Error, Result};
 
 /// A step of a run, by the kernel that takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,12 +139,12 @@ impl Member {
         kernel: Vec<u32>,
         pivots: impl Iterator<Item = f64>,
         precision: &'static str,
-    ) -> Result<(f64, Kernel)> {
+    ) -> Result<(f64, Agreement)> {
         if status != NONE {
             let node = self.network.culprit(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
-        let kernel = Kernel::new(self.plan().images(), kernel)?;
+        let kernel = Agreement::new(self.plan().images(), kernel)?;
         Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
     }
 }

@@ -7,13 +7,13 @@ use super::gpu::{Checks, Gpu};
 use super::session::Session;
 use crate::backend::Setup;
 use crate::backend::cpu::octets_last;
+use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
 use crate::backend::group::run::{Fault, Session as _};
 use crate::backend::group::{Group, Joins, Launch, Mirror};
-use crate::measure::Deviation;
 use crate::{Batch, Convention, Network, Result, Weights};
 
-/// Runs networks launch by launch; see [`crate::measure::lockstep`].
+/// Runs networks launch by launch; see [`crate::testing::lockstep`].
 pub(crate) fn lockstep(
     name: Option<&str>,
     networks: &[Network],

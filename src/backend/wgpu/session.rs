@@ -11,12 +11,12 @@ use super::buffers::Buffers;
 use super::gpu::{Checks, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Content;
+use crate::backend::Setup;
 use crate::backend::cpu::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
-use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Pool, Step, run};
-use crate::backend::{Setup, cpu};
-use crate::measure::{Accident, Probe};
+use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Pool, Step, run, twin};
 use crate::plan::jobs::OCTET;
+use crate::probe::{InjectedFault, Probe};
 use crate::{Error, Result};
 
 /// Bytes of the weight pool at most.
@@ -56,7 +56,7 @@ fn gpu(name: Option<&str>, setup: &Setup) -> Result<Arc<Gpu>> {
     let adapter = adapter::choose(name)?;
     // What happens to it must not happen to others.
     match &setup.probe {
-        Some(probe) if probe.is_unlucky() => Ok(Arc::new(Gpu::new(&adapter, Checks::Trusted)?)),
+        Some(probe) if probe.has_faults() => Ok(Arc::new(Gpu::new(&adapter, Checks::Trusted)?)),
         _ => Gpu::open(&adapter, Checks::Trusted),
     }
 }
@@ -103,10 +103,10 @@ impl Session {
     fn fly(&mut self, group: &Group) -> Result<(Buffer, SubmissionIndex), Fault> {
         group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
         let gpu = Arc::clone(&self.gpu);
-        match self.probe.as_ref().and_then(|probe| probe.accident()) {
-            Some(Accident::Loss) => gpu.device.destroy(),
-            Some(Accident::NoMemory) => return Err(Fault::Memory),
-            Some(Accident::None) | None => {}
+        match self.probe.as_ref().and_then(|probe| probe.next_fault()) {
+            Some(InjectedFault::Loss) => gpu.device.destroy(),
+            Some(InjectedFault::NoMemory) => return Err(Fault::Memory),
+            Some(InjectedFault::None) | None => {}
         }
         let fresh = self.pool.take_fresh();
         gpu.guarded(|| self.upload(group, &fresh))?;
@@ -144,7 +144,7 @@ impl Session {
         let stage = launch.step.stage();
         if self.setup.twins.contains(&stage) {
             let mut mirror = self.mirror(group)?;
-            cpu::launch::launch(group, fresh, self.pool.source(), launch, &mut mirror);
+            twin::launch(group, fresh, self.pool.source(), launch, &mut mirror);
             self.restore(&mirror)?;
             self.probe.iter().for_each(|probe| probe.see_twin());
         } else {

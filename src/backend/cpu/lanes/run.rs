@@ -16,13 +16,13 @@ use super::step::Ready;
 use super::units::Unit;
 use super::weights::Packed;
 use super::{Lanes, Scratch, Workspace, codes};
-use crate::backend::cpu::agreement::{self, Section};
-use crate::backend::cpu::workspace::parts;
+use crate::backend::cpu::workspace::{parts, section};
 use crate::backend::{Outcome, Setup};
-use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part};
-use crate::{Error, Kernel, Result};
+use crate::probe::Stage;
+use crate::score::agreement::{self, Section};
+use crate::{Agreement, Error, Result};
 
 /// A plan at work.
 pub(super) struct Run<'a, S: Simd, const W: usize> {
@@ -45,7 +45,7 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         if let Some(probe) = &self.setup.probe {
             probe.see_codes(plan, self.workspace.codes.get());
         }
-        let kernel = Kernel::new(plan.images(), self.workspace.kernel.clone())?;
+        let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
             log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
             activations: plan.activations(),
@@ -177,7 +177,7 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         codes::transpose::<S, W>(simd, self.plan, planes.get(), codes.get_mut());
         let n = self.plan.images();
         for job in &self.plan.agreements {
-            let section = Section::new(self.plan, job, codes.get());
+            let section = section(self.plan, job, codes.get());
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, k)| simd.call(KernelRows { section: &section, rows: i..i + 1, k, n }));

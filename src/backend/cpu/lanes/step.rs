@@ -12,9 +12,9 @@ use super::simd::Simd;
 use super::statistics::Moments;
 use super::weights::Packed;
 use crate::Result;
-use crate::measure::Stage;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Part};
+use crate::probe::Stage;
 
 /// A step made ready.
 pub(super) struct Ready<'a> {

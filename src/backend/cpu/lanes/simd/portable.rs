@@ -88,7 +88,7 @@ where
 
     #[inline(always)]
     fn hamming(self, a: &[u32], b: &[u32]) -> u32 {
-        crate::backend::cpu::agreement::hamming(a, b)
+        crate::score::agreement::hamming(a, b)
     }
 }
 

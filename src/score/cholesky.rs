@@ -9,7 +9,7 @@
 //! panel's products taken off in one pass. All inner loops run along a row, so they vectorise without
 //! changing the order of any sum, and the result does not depend on the machine.
 
-use super::real::Real;
+use crate::real::Real;
 
 /// Rows of a panel: each pass over the rows below reads and writes them once for this many products.
 const PANEL: usize = 8;

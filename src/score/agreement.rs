@@ -21,9 +21,6 @@
 
 use std::ops::Range;
 
-use crate::plan::Plan;
-use crate::plan::jobs::AgreementJob;
-
 /// Words of a row: four make the one register width that every target has (8 and 16 were slower).
 const LANES: usize = 4;
 /// Words of one round of the adder, sixteen rows.
@@ -49,12 +46,6 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The words that a job compares.
-    pub(super) fn new(plan: &Plan, job: &AgreementJob, codes: &'a [u32]) -> Self {
-        let (first, words, weight) = (job.word, job.words, job.weight);
-        Section { codes, words_per_image: plan.words_per_image, first, words, weight }
-    }
-
     /// Part of one image's code.
     fn code(&self, image: usize, words: &Range<usize>) -> &'a [u32] {
         let start = image * self.words_per_image + self.first;
@@ -63,17 +54,8 @@ impl<'a> Section<'a> {
 }
 
 /// Takes weight * Hamming distance off both K_ij and K_ji (K is symmetric, n x n).
-pub(crate) fn agreement(
-    codes: &[u32],
-    words_per_image: usize,
-    first: usize,
-    words: usize,
-    weight: u32,
-    k: &mut [u32],
-    n: usize,
-) {
-    let section = Section { codes, words_per_image, first, words, weight };
-    agreement_rows(&section, 0..n, k, n);
+pub(crate) fn agreement(section: &Section, k: &mut [u32], n: usize) {
+    agreement_rows(section, 0..n, k, n);
     mirror(k, n);
 }
 
@@ -85,7 +67,7 @@ pub(crate) fn agreement_rows(section: &Section, rows: Range<usize>, k_rows: &mut
 
 /// The same with another way to count the bits that differ.
 #[inline(always)]
-pub(super) fn agreement_rows_by(
+pub(crate) fn agreement_rows_by(
     section: &Section,
     rows: Range<usize>,
     k_rows: &mut [u32],
@@ -117,7 +99,7 @@ pub(crate) fn mirror(k: &mut [u32], n: usize) {
 }
 
 /// Bits in which two codes of one length differ.
-pub(super) fn hamming(a: &[u32], b: &[u32]) -> u32 {
+pub(crate) fn hamming(a: &[u32], b: &[u32]) -> u32 {
     let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
     let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
     let mut adder = Adder::default();
@@ -251,8 +233,9 @@ mod tests {
             let codes = codes(n * words_per_image, n as u64);
             let activations = weight * 32 * words as u32 + 7;
             let (mut k, mut expected) = (vec![activations; n * n], vec![activations; n * n]);
-            agreement(&codes, words_per_image, first, words, weight, &mut k, n);
-            naive(&Section { codes: &codes, words_per_image, first, words, weight }, &mut expected, n);
+            let section = Section { codes: &codes, words_per_image, first, words, weight };
+            agreement(&section, &mut k, n);
+            naive(&section, &mut expected, n);
             assert_eq!(k, expected, "{n} images of {words} words");
         }
     }
@@ -267,8 +250,8 @@ mod tests {
         let mut whole = vec![activations; n * n];
         let mut shared = whole.clone();
         for (first, words, weight) in sections {
-            agreement(&codes, words_per_image, first, words, weight, &mut whole, n);
             let section = Section { codes: &codes, words_per_image, first, words, weight };
+            agreement(&section, &mut whole, n);
             let (top, bottom) = shared.split_at_mut(8 * n);
             agreement_rows(&section, 8..n, bottom, n);
             agreement_rows(&section, 0..8, top, n);

@@ -1,4 +1,4 @@
-//! The agreement matrix of a batch, and its log-determinant.
+//! The agreement matrix K of a batch, which the paper calls the kernel matrix, and its log-determinant.
 //!
 //! ```text
 //! K_ij = bits in which the codes of images i and j agree        score = ln |det K|
@@ -14,52 +14,53 @@ use std::sync::Arc;
 
 use npyz::WriterBuilder;
 
-use crate::backend::cpu::agreement::agreement;
-use crate::backend::cpu::cholesky::{Pivots, cholesky};
+use super::agreement::{Section, agreement};
+use super::cholesky::{Pivots, cholesky};
+use super::determinant;
 use crate::data::npy;
-use crate::determinant;
 use crate::{Error, Result};
 
 /// Cholesky is believed when no pivot of K / N_A is smaller. Those of real networks are above 0.03.
 const SAFE_PIVOT: f64 = 1e-3;
 
-/// The agreement matrix K of N images: how many ReLU bits each pair has in common. N x N, row by row, in bits.
+/// The agreement matrix K of N images (the paper's kernel matrix): how many ReLU bits each pair has in common. N x N,
+/// row by row, in bits.
 ///
 /// Every image agrees with itself in all N_A bits, so the diagonal is constant and nothing beside it is larger.
 /// Clones share the matrix.
 ///
 /// ```
-/// use naswot::Kernel;
+/// use naswot::Agreement;
 ///
-/// let kernel = Kernel::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3])?;
+/// let kernel = Agreement::new(3, vec![3, 2, 2, 2, 3, 1, 2, 1, 3])?;
 /// assert_eq!(kernel.get(1, 2), Some(1));
 /// assert!((kernel.log_det() - 8f64.ln()).abs() < 1e-12);
 /// # Ok::<(), naswot::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Kernel {
+pub struct Agreement {
     images: usize,
     agreements: Arc<[u32]>,
 }
 
-impl Kernel {
+impl Agreement {
     /// A K from its entries, row by row.
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`] names the first place where K is no agreement matrix: there are no images or not
+    /// [`Error::Agreement`] names the first place where K is no agreement matrix: there are no images or not
     /// `images` x `images` entries, the diagonal is not constant, an entry is above the diagonal's, or K is
     /// not symmetric. A matrix that is not positive semidefinite, as no codes could have made it, is taken.
     ///
     /// ```
-    /// use naswot::Kernel;
+    /// use naswot::Agreement;
     ///
-    /// assert!(Kernel::new(2, vec![5, 3, 3, 5]).is_ok());
-    /// let error = Kernel::new(2, vec![5, 3, 4, 5]).unwrap_err();
-    /// assert_eq!(error.to_string(), "kernel: row 1, column 0 is 4, but row 0, column 1 is 3");
+    /// assert!(Agreement::new(2, vec![5, 3, 3, 5]).is_ok());
+    /// let error = Agreement::new(2, vec![5, 3, 4, 5]).unwrap_err();
+    /// assert_eq!(error.to_string(), "agreement matrix: row 1, column 0 is 4, but row 0, column 1 is 3");
     /// ```
     pub fn new(images: usize, agreements: Vec<u32>) -> Result<Self> {
-        let wrong = |message| Err(Error::Kernel { message });
+        let wrong = |message| Err(Error::Agreement { message });
         if images == 0 {
             return wrong("there are no images".to_owned());
         }
@@ -88,28 +89,28 @@ impl Kernel {
                 }
             }
         }
-        Ok(Kernel { images, agreements: agreements.into() })
+        Ok(Agreement { images, agreements: agreements.into() })
     }
 
     /// The K of one binary code for each image, all of one length; `true` is an active ReLU.
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`] when there are no codes, when one has another length than the first, or when they
+    /// [`Error::Agreement`] when there are no codes, when one has another length than the first, or when they
     /// have 2^32 bits or more.
     ///
     /// ```
-    /// use naswot::Kernel;
+    /// use naswot::Agreement;
     ///
     /// // 101, 001 and 100: the worked example of the paper's authors.
-    /// let kernel = Kernel::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
+    /// let kernel = Agreement::from_codes(&[[true, false, true], [false, false, true], [true, false, false]])?;
     /// assert_eq!(kernel.as_slice(), [3, 2, 2, 2, 3, 1, 2, 1, 3]);
     /// // 3 (3·3 - 1·1) - 2 (2·3 - 1·2) + 2 (2·1 - 3·2) = 8
     /// assert!((kernel.log_det() - 8f64.ln()).abs() < 1e-12);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn from_codes<C: AsRef<[bool]>>(codes: &[C]) -> Result<Self> {
-        let wrong = |message| Error::Kernel { message };
+        let wrong = |message| Error::Agreement { message };
         let bits = codes.first().map_or(0, |code| code.as_ref().len());
         let activations =
             u32::try_from(bits).map_err(|_| wrong(format!("codes of {bits} bits are too long")))?;
@@ -122,14 +123,15 @@ impl Kernel {
         }
         let (images, words_per_image) = (codes.len(), bits.div_ceil(32));
         let mut k = vec![activations; images * images];
-        agreement(&words, words_per_image, 0, words_per_image, 1, &mut k, images);
-        Kernel::new(images, k)
+        let section = Section { codes: &words, words_per_image, first: 0, words: words_per_image, weight: 1 };
+        agreement(&section, &mut k, images);
+        Agreement::new(images, k)
     }
 
     /// The number of images, N; never 0.
     ///
     /// ```
-    /// assert_eq!(naswot::Kernel::new(2, vec![5, 3, 3, 5])?.images(), 2);
+    /// assert_eq!(naswot::Agreement::new(2, vec![5, 3, 3, 5])?.images(), 2);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn images(&self) -> usize {
@@ -139,7 +141,7 @@ impl Kernel {
     /// The number of bits of each image's code, N_A: the diagonal.
     ///
     /// ```
-    /// assert_eq!(naswot::Kernel::new(2, vec![5, 3, 3, 5])?.activations(), 5);
+    /// assert_eq!(naswot::Agreement::new(2, vec![5, 3, 3, 5])?.activations(), 5);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn activations(&self) -> u32 {
@@ -149,7 +151,7 @@ impl Kernel {
     /// The number of bits in which images i and j agree; `None` where there is no such image.
     ///
     /// ```
-    /// let kernel = naswot::Kernel::new(2, vec![5, 3, 3, 5])?;
+    /// let kernel = naswot::Agreement::new(2, vec![5, 3, 3, 5])?;
     /// assert_eq!(kernel.get(0, 1), Some(3));
     /// assert_eq!(kernel.get(0, 2), None);
     /// # Ok::<(), naswot::Error>(())
@@ -161,7 +163,7 @@ impl Kernel {
     /// All N x N entries, row by row.
     ///
     /// ```
-    /// assert_eq!(naswot::Kernel::new(2, vec![5, 3, 3, 5])?.as_slice(), [5, 3, 3, 5]);
+    /// assert_eq!(naswot::Agreement::new(2, vec![5, 3, 3, 5])?.as_slice(), [5, 3, 3, 5]);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn as_slice(&self) -> &[u32] {
@@ -175,11 +177,11 @@ impl Kernel {
     /// Where a pivot is below N_A / 1000, exact arithmetic decides whether K is singular.
     ///
     /// ```
-    /// use naswot::Kernel;
+    /// use naswot::Agreement;
     ///
-    /// assert_eq!(Kernel::new(1, vec![7])?.log_det(), 7f64.ln());
+    /// assert_eq!(Agreement::new(1, vec![7])?.log_det(), 7f64.ln());
     /// // Two images with one code.
-    /// assert_eq!(Kernel::new(2, vec![5, 5, 5, 5])?.log_det(), f64::NEG_INFINITY);
+    /// assert_eq!(Agreement::new(2, vec![5, 5, 5, 5])?.log_det(), f64::NEG_INFINITY);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn log_det(&self) -> f64 {
@@ -196,24 +198,24 @@ impl Kernel {
         }
     }
 
-    /// Reads K from a file that [`Kernel::write_npy`], `naswot score --kernels` or NumPy has written: uint32, N x N.
+    /// Reads K from a file that [`Agreement::write_npy`], `naswot score --kernels` or NumPy has written: uint32, N x N.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] where the file cannot be read, [`Error::Data`] where it holds no agreement matrix.
     ///
     /// ```
-    /// use naswot::Kernel;
+    /// use naswot::Agreement;
     ///
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("0.npy");
-    /// let kernel = Kernel::new(2, vec![5, 3, 3, 5])?;
+    /// let kernel = Agreement::new(2, vec![5, 3, 3, 5])?;
     /// kernel.write_npy(std::fs::File::create(&path)?)?;
-    /// assert_eq!(Kernel::read_npy(&path)?, kernel);
+    /// assert_eq!(Agreement::read_npy(&path)?, kernel);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Self> {
-        npy::read_kernel(path.as_ref())
+        npy::read_agreement(path.as_ref())
     }
 
     /// Writes K in NumPy's format: uint32, N x N, in C order.
@@ -224,7 +226,7 @@ impl Kernel {
     ///
     /// ```
     /// let mut file = Vec::new();
-    /// naswot::Kernel::new(2, vec![5, 3, 3, 5])?.write_npy(&mut file)?;
+    /// naswot::Agreement::new(2, vec![5, 3, 3, 5])?.write_npy(&mut file)?;
     /// assert_eq!(npyz::NpyFile::new(&file[..])?.into_vec::<u32>()?, [5, 3, 3, 5]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -236,9 +238,9 @@ impl Kernel {
     }
 }
 
-impl fmt::Debug for Kernel {
+impl fmt::Debug for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel")
+        f.debug_struct("Agreement")
             .field("images", &self.images)
             .field("activations", &self.activations())
             .finish_non_exhaustive()
@@ -265,28 +267,28 @@ mod tests {
             (2, vec![5, 6, 6, 5], "row 1, column 0 is 6, above the diagonal's 5"),
             (3, vec![5, 1, 2, 1, 5, 3, 2, 4, 5], "row 2, column 1 is 4, but row 1, column 2 is 3"),
         ] {
-            let error = Kernel::new(images, entries).unwrap_err();
-            assert_eq!(error.to_string(), format!("kernel: {message}"));
+            let error = Agreement::new(images, entries).unwrap_err();
+            assert_eq!(error.to_string(), format!("agreement matrix: {message}"));
         }
     }
 
     #[test]
     fn codes_must_have_one_length() {
-        let error = Kernel::from_codes(&[vec![true; 3], vec![true; 3], vec![true; 2]]).unwrap_err();
-        assert_eq!(error.to_string(), "kernel: code 2 has 2 bits, but code 0 has 3");
+        let error = Agreement::from_codes(&[vec![true; 3], vec![true; 3], vec![true; 2]]).unwrap_err();
+        assert_eq!(error.to_string(), "agreement matrix: code 2 has 2 bits, but code 0 has 3");
         assert_eq!(
-            Kernel::from_codes::<[bool; 0]>(&[]).unwrap_err().to_string(),
-            "kernel: there are no images"
+            Agreement::from_codes::<[bool; 0]>(&[]).unwrap_err().to_string(),
+            "agreement matrix: there are no images"
         );
         // Codes without bits agree in all of them.
-        assert_eq!(Kernel::from_codes(&[[]; 2]).unwrap().as_slice(), [0; 4]);
+        assert_eq!(Agreement::from_codes(&[[]; 2]).unwrap().as_slice(), [0; 4]);
     }
 
     #[test]
     fn codes_longer_than_a_word() {
         let codes: Vec<Vec<bool>> =
             (2..8).map(|step| (0..100).map(|bit| bit % step == 0).collect()).collect();
-        let kernel = Kernel::from_codes(&codes).unwrap();
+        let kernel = Agreement::from_codes(&codes).unwrap();
         for (i, a) in codes.iter().enumerate() {
             for (j, b) in codes.iter().enumerate() {
                 let agreements = a.iter().zip(b).filter(|(a, b)| a == b).count();
@@ -303,7 +305,7 @@ mod tests {
             let mut rng = Rng::new(seed, Domain::Sampling, "codes");
             let n = 4 + rng.below(12) as usize;
             let codes: Vec<Vec<bool>> = (0..n).map(|_| (0..n).map(|_| rng.below(2) == 1).collect()).collect();
-            let kernel = Kernel::from_codes(&codes).unwrap();
+            let kernel = Agreement::from_codes(&codes).unwrap();
             let double = kernel.log_det();
             let single = kernel.judge(cholesky::<f32>(kernel.as_slice(), n, kernel.activations()));
             assert!(single == double || (single - double).abs() < 1e-3, "{single}, {double}");

@@ -25,7 +25,7 @@ mod modular;
 
 use std::f64::consts::LN_2;
 
-use crate::backend::cpu::cholesky::{factorize, scaled, subtract};
+use super::cholesky::{factorize, scaled, subtract};
 use modular::Prime;
 
 /// Largest error of step 2, relative to the value or, below 1, absolute.

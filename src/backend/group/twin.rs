@@ -1,20 +1,18 @@
 //! One launch of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
 //! for, and the oracle of every shader and kernel.
 
-use super::agreement::agreement;
-use super::batch_norm::{self, Layout};
-use super::cholesky::{factorize, scaled};
-use super::combine::{Combine, Scratch};
-use super::conv::Conv;
-use super::weights::Octet;
-use super::workspace::{Norms, Partials, Sources, numbers};
+use super::{Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image};
 use crate::Distribution;
-use crate::backend::group::{
-    Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
-};
+use crate::backend::cpu::batch_norm::{self, Layout};
+use crate::backend::cpu::combine::{Combine, Scratch};
+use crate::backend::cpu::conv::Conv;
+use crate::backend::cpu::weights::Octet;
+use crate::backend::cpu::workspace::{Norms, Partials, Sources, numbers, section};
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
 use crate::random::philox4x32_10;
+use crate::score::agreement::agreement;
+use crate::score::cholesky::{factorize, scaled};
 use crate::weights::{WeightSource, tables};
 
 /// Runs a launch.
@@ -85,7 +83,7 @@ pub(crate) fn launch(
                 let codes = &mirror.codes[member.places.codes..][..n * plan.words_per_image];
                 let k = &mut mirror.kernels[member.places.kernels..][..n * n];
                 for job in &plan.agreements {
-                    agreement(codes, plan.words_per_image, job.word, job.words, job.weight, k, n);
+                    agreement(&section(plan, job, codes), k, n);
                 }
             }
         }

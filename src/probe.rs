@@ -1,11 +1,9 @@
-//! What `naswot bench` and the benches look through, into the stages of a run. No part of the crate's stable
-//! interface: it may change in any version.
+//! A probe of a run's stages: how long each takes, the codes that it leaves, and faults for a device to survive.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use crate::cases::{Case, cases};
 use crate::plan::Plan;
 use crate::plan::jobs::{AgreementJob, Statistics};
 
@@ -84,53 +82,48 @@ impl Stage {
     }
 }
 
-/// The processor's name where the system tells it, else its architecture. Asks no driver, unlike [`crate::devices`].
-pub fn processor() -> String {
-    crate::backend::cpu::processor()
-}
-
-/// What a probe can have a GPU suffer, to see that a run survives it.
+/// A fault that a probe has a GPU meet in a group, to see that a run survives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accident {
+pub enum InjectedFault {
     /// The device is gone.
     Loss,
     /// There is no memory for a group.
     NoMemory,
-    /// All goes well.
+    /// None: the group runs.
     None,
 }
 
-/// Hangs on a scorer: adds up the time of each stage, and keeps codes when it is told to.
+/// Measurements of a scorer's stages: the time of each, and on request the codes of the network that was scored last.
 #[derive(Debug, Default)]
 pub struct Probe {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
     twins: AtomicU64,
     keeps_codes: bool,
     codes: Mutex<Option<Codes>>,
-    accidents: Mutex<Vec<Accident>>,
+    faults: Mutex<Vec<InjectedFault>>,
 }
 
 impl Probe {
-    /// One that keeps the codes of the network that was last scored.
+    /// A probe that keeps the codes of the network that was scored last.
     pub fn of_codes() -> Self {
         Probe { keeps_codes: true, ..Probe::default() }
     }
 
-    /// One whose device suffers these accidents, one a group, the last one first. It keeps codes.
-    pub fn of_accidents(accidents: &[Accident]) -> Self {
-        Probe { accidents: Mutex::new(accidents.to_vec()), ..Probe::of_codes() }
+    /// A probe that keeps codes, and whose device meets these faults, one a group, the last one first.
+    pub fn of_faults(faults: &[InjectedFault]) -> Self {
+        Probe { faults: Mutex::new(faults.to_vec()), ..Probe::of_codes() }
     }
 
-    /// Whether something will happen.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
-    pub(crate) fn is_unlucky(&self) -> bool {
-        !self.accidents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    /// Whether there are faults left to meet.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "no other backend has faults injected"))]
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// The accident that comes next.
-    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "nothing happens to a processor"))]
-    pub(crate) fn accident(&self) -> Option<Accident> {
-        self.accidents.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// The fault of the next group.
+    #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "no other backend has faults injected"))]
+    pub(crate) fn next_fault(&self) -> Option<InjectedFault> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// Wall time of a stage since the probe was made: where threads work on a network each, the sum of their
@@ -189,85 +182,6 @@ impl Probe {
             };
             *self.codes.lock().unwrap_or_else(PoisonError::into_inner) = Some(codes);
         }
-    }
-}
-
-/// How far a stage of a device is from its twin on the CPU, from equal inputs.
-#[derive(Clone, Debug)]
-pub struct Deviation {
-    /// The stage.
-    pub stage: Stage,
-    /// The largest difference of two numbers, divided by the largest number that the launch wrote.
-    pub numbers: f64,
-    /// The share of code bits that differ.
-    pub bits: f64,
-    /// What must be equal and is not: integers, what no twin has written, numbers that are not finite. At most ten.
-    pub strays: Vec<String>,
-}
-
-impl Deviation {
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    pub(crate) fn stray(&mut self, place: String, expected: f64, found: f64) {
-        if self.strays.len() < 10 {
-            self.strays.push(format!("{place}: {expected:e} expected, {found:e} found"));
-        }
-    }
-
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    pub(crate) fn join(mut self, other: &Self) -> Self {
-        self.numbers = self.numbers.max(other.numbers);
-        self.bits = self.bits.max(other.bits);
-        self.strays.extend(other.strays.iter().take(10 - self.strays.len().min(10)).cloned());
-        self
-    }
-}
-
-/// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
-///
-/// # Errors
-/// A device that does not work, networks that do not fit the batch.
-#[cfg(feature = "wgpu")]
-pub fn lockstep(
-    adapter: Option<&str>,
-    networks: &[crate::Network],
-    batch: &crate::Batch,
-    weights: &crate::Weights,
-    convention: crate::Convention,
-) -> crate::Result<Vec<Deviation>> {
-    crate::backend::wgpu_lockstep(adapter, networks, batch, weights, convention)
-}
-
-/// The CUDA backend on a device that a test brings along.
-#[cfg(feature = "cuda")]
-pub mod cuda {
-    use std::sync::Arc;
-
-    use super::Deviation;
-    pub use crate::backend::cuda::{Compiled, Driver, HEADERS, KernelLaunch, SOURCES, STREAMS, compile};
-    pub use crate::backend::group::run::Fault;
-    use crate::{Batch, Convention, Network, Result, Weights};
-
-    /// Opens a GPU by its number.
-    ///
-    /// # Errors
-    /// No driver, no such GPU, no NVRTC.
-    pub fn open(number: usize) -> Result<Arc<dyn Driver>> {
-        crate::backend::cuda::open_device(number)
-    }
-
-    /// Runs networks launch by launch on a device and on the CPU's twins, from equal buffers; for each stage the
-    /// deviation.
-    ///
-    /// # Errors
-    /// A device that does not work, networks that do not fit the batch.
-    pub fn lockstep(
-        driver: Arc<dyn Driver>,
-        networks: &[Network],
-        batch: &Batch,
-        weights: &Weights,
-        convention: Convention,
-    ) -> Result<Vec<Deviation>> {
-        crate::backend::cuda::lockstep(driver, networks, batch, weights, convention)
     }
 }
 

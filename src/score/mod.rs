@@ -1,0 +1,13 @@
+//! Scores: what is made of the codes of a network's ReLUs.
+//!
+//! - `agreement` counts K from packed codes, `matrix` is K as users hold it.
+//! - `cholesky` takes its log-determinant, and `determinant` decides where pivots are too small to be believed.
+//!
+//! Backends call these, on the processor or beside kernels of their own; nothing here knows a backend or a plan.
+
+pub(crate) mod agreement;
+pub(crate) mod cholesky;
+mod determinant;
+mod matrix;
+
+pub use matrix::Agreement;

@@ -1,0 +1,61 @@
+//! The back door of tests and benches: probes, the case table, kernels on devices that a test brings along. No part of
+//! the crate's stable interface: it may change in any version.
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub use crate::backend::group::lockstep::Deviation;
+pub use crate::cases::{Case, cases};
+pub use crate::probe::{Codes, InjectedFault, Probe, Stage};
+
+/// The processor's name where the system tells it, else its architecture. Asks no driver, unlike [`crate::devices`].
+pub fn processor() -> String {
+    crate::backend::cpu::processor()
+}
+
+/// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
+///
+/// # Errors
+/// A device that does not work, networks that do not fit the batch.
+#[cfg(feature = "wgpu")]
+pub fn lockstep(
+    adapter: Option<&str>,
+    networks: &[crate::Network],
+    batch: &crate::Batch,
+    weights: &crate::Weights,
+    convention: crate::Convention,
+) -> crate::Result<Vec<Deviation>> {
+    crate::backend::wgpu_lockstep(adapter, networks, batch, weights, convention)
+}
+
+/// The CUDA backend on a device that a test brings along.
+#[cfg(feature = "cuda")]
+pub mod cuda {
+    use std::sync::Arc;
+
+    use super::Deviation;
+    pub use crate::backend::cuda::{Compiled, Driver, HEADERS, KernelLaunch, SOURCES, STREAMS, compile};
+    pub use crate::backend::group::run::Fault;
+    use crate::{Batch, Convention, Network, Result, Weights};
+
+    /// Opens a GPU by its number.
+    ///
+    /// # Errors
+    /// No driver, no such GPU, no NVRTC.
+    pub fn open(number: usize) -> Result<Arc<dyn Driver>> {
+        crate::backend::cuda::open_device(number)
+    }
+
+    /// Runs networks launch by launch on a device and on the CPU's twins, from equal buffers; for each stage the
+    /// deviation.
+    ///
+    /// # Errors
+    /// A device that does not work, networks that do not fit the batch.
+    pub fn lockstep(
+        driver: Arc<dyn Driver>,
+        networks: &[Network],
+        batch: &Batch,
+        weights: &Weights,
+        convention: Convention,
+    ) -> Result<Vec<Deviation>> {
+        crate::backend::cuda::lockstep(driver, networks, batch, weights, convention)
+    }
+}
