@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 /// The exit status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// All that was asked for is done.
     Success = 0,
     /// The command came to its end, but some networks failed.
@@ -18,30 +18,37 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The number that the process ends with.
+    pub fn status(self) -> u8 {
+        self as u8
+    }
+}
+
 /// Why a command ended before its end, and what to say about it.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
+pub struct Failure {
+    pub exit: Exit,
     /// Nothing is said where this is absent.
-    pub(crate) message: Option<String>,
+    pub message: Option<String>,
 }
 
 /// Result of a step of a command.
-pub(crate) type Result<T = Exit, E = Failure> = std::result::Result<T, E>;
+pub type Result<T = Exit, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     /// The command cannot start.
-    pub(crate) fn unusable(message: impl Display) -> Self {
+    pub fn unusable(message: impl Display) -> Self {
         Failure { exit: Exit::Unusable, message: Some(message.to_string()) }
     }
 
     /// The command cannot go on.
-    pub(crate) fn stopped(message: impl Display) -> Self {
+    pub fn stopped(message: impl Display) -> Self {
         Failure { exit: Exit::Stopped, message: Some(message.to_string()) }
     }
 
     /// A write failed. A reader that has had enough (`| head`) is no failure at all.
-    pub(crate) fn write(to: impl Display, error: &io::Error) -> Self {
+    pub fn write(to: impl Display, error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe => Failure { exit: Exit::Success, message: None },
             _ => Failure::stopped(format_args!("{to}: {error}")),

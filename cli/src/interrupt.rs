@@ -1,26 +1,38 @@
-//! Ctrl-C and SIGTERM: the first asks the run to end, the second ends it at once.
+//! Ctrl-C and SIGTERM. A command that can stop half way listens: the first signal asks it to end, the second ends the
+//! process at once, as the first does where nobody listens. Signals are of the process, and so is what is known of them.
 
-use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
 
+static LISTENING: AtomicBool = AtomicBool::new(false);
+/// Whether the listener says that it has heard.
+static ANSWERING: AtomicBool = AtomicBool::new(false);
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Listens from now on.
-pub(crate) fn listen(console: &Console) -> Result<()> {
-    let watched = console.on_terminal() && !console.quiet;
-    let heard = move || {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
-            process::exit(Exit::Interrupted as i32);
-        }
-        if watched {
-            say("finishing the networks that run; Ctrl-C again ends at once");
-        }
-    };
-    ctrlc::set_handler(heard)
-        .map_err(|error| Failure::unusable(format_args!("cannot listen for Ctrl-C: {error}")))
+/// Takes note of a signal, for the handler of the process that runs the command. The exit status with which the process
+/// is to end at once; none where the command ends by itself.
+pub fn signal() -> Option<u8> {
+    if !LISTENING.load(Ordering::Relaxed) || REQUESTED.swap(true, Ordering::Relaxed) {
+        return Some(Exit::Interrupted.status());
+    }
+    if ANSWERING.load(Ordering::Relaxed) {
+        say("finishing the networks that run; Ctrl-C again ends at once");
+    }
+    None
+}
+
+/// The command that runs looks from now on whether it is to end.
+pub(crate) fn listen(console: &Console) {
+    ANSWERING.store(console.on_terminal() && !console.quiet, Ordering::Relaxed);
+    LISTENING.store(true, Ordering::Relaxed);
+}
+
+/// The command has come to its end.
+pub(crate) fn forget() {
+    LISTENING.store(false, Ordering::Relaxed);
+    REQUESTED.store(false, Ordering::Relaxed);
 }
 
 /// Ends the run if it is to end.

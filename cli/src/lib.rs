@@ -11,10 +11,12 @@ mod convert;
 mod correlate;
 mod devices;
 mod entries;
-mod exit;
+#[doc(hidden)]
+pub mod exit;
 mod folder;
 mod input;
-mod interrupt;
+#[doc(hidden)]
+pub mod interrupt;
 mod kernels;
 mod known;
 mod lines;
@@ -38,6 +40,8 @@ mod sample;
 mod score;
 mod search;
 mod settings;
+#[doc(hidden)]
+pub mod source;
 mod space;
 mod sweep;
 mod table;
@@ -102,6 +106,50 @@ enum Command {
     Completions(completions::Completions),
 }
 
+impl Cli {
+    /// Reads the arguments. Where they ask for no more than the help or the version, or are wrong, it says so and tells
+    /// how the command ends.
+    fn read(arguments: Vec<OsString>) -> Result<Self, Exit> {
+        let command = Cli::command().color(console::color_of_arguments(&arguments));
+        let matches = command.try_get_matches_from(arguments);
+        matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+            answer(&error).unwrap_or_else(|Failure { exit, message }| {
+                message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
+                exit
+            })
+        })
+    }
+
+    /// Runs the command to its end.
+    fn run(&self) -> Exit {
+        let console = &self.console;
+        let result = match &self.command {
+            Command::Score(command) => command.run(console),
+            Command::Sweep(command) => command.run(console),
+            Command::Sample(command) => command.run(),
+            Command::Space(command) => command.run(),
+            Command::Merge(command) => command.run(console),
+            Command::Convert(command) => command.run(console),
+            Command::Plan(command) => command.run(),
+            Command::Devices(command) => command.run(),
+            Command::Table(command) => command.run(console),
+            Command::Correlate(command) => command.run(),
+            Command::Search(command) => command.run(console),
+            Command::Plot(command) => command.run(),
+            Command::Trace(command) => command.run(console),
+            Command::Report(command) => command.run(console),
+            Command::Bench(command) => command.run(console),
+            Command::Completions(command) => command.run(Cli::command()),
+        };
+        result.unwrap_or_else(|Failure { exit, message }| {
+            if let Some(message) = message {
+                console.error(message);
+            }
+            exit
+        })
+    }
+}
+
 /// Prints the help or the version that was asked for, or says what is wrong with the arguments.
 fn answer(error: &clap::Error) -> exit::Result {
     let printed = error.print().and_then(|()| io::stdout().flush());
@@ -114,50 +162,16 @@ fn answer(error: &clap::Error) -> exit::Result {
 
 /// Runs the command with its arguments, the first of which is its name; the exit status, as docs/output.md promises it.
 ///
-/// Reads standard input where the arguments say so, and writes to standard output and standard error.
+/// Reads standard input where the arguments say so, writes to standard output and standard error, and returns: it ends no
+/// process and handles no signals. `--threads` sets the size of rayon's global pool, which a process can do once.
 ///
 /// ```
 /// let status = naswot_cli::run(["naswot", "space", "nasbench201", "--count"]);
 /// assert_eq!(status, 0);
 /// ```
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
-    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let command = Cli::command().color(console::color_of_arguments(&arguments));
-    let cli =
-        match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => cli,
-            Err(error) => {
-                let exit = answer(&error).unwrap_or_else(|Failure { exit, message }| {
-                    message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
-                    exit
-                });
-                return exit as u8;
-            }
-        };
-    let console = &cli.console;
-    let result = match &cli.command {
-        Command::Score(command) => command.run(console),
-        Command::Sweep(command) => command.run(console),
-        Command::Sample(command) => command.run(),
-        Command::Space(command) => command.run(),
-        Command::Merge(command) => command.run(console),
-        Command::Convert(command) => command.run(console),
-        Command::Plan(command) => command.run(),
-        Command::Devices(command) => command.run(),
-        Command::Table(command) => command.run(console),
-        Command::Correlate(command) => command.run(),
-        Command::Search(command) => command.run(console),
-        Command::Plot(command) => command.run(),
-        Command::Trace(command) => command.run(console),
-        Command::Report(command) => command.run(console),
-        Command::Bench(command) => command.run(console),
-        Command::Completions(command) => command.run(Cli::command()),
-    };
-    let exit = result.unwrap_or_else(|Failure { exit, message }| {
-        if let Some(message) = message {
-            console.error(message);
-        }
-        exit
-    });
-    exit as u8
+    let arguments = arguments.into_iter().map(Into::into).collect();
+    let exit = Cli::read(arguments).map_or_else(|exit| exit, |cli| cli.run());
+    interrupt::forget();
+    exit.status()
 }

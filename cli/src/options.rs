@@ -1,21 +1,18 @@
 //! Options that several commands have.
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Dataset, Initializer, Network, Precision, ScorerBuilder, Space,
+    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScorerBuilder, Space,
 };
 
 use crate::exit::{Failure, Result};
+use crate::source::Source;
 
 /// Most images of a batch. K has the square of it as entries, which are 16 GiB here.
 const MOST_IMAGES: u64 = 65_536;
-/// Images of a batch when nothing is said.
-pub(crate) const BATCH_SIZE: usize = 32;
 
 /// What surrounds a cell, and how its ReLUs are counted.
 #[derive(Args, Debug)]
@@ -137,75 +134,11 @@ pub(crate) struct SourceOption {
     pub(crate) data: Source,
 }
 
-/// Where images come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Synthetic,
-    Cifar10(PathBuf),
-    Cifar100(PathBuf),
-    ImageNet16(PathBuf),
-    Npy(PathBuf),
-}
-
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = "known are synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH and npy:FILE";
-        let with_path = ["cifar10", "cifar100", "imagenet16", "npy"];
-        match text.split_once(':') {
-            None if text == "synthetic" => Ok(Source::Synthetic),
-            None if with_path.contains(&text) => Err(format!("where is it? {known}")),
-            Some((name, "")) if with_path.contains(&name) => Err(format!("the path is empty; {known}")),
-            Some(("cifar10", path)) => Ok(Source::Cifar10(path.into())),
-            Some(("cifar100", path)) => Ok(Source::Cifar100(path.into())),
-            Some(("imagenet16", path)) => Ok(Source::ImageNet16(path.into())),
-            Some(("npy", path)) => Ok(Source::Npy(path.into())),
-            _ => Err(known.to_owned()),
-        }
-    }
-}
-
 impl DataOptions {
     /// Reads or makes the batch.
     pub(crate) fn batch(&self) -> Result<Batch> {
         let batch = self.source.data.batch(self.batch_size, self.data_seed)?;
         Ok(batch.with_noise(self.noise, self.data_seed.unwrap_or(0))?)
-    }
-}
-
-impl Source {
-    /// Reads or makes so many images, the first ones or those that a seed draws.
-    pub(crate) fn batch(&self, batch_size: Option<usize>, data_seed: Option<u64>) -> Result<Batch> {
-        let n = batch_size.unwrap_or(BATCH_SIZE);
-        let pick = |data: Dataset| match data_seed {
-            Some(seed) => data.sample(n, seed),
-            None => data.first(n),
-        };
-        let batch = match self {
-            Source::Synthetic => Batch::synthetic(n, data_seed.unwrap_or(0))?,
-            Source::Cifar10(path) => pick(Dataset::cifar10(path)?)?,
-            Source::Cifar100(path) => pick(Dataset::cifar100(path)?)?,
-            Source::ImageNet16(path) => pick(Dataset::imagenet16(path)?)?,
-            Source::Npy(path) => {
-                let named = |error| Failure::unusable(format_args!("{}: {error}", path.display()));
-                let batch = Batch::npy(path)?;
-                let n = batch_size.unwrap_or(batch.len());
-                let drawn = match data_seed {
-                    Some(seed) => batch.sample(n, seed),
-                    None => batch.first(n),
-                };
-                drawn.map_err(named)?
-            }
-        };
-        match (self, batch.shape()[1]) {
-            (Source::Npy(path), channels) if channels != 3 => {
-                let message =
-                    format!("holds images of {channels} channels; the networks of both spaces read 3");
-                Err(Failure::unusable(format_args!("{}: {message}", path.display())))
-            }
-            _ => Ok(batch),
-        }
     }
 }
 

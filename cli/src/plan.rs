@@ -11,7 +11,8 @@ use crate::console::say;
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{Input, Line, Next, place};
 use crate::lines::Lines;
-use crate::options::{BATCH_SIZE, NetworkOptions, within};
+use crate::options::{NetworkOptions, within};
+use crate::source::BATCH_SIZE;
 
 const EXAMPLES: &str = "\
 Examples:

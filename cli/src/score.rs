@@ -144,7 +144,7 @@ fn twins() -> impl TypedValueParser<Value = Twin> {
 impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen(console)?;
+        interrupt::listen(console);
         self.machine.limit_threads()?;
         let mut input = self.input.open()?;
         let scorer = self.scorer(self.data.batch()?)?;

@@ -224,7 +224,7 @@ impl Lists {
 impl Sweep {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen(console)?;
+        interrupt::listen(console);
         self.machine.limit_threads()?;
         let choices = self.lists.choices();
         let (input, lines) = self.lines()?;

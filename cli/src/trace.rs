@@ -114,7 +114,7 @@ struct Run<'a> {
 impl Trace {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen(console)?;
+        interrupt::listen(console);
         let architecture = self.arch.find(self.row)?;
         let network = self.network.skeleton.network(&architecture)?;
         let (from, epochs) = epochs(&self.checkpoints)?;

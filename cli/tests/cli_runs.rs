@@ -137,6 +137,22 @@ fn an_interrupted_run_finishes_what_it_computes() {
     }
 }
 
+/// A command that does not stop half way leaves it to the process.
+#[test]
+fn a_signal_ends_a_command_that_does_not_listen() {
+    let folder = Folder::new();
+    for signal in ["-INT", "-TERM"] {
+        let mut child =
+            folder.command("plan -").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Its first line shows that it runs.
+        writeln!(child.stdin.as_ref().unwrap(), "{}", networks(1)[0]).unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        interrupt(&child, signal);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let folder = Folder::new();

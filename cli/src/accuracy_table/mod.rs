@@ -97,7 +97,7 @@ struct Cells {
 impl AccuracyTable {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen(console)?;
+        interrupt::listen(console);
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = self.out.as_deref().map(|path| Draft::new(path, existing)).transpose()?;
         let written = self.cells(console).and_then(|cells| match &draft {

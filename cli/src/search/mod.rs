@@ -180,7 +180,7 @@ struct Table {
 impl Search {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        interrupt::listen(console)?;
+        interrupt::listen(console);
         let (candidates, table) = match &self.table.accuracy {
             Some(path) => {
                 let (candidates, table) = self.table(path, console)?;

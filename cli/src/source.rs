@@ -1,0 +1,80 @@
+//! The texts that say where images come from: `synthetic`, `cifar10:PATH` and the like.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use naswot::{Batch, Dataset};
+
+use crate::exit::{Failure, Result};
+
+/// Images of a batch when nothing is said.
+pub const BATCH_SIZE: usize = 32;
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Made from a seed.
+    Synthetic,
+    /// A file of CIFAR-10, or the folder of its training split.
+    Cifar10(PathBuf),
+    /// A file of CIFAR-100, or the folder of its training split.
+    Cifar100(PathBuf),
+    /// A pickle of ImageNet16-120, or the folder of them.
+    ImageNet16(PathBuf),
+    /// A NumPy file, float32, N x 3 x H x W.
+    Npy(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = "known are synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH and npy:FILE";
+        let with_path = ["cifar10", "cifar100", "imagenet16", "npy"];
+        match text.split_once(':') {
+            None if text == "synthetic" => Ok(Source::Synthetic),
+            None if with_path.contains(&text) => Err(format!("where is it? {known}")),
+            Some((name, "")) if with_path.contains(&name) => Err(format!("the path is empty; {known}")),
+            Some(("cifar10", path)) => Ok(Source::Cifar10(path.into())),
+            Some(("cifar100", path)) => Ok(Source::Cifar100(path.into())),
+            Some(("imagenet16", path)) => Ok(Source::ImageNet16(path.into())),
+            Some(("npy", path)) => Ok(Source::Npy(path.into())),
+            _ => Err(known.to_owned()),
+        }
+    }
+}
+
+impl Source {
+    /// Reads or makes so many images, the first ones or those that a seed draws.
+    pub fn batch(&self, batch_size: Option<usize>, data_seed: Option<u64>) -> Result<Batch> {
+        let n = batch_size.unwrap_or(BATCH_SIZE);
+        let pick = |data: Dataset| match data_seed {
+            Some(seed) => data.sample(n, seed),
+            None => data.first(n),
+        };
+        let batch = match self {
+            Source::Synthetic => Batch::synthetic(n, data_seed.unwrap_or(0))?,
+            Source::Cifar10(path) => pick(Dataset::cifar10(path)?)?,
+            Source::Cifar100(path) => pick(Dataset::cifar100(path)?)?,
+            Source::ImageNet16(path) => pick(Dataset::imagenet16(path)?)?,
+            Source::Npy(path) => {
+                let named = |error| Failure::unusable(format_args!("{}: {error}", path.display()));
+                let batch = Batch::npy(path)?;
+                let n = batch_size.unwrap_or(batch.len());
+                let drawn = match data_seed {
+                    Some(seed) => batch.sample(n, seed),
+                    None => batch.first(n),
+                };
+                drawn.map_err(named)?
+            }
+        };
+        match (self, batch.shape()[1]) {
+            (Source::Npy(path), channels) if channels != 3 => {
+                let message =
+                    format!("holds images of {channels} channels; the networks of both spaces read 3");
+                Err(Failure::unusable(format_args!("{}: {message}", path.display())))
+            }
+            _ => Ok(batch),
+        }
+    }
+}
