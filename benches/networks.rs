@@ -7,12 +7,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use naswot::workloads::{NASBENCH101, NASBENCH201};
 use naswot::{Architecture, Backend, Batch, Network, Precision, Scorer};
 
-const LISTS: [(&str, &str); 2] = [
-    ("nasbench101", include_str!("workloads/nasbench101_200.jsonl")),
-    ("nasbench201", include_str!("workloads/nasbench201_200.jsonl")),
-];
+const LISTS: [(&str, &str); 2] = [("nasbench101", NASBENCH101), ("nasbench201", NASBENCH201)];
 /// The first cells of each list.
 const CELLS: usize = 4;
 const IMAGES: usize = 32;

@@ -51,6 +51,7 @@ mod space;
 #[doc(hidden)]
 pub mod testing;
 mod weights;
+pub mod workloads;
 
 pub use backend::{Backend, Device, Precision, devices};
 pub use data::{Batch, Dataset};

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
+use naswot::workloads::{NASBENCH101, NASBENCH201};
 use naswot::{Architecture, Error, Space, nasbench101, nasbench201};
 use proptest::prelude::*;
 
@@ -60,11 +61,7 @@ fn both_forms_are_read_and_written_as_documented() {
 
 #[test]
 fn the_standard_workloads_are_read_and_written_alike() {
-    let files = [
-        include_str!("../benches/workloads/nasbench101_200.jsonl"),
-        include_str!("../benches/workloads/nasbench201_200.jsonl"),
-    ];
-    for file in files {
+    for file in [NASBENCH101, NASBENCH201] {
         let written: Vec<String> =
             Architecture::read_lines(file.as_bytes()).map(|(_, read)| read.unwrap().to_json()).collect();
         assert_eq!(written, file.lines().collect::<Vec<_>>());

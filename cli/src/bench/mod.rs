@@ -3,7 +3,6 @@
 mod ceilings;
 mod contender;
 mod report;
-mod workload;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,6 +13,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::analysis::Correlation;
 use naswot::testing::Stage;
+use naswot::workloads::Workload;
 use naswot::{Backend, Batch, Network, Precision};
 
 use crate::console::{Console, say};
@@ -22,7 +22,6 @@ use crate::lines::Lines;
 use ceilings::Ceilings;
 use contender::{Contender, Witness};
 use report::{Agreement, Build, Machine, Report, Spread, StageCost, Throughput};
-use workload::Workload;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -146,7 +145,8 @@ fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let (batch, networks) = (workload.batch()?, workload.networks()?);
-    let flops: Vec<f64> = networks.iter().map(|network| workload.flop(network)).collect::<Result<_>>()?;
+    let flops: Vec<f64> =
+        networks.iter().map(|network| workload.flop(network)).collect::<naswot::Result<_>>()?;
     let (k, rounds) = size(contenders, &batch, &networks, &flops, budget)?;
     let networks = &networks[..k];
     let flop: f64 = flops[..k].iter().sum();
