@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use common::checkpoint::shapes;
 use common::harness::{Requirement, needs, run};
 use common::reference::{CASES, Case};
 use libtest_mimic::Trial;
-use naswot::{Backend, Convention, Precision, Space};
+use naswot::{Agreement, Backend, Batch, Checkpoint, Convention, Precision, Space};
 
 fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
@@ -40,6 +40,22 @@ fn main() -> ExitCode {
         assert_eq!(found, CASES);
         Ok(())
     }));
+    trials.push(needs(Requirement::Reference, "kernels_of_pytorch_score_as_in_pytorch", |folder| {
+        CASES.iter().try_for_each(|case| kernel_scores_alike(&folder.join(case)))
+    }));
+    trials.push(needs(Requirement::Reference, "the_reference_batches_load", |folder| {
+        for case in CASES {
+            assert_eq!(Batch::npy(folder.join(case).join("batch.npy"))?.shape()[1..], [3, 32, 32], "{case}");
+        }
+        Ok(())
+    }));
+    trials.push(needs(Requirement::Reference, "the_reference_checkpoints_load", |folder| {
+        for case in CASES {
+            let checkpoint = Checkpoint::load(folder.join(case).join("weights.safetensors"))?;
+            assert!(checkpoint.names().any(|name| name == "classifier.weight"), "{case}");
+        }
+        Ok(())
+    }));
     trials.push(needs(Requirement::Reference, "the_original_convention_counts_blocks_twice", |folder| {
         original_counts_blocks_twice(&folder.join("nb201_mixed"))
     }));
@@ -57,6 +73,21 @@ fn parameters_agree(folder: &Path) -> Result<(), Box<dyn Error>> {
         .collect();
     let ours: BTreeMap<String, Vec<usize>> = shapes(network.graph()).into_iter().collect();
     assert_eq!(ours, theirs);
+    Ok(())
+}
+
+/// K as PyTorch has it has PyTorch's score.
+fn kernel_scores_alike(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let npy = npyz::NpyFile::new(File::open(folder.join("k.npy"))?)?;
+    let images = npy.shape()[0] as usize;
+    let k: Vec<u32> = npy.into_vec::<i64>()?.into_iter().map(u32::try_from).collect::<Result<_, _>>()?;
+    let kernel = Agreement::new(images, k)?;
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(folder.join("score.json"))?)?;
+    assert_eq!(json["activations"], kernel.activations(), "{}", folder.display());
+    match json["score"].as_f64() {
+        Some(score) => assert!((kernel.log_det() - score).abs() < 1e-10 * score, "{}", folder.display()),
+        None => assert_eq!(kernel.log_det(), f64::NEG_INFINITY, "{}", folder.display()),
+    }
     Ok(())
 }
 

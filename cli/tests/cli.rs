@@ -8,5 +8,5 @@ fn commands_print_what_their_examples_show() {
         // No adapters: examples show what the processor does.
         .env("WGPU_BACKEND", "gl")
         .case("tests/cli/*.trycmd")
-        .case("README.md");
+        .case("tests/cli/README.md");
 }

@@ -113,7 +113,6 @@ fn header(reader: &mut impl Read) -> Result<(NpyHeader, usize), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use proptest::prelude::*;
 
@@ -210,20 +209,6 @@ mod tests {
         std::fs::write(&path, b"text").unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert_eq!(error, format!("{}: is not a NumPy file", path.display()));
-    }
-
-    #[test]
-    fn the_reference_batches_load() {
-        let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-        let mut loaded = 0;
-        for case in std::fs::read_dir(cases).unwrap() {
-            let path = case.unwrap().path().join("batch.npy");
-            if path.exists() {
-                assert_eq!(read(&path).unwrap().shape()[1..], [3, 32, 32]);
-                loaded += 1;
-            }
-        }
-        assert_eq!(loaded, 9);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 pub enum Requirement {
     /// Real images and tables of benchmarks: `NASWOT_DATA`, else `../shared/data` beside the package.
     Data,
-    /// PyTorch's results in `tests/reference`, which the published package leaves out.
+    /// PyTorch's results: `NASWOT_REFERENCE`, else `tests/reference`, which the published package leaves out.
     Reference,
     /// An adapter for the WGSL backend, a software one at least.
     Wgpu,
@@ -70,7 +70,11 @@ impl Requirement {
                 let asked = std::env::var_os("NASWOT_DATA").map(PathBuf::from);
                 (asked.unwrap_or_else(|| package.join("../shared/data")), "set NASWOT_DATA")
             }
-            Requirement::Reference => (package.join("tests/reference"), "take it from the repository"),
+            Requirement::Reference => {
+                let asked = std::env::var_os("NASWOT_REFERENCE").map(PathBuf::from);
+                let remedy = "set NASWOT_REFERENCE to tests/reference of the repository";
+                (asked.unwrap_or_else(|| package.join("tests/reference")), remedy)
+            }
             Requirement::Wgpu | Requirement::Shim | Requirement::Nvrtc | Requirement::Cuda => {
                 return Ok(package);
             }

@@ -1,4 +1,5 @@
-//! NVIDIA's compiler and disassembler, from wheels that `tests/setup.sh` installs into `.venv`.
+//! NVIDIA's compiler and disassembler, from wheels that `tests/setup.sh` installs into `.venv`: the virtual environment
+//! that is active (`VIRTUAL_ENV`), else the package's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ pub fn nvdisasm() -> Result<PathBuf, String> {
 
 /// A file by the start of its name, in a folder of one of NVIDIA's wheels.
 fn find(start: &str, folder: &str) -> Result<PathBuf, String> {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let venv = active.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"));
     let entries =
         |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries(venv.join("lib"))
