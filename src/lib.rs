@@ -61,7 +61,7 @@ pub use graph::{
     Shape, Window,
 };
 pub use network::Network;
-pub use score::Agreement;
+pub use score::{Agreement, ScoreKind, Scores};
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{Architecture, Space, nasbench101, nasbench201};
 pub use weights::{Checkpoint, Weights};

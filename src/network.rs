@@ -51,6 +51,11 @@ impl Network {
         self.graph.parameters()
     }
 
+    /// Convolutions that have a path to the output; an edge multiplied by zero is an edge.
+    pub fn convolutions(&self) -> u64 {
+        self.graph.convolutions()
+    }
+
     /// Multiply-accumulates of its convolutions for one image of a height and width.
     ///
     /// # Errors

@@ -22,19 +22,22 @@ pub enum Stage {
     Agreement,
     /// The log-determinant.
     Cholesky,
+    /// Distinct activation patterns from the codes.
+    Swap,
     /// Compiling the network.
     Plan,
 }
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Stage; 7] = [
+    pub const ALL: [Stage; 8] = [
         Stage::Weights,
         Stage::Conv,
         Stage::BatchNorm,
         Stage::Combine,
         Stage::Agreement,
         Stage::Cholesky,
+        Stage::Swap,
         Stage::Plan,
     ];
 
@@ -47,13 +50,21 @@ impl Stage {
             Stage::Combine => "combine",
             Stage::Agreement => "agreement",
             Stage::Cholesky => "cholesky",
+            Stage::Swap => "swap",
             Stage::Plan => "plan",
         }
     }
 
     /// The stages that work on a device.
-    pub const OF_DEVICE: [Stage; 6] =
-        [Stage::Weights, Stage::Conv, Stage::BatchNorm, Stage::Combine, Stage::Agreement, Stage::Cholesky];
+    pub const OF_DEVICE: [Stage; 7] = [
+        Stage::Weights,
+        Stage::Conv,
+        Stage::BatchNorm,
+        Stage::Combine,
+        Stage::Agreement,
+        Stage::Cholesky,
+        Stage::Swap,
+    ];
 
     /// Bytes of activations that the stage has to read and write for a network, each once a job, with numbers
     /// of `storage` bytes; none where memory says little about it.
@@ -213,5 +224,16 @@ impl Codes {
             self.sections.iter().map(section).sum()
         };
         pairs.map(image).sum()
+    }
+
+    /// How many units have a bit that differs in one of the first images. (Bits of one place, ReLUs that read one tensor
+    /// being one unit.)
+    pub fn flipped_units(&self, other: &Codes, images: usize) -> u64 {
+        let image = |words: &[u32], image: usize, word: usize| words[image * self.words_per_image + word];
+        let flipped = |word: usize| {
+            let differences = (0..images).map(|i| image(&self.words, i, word) ^ image(&other.words, i, word));
+            differences.fold(0, |all, differences| all | differences).count_ones()
+        };
+        (0..self.words_per_image).map(|word| u64::from(flipped(word))).sum()
     }
 }

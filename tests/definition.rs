@@ -1,4 +1,5 @@
-//! K is what its definition says, for any network: a plain interpreter agrees with the scorer bit by bit.
+//! K and the count of activation patterns are what their definitions say, for any network: a plain interpreter agrees
+//! with the scorer bit by bit.
 
 mod common;
 
@@ -93,12 +94,23 @@ fn compare(
         .precision(precision)
         .convention(convention)
         .threads(threads)
+        .scores("swap".parse().unwrap())
         .keep_kernels(true)
         .build()
         .unwrap();
     let score = scorer.score(&Network::from_graph("random", case.graph.clone()));
     let score = score.map_err(|error| TestCaseError::fail(format!("{convention:?}: {error}")))?;
     prop_assert_eq!(score.activations, expected.activations);
+    prop_assert_eq!(score.convolutions, expected.convolutions);
+    let swap = score.get("swap").unwrap();
+    prop_assert!(
+        expected.allows_patterns(swap),
+        "{:?}: {} patterns, by definition {}, {} units in doubt",
+        convention,
+        swap,
+        expected.patterns,
+        expected.doubtful_units
+    );
     let kernel = score.kernel.unwrap();
     prop_assert!(
         expected.allows(kernel.as_slice()),

@@ -19,7 +19,9 @@ fn main() -> ExitCode {
     for case in CASES {
         for precision in [Precision::F64, Precision::F32] {
             trials.push(needs(Requirement::Reference, &format!("{case}_in_{precision}"), move |folder| {
-                Case::read(&folder.join(case))?.agrees(&Backend::Cpu, precision)
+                let case = Case::read(&folder.join(case))?;
+                case.agrees(&Backend::Cpu, precision)?;
+                case.agrees_in_patterns(|builder| builder.backend(Backend::Cpu), precision)
             }));
         }
     }

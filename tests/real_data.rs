@@ -10,6 +10,8 @@ mod data;
 mod nasbench101;
 #[path = "real/nasbench201.rs"]
 mod nasbench201;
+#[path = "real/scores.rs"]
+mod scores;
 #[path = "real/search.rs"]
 mod search;
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
             search::random_search_finds_what_the_paper_says,
         ),
         needs(Data, "scores_rank_networks_as_the_paper_says", scores_rank_networks),
+        needs(Data, "scores_are_worth_what_pytorch_s_are", scores::scores_are_worth_what_pytorch_s_are),
     ])
 }
 

@@ -100,6 +100,37 @@ pub fn kendall_tau(x: &[f64], y: &[f64]) -> Result<Option<f64>> {
     Ok(tau_of_ranks(&Ranks::of(x), &Ranks::of(y)))
 }
 
+/// Kendall's tau-b over the pairs of networks of one stratum: what scores know beyond that by which networks are
+/// sorted into strata, such as their number of convolutions. Counts of pairs are added up over the strata. `None` where
+/// no pair of a stratum differs in x, or none in y.
+///
+/// ```
+/// use naswot::analysis::stratified_tau;
+///
+/// // The score knows the number of convolutions, and nothing else.
+/// let (scores, accuracies, convolutions) = ([1.0, 2.0, 3.0, 4.0], [11.0, 10.0, 20.0, 21.0], [1, 1, 2, 2]);
+/// assert_eq!(stratified_tau(&scores, &accuracies, &convolutions)?, Some(0.0));
+/// assert_eq!(stratified_tau(&scores, &accuracies, &[1, 2, 3, 4])?, None);
+/// # Ok::<(), naswot::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Correlation`] when the lists differ in length or hold fewer than two values, or when one is NaN.
+pub fn stratified_tau(x: &[f64], y: &[f64], strata: &[u64]) -> Result<Option<f64>> {
+    check_values(x, y)?;
+    if strata.len() != x.len() {
+        let message = format!("{} values, but {} strata", x.len(), strata.len());
+        return Err(Error::Correlation { message });
+    }
+    let mut order: Vec<usize> = (0..x.len()).collect();
+    order.sort_by_key(|&i| strata[i]);
+    let pairs = order.chunk_by(|&a, &b| strata[a] == strata[b]).map(|stratum| {
+        let of = |values: &[f64]| Ranks::of(&stratum.iter().map(|&i| values[i]).collect::<Vec<f64>>());
+        Pairs::of(&of(x), &of(y))
+    });
+    Ok(pairs.fold(Pairs::default(), Pairs::add).tau())
+}
+
 /// Whether two lists can be ranked against each other.
 pub(super) fn check_values(x: &[f64], y: &[f64]) -> Result<()> {
     let wrong = |message| Err(Error::Correlation { message });
@@ -137,7 +168,7 @@ pub(super) struct Ranks {
     /// 0, 1, 2 and so on for each different value.
     pub(super) dense: Vec<usize>,
     /// From 1 on; equal values share the average of their ranks.
-    average: Vec<f64>,
+    pub(super) average: Vec<f64>,
 }
 
 impl Ranks {
@@ -158,23 +189,52 @@ impl Ranks {
     }
 }
 
-fn tau_of_ranks(x: &Ranks, y: &Ranks) -> Option<f64> {
-    let mut networks: Vec<(usize, usize)> = x.dense.iter().copied().zip(y.dense.iter().copied()).collect();
-    networks.sort_unstable();
-    let all = pairs(networks.len());
-    let tied_x = tied_pairs(&networks, |a, b| a.0 == b.0);
-    let tied_both = tied_pairs(&networks, |a, b| a == b);
-    let mut by_y: Vec<usize> = networks.into_iter().map(|(_, y)| y).collect();
-    let discordant = exchanges(&mut by_y);
-    // Sorted by now.
-    let tied_y = tied_pairs(&by_y, |a, b| a == b);
+/// Pairs of networks, by how two rankings order them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pairs {
+    concordant: u128,
+    discordant: u128,
+    /// Not tied in x, and not tied in y.
+    untied_x: u128,
+    untied_y: u128,
+}
 
-    // Pairs tied in x, in y or in both are neither concordant nor discordant.
-    let concordant = all + tied_both - tied_x - tied_y - discordant;
-    let (untied_x, untied_y) = (all - tied_x, all - tied_y);
-    let difference = concordant as f64 - discordant as f64;
-    // One root of the whole product: exactly 1 for two equal rankings.
-    (untied_x > 0 && untied_y > 0).then(|| difference / (untied_x as f64 * untied_y as f64).sqrt())
+impl Pairs {
+    fn of(x: &Ranks, y: &Ranks) -> Self {
+        let networks = x.dense.iter().copied().zip(y.dense.iter().copied());
+        let mut networks: Vec<(usize, usize)> = networks.collect();
+        networks.sort_unstable();
+        let all = pairs(networks.len());
+        let tied_x = tied_pairs(&networks, |a, b| a.0 == b.0);
+        let tied_both = tied_pairs(&networks, |a, b| a == b);
+        let mut by_y: Vec<usize> = networks.into_iter().map(|(_, y)| y).collect();
+        let discordant = exchanges(&mut by_y);
+        // Sorted by now.
+        let tied_y = tied_pairs(&by_y, |a, b| a == b);
+        // Pairs tied in x, in y or in both are neither concordant nor discordant.
+        let concordant = all + tied_both - tied_x - tied_y - discordant;
+        Pairs { concordant, discordant, untied_x: all - tied_x, untied_y: all - tied_y }
+    }
+
+    fn add(self, other: Self) -> Self {
+        Pairs {
+            concordant: self.concordant + other.concordant,
+            discordant: self.discordant + other.discordant,
+            untied_x: self.untied_x + other.untied_x,
+            untied_y: self.untied_y + other.untied_y,
+        }
+    }
+
+    fn tau(self) -> Option<f64> {
+        let difference = self.concordant as f64 - self.discordant as f64;
+        // One root of the whole product: exactly 1 for two equal rankings.
+        let untied = (self.untied_x as f64 * self.untied_y as f64).sqrt();
+        (self.untied_x > 0 && self.untied_y > 0).then(|| difference / untied)
+    }
+}
+
+fn tau_of_ranks(x: &Ranks, y: &Ranks) -> Option<f64> {
+    Pairs::of(x, y).tau()
 }
 
 /// Pairs among n things: more than 64 bits can hold from n = 2^32 on.
@@ -295,6 +355,36 @@ mod tests {
             (1e9 + f64::from(i * 37 % 101), 0.9 + f64::from(i * 37 % 101 / 4 + i * i % 23) * 1e-6)
         });
         check_against_scipy(networks, [0.642736187878602, 0.8259390284141628, 0.8380940480421725]);
+    }
+
+    /// All pairs of a stratum, one by one.
+    fn stratified_by_definition(networks: &[(u8, u8, u64)]) -> Option<f64> {
+        let (mut difference, mut untied_x, mut untied_y) = (0.0, 0.0, 0.0);
+        for (i, a) in networks.iter().enumerate() {
+            for b in networks[..i].iter().filter(|b| b.2 == a.2) {
+                let sign = |a: u8, b: u8| f64::from(a.cmp(&b) as i8);
+                let (x, y) = (sign(a.0, b.0), sign(a.1, b.1));
+                difference += x * y;
+                untied_x += x * x;
+                untied_y += y * y;
+            }
+        }
+        (untied_x > 0.0 && untied_y > 0.0).then(|| difference / f64::sqrt(untied_x * untied_y))
+    }
+
+    proptest! {
+        #[test]
+        fn stratified_tau_is_that_of_all_pairs_of_a_stratum(
+            networks in prop::collection::vec((0..9u8, 0..9u8, 0..4u64), 2..60)
+        ) {
+            let x: Vec<f64> = networks.iter().map(|n| if n.0 == 0 { f64::NEG_INFINITY } else { n.0.into() }).collect();
+            let y: Vec<f64> = networks.iter().map(|n| n.1.into()).collect();
+            let strata: Vec<u64> = networks.iter().map(|n| n.2).collect();
+            prop_assert_eq!(stratified_tau(&x, &y, &strata).unwrap(), stratified_by_definition(&networks));
+            // One stratum of all networks is no stratum.
+            let one = vec![7; x.len()];
+            prop_assert_eq!(stratified_tau(&x, &y, &one).unwrap(), kendall_tau(&x, &y).unwrap());
+        }
     }
 
     #[test]

@@ -6,14 +6,16 @@ mod correlation;
 #[cfg_attr(docsrs, doc(cfg(feature = "drawing")))]
 pub mod drawing;
 mod histogram;
+mod log_ranks;
 mod search;
 mod top;
 mod trend;
 mod weighted_tau;
 
 pub use bootstrap::{Interval, Intervals};
-pub use correlation::{Correlation, kendall_tau};
+pub use correlation::{Correlation, kendall_tau, stratified_tau};
 pub use histogram::Histogram;
+pub use log_ranks::log_rank_sums;
 pub use search::{Candidates, Found, SearchSpace, Searcher};
 pub use top::Top;
 pub use trend::Trend;

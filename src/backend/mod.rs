@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use crate::plan::Plan;
 use crate::probe::{Probe, Stage};
+use crate::score::Need;
 use crate::weights::WeightSource;
-use crate::{Agreement, Batch, Convention, Error, Network, Result, Weights};
+use crate::{Agreement, Batch, Convention, Error, Network, Result, Scores, Weights};
 use queue::Queue;
 
 /// What computes scores.
@@ -203,6 +204,9 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
+    pub(crate) scores: Scores,
+    /// Images whose patterns are counted at most.
+    pub(crate) swap_images: usize,
     /// Stages that run on the CPU's twins instead, to find the one at fault.
     pub(crate) twins: Vec<Stage>,
     pub(crate) probe: Option<Arc<Probe>>,
@@ -221,6 +225,8 @@ impl Setup {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            scores: Scores::default(),
+            swap_images: SWAP_IMAGES,
             twins: Vec::new(),
             probe: None,
         }
@@ -237,14 +243,26 @@ impl Setup {
     /// Compiles a network for the batch, and checks that its weights are there.
     pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
         self.source.check(network.graph())?;
-        Plan::new(network.graph(), self.batch.shape(), self.convention)
+        Plan::compile(network.graph(), self.batch.shape(), self.convention, self.swap_images())
+    }
+
+    /// Images whose patterns are counted, where a score needs them.
+    pub(crate) fn swap_images(&self) -> Option<usize> {
+        self.scores.need(Need::Patterns).then(|| self.swap_images.min(self.batch.len()))
     }
 }
+
+/// Images whose patterns SWAP counts unless another number is set: the default of its authors.
+pub(crate) const SWAP_IMAGES: usize = 16;
+/// Numbers of images that can be set. With fewer nearly every network has all patterns; 2^24 patterns are a bitmap of 2 MiB.
+pub(crate) const SWAP_IMAGES_RANGE: std::ops::RangeInclusive<usize> = 8..=24;
 
 /// What running one network gives.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) log_det: f64,
+    /// Distinct patterns of activation, where they were asked for.
+    pub(crate) patterns: Option<u32>,
     pub(crate) kernel: Option<Agreement>,
     pub(crate) activations: u32,
     /// Wall time of its group, by networks in it.

@@ -245,6 +245,21 @@ impl Graph {
         Ok(macs.sum())
     }
 
+    /// Convolutions that have a path to the output; an edge multiplied by zero is an edge.
+    ///
+    /// ```
+    /// use naswot::nasbench201::Cell;
+    /// // A stem, and three in each of two reduction blocks.
+    /// let cell: Cell = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|".parse()?;
+    /// assert_eq!(cell.network(16, 5)?.graph().convolutions(), 7);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn convolutions(&self) -> u64 {
+        let reached = crate::plan::reach(self);
+        let convolutions = self.nodes.iter().zip(reached);
+        convolutions.filter(|(node, reached)| *reached && matches!(node.op, Op::Conv(_))).count() as u64
+    }
+
     /// N_A: code bits of one image over all counted ReLUs.
     ///
     /// ```

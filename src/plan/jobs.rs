@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::graph::{Distribution, Eps, Shape, Window};
+use crate::score::swap::Patterns;
 use crate::weights::RowShape;
 
 /// Channels that stand together: one pixel's eight neighbours in a channels-last tensor.
@@ -266,4 +267,21 @@ pub(crate) struct AgreementJob {
     pub(crate) word: usize,
     pub(crate) words: usize,
     pub(crate) weight: u32,
+}
+
+/// Counts the distinct patterns of activation: columns of the code matrix of the first images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SwapJob {
+    /// First images of the batch, at most 24.
+    pub(crate) images: usize,
+    /// ReLU units of one image, those included that are zero for every image and have no bits.
+    pub(crate) units: u32,
+}
+
+impl SwapJob {
+    /// The score. A pattern of zeros counts where a unit is left over for it: padding looks the same.
+    pub(crate) fn score(self, found: Patterns) -> u32 {
+        debug_assert!(found.active_units <= self.units, "padding is never active");
+        found.distinct + u32::from(found.active_units < self.units)
+    }
 }

@@ -28,9 +28,12 @@ mod value;
 use std::ops::Range;
 
 use crate::graph::{Convention, Graph, Op, Shape};
+use crate::score::swap::map_words;
 use crate::{Error, Result};
 use fuse::Jobs;
-use jobs::{AgreementJob, CombineJob, ConvJob, OCTET, Parameter, Region, Statistics, Tensor, octets};
+use jobs::{
+    AgreementJob, CombineJob, ConvJob, OCTET, Parameter, Region, Statistics, SwapJob, Tensor, octets,
+};
 pub use jobs::{Slot, TileClass};
 pub(crate) use reach::reach;
 
@@ -69,6 +72,8 @@ pub struct Plan {
     pub(crate) convs: Vec<ConvJob>,
     pub(crate) regions: Vec<Region>,
     pub(crate) agreements: Vec<AgreementJob>,
+    /// None where no score needs patterns.
+    pub(crate) swap: Option<SwapJob>,
     pub(crate) slots: Vec<SlotJobs>,
     pub(crate) words_per_image: usize,
     pub(crate) arena_octets: usize,
@@ -83,6 +88,16 @@ impl Plan {
     /// A shape that does not fit the graph (naming the node), a batch norm over a single value, or so many
     /// code bits that K would not fit 32-bit integers.
     pub fn new(graph: &Graph, batch: [usize; 4], convention: Convention) -> Result<Self> {
+        Plan::compile(graph, batch, convention, None)
+    }
+
+    /// The same with the patterns of so many first images counted.
+    pub(crate) fn compile(
+        graph: &Graph,
+        batch: [usize; 4],
+        convention: Convention,
+        swap_images: Option<usize>,
+    ) -> Result<Self> {
         let [images, channels, height, width] = batch;
         if images == 0 {
             return Err(Error::Batch { message: "holds no images".to_owned() });
@@ -110,7 +125,7 @@ impl Plan {
         let lives = lives(tensors.len(), &combines, &convs, &slots);
         let arena_octets = place::place(&mut tensors, &lives, images);
         let partial_entries = place_partials(&slots, &mut combines, &mut convs, &tensors, images);
-        Ok(Plan {
+        let mut plan = Plan {
             images,
             convention,
             activations,
@@ -120,12 +135,15 @@ impl Plan {
             convs,
             regions: codes.regions,
             agreements: codes.agreements,
+            swap: None,
             slots,
             words_per_image: codes.words_per_image,
             arena_octets,
             norm_entries,
             partial_entries,
-        })
+        };
+        plan.swap = swap_images.map(|images| SwapJob { images, units: plan.units() });
+        Ok(plan)
     }
 
     /// N, images of the batch.
@@ -158,6 +176,13 @@ impl Plan {
         self.activations - computed
     }
 
+    /// ReLU units of one image: those that have bits, and those that are zero whatever the image is. (Of the latter it matters
+    /// whether there are any, so that each may count as often as K counts it.)
+    fn units(&self) -> u32 {
+        let computed: u32 = self.regions.iter().map(|region| region.units() as u32).sum();
+        computed + self.constant_bits()
+    }
+
     /// How ReLUs are counted.
     pub fn convention(&self) -> Convention {
         self.convention
@@ -178,6 +203,7 @@ impl Plan {
             partials: 2 * self.partial_entries,
             scratch: scratch * OCTET,
             codes: self.images * self.words_per_image,
+            patterns: self.swap.map_or(0, |job| map_words(job.images)),
             kernel: self.images * self.images,
         }
     }
@@ -202,6 +228,8 @@ pub struct Memory {
     pub scratch: usize,
     /// Code words of 4 bytes.
     pub codes: usize,
+    /// Words of 4 bytes of a bitmap of activation patterns.
+    pub patterns: usize,
     /// Entries of K, 4 bytes each.
     pub kernel: usize,
 }
@@ -221,7 +249,7 @@ impl Memory {
     /// ```
     pub fn bytes(&self, storage: usize) -> u64 {
         let numbers = self.arena + self.norms + self.partials + self.scratch;
-        (storage * numbers + 4 * (self.codes + self.kernel)) as u64
+        (storage * numbers + 4 * (self.codes + self.patterns + self.kernel)) as u64
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Scorer;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Driver;
-use crate::backend::{self, Backend, Precision, Setup};
+use crate::backend::{self, Backend, Precision, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 use crate::probe::{Probe, Stage};
-use crate::{Batch, Convention, Error, Initializer, Result, Weights};
+use crate::{Batch, Convention, Error, Initializer, Result, Scores, Weights};
 
 /// Collects the settings of a [`Scorer`].
 ///
@@ -38,6 +38,8 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
+    scores: Scores,
+    swap_images: usize,
     twins: Vec<Stage>,
     probe: Option<Arc<Probe>>,
     #[cfg(feature = "cuda")]
@@ -58,6 +60,8 @@ impl ScorerBuilder {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            scores: Scores::default(),
+            swap_images: SWAP_IMAGES,
             twins: Vec::new(),
             probe: None,
             #[cfg(feature = "cuda")]
@@ -117,6 +121,27 @@ impl ScorerBuilder {
         ScorerBuilder { keep_kernels: keep, ..self }
     }
 
+    /// Which scores to compute; NASWOT's alone when not set. More of them never change it.
+    ///
+    /// ```
+    /// use naswot::{Batch, Scorer, nasbench201::Cell};
+    ///
+    /// let scorer = Scorer::builder(Batch::synthetic(8, 0)?).scores("swap".parse()?).build()?;
+    /// let cell: Cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|".parse()?;
+    /// let score = scorer.score(&cell.network(4, 1)?)?;
+    /// assert!(score.get("swap") > Some(1.0));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn scores(self, scores: Scores) -> Self {
+        ScorerBuilder { scores, ..self }
+    }
+
+    /// Images whose activation patterns SWAP counts, 8 to 24: the first ones of the batch, or all where it has fewer;
+    /// 16 when not set.
+    pub fn swap_images(self, images: usize) -> Self {
+        ScorerBuilder { swap_images: images, ..self }
+    }
+
     /// What looks into the run; nothing when not set. For benches.
     #[doc(hidden)]
     pub fn probe(self, probe: Arc<Probe>) -> Self {
@@ -141,7 +166,7 @@ impl ScorerBuilder {
     ///
     /// # Errors
     /// A backend that does not work here, a precision that it lacks, or a setting of zero; repeats or an initializer
-    /// of a checkpoint, which has its own weights; repeats whose kernels are to be kept, or whose seeds pass 2^64.
+    /// of a checkpoint, which has its own weights; images of SWAP outside 8 to 24; repeats whose kernels are to be kept, or whose seeds pass 2^64.
     pub fn build(self) -> Result<Scorer> {
         let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
         if self.threads == Some(0) {
@@ -152,6 +177,11 @@ impl ScorerBuilder {
         }
         if self.repeats == 0 {
             return Err(zero("repeats"));
+        }
+        if !SWAP_IMAGES_RANGE.contains(&self.swap_images) {
+            let (least, most) = (SWAP_IMAGES_RANGE.start(), SWAP_IMAGES_RANGE.end());
+            let message = format!("must be {least} to {most} images, not {}", self.swap_images);
+            return Err(Error::Setting { name: "swap images", message });
         }
         if self.repeats > 1 && self.keep_kernels {
             let message = "K of several seeds cannot be kept: keep it of one".to_owned();
@@ -171,6 +201,8 @@ impl ScorerBuilder {
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
+            scores: self.scores,
+            swap_images: self.swap_images,
             twins: self.twins,
             probe: self.probe,
             ..setup

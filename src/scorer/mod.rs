@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Outcome, Precision, Setup};
 use crate::plan::Plan;
-use crate::{Agreement, Batch, Convention, Error, Initializer, Network, Result, Weights};
+use crate::{Agreement, Batch, Convention, Error, Initializer, Network, Result, ScoreKind, Scores, Weights};
 pub use builder::ScorerBuilder;
 use builder::shares;
 pub use stream::Stream;
@@ -34,6 +34,10 @@ pub struct Settings {
     pub weights_sha256: Option<String>,
     /// How ReLUs were counted.
     pub convention: Convention,
+    /// Which scores were computed.
+    pub scores: Scores,
+    /// Images whose activation patterns SWAP counted; none where it was not asked for.
+    pub swap_images: Option<usize>,
     /// What was really used, never `auto`.
     pub precision: Precision,
     /// The backend's name, never `auto`.
@@ -59,12 +63,35 @@ pub struct Score {
     pub parameters: u64,
     /// Multiply-accumulates of the convolutions for one image.
     pub macs: u64,
+    /// Convolutions that have a path to the output.
+    pub convolutions: u64,
+    swap: Option<f64>,
     /// K, when the scorer was told to keep it.
     pub kernel: Option<Agreement>,
     /// Wall time of the network's group, divided by the networks in it; the sum over repeats.
     pub seconds: f64,
     /// What made the score; shared by the scores of one scorer.
     pub settings: Arc<Settings>,
+}
+
+impl Score {
+    /// The score of a name, the mean over repeats; `None` where it was not asked for or there is no such score.
+    ///
+    /// ```
+    /// use naswot::{Batch, Scorer, nasbench201::Cell};
+    ///
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// let cell: Cell = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|".parse()?;
+    /// let score = scorer.score(&cell.network(4, 1)?)?;
+    /// assert_eq!((score.get("nwot"), score.get("swap")), (Some(score.log_det), None));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn get(&self, name: &str) -> Option<f64> {
+        match name.parse().ok()? {
+            ScoreKind::Nwot => Some(self.log_det),
+            ScoreKind::Swap => self.swap,
+        }
+    }
 }
 
 /// Scores networks on one batch with one set of weights. Owns the device; cheap to clone, and may be used from
@@ -109,6 +136,8 @@ impl Scorer {
             noise: setup.batch.noise(),
             weights_sha256: setup.weights.sha256().map(str::to_owned),
             convention: setup.convention,
+            scores: setup.scores,
+            swap_images: setup.swap_images(),
             precision: executor.precision(),
             backend: executor.backend(),
             device: executor.device().to_owned(),
@@ -268,12 +297,16 @@ impl Scorer {
         let mut outcomes = outcomes.into_iter().collect::<Result<Vec<Outcome>>>()?;
         let [_, _, height, width] = self.settings.batch_shape;
         let (log_det, deviation) = mean_and_deviation(outcomes.iter().map(|outcome| outcome.log_det));
+        let patterns: Option<Vec<u32>> = outcomes.iter().map(|outcome| outcome.patterns).collect();
+        let swap = patterns.map(|counts| mean_and_deviation(counts.into_iter().map(f64::from)).0);
         Ok(Score {
             log_det,
             deviation,
             activations: outcomes[0].activations.into(),
             parameters: network.parameters(),
             macs: network.macs(height, width)?,
+            convolutions: network.convolutions(),
+            swap,
             kernel: outcomes[0].kernel.take(),
             seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),
             settings: Arc::clone(&self.settings),

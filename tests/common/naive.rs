@@ -5,7 +5,7 @@
 //! Each number carries a bound on its rounding error, so that the test knows where a sign is in doubt: there
 //! another order of the same sum may flip a bit, and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naswot::{Convention, Graph, Op, Window};
 
@@ -25,9 +25,20 @@ pub struct Evaluation {
     pub activations: u64,
     /// For each image, how many of its code bits are in doubt.
     pub doubtful: Vec<u32>,
+    /// Distinct columns of the code matrix: what a unit does with all images.
+    pub patterns: usize,
+    /// Units with a bit in doubt.
+    pub doubtful_units: usize,
+    /// Convolutions with a path to the output.
+    pub convolutions: u64,
 }
 
 impl Evaluation {
+    /// Whether another count of patterns differs by no more than the units in doubt explain.
+    pub fn allows_patterns(&self, patterns: f64) -> bool {
+        (patterns - self.patterns as f64).abs() <= self.doubtful_units as f64
+    }
+
     /// Whether another K differs by no more than the bits in doubt explain.
     pub fn allows(&self, kernel: &[u32]) -> bool {
         let n = self.doubtful.len();
@@ -121,19 +132,36 @@ pub fn evaluate(
     }
     let mut codes = vec![Vec::new(); shape[0]];
     let mut doubtful = vec![0; shape[0]];
+    let (mut doubtful_units, mut convolutions) = (0, 0);
     for (node, reached) in graph.nodes().iter().zip(reaches_output(graph)) {
+        if !reached {
+            continue;
+        }
+        convolutions += u64::from(matches!(node.op(), Op::Conv(_)));
         let Op::Relu(counts) = node.op() else { continue };
         let input = &tensors[node.inputs()[0].index()];
-        for _ in 0..if reached { counts.under(convention) } else { 0 } {
+        let is_doubtful = |e: usize| input.errors[e] > 0.0 && input.values[e].abs() <= input.errors[e];
+        for _ in 0..counts.under(convention) {
             for (e, [n, ..]) in input.positions().enumerate() {
                 codes[n].push(input.values[e] > 0.0);
-                doubtful[n] += u32::from(input.errors[e] > 0.0 && input.values[e].abs() <= input.errors[e]);
+                doubtful[n] += u32::from(is_doubtful(e));
             }
         }
+        let units = input.values.len() / shape[0];
+        doubtful_units += (0..units).filter(|u| (0..shape[0]).any(|n| is_doubtful(n * units + u))).count();
     }
+    let columns = (0..codes[0].len()).map(|u| codes.iter().map(|code| code[u]).collect::<Vec<bool>>());
+    let patterns = columns.collect::<BTreeSet<Vec<bool>>>().len();
     let agreement = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| a == b).count() as u32;
     let kernel = codes.iter().flat_map(|a| codes.iter().map(|b| agreement(a, b))).collect();
-    Evaluation { kernel, activations: codes[0].len() as u64, doubtful }
+    Evaluation {
+        kernel,
+        activations: codes[0].len() as u64,
+        doubtful,
+        patterns,
+        doubtful_units,
+        convolutions,
+    }
 }
 
 /// For each node, whether a path of edges leads from it to the output.

@@ -3,13 +3,15 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use naswot::testing::{Codes, Probe};
 use naswot::{
     Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Score, Scorer, ScorerBuilder,
     Weights,
 };
 
-pub const CASES: [&str; 9] = [
+pub const CASES: [&str; 10] = [
     "nb101_affine",
     "nb101_blog_example",
     "nb101_conv3x3",
@@ -19,6 +21,7 @@ pub const CASES: [&str; 9] = [
     "nb201_dead_branch",
     "nb201_disconnected",
     "nb201_mixed",
+    "nb201_proxies_a",
 ];
 
 /// A case as PyTorch left it.
@@ -31,11 +34,19 @@ pub struct Case {
     /// None where K is singular.
     score: Option<f64>,
     kernel: Vec<i64>,
+    /// Distinct activation patterns.
+    swap: f64,
+    convolutions: u64,
 }
 
 impl Case {
     pub fn read(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let score: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("score.json"))?)?;
+        let json = |path: &Path| -> Result<serde_json::Value, Box<dyn Error>> {
+            Ok(serde_json::from_slice(&fs::read(path)?)?)
+        };
+        let score = json(&folder.join("score.json"))?;
+        let name = folder.file_name().and_then(|name| name.to_str()).ok_or("no name")?;
+        let others = &json(&folder.with_file_name("scores.json"))?[name];
         assert!(score["score"].is_f64() || score["score"] == "-inf");
         Ok(Case {
             architecture: Architecture::from_json(&score["arch"].to_string())?,
@@ -45,6 +56,8 @@ impl Case {
             activations: score["activations"].as_u64().ok_or("no activations")?,
             score: score["score"].as_f64(),
             kernel: npyz::NpyFile::new(&fs::read(folder.join("k.npy"))?[..])?.into_vec()?,
+            swap: others["swap"].as_f64().ok_or("no swap")?,
+            convolutions: others["convs"].as_u64().ok_or("no convs")?,
         })
     }
 
@@ -88,7 +101,7 @@ impl Case {
         precision: Precision,
     ) -> Result<(), Box<dyn Error>> {
         let score = self.score_on(device, precision, Convention::Relu)?;
-        assert_eq!(score.activations, self.activations);
+        assert_eq!((score.activations, score.convolutions), (self.activations, self.convolutions));
         let kernel = score.kernel.ok_or("no kernel")?;
         let n = kernel.images();
         assert_eq!(n, self.batch.len());
@@ -108,5 +121,32 @@ impl Case {
             None => assert_eq!(score.log_det, f64::NEG_INFINITY),
         }
         Ok(())
+    }
+
+    /// The count of activation patterns is PyTorch's in f64; elsewhere but for the units whose codes are other ones.
+    pub fn agrees_in_patterns(
+        &self,
+        device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
+        precision: Precision,
+    ) -> Result<(), Box<dyn Error>> {
+        let (ours, codes) = self.patterns_on(device, precision)?;
+        let (exact, exact_codes) =
+            self.patterns_on(|builder| builder.backend(Backend::Cpu), Precision::F64)?;
+        assert_eq!(exact, self.swap);
+        let flipped = codes.flipped_units(&exact_codes, self.batch.len().min(16));
+        assert!((ours - exact).abs() <= flipped as f64, "{ours}, not {exact}: {flipped} units flipped");
+        assert!(flipped as f64 <= 1e-4 * self.activations as f64, "{flipped} units flipped");
+        Ok(())
+    }
+
+    fn patterns_on(
+        &self,
+        device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
+        precision: Precision,
+    ) -> Result<(f64, Codes), Box<dyn Error>> {
+        let (probe, scores) = (Arc::new(Probe::of_codes()), "swap".parse()?);
+        let probed = |builder| device(builder).scores(scores).probe(Arc::clone(&probe));
+        let score = self.score_on(probed, precision, Convention::Relu)?;
+        Ok((score.get("swap").ok_or("no swap")?, probe.take_codes().ok_or("no codes")?))
     }
 }

@@ -17,6 +17,7 @@ use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
 use crate::probe::Stage;
 use crate::real::Real;
 use crate::score::agreement;
+use crate::score::swap::swap;
 use crate::{Agreement, Precision, Result};
 
 /// The twins in one precision.
@@ -73,9 +74,15 @@ impl<T: Real> Run<'_, T> {
             probe.see_codes(plan, &self.workspace.codes);
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
+        let patterns = plan.swap.map(|job| {
+            let Workspace { codes, patterns, .. } = &mut *self.workspace;
+            let count = || job.score(swap(codes, plan.words_per_image, job.images, patterns));
+            self.setup.timed(Stage::Swap, self.spread, count)
+        });
         let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
             log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
+            patterns,
             activations: plan.activations(),
             kernel: self.setup.keep_kernels.then_some(kernel),
             seconds: 0.0,

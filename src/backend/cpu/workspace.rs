@@ -32,11 +32,13 @@ pub(crate) struct Workspace<T> {
     pub(crate) norms: Norms<T>,
     pub(crate) partials: Partials<T>,
     pub(crate) codes: Vec<u32>,
+    /// A bit for each activation pattern.
+    pub(crate) patterns: Vec<u32>,
     pub(crate) kernel: Vec<u32>,
 }
 
 impl<T: Real> Workspace<T> {
-    /// Makes room for a plan and sets K to N_A everywhere and the codes to zero.
+    /// Makes room for a plan and sets K to N_A everywhere, codes and patterns to zero.
     pub(crate) fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let memory = plan.memory();
         let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO, plan);
@@ -49,6 +51,8 @@ impl<T: Real> Workspace<T> {
         }
         self.codes.clear();
         resize(&mut self.codes, memory.codes, 0, plan)?;
+        self.patterns.clear();
+        resize(&mut self.patterns, memory.patterns, 0, plan)?;
         self.kernel.clear();
         resize(&mut self.kernel, memory.kernel, plan.activations(), plan)
     }

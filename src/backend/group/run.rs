@@ -96,6 +96,7 @@ impl Flight {
             }
             Ok(Outcome {
                 log_det,
+                patterns: None,
                 kernel: setup.keep_kernels.then_some(kernel),
                 activations: member.plan().activations(),
                 seconds,

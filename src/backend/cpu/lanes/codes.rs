@@ -2,11 +2,12 @@
 //!
 //! A comparison gives one bit for each image of a block, where a code word holds 32 bits of one image. So bits go
 //! to planes first: entry q of a block's plane holds bit q of the codes of all its images. Transpositions of 32
-//! entries each make code words of them.
+//! entries each make code words of them. An entry is also what a pattern of activation is made of, as it is.
 
 use super::layout::block;
 use super::simd::{IMAGES, Kernel, Simd};
 use crate::plan::Plan;
+use crate::score::swap::{Patterns, mark};
 
 /// Words of an image that are written together: a cache line.
 const BESIDE: usize = 16;
@@ -55,5 +56,47 @@ impl<S: Simd> Kernel<S> for Transpose<'_, S> {
                 code[line * BESIDE..][..BESIDE].copy_from_slice(image);
             }
         }
+    }
+}
+
+/// Activation patterns of the first images: [`crate::score::swap::swap`] of planes, where each entry is (part of) a pattern.
+pub(super) fn swap<S: Simd, const W: usize>(
+    simd: S,
+    plan: &Plan,
+    images: usize,
+    planes: &[S::Bits],
+    map: &mut [u32],
+) -> Patterns {
+    let (length, block) = (plane(plan), block::<S, W>());
+    let planes: Vec<&[S::Bits]> =
+        (0..images.div_ceil(block)).map(|b| &planes[b * length..][..length]).collect();
+    // Lanes without an image, and images that are not asked for, have bits too.
+    let mask = u32::MAX >> (u32::BITS as usize - images);
+    let mut found = Patterns::default();
+    simd.call(Mark::<S> { planes: &planes, block, mask, map, found: &mut found });
+    found
+}
+
+/// The patterns of some blocks.
+struct Mark<'a, S: Simd> {
+    planes: &'a [&'a [S::Bits]],
+    block: usize,
+    mask: u32,
+    map: &'a mut [u32],
+    found: &'a mut Patterns,
+}
+
+impl<S: Simd> Kernel<S> for Mark<'_, S> {
+    #[inline(always)]
+    fn run(self, _: S) {
+        let Mark { planes, block, mask, map, found } = self;
+        *found = match planes {
+            [plane] => mark(plane.iter().map(|&entry| entry.into() & mask), map),
+            planes => {
+                let part = |b: usize, q: usize| planes[b][q].into() << (b * block);
+                let pattern = |q| (0..planes.len()).fold(0, |pattern, b| pattern | part(b, q)) & mask;
+                mark((0..planes[0].len()).map(pattern), map)
+            }
+        };
     }
 }

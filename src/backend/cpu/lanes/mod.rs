@@ -109,6 +109,8 @@ pub(super) struct Workspace<S: Simd, const W: usize> {
     norms: Norms<f32>,
     planes: Lines<S::Bits>,
     codes: Lines<u32>,
+    /// A bit for each activation pattern.
+    patterns: Vec<u32>,
     kernel: Vec<u32>,
     /// Weights on their way to be packed.
     rows: Vec<f32>,
@@ -144,6 +146,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
             norms: Norms::default(),
             planes: Lines::default(),
             codes: Lines::default(),
+            patterns: Vec::new(),
             kernel: Vec::new(),
             rows: Vec::new(),
             scratch: Vec::new(),
@@ -152,7 +155,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
 }
 
 impl<S: Simd, const W: usize> Workspace<S, W> {
-    /// Makes room for a plan; K starts as N_A everywhere, and no bit is set.
+    /// Makes room for a plan; K starts as N_A everywhere, and no bit or pattern is set.
     fn prepare(&mut self, plan: &Plan, layout: &Layout, threads: usize) -> Result<()> {
         self.arena.resize(layout.blocks * layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
@@ -162,6 +165,8 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
         self.planes.resize(layout.blocks * plane(plan))?;
         self.planes.get_mut().fill(Zeroable::zeroed());
         self.codes.resize(plan.images() * plan.words_per_image)?;
+        self.patterns.clear();
+        self.patterns.resize(plan.memory().patterns, 0);
         self.kernel.clear();
         self.kernel.resize(plan.images() * plan.images(), plan.activations());
         self.scratch.resize_with(threads.max(self.scratch.len()), Mutex::default);
@@ -183,7 +188,8 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
     fn bytes(&self, plan: &Plan) -> u64 {
         let Program { steps, layout, .. } = &Program::new::<S, W>(plan);
         let units = layout.blocks * layout.arena + layout.passing + scratch_units::<S, W>(plan, steps);
-        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image;
+        let patterns = plan.memory().patterns;
+        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
         // K is copied once, for its score.
         let kernel = 2 * plan.images() * plan.images();
         let planes = layout.blocks * plane(plan) * size_of::<S::Bits>();

@@ -19,7 +19,7 @@ use super::{Lanes, Scratch, Workspace, codes};
 use crate::backend::cpu::workspace::{parts, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
-use crate::plan::jobs::{NormJob, Part};
+use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
 use crate::score::agreement::{self, Section};
 use crate::{Agreement, Error, Result};
@@ -45,9 +45,11 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         if let Some(probe) = &self.setup.probe {
             probe.see_codes(plan, self.workspace.codes.get());
         }
+        let patterns = plan.swap.map(|job| self.setup.timed(Stage::Swap, self.spread, || self.swap(job)));
         let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
             log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
+            patterns,
             activations: plan.activations(),
             kernel: self.setup.keep_kernels.then_some(kernel),
             seconds: 0.0,
@@ -186,6 +188,11 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
             }
         }
         agreement::mirror(kernel, n);
+    }
+
+    fn swap(&mut self, job: SwapJob) -> u32 {
+        let Workspace { planes, patterns, .. } = &mut *self.workspace;
+        job.score(codes::swap::<S, W>(self.lanes.simd, self.plan, job.images, planes.get(), patterns))
     }
 }
 
