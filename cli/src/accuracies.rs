@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::exit::Result;
-use crate::table::Table;
+use crate::table::{Record, Table};
 
 /// What networks are joined by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,25 +90,23 @@ impl Accuracies {
             None => accuracy_column(&table),
         }?;
         let column = table.columns()[place].clone();
+        let keys: Vec<String> = keys.into_iter().map(|key| table.columns()[key].clone()).collect();
+        table.want(keys.iter().chain([&column]).map(String::as_str))?;
         let mut by_name: HashMap<String, Accuracy> = HashMap::new();
         let mut largest = f64::NEG_INFINITY;
-        while let Some((line, row)) = table.next()? {
+        while let Some(record) = table.next_record()? {
+            let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
-            let names: HashSet<&str> =
-                keys.iter().map(|&key| &row[key]).filter(|key| !key.is_empty()).collect();
+            let names = texts[..keys.len()].iter().map(String::as_str).filter(|key| !key.is_empty());
+            let names: HashSet<&str> = names.collect();
             if names.is_empty() {
-                let columns: Vec<&str> = keys.iter().map(|&key| table.columns()[key].as_str()).collect();
-                return Err(
-                    table.wrong(line, format_args!("has no {}: which network is it?", columns.join(" or ")))
-                );
+                let message = format!("has no {}: which network is it?", keys.join(" or "));
+                return Err(table.wrong(*line, message));
             }
-            if row[place].is_empty() {
-                continue;
+            let Some(value) = table.number(&record, keys.len())? else { continue };
+            if value.is_infinite() {
+                return Err(table.wrong(*line, format_args!("{column} is -inf, which is no accuracy")));
             }
-            let value = row[place].parse::<f64>().ok().filter(|value| value.is_finite());
-            let value = value.ok_or_else(|| {
-                table.wrong(line, format_args!("{column} is `{}`, not a number", &row[place]))
-            })?;
             largest = largest.max(value);
             for name in names {
                 let accuracy = by_name.entry(name.to_owned()).or_default();

@@ -4,11 +4,12 @@ use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Result};
-use crate::old_rows::Columns;
 use crate::output::{Draft, Existing, Output};
 use crate::parquet;
 use crate::row_file::RowFile;
+use crate::row_reader::RowReader;
 use crate::rows::Row;
+use crate::table::Columns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +37,8 @@ pub(crate) struct Convert {
 impl Convert {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        let mut rows = self.file.rows(Columns::Exact)?.map(|row| row.map(|(_, row)| row)).peekable();
+        let rows = RowReader::open(&self.file, Columns::Exact)?;
+        let mut rows = rows.map(|written| written.map(|written| written.row)).peekable();
         if rows.peek().is_none() {
             console.warning(format_args!("{}: holds no rows", self.file.path().display()));
         }

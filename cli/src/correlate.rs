@@ -11,7 +11,8 @@ use crate::accuracies::{Accuracies, By, Unit};
 use crate::exit::{Failure, Result};
 use crate::lines::Lines;
 use crate::options::within;
-use crate::table::{Scored, read_scores};
+use crate::row_file::RowFile;
+use crate::scored::{Scored, read_scored};
 
 /// The paper's filter: networks that learned something, in percent.
 const FILTER: f64 = 15.0;
@@ -37,9 +38,9 @@ percent make no difference. Brackets hold 95 % of bootstrap resamples.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Correlate {
-    /// Scores as `naswot score` writes them: .csv or .jsonl
-    #[arg(value_name = "SCORES")]
-    scores: PathBuf,
+    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
+    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
+    scores: RowFile,
     /// Table of accuracies (CSV)
     #[arg(long, value_name = "TABLE")]
     accuracy: PathBuf,
@@ -141,7 +142,7 @@ impl Correlate {
         let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
         let joined = join(&self.scores, &accuracies, self.infinite)?;
         if joined.networks.is_empty() {
-            return Err(joined.nothing_in_common(&self.scores, &self.accuracy));
+            return Err(joined.nothing_in_common(self.scores.path(), &self.accuracy));
         }
         let report = self.report(&joined, &accuracies)?;
         let mut lines = Lines::new();
@@ -154,11 +155,12 @@ impl Correlate {
     }
 
     fn report<'a>(&self, joined: &Joined, accuracies: &'a Accuracies) -> Result<Report<'a>> {
-        let column = |of: &dyn Fn(&Scored) -> Option<f64>| {
-            let column: Option<Vec<f64>> = joined.networks.iter().map(|(scored, _)| of(scored)).collect();
-            column.unwrap_or_default()
+        let column = |place: usize| {
+            let numbers: Option<Vec<f64>> =
+                joined.networks.iter().map(|(scored, _)| scored.numbers[place]).collect();
+            numbers.unwrap_or_default()
         };
-        let scores = column(&|scored| scored.score);
+        let scores = column(0);
         let truth: Vec<f64> = joined.networks.iter().map(|(_, accuracy)| *accuracy).collect();
         let count = |counts: Vec<f64>| Comparison::of_some(&counts, &truth, self.bootstrap);
         let above = match accuracies.unit.percent(FILTER) {
@@ -181,8 +183,8 @@ impl Correlate {
             averaged: accuracies.averaged,
             top: Top::of(&scores, &truth, self.top)?,
             above_15_percent: above,
-            parameters: count(column(&|scored| scored.parameters))?,
-            macs: count(column(&|scored| scored.macs))?,
+            parameters: count(column(1))?,
+            macs: count(column(2))?,
         })
     }
 }
@@ -258,23 +260,23 @@ impl Report<'_> {
 }
 
 /// Scores with the accuracies of their networks.
-pub(crate) fn join(path: &Path, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
-    Joined::read(path, |scored| accuracies.get(&scored.id, &scored.arch), infinite)
+pub(crate) fn join(file: &RowFile, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
+    Joined::read(file, |scored| accuracies.get(&scored.id, &scored.arch), infinite)
 }
 
 impl Joined {
     /// Reads scores, each with a value that goes with it.
     pub(crate) fn read(
-        path: &Path,
+        file: &RowFile,
         value: impl Fn(&Scored) -> Option<f64>,
         infinite: Infinite,
     ) -> Result<Self> {
         let mut joined = Joined::default();
         let mut seen: HashSet<String> = HashSet::new();
-        read_scores(path, |scored| {
+        read_scored(file, &["score", "parameters", "macs"], |scored| {
             joined.rows += 1;
             let name = if scored.id.is_empty() { &scored.arch } else { &scored.id };
-            match (scored.score, value(&scored)) {
+            match (scored.numbers[0], value(&scored)) {
                 (None, _) => joined.failed += 1,
                 (Some(_), None) => joined.without_accuracy += 1,
                 (Some(_), Some(_)) if !seen.insert(name.clone()) => joined.repeated += 1,

@@ -7,7 +7,7 @@ use naswot::{Architecture, Network};
 
 use crate::exit::{Failure, Result};
 use crate::input::Line;
-use crate::old_rows::OldRow;
+use crate::row_reader::WrittenRow;
 use crate::rows::{Facts, RowMaker};
 
 /// Most entries that are built ahead, so that memory is bounded.
@@ -22,13 +22,13 @@ pub(crate) struct Entry {
 
 pub(crate) enum Work {
     /// A row that is there already.
-    Keep { row: Vec<u8>, score: Option<f64> },
+    Keep(WrittenRow),
     /// Why there is nothing to score.
     Fail { architecture: Option<Architecture>, error: String },
     /// A network, until it is on its way. The row, if any, stays when the run ends before its turn.
-    Score { cell: Cell, network: Option<Network>, row: Option<Vec<u8>> },
+    Score { cell: Cell, network: Option<Network>, row: Option<WrittenRow> },
     /// A cell that has stood before: what became of it there is its outcome.
-    Repeat { cell: Cell, row: Option<Vec<u8>> },
+    Repeat { cell: Cell, row: Option<WrittenRow> },
 }
 
 /// An architecture, and what is known of its network.
@@ -40,9 +40,9 @@ pub(crate) struct Cell {
 /// What a source has to say.
 pub(crate) enum Next {
     /// A line to be scored, and the row that stands there already.
-    Score(Line, Option<Vec<u8>>),
+    Score(Line, Option<WrittenRow>),
     /// A row that stays as it is.
-    Keep(Line, OldRow),
+    Keep(Line, WrittenRow),
     /// Nothing for a while.
     Nothing,
     End,
@@ -68,7 +68,7 @@ pub(crate) struct Entries<'a, S> {
 
 impl Entry {
     /// An entry for a line: its network, or why there is none.
-    fn score(line: Line, maker: &RowMaker, row: Option<Vec<u8>>) -> Self {
+    fn score(line: Line, maker: &RowMaker, row: Option<WrittenRow>) -> Self {
         let Line { index, number, architecture } = line;
         let work = match architecture {
             Err(error) => Work::Fail { architecture: None, error },
@@ -83,9 +83,8 @@ impl Entry {
         Entry { index, line: number, work }
     }
 
-    fn keep(line: &Line, row: OldRow) -> Self {
-        let work = Work::Keep { score: row.score(), row: row.bytes };
-        Entry { index: line.index, line: line.number, work }
+    fn keep(line: &Line, row: WrittenRow) -> Self {
+        Entry { index: line.index, line: line.number, work: Work::Keep(row) }
     }
 }
 

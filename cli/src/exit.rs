@@ -28,6 +28,7 @@ impl Exit {
 /// Why a command ended before its end, and what to say about it.
 #[derive(Debug)]
 pub struct Failure {
+    /// How the command ends.
     pub exit: Exit,
     /// Nothing is said where this is absent.
     pub message: Option<String>,

@@ -6,8 +6,7 @@ use std::collections::hash_map::Entry;
 use naswot::Architecture;
 
 use crate::input::Line;
-use crate::old_rows::OldRow;
-use crate::rows::Outcome;
+use crate::rows::{Outcome, Row};
 
 /// Most cells that are remembered, so that memory is bounded: more than both spaces have. Beyond them a cell
 /// that comes again is scored again.
@@ -45,7 +44,7 @@ impl Known {
     }
 
     /// Notes the outcome of a row that is kept.
-    pub(crate) fn keep(&mut self, row: &OldRow, line: &Line) {
+    pub(crate) fn keep(&mut self, row: &Row, line: &Line) {
         if let (Ok(architecture), Some(outcome)) = (&line.architecture, row.outcome()) {
             self.repeats(architecture, line.index);
             self.settle(architecture, Ok(outcome));

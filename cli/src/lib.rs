@@ -5,6 +5,8 @@
 mod accuracies;
 mod accuracy_table;
 mod bench;
+#[doc(hidden)]
+pub mod columns;
 mod completions;
 mod console;
 mod convert;
@@ -13,6 +15,8 @@ mod devices;
 mod entries;
 #[doc(hidden)]
 pub mod exit;
+#[doc(hidden)]
+pub mod field;
 mod folder;
 mod input;
 #[doc(hidden)]
@@ -22,7 +26,6 @@ mod known;
 mod lines;
 mod merge;
 mod named;
-mod old_rows;
 mod options;
 mod output;
 #[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
@@ -34,17 +37,23 @@ mod plot;
 mod progress;
 mod report;
 mod resume;
-mod row_file;
-mod rows;
+#[doc(hidden)]
+pub mod row_file;
+#[doc(hidden)]
+pub mod row_reader;
+#[doc(hidden)]
+pub mod rows;
 mod sample;
 mod score;
+mod scored;
 mod search;
 mod settings;
 #[doc(hidden)]
 pub mod source;
 mod space;
 mod sweep;
-mod table;
+#[doc(hidden)]
+pub mod table;
 mod trace;
 
 use std::ffi::OsString;

@@ -4,9 +4,11 @@ use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
-use crate::old_rows::{Columns, OldRow, OldRows};
 use crate::output::{Draft, Existing, OutFile, Output};
+use crate::row_file::RowFile;
+use crate::row_reader::{RowReader, WrittenRow};
 use crate::settings::SettingsOfAll;
+use crate::table::Columns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,33 +40,28 @@ pub(crate) struct Merge {
 
 /// A file of rows, and its next one.
 struct Shard {
-    rows: OldRows,
-    next: Option<(u64, OldRow)>,
+    rows: RowReader,
+    next: Option<(u64, WrittenRow)>,
 }
 
 impl Shard {
     fn open(file: &OutFile) -> Result<Self> {
-        let mut shard = Shard { rows: OldRows::read(file, Columns::Exact)?, next: None };
+        let mut shard =
+            Shard { rows: RowReader::open(&RowFile::Lines(file.clone()), Columns::Exact)?, next: None };
         shard.advance(None)?;
         Ok(shard)
     }
 
     /// Reads the next row, whose index is above the last one.
     fn advance(&mut self, last: Option<u64>) -> Result<()> {
-        self.next = match self.rows.next_of_whole()? {
-            None => None,
-            Some(row) => {
-                let text = row.field("index");
-                let index = text.parse::<u64>();
-                let index = index.map_err(|_| self.rows.wrong(row.line, format!("index is `{text}`")))?;
-                if let Some(last) = last.filter(|last| index <= *last) {
-                    let message = format!("index {index} stands behind {last}: is this what one run wrote?");
-                    return Err(self.rows.wrong(row.line, message));
-                }
-                Some((index, row))
+        self.next = self.rows.next().transpose()?.map(|written| (written.row.index(), written));
+        match (last, &self.next) {
+            (Some(last), Some((index, written))) if *index <= last => {
+                let message = format!("index {index} stands behind {last}: is this what one run wrote?");
+                Err(self.rows.wrong(written.line, message))
             }
-        };
-        Ok(())
+            _ => Ok(()),
+        }
     }
 }
 
@@ -110,7 +107,7 @@ impl Merge {
                 let message = format!("index {index} is at {place}, too: shards may not overlap");
                 return Err(shards[first].rows.wrong(row.line, message));
             }
-            settings.compare(&row).map_err(|why| shards[first].rows.wrong(row.line, why))?;
+            settings.add(&row.row).map_err(|why| shards[first].rows.wrong(row.line, why))?;
             output.write_bytes(&row.bytes)?;
             shards[first].advance(Some(found))?;
             index += 1;

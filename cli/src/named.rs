@@ -9,7 +9,7 @@ use naswot::{Architecture, Space};
 use serde_json::Value;
 
 use crate::exit::{Failure, Result};
-use crate::table::Table;
+use crate::table::{Record, Table};
 
 /// An architecture, or where it is.
 #[derive(Clone, Debug)]
@@ -70,10 +70,12 @@ impl Chosen {
         let column = |name: &str| {
             table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
         };
-        let (space, arch, index) = (column("space")?, column("arch")?, table.position("index"));
-        while let Some((line, row)) = table.next()? {
-            if self.wants(index.and_then(|index| row[index].parse().ok())) {
-                let parsed = row[space].parse::<Space>().and_then(|space| space.parse_arch(&row[arch]));
+        column("space").and(column("arch"))?;
+        table.want(["space", "arch", "index"].into_iter())?;
+        while let Some(Record { line, texts, .. }) = table.next_record()? {
+            let [space, arch, index] = &texts[..] else { unreachable!("three columns are wanted") };
+            if self.wants(index.parse().ok()) {
+                let parsed = space.parse::<Space>().and_then(|space| space.parse_arch(arch));
                 self.found = Some(parsed.map_err(|error| table.wrong(line, error))?);
             }
         }

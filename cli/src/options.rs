@@ -31,13 +31,13 @@ pub(crate) struct NetworkOptions {
 /// What surrounds a cell.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Network")]
-pub(crate) struct SkeletonOptions {
+pub struct SkeletonOptions {
     /// Channels behind the stem (the C of NAS-Bench-201)
     #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
-    pub(crate) stem: usize,
+    pub stem: usize,
     /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
     #[arg(long, value_name = "N", value_parser = within(1, 1000))]
-    pub(crate) cells: Option<usize>,
+    pub cells: Option<usize>,
 }
 
 impl SkeletonOptions {

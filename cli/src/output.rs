@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use fs4::{FileExt, TryLockError};
 
 use crate::exit::{Exit, Failure, Result};
-use crate::rows::{Format, Row, encode, header};
+use crate::rows::{Format, Row, header, names};
 
 /// A file of rows that is to be written, its format known by its ending.
 #[derive(Clone, Debug)]
-pub(crate) struct OutFile {
-    pub(crate) path: PathBuf,
-    pub(crate) format: Format,
+pub struct OutFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its form.
+    pub format: Format,
 }
 
 impl OutFile {
@@ -103,7 +105,7 @@ impl Output {
 
     /// Rows of scores from the beginning of a locked file, which is emptied.
     pub(crate) fn replace(file: File, out: &OutFile) -> Result<Self> {
-        Self::begin(file, out, &header(out.format))
+        Self::begin(file, out, &header(names(), out.format))
     }
 
     /// Rows of scores behind the first `whole` bytes of a locked file; the others are dropped.
@@ -126,7 +128,7 @@ impl Output {
 
     /// Writes a row, so that it is safe when the process is killed.
     pub(crate) fn write(&mut self, row: &Row) -> Result<()> {
-        self.write_bytes(&encode(row, self.format))
+        self.write_bytes(&row.encode(self.format))
     }
 
     /// Writes whole rows as they are.

@@ -11,65 +11,56 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::record::Field as Value;
+use parquet::record::reader::RowIter;
 use parquet::schema::types::Type;
 
+use crate::columns::{COLUMNS, Column};
 use crate::exit::{Failure, Result};
-use crate::old_rows::Columns;
-use crate::row_file::Rows;
-use crate::rows::{COLUMNS, Field, Kind, Row, check};
+use crate::field::{Field, Kind};
+use crate::rows::Row;
 
 /// Rows of a row group, which are in memory at once.
 const GROUP: usize = 1 << 16;
 
-/// The rows of a file, one after the other.
-pub(crate) fn rows(path: &Path, columns: Columns) -> Result<Rows> {
+/// Records of a file: a text for each of its columns, as in CSV without quotes.
+pub(crate) struct Records {
+    rows: RowIter<'static>,
+    name: String,
+    read: usize,
+}
+
+/// Opens a file: the names of its columns, and its records.
+pub(crate) fn read(path: &Path) -> Result<(Vec<String>, Records)> {
     let name = path.display().to_string();
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(format_args!("{name}: {error}"));
     let file = File::open(path).map_err(|error| unusable(&error))?;
     let reader = SerializedFileReader::new(file).map_err(|error| unusable(&error))?;
     let schema = reader.metadata().file_metadata().schema_descr();
-    let found: Vec<&str> = schema.root_schema().get_fields().iter().map(|column| column.name()).collect();
-    if columns == Columns::Exact && found != COLUMNS {
-        let message = format!("its columns are not those of rows: {}", found.join(", "));
-        return Err(unusable(&message));
-    }
-    let place = |column: &&str| {
-        let place = found.iter().position(|name| name == column);
-        place.ok_or_else(|| unusable(&format!("has no column `{column}`")))
-    };
-    let places = COLUMNS.iter().map(place).collect::<Result<Vec<usize>>>()?;
-    let rows = reader.into_iter().enumerate().map(move |(number, row)| {
-        let wrong = |why: String| Failure::unusable(format_args!("{name}: row {number} (from 0): {why}"));
-        let values = row.map_err(|error| wrong(error.to_string()))?;
-        let values: Vec<&Value> = values.get_column_iter().map(|(_, value)| value).collect();
-        let mut row = std::array::from_fn(|_| Field::Empty);
-        for ((field, column), &place) in row.iter_mut().zip(COLUMNS).zip(&places) {
-            let value = values[place];
-            *field = read(value, Kind::of(column)).ok_or_else(|| wrong(format!("{column} is {value}")))?;
-        }
-        check(&row).map_err(wrong)?;
-        Ok((number, row))
-    });
-    Ok(Box::new(rows))
+    let columns = schema.root_schema().get_fields().iter().map(|column| column.name().to_owned()).collect();
+    Ok((columns, Records { rows: reader.into_iter(), name, read: 0 }))
 }
 
-fn read(value: &Value, kind: Kind) -> Option<Field> {
-    Some(match (value, kind) {
-        (Value::Null, _) => Field::Empty,
-        (Value::ULong(value), Kind::Integer) => Field::Integer(*value),
-        (Value::Long(value), Kind::Integer) => Field::Integer(u64::try_from(*value).ok()?),
-        // What tables make of integers when some are missing.
-        (Value::Double(value), Kind::Integer)
-            if value.fract() == 0.0 && (0.0..2_f64.powi(53)).contains(value) =>
-        {
-            Field::Integer(*value as u64)
-        }
-        (Value::Double(value), Kind::Real) if value.is_finite() || *value == f64::NEG_INFINITY => {
-            Field::Real(*value)
-        }
-        (Value::Str(text), Kind::Text) => Field::Text(text.clone()),
-        _ => return None,
-    })
+impl Records {
+    /// The next record, and its position from 0.
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Vec<String>)>> {
+        let Some(row) = self.rows.next() else { return Ok(None) };
+        let (name, position) = (&self.name, self.read);
+        let row =
+            row.map_err(|error| Failure::unusable(format_args!("{name}: row {position} (from 0): {error}")))?;
+        self.read += 1;
+        Ok(Some((position, row.get_column_iter().map(|(_, value)| text(value)).collect())))
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        // In few digits, and whole numbers without a point: tables make reals of integers when some are missing.
+        Value::Double(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Str(text) => text.clone(),
+        value => value.to_string(),
+    }
 }
 
 /// Writes rows to a file; `path` is what to call it.
@@ -89,32 +80,34 @@ pub(crate) fn write(rows: &mut dyn Iterator<Item = Result<Row>>, file: File, pat
 }
 
 fn schema() -> Result<Type, ParquetError> {
-    let column = |name: &&str| {
-        let (physical, converted) = match Kind::of(name) {
+    let column = |column: &Column| {
+        let (physical, converted) = match column.kind {
             Kind::Integer => (Physical::INT64, ConvertedType::UINT_64),
-            Kind::Real => (Physical::DOUBLE, ConvertedType::NONE),
+            Kind::Real | Kind::Score => (Physical::DOUBLE, ConvertedType::NONE),
             Kind::Text => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
         };
-        let column = Type::primitive_type_builder(name, physical).with_converted_type(converted);
-        column.with_repetition(Repetition::OPTIONAL).build().map(Arc::new)
+        let built = Type::primitive_type_builder(column.name, physical).with_converted_type(converted);
+        built.with_repetition(Repetition::OPTIONAL).build().map(Arc::new)
     };
     let columns = COLUMNS.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     Type::group_type_builder("rows").with_fields(columns).build()
 }
 
 fn write_group(mut columns: SerializedRowGroupWriter<File>, rows: &[Row]) -> Result<(), ParquetError> {
-    for (place, name) in COLUMNS.iter().enumerate() {
-        let fields = || rows.iter().map(|row| &row[place]);
-        match Kind::of(name) {
+    for (place, column) in COLUMNS.iter().enumerate() {
+        let fields = || rows.iter().map(|row| &row.fields()[place]);
+        match column.kind {
             Kind::Integer => write_column::<Int64Type>(&mut columns, fields(), |field| match field {
                 // The same 64 bits.
                 Field::Integer(value) => Some(value.cast_signed()),
                 _ => None,
             }),
-            Kind::Real => write_column::<DoubleType>(&mut columns, fields(), |field| match field {
-                Field::Real(value) => Some(*value),
-                _ => None,
-            }),
+            Kind::Real | Kind::Score => {
+                write_column::<DoubleType>(&mut columns, fields(), |field| match field {
+                    Field::Real(value) => Some(*value),
+                    _ => None,
+                })
+            }
             Kind::Text => write_column::<ByteArrayType>(&mut columns, fields(), |field| match field {
                 Field::Text(text) => Some(ByteArray::from(text.as_str())),
                 _ => None,

@@ -14,7 +14,8 @@ use crate::kernels::Kernels;
 use crate::known::{First, Known};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::rows::{Outcome, RowMaker, Subject, one_line};
+use crate::row_reader::WrittenRow;
+use crate::rows::{Outcome, Row, RowMaker, Subject, one_line};
 
 /// Entries without a network that are taken in one go; rows are written in between.
 const MOST_WITHOUT_NETWORK: usize = 1000;
@@ -84,8 +85,8 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Pipeline<'a> {
     pub(crate) run: Run<'a>,
     progress: &'a mut Progress,
-    /// Told of every row in order: its score, or none where the network failed.
-    seen: &'a mut dyn FnMut(Option<f64>),
+    /// Told of every row, in order.
+    seen: &'a mut dyn FnMut(&Row),
     known: Rc<RefCell<Known>>,
 }
 
@@ -94,16 +95,16 @@ impl<'a> Pipeline<'a> {
     pub(crate) fn new(
         run: Run<'a>,
         progress: &'a mut Progress,
-        seen: &'a mut dyn FnMut(Option<f64>),
+        seen: &'a mut dyn FnMut(&Row),
         distinct: bool,
     ) -> Self {
         Pipeline { run, progress, seen, known: Rc::new(RefCell::new(Known::new(distinct))) }
     }
 
     /// Takes note of a row of an earlier run that stays as it is.
-    pub(crate) fn kept(&mut self, score: Option<f64>) {
-        self.progress.kept(score.is_none());
-        (self.seen)(score);
+    pub(crate) fn kept(&mut self, row: &Row) {
+        self.progress.kept(row.failed());
+        (self.seen)(row);
     }
 
     /// The cells that it knows, to be told of those in rows that are kept.
@@ -175,7 +176,7 @@ impl<'a> Pipeline<'a> {
             let Some(entry) = shared.borrow_mut().pending.pop_front() else { break };
             let Entry { index, line, work } = entry;
             match work {
-                Work::Keep { row, score } => self.keep(&row, score, output)?,
+                Work::Keep(row) => self.keep(&row, output)?,
                 _ if cut => {}
                 Work::Fail { architecture, error } => {
                     let subject = Subject { index, line, architecture: architecture.as_ref(), facts: None };
@@ -191,7 +192,7 @@ impl<'a> Pipeline<'a> {
                             self.score(&subject, &score, output)?;
                         }
                         Err(Error::Cancelled) if interrupt::requested() => match row {
-                            Some(row) => self.keep(&row, None, output)?,
+                            Some(row) => self.keep(&row, output)?,
                             None => cut = true,
                         },
                         Err(Error::Cancelled) => {
@@ -221,7 +222,7 @@ impl<'a> Pipeline<'a> {
                             self.fail(&subject, &message, output)?;
                         }
                         // The run ends before the turn of the first.
-                        (_, Some(row)) => self.keep(&row, None, output)?,
+                        (_, Some(row)) => self.keep(&row, output)?,
                         (_, None) => cut = true,
                     }
                 }
@@ -230,9 +231,9 @@ impl<'a> Pipeline<'a> {
         Ok(if cut { Ended::Interrupted } else { Ended::Complete })
     }
 
-    fn keep(&mut self, row: &[u8], score: Option<f64>, output: &mut Output) -> Result<()> {
-        output.write_bytes(row)?;
-        self.kept(score);
+    fn keep(&mut self, written: &WrittenRow, output: &mut Output) -> Result<()> {
+        output.write_bytes(&written.bytes)?;
+        self.kept(&written.row);
         Ok(())
     }
 
@@ -241,7 +242,7 @@ impl<'a> Pipeline<'a> {
         if let (Some(kernels), Some(kernel)) = (self.run.kernels, &score.kernel) {
             kernels.write(subject.index, kernel)?;
         }
-        self.write(subject, score.into(), output)
+        self.write(subject, &score.into(), output)
     }
 
     fn repeat(
@@ -254,23 +255,25 @@ impl<'a> Pipeline<'a> {
         if let Some(kernels) = self.run.kernels {
             kernels.copy(first, subject.index)?;
         }
-        self.write(subject, Outcome { seconds: 0.0, ..outcome }, output)
+        self.write(subject, &Outcome { seconds: 0.0, ..outcome }, output)
     }
 
-    fn write(&mut self, subject: &Subject, outcome: Outcome, output: &mut Output) -> Result<()> {
-        output.write(&self.run.maker.row(subject, Ok(outcome)))?;
+    fn write(&mut self, subject: &Subject, outcome: &Outcome, output: &mut Output) -> Result<()> {
+        let row = self.run.maker.row(subject, Ok(outcome));
+        output.write(&row)?;
         self.progress.scored(outcome.score);
-        (self.seen)(Some(outcome.score));
+        (self.seen)(&row);
         Ok(())
     }
 
     fn fail(&mut self, subject: &Subject, error: impl ToString, output: &mut Output) -> Result<()> {
         let message = one_line(&error.to_string());
-        output.write(&self.run.maker.row(subject, Err(&message)))?;
+        let row = self.run.maker.row(subject, Err(&message));
+        output.write(&row)?;
         let said = self.run.faults_said && subject.facts.is_none();
         let place = input::place(self.run.input, subject.index, subject.line);
         self.progress.failed((!said).then(|| format!("{place}: {message}")));
-        (self.seen)(None);
+        (self.seen)(&row);
         Ok(())
     }
 }

@@ -16,7 +16,9 @@ use crate::correlate::{Infinite, Joined, join};
 use crate::exit::{Failure, Result};
 use crate::named::Named;
 use crate::picture::{Look, Picture, PictureFile};
-use crate::table::{Scored, read_scores};
+use crate::row_file::RowFile;
+use crate::scored::{Scored, read_scored};
+use crate::table::Table;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,9 +74,9 @@ impl PictureOptions {
 /// Networks that failed or have no accuracy are left out; of one that stands there more than once, the first row counts.
 #[derive(Args, Debug)]
 struct Scatter {
-    /// Scores as `naswot score` writes them: .csv or .jsonl
-    #[arg(value_name = "SCORES")]
-    scores: PathBuf,
+    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
+    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
+    scores: RowFile,
     /// Table of accuracies (CSV), as `naswot correlate` reads it
     #[arg(long, value_name = "TABLE", conflicts_with = "against")]
     accuracy: Option<PathBuf>,
@@ -102,9 +104,9 @@ enum Count {
 /// The distribution of scores
 #[derive(Args, Debug)]
 struct Histogram {
-    /// Scores as `naswot score` writes them: .csv or .jsonl
-    #[arg(value_name = "SCORES")]
-    scores: PathBuf,
+    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
+    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
+    scores: RowFile,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -169,8 +171,8 @@ struct Matrix {
 #[derive(Args, Debug)]
 struct Trace {
     /// Rows as `naswot trace` writes them: .csv or .jsonl
-    #[arg(value_name = "TRACE")]
-    rows: PathBuf,
+    #[arg(value_name = "TRACE", value_parser = RowFile::parse)]
+    rows: RowFile,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -191,20 +193,20 @@ impl Plot {
 
 impl Scatter {
     fn draw(&self) -> Result<String> {
-        let name = self.scores.display();
+        let name = self.scores.path().display();
         let (joined, label, logarithmic) = match &self.accuracy {
             Some(table) => {
                 let accuracies = Accuracies::read(table, self.column.as_deref(), self.by)?;
                 let joined = join(&self.scores, &accuracies, Infinite::Lowest)?;
                 if joined.networks.is_empty() {
-                    return Err(joined.nothing_in_common(&self.scores, table));
+                    return Err(joined.nothing_in_common(self.scores.path(), table));
                 }
                 (joined, accuracies.label(), false)
             }
             None => {
                 let (label, of): (&str, fn(&Scored) -> Option<f64>) = match self.against {
-                    Count::Parameters => ("parameters", |scored| scored.parameters),
-                    Count::Macs => ("multiply-accumulates of one image", |scored| scored.macs),
+                    Count::Parameters => ("parameters", |scored| scored.numbers[1]),
+                    Count::Macs => ("multiply-accumulates of one image", |scored| scored.numbers[2]),
                 };
                 // What has no logarithm has no place: a graph without weights.
                 let value = |scored: &Scored| of(scored).filter(|count| *count > 0.0);
@@ -216,18 +218,18 @@ impl Scatter {
                 (joined, label.to_owned(), true)
             }
         };
-        let scores: Vec<f64> = joined.networks.iter().filter_map(|(scored, _)| scored.score).collect();
+        let scores: Vec<f64> = joined.networks.iter().filter_map(|(scored, _)| scored.numbers[0]).collect();
         let values: Vec<f64> = joined.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
-        drawn(&self.scores, scatter_svg(&scores, &against, self.picture.look.theme()))
+        drawn(self.scores.path(), scatter_svg(&scores, &against, self.picture.look.theme()))
     }
 }
 
 impl Histogram {
     fn draw(&self) -> Result<String> {
         let mut scores = Vec::new();
-        read_scores(&self.scores, |scored| scores.extend(scored.score))?;
-        drawn(&self.scores, histogram_svg(&scores, self.picture.look.theme()))
+        read_scored(&self.scores, &["score"], |scored| scores.extend(scored.numbers[0]))?;
+        drawn(self.scores.path(), histogram_svg(&scores, self.picture.look.theme()))
     }
 }
 
@@ -275,18 +277,20 @@ impl Trace {
         let mut points = Vec::new();
         let mut without = 0;
         let mut from = String::new();
-        read_scores(&self.rows, |scored| match scored.epoch {
-            Some(epoch) => {
-                from = scored.epoch_from;
-                points.push((epoch, scored.score));
+        let mut table = Table::open(self.rows.path())?;
+        table.want(["score", "epoch", "epoch_from"].into_iter())?;
+        while let Some(record) = table.next_record()? {
+            match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
+                Some(epoch) => points.push((epoch, table.number(&record, 0)?)),
+                None => without += 1,
             }
-            None => without += 1,
-        })?;
+            from.clone_from(&record.texts[2]);
+        }
         if points.is_empty() || without > 0 {
             let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
-            return Err(Failure::unusable(format_args!("{}: {message}", self.rows.display())));
+            return Err(Failure::unusable(format_args!("{}: {message}", self.rows.path().display())));
         }
-        drawn(&self.rows, trace_svg(&points, epoch_label(&from), self.picture.look.theme()))
+        drawn(self.rows.path(), trace_svg(&points, epoch_label(&from), self.picture.look.theme()))
     }
 }
 

@@ -4,12 +4,14 @@ use std::fs::File;
 
 use clap::Args;
 
+use crate::columns::Compare;
 use crate::entries::{Ended, Next};
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, Line};
-use crate::old_rows::{OldRow, OldRows};
 use crate::output::{self, Draft, Existing, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
+use crate::row_reader::{RowReader, WrittenRow};
+use crate::rows::{Subject, shortened};
 
 /// What to do with rows that are there already.
 #[derive(Args, Debug)]
@@ -60,9 +62,9 @@ fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipelin
     let known = pipeline.known();
     loop {
         match pairs.next(input, true)? {
-            Pair::Both(row, line) => {
-                known.borrow_mut().keep(&row, &line);
-                pipeline.kept(row.score());
+            Pair::Both(written, line) => {
+                known.borrow_mut().keep(&written.row, &line);
+                pipeline.kept(&written.row);
             }
             Pair::Nothing => {}
             Pair::End => return Output::after(file, out, pairs.rows.whole()),
@@ -96,10 +98,10 @@ fn rewrite(
     let known = pipeline.known();
     let source = &mut |wait| {
         Ok(match pairs.next(input, wait)? {
-            Pair::Both(row, line) if row.failed() => Next::Score(line, Some(row.bytes)),
-            Pair::Both(row, line) => {
-                known.borrow_mut().keep(&row, &line);
-                Next::Keep(line, row)
+            Pair::Both(written, line) if written.row.failed() => Next::Score(line, Some(written)),
+            Pair::Both(written, line) => {
+                known.borrow_mut().keep(&written.row, &line);
+                Next::Keep(line, written)
             }
             Pair::Nothing => Next::Nothing,
             Pair::End => Next::End,
@@ -108,8 +110,8 @@ fn rewrite(
     };
     if pipeline.run(source, &mut output)? == Ended::Interrupted {
         // What has been scored again is worth keeping; the other rows stay as they were.
-        while let Some(row) = pairs.next_row()? {
-            output.write_bytes(&row.bytes)?;
+        while let Some(written) = pairs.next_row()? {
+            output.write_bytes(&written.bytes)?;
         }
     }
     draft.finish()?;
@@ -118,16 +120,16 @@ fn rewrite(
 
 /// Rows of an earlier run, each with the line of the input that it belongs to.
 struct Pairs<'a> {
-    rows: OldRows,
+    rows: RowReader,
     run: Run<'a>,
     /// Whether failed rows are to be scored again.
     retry: bool,
     /// A row whose line has not come yet.
-    held: Option<OldRow>,
+    held: Option<WrittenRow>,
 }
 
 enum Pair {
-    Both(OldRow, Line),
+    Both(WrittenRow, Line),
     /// No line for a while.
     Nothing,
     /// No more rows.
@@ -137,32 +139,66 @@ enum Pair {
 
 impl<'a> Pairs<'a> {
     fn new(file: &File, out: &OutFile, run: Run<'a>, retry: bool) -> Result<Self> {
-        Ok(Pairs { rows: OldRows::open(file, out)?, run, retry, held: None })
+        Ok(Pairs { rows: RowReader::locked(file, out)?, run, retry, held: None })
     }
 
-    fn next_row(&mut self) -> Result<Option<OldRow>> {
+    fn next_row(&mut self) -> Result<Option<WrittenRow>> {
         match self.held.take() {
-            None => self.rows.next(),
+            None => self.rows.next_whole(),
             row => Ok(row),
         }
     }
 
     fn next(&mut self, input: &mut Input, wait: bool) -> Result<Pair> {
-        let Some(row) = self.next_row()? else { return Ok(Pair::End) };
+        let Some(written) = self.next_row()? else { return Ok(Pair::End) };
         match input.next(wait)? {
             input::Next::Line(line) => {
-                self.rows.check(&row, &line, &self.run, self.retry)?;
-                Ok(Pair::Both(row, line))
+                self.check(&written, &line).map_err(|why| self.rows.wrong(written.line, why))?;
+                Ok(Pair::Both(written, line))
             }
-            input::Next::End => Err(self.rows.surplus(&row, input.taken(), input.name())),
+            input::Next::End => {
+                let (networks, input) = (input.taken(), input.name());
+                let message = format!("is one row more than the {networks} networks of {input}");
+                Err(self.rows.wrong(written.line, message))
+            }
             input::Next::Nothing => {
-                self.held = Some(row);
+                self.held = Some(written);
                 Ok(Pair::Nothing)
             }
             input::Next::Interrupted => {
-                self.held = Some(row);
+                self.held = Some(written);
                 Ok(Pair::Interrupted)
             }
+        }
+    }
+
+    /// Compares a row with what this run would write in its place; the error says what differs.
+    fn check(&self, written: &WrittenRow, line: &Line) -> Result<(), String> {
+        let row = &written.row;
+        // The row of a line that could not be read has no network to compare with; the line may have been mended since.
+        let unread = row.text("id").is_empty();
+        let architecture = line.architecture.as_ref().ok().filter(|_| !unread || !self.retry);
+        let subject = Subject { index: line.index, line: line.number, architecture, facts: None };
+        let new = self.run.maker.row(&subject, Err(""));
+        for ((column, old), (_, new)) in row.iter().zip(new.iter()) {
+            if column.compare != Compare::Never && old != new {
+                let place = input::place(self.run.input, line.index, line.number);
+                let [old, new] = [old, new].map(|field| shortened(&field.to_string()));
+                return Err(match column.name {
+                    "index" => format!("index is {old}, not {new}"),
+                    "id" if unread => {
+                        format!("failed, but {place} can be read now; --retry-failed scores it")
+                    }
+                    "id" => format!("is the row of {old}, but {place} has {new} in its place"),
+                    name => format!("{name} was {old}, but is {new} in this run"),
+                });
+            }
+        }
+        match self.run.kernels.map(|kernels| kernels.path(line.index)) {
+            Some(path) if !row.failed() && !path.is_file() => {
+                Err(format!("its kernel {} is missing; --force starts anew", path.display()))
+            }
+            _ => Ok(()),
         }
     }
 }

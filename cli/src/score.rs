@@ -22,7 +22,7 @@ use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
-use crate::rows::{Format, RowMaker, format, header};
+use crate::rows::{Format, RowMaker, format, header, names};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -216,7 +216,7 @@ impl Score {
         match locked {
             None => {
                 let format = self.out.format.unwrap_or(Format::Csv);
-                Output::stdout(format, &header(format))
+                Output::stdout(format, &header(names(), format))
             }
             Some((file, out)) => self.out.existing.output(file, out, input, pipeline),
         }

@@ -2,52 +2,44 @@
 
 use std::collections::HashMap;
 
-use crate::old_rows::OldRow;
-use crate::rows::{COLUMNS, Row, field};
+use crate::columns::Compare;
+use crate::rows::{Row, shortened};
 
-/// Columns behind `batch_size` that are no settings of the whole run: cells have a default of their space.
-const OWN: [&str; 3] = ["cells", "device", "score_sd"];
-
-/// The settings that all rows must have: those of the first one.
+/// The settings that all rows must have: those of the first one, or of the first of its space.
 #[derive(Default)]
 pub(crate) struct SettingsOfAll {
-    first: Option<Vec<(&'static str, String)>>,
-    /// Cells of a stack by space.
-    cells: HashMap<String, String>,
+    first: Option<Row>,
+    of_space: HashMap<String, Row>,
 }
 
 impl SettingsOfAll {
-    /// Compares a row with those before it; the error says what differs.
-    pub(crate) fn compare(&mut self, row: &OldRow) -> Result<(), String> {
-        let field = |column| row.field(column).to_owned();
-        self.differs(&field)?;
-        self.cells.entry(field("space")).or_insert_with(|| field("cells"));
-        self.first.get_or_insert_with(|| settings().map(|column| (column, field(column))).collect());
+    /// Compares a row with those before it, and remembers it; the error says what differs.
+    pub(crate) fn add(&mut self, row: &Row) -> Result<(), String> {
+        self.compare(row)?;
+        if self.first.is_none() {
+            self.first = Some(row.clone());
+        }
+        // A line that could not be read has no space, and none of its settings.
+        let space = row.text("space");
+        if !space.is_empty() && !self.of_space.contains_key(space) {
+            self.of_space.insert(space.to_owned(), row.clone());
+        }
         Ok(())
     }
 
-    /// Compares what a new run would write.
-    pub(crate) fn compare_new(&self, row: &Row) -> Result<(), String> {
-        self.differs(&|column| field(row, column).to_string())
-    }
-
-    fn differs(&self, field: &dyn Fn(&'static str) -> String) -> Result<(), String> {
-        let (space, cells) = (field("space"), field("cells"));
-        // A line that could not be read has neither.
-        if let Some(first) = self.cells.get(&space).filter(|first| !space.is_empty() && **first != cells) {
-            return Err(format!("cells is {cells}, but {first} in an earlier row"));
-        }
-        for (column, first) in self.first.iter().flatten() {
-            let found = field(column);
-            if *first != found {
-                let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.to_owned() };
-                return Err(format!("{column} is {}, but {} in the first row", shown(&found), shown(first)));
+    /// Compares a row with those that were added.
+    pub(crate) fn compare(&self, row: &Row) -> Result<(), String> {
+        for (i, (column, found)) in row.iter().enumerate() {
+            let (first, place) = match column.compare {
+                Compare::Never | Compare::Place => continue,
+                Compare::Space => (self.of_space.get(row.text("space")), "in an earlier row"),
+                Compare::Run | Compare::All => (self.first.as_ref(), "in the first row"),
+            };
+            if let Some(first) = first.map(|first| &first.fields()[i]).filter(|first| *first != found) {
+                let [found, first] = [found, first].map(|field| shortened(&field.to_string()));
+                return Err(format!("{} is {found}, but {first} {place}", column.name));
             }
         }
         Ok(())
     }
-}
-
-fn settings() -> impl Iterator<Item = &'static str> {
-    COLUMNS.into_iter().skip_while(|column| *column != "batch_size").filter(|column| !OWN.contains(column))
 }

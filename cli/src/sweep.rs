@@ -23,7 +23,7 @@ use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
-use crate::rows::{Format, RowMaker};
+use crate::rows::{Format, Row, RowMaker};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -170,7 +170,7 @@ struct Setting {
     data_seed: Option<u64>,
     noise: f64,
     seed: u64,
-    initialiser: &'static str,
+    initializer: &'static str,
     precision: String,
     convention: &'static str,
     /// Over finite scores.
@@ -286,7 +286,7 @@ impl Sweep {
         let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
         let run = Run { input: &name, scorer, maker: &maker, kernels: None, faults_said: number > 0 };
         let (mut scores, distinct) = (Vec::new(), input.distinct());
-        let mut seen = |score| scores.push(score);
+        let mut seen = |row: &Row| scores.push(row.score());
         let mut pipeline = Pipeline::new(run, progress, &mut seen, distinct);
         let ended = match rows {
             Some(rows) => rows.write(number, &mut input, &mut pipeline),
@@ -344,7 +344,7 @@ impl Choice {
             data_seed: self.data_seed,
             noise: settings.noise,
             seed: self.seed,
-            initialiser: settings.initializer,
+            initializer: settings.initializer,
             precision: settings.precision.to_string(),
             convention: settings.convention.name(),
             mean_score: None,
@@ -363,7 +363,7 @@ impl Report {
             "data_seed",
             "noise",
             "seed",
-            "initialiser",
+            "initializer",
             "precision",
             "convention",
             "mean score",
@@ -376,7 +376,7 @@ impl Report {
                 setting.data_seed.map_or("first".to_owned(), |seed| seed.to_string()),
                 setting.noise.to_string(),
                 setting.seed.to_string(),
-                setting.initialiser.to_owned(),
+                setting.initializer.to_owned(),
                 setting.precision.clone(),
                 setting.convention.to_owned(),
                 setting.mean_score.map_or(String::new(), |mean| format!("{mean:.2}")),

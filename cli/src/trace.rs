@@ -10,6 +10,7 @@ use naswot::{Architecture, Checkpoint, Network, Score, Scorer, Weights};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::field::Field;
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::named::Named;
@@ -18,9 +19,7 @@ use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Look, Picture, PictureFile};
 use crate::plot::epoch_label;
 use crate::progress::Progress;
-use crate::rows::{
-    COLUMNS, Field, Format, RowMaker, Subject, encode_columns, format, header_columns, one_line,
-};
+use crate::rows::{Format, Outcome, RowMaker, Subject, encode, format, header, names, one_line};
 
 /// Columns behind those of a score.
 const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];
@@ -169,7 +168,7 @@ impl Trace {
     fn outputs(&self, existing: Existing) -> Result<(Output, Option<Kernels>)> {
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
-        let header = |format| header_columns(&columns(), format);
+        let header = |format| header(columns(), format);
         let output = match &self.out.out {
             None => {
                 let format = self.out.format.unwrap_or(Format::Csv);
@@ -211,11 +210,11 @@ impl Trace {
             let facts = maker.facts(run.network);
             let subject =
                 Subject { index, line: None, architecture: Some(run.architecture), facts: Some(&facts) };
-            let row = maker
-                .row(&subject, score.as_ref().map(Into::into).map_err(|_| error.as_deref().unwrap_or("")));
+            let outcome = score.as_ref().map(Outcome::from);
+            let row = maker.row(&subject, outcome.as_ref().map_err(|_| error.as_deref().unwrap_or("")));
             let more = [Field::text(path.display()), Field::Real(epoch), Field::text(run.from.name())];
-            let fields: Vec<Field> = row.into_iter().chain(more).collect();
-            output.write_bytes(&encode_columns(&columns(), &fields, run.format))?;
+            let fields = [row.fields(), &more].concat();
+            output.write_bytes(&encode(columns(), &fields, run.format))?;
             match (&score, error) {
                 (Ok(score), _) => progress.scored(score.log_det),
                 (Err(_), error) => {
@@ -229,8 +228,8 @@ impl Trace {
     }
 }
 
-fn columns() -> Vec<&'static str> {
-    COLUMNS.into_iter().chain(MORE_COLUMNS).collect()
+fn columns() -> impl Iterator<Item = &'static str> {
+    names().chain(MORE_COLUMNS)
 }
 
 /// Reads every checkpoint once, so that one that cannot be read ends the run before it starts, and finds the epochs.

@@ -16,8 +16,9 @@ use serde_json::{Map, Value};
 use super::figures::{Bins, Figures};
 use super::heat::Heat;
 use super::networks::Networks;
+use crate::columns::COLUMNS;
 use crate::exit::{Failure, Result};
-use crate::rows::{COLUMNS, Field};
+use crate::field::Field;
 
 /// Colours of the sequential scale.
 const SHADES: u32 = 256;
@@ -69,11 +70,11 @@ struct HeatMaps {
 pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> Result<String> {
     let mut columns = Map::new();
     let mut order = Vec::new();
-    for (place, column) in COLUMNS.into_iter().enumerate() {
-        let fields: Vec<Value> = networks.rows.iter().map(|network| value(&network.row[place])).collect();
-        order.push(column);
-        columns.insert(column.to_owned(), packed(fields));
-        if column == "score" {
+    for (place, column) in COLUMNS.iter().enumerate() {
+        let fields = networks.rows.iter().map(|network| value(&network.row.fields()[place]));
+        order.push(column.name);
+        columns.insert(column.name.to_owned(), packed(fields.collect()));
+        if column.name == "score" {
             let accuracies = networks.rows.iter().map(|network| rounded(network.accuracy)).collect();
             order.push("accuracy");
             columns.insert("accuracy".to_owned(), packed(accuracies));

@@ -97,7 +97,7 @@ impl Against {
             }
         }
         for (what, column) in [("parameters", "parameters"), ("multiply-accumulates", "macs")] {
-            let counts = pick(joined, |network| network.integer(column).map(|count| count as f64));
+            let counts = pick(joined, |network| network.row.field(column).number());
             comparisons.push(compare(what, &counts, &accuracies, resamples)?);
         }
         Ok(Some(Against { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
@@ -140,7 +140,7 @@ impl Figures {
             let mut seen = HashSet::new();
             let both = |network: &&Network| network.score().is_some() && network.accuracy.is_some();
             let joined: Vec<&Network> =
-                of_space(space).filter(both).filter(|network| seen.insert(network.text("id"))).collect();
+                of_space(space).filter(both).filter(|network| seen.insert(network.row.text("id"))).collect();
             against.extend(Against::of(space, &joined, networks, resamples)?);
         }
         let all: Vec<f64> = spreads.iter().flat_map(|spread| finite(spread.space)).collect();

@@ -58,7 +58,7 @@ pub(super) fn read(folder: &Path, networks: &Networks) -> Result<Heat> {
 
 /// The number of images, N, that all rows have.
 fn one_size(networks: &Networks, scored: &[&Network]) -> Result<usize> {
-    let size = |network: &Network| network.integer("batch_size").unwrap_or(0);
+    let size = |network: &Network| network.row.integer("batch_size").unwrap_or(0);
     let first = scored[0];
     match scored.iter().find(|network| size(network) != size(first)) {
         None => Ok(size(first) as usize),
@@ -73,7 +73,7 @@ fn one_size(networks: &Networks, scored: &[&Network]) -> Result<usize> {
 /// Whether no two rows have one index, and so one kernel.
 fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
     let Some((first, second)) = networks.repeated_index() else { return Ok(()) };
-    let index = second.index().unwrap_or(0);
+    let index = second.row.index();
     let (first, second, path) = (networks.place(first), networks.place(second), kernels::path(folder, index));
     let message = format!("index is {index}, as at {first}: whose kernel is {}?", path.display());
     Err(Failure::unusable(format_args!("{second}: {message}")))
@@ -99,7 +99,7 @@ impl Small {
 
 /// The kernel of a network, which is its row's.
 fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Agreement> {
-    let path = kernels::path(folder, network.index().unwrap_or(0));
+    let path = kernels::path(folder, network.row.index());
     let (name, place) = (path.display(), networks.place(network));
     let wrong = |why: String| Failure::unusable(format_args!("{name}: {why}"));
     if !path.exists() {
@@ -110,7 +110,7 @@ fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Agree
         wrong(format!("{what} is {found}, but {column} is {said} at {place}: is it of another run?"))
     };
     let (images, bits) = (kernel.images() as u64, u64::from(kernel.activations()));
-    match (network.integer("batch_size"), network.integer("activations")) {
+    match (network.row.integer("batch_size"), network.row.integer("activations")) {
         (Some(said), _) if said != images => return Err(another("N", &images, "batch_size", &said)),
         (_, Some(said)) if said != bits => return Err(another("N_A", &bits, "activations", &said)),
         _ => {}

@@ -7,9 +7,10 @@ use naswot::{Architecture, Space};
 
 use crate::accuracies::{Accuracies, By, Unit};
 use crate::exit::{Failure, Result};
-use crate::old_rows::Columns;
 use crate::row_file::RowFile;
-use crate::rows::{Field, Row, field};
+use crate::row_reader::{RowReader, WrittenRow};
+use crate::rows::Row;
+use crate::table::Columns;
 
 /// All rows of a file.
 pub(super) struct Networks {
@@ -47,13 +48,10 @@ impl Networks {
         let name = file.path().display().to_string();
         let mut rows: Vec<Network> = Vec::new();
         let mut seen = HashSet::new();
-        for row in file.rows(Columns::AtLeast)? {
-            let (line, row) = row?;
-            let text = |column| field(&row, column).to_string();
-            // It was parsed when the row was read.
-            let architecture =
-                text("space").parse::<Space>().and_then(|space| space.parse_arch(&text("arch"))).ok();
-            let repeated = architecture.is_some() && !seen.insert(text("id"));
+        for written in RowReader::open(file, Columns::AtLeast)? {
+            let WrittenRow { line, row, .. } = written?;
+            let architecture = row.architecture();
+            let repeated = architecture.is_some() && !seen.insert(row.text("id").to_owned());
             rows.push(Network { line, row, architecture, accuracy: None, repeated });
         }
         if rows.is_empty() {
@@ -70,7 +68,7 @@ impl Networks {
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let mut found = false;
         for network in &mut self.rows {
-            let accuracy = accuracies.get(network.text("id"), network.text("arch"));
+            let accuracy = accuracies.get(network.row.text("id"), network.row.text("arch"));
             network.accuracy = accuracy.map(|accuracy| accuracy * scale);
             found |= accuracy.is_some();
         }
@@ -104,32 +102,16 @@ impl Networks {
     pub(super) fn repeated_index(&self) -> Option<(&Network, &Network)> {
         let mut lines: HashMap<u64, &Network> = HashMap::new();
         self.rows.iter().find_map(|network| {
-            let first = lines.insert(network.index()?, network)?;
+            let first = lines.insert(network.row.index(), network)?;
             Some((first, network))
         })
     }
 }
 
 impl Network {
-    pub(super) fn field(&self, column: &str) -> &Field {
-        field(&self.row, column)
-    }
-
-    pub(super) fn text(&self, column: &str) -> &str {
-        if let Field::Text(text) = self.field(column) { text } else { "" }
-    }
-
-    pub(super) fn integer(&self, column: &str) -> Option<u64> {
-        if let Field::Integer(value) = self.field(column) { Some(*value) } else { None }
-    }
-
     /// Finite or minus infinity; none of a network that failed.
     pub(super) fn score(&self) -> Option<f64> {
-        if let Field::Real(score) = self.field("score") { Some(*score) } else { None }
-    }
-
-    pub(super) fn index(&self) -> Option<u64> {
-        self.integer("index")
+        self.row.score()
     }
 
     pub(super) fn space(&self) -> Option<Space> {

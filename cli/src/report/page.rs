@@ -15,7 +15,7 @@ use super::data;
 use super::figures::{Against, Comparison, Figures, grouped, shown, signed};
 use super::heat::Heat;
 use super::networks::Networks;
-use super::settings::{self, Setting};
+use super::settings;
 use crate::exit::Result;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -167,9 +167,9 @@ fn notes(networks: &Networks, figures: &Figures) -> String {
     let counts = &figures.counts;
     let mut notes = Vec::new();
     for setting in settings::mixed(networks) {
-        let Setting { column, .. } = setting;
         notes.push(format!(
-            "<li class=\"mixed\">The rows are of different settings: {column} is {}. Their scores are not comparable.</li>",
+            "<li class=\"mixed\">The rows are of different settings: {} is {}. Their scores are not comparable.</li>",
+            setting.column.name,
             escape(&setting.shown())
         ));
     }
@@ -232,8 +232,12 @@ fn settings_lists(networks: &Networks) -> String {
     for (title, settings) in settings::groups(networks) {
         let _ = write!(lists, "<div><h4>{title}</h4><dl>");
         for setting in settings {
-            let _ =
-                write!(lists, "<div><dt>{}</dt><dd>{}</dd></div>", setting.name, escape(&setting.shown()));
+            let _ = write!(
+                lists,
+                "<div><dt>{}</dt><dd>{}</dd></div>",
+                setting.column.title,
+                escape(&setting.shown())
+            );
         }
         lists.push_str("</dl></div>");
     }

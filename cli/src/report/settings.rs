@@ -3,60 +3,21 @@
 use std::collections::HashMap;
 
 use super::networks::{Network, Networks};
-
-/// Settings by what they are of: column and the name that a reader knows.
-const GROUPS: [(&str, &[(&str, &str)]); 4] = [
-    (
-        "Images",
-        &[
-            ("data", "data"),
-            ("batch_size", "images, N"),
-            ("noise", "noise (standard deviation)"),
-            ("batch_sha256", "SHA-256 of the batch"),
-        ],
-    ),
-    (
-        "Networks",
-        &[("space", "search space"), ("stem", "channels of the stem"), ("cells", "cells of a stack")],
-    ),
-    (
-        "Weights",
-        &[
-            ("initialiser", "initialiser"),
-            ("seed", "seed"),
-            ("repeats", "seeds scored"),
-            ("weights_sha256", "SHA-256 of the checkpoint"),
-        ],
-    ),
-    (
-        "Computation",
-        &[
-            ("convention", "ReLUs counted by"),
-            ("precision", "precision"),
-            ("backend", "backend"),
-            ("device", "device"),
-            ("naswot_version", "naswot"),
-        ],
-    ),
-];
-
-/// Columns that may differ between rows whose scores can be compared.
-const MAY_DIFFER: [&str; 3] = ["space", "backend", "device"];
+use crate::columns::{COLUMNS, Column, Compare, Group, Role};
 
 /// What a setting is in all rows.
 pub(super) struct Setting {
-    pub(super) column: &'static str,
-    pub(super) name: &'static str,
+    pub(super) column: &'static Column,
     /// Its values in the order of the rows, with the number of rows that have each.
     pub(super) values: Vec<(String, usize)>,
 }
 
 impl Setting {
-    fn of<'a>(column: &'static str, name: &'static str, rows: impl Iterator<Item = &'a Network>) -> Self {
+    fn of<'a>(column: &'static Column, rows: impl Iterator<Item = &'a Network>) -> Self {
         let mut values: Vec<(String, usize)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for network in rows {
-            let value = network.field(column).to_string();
+            let value = network.row.field(column.name).to_string();
             // A line that could not be read has no space and no cells; no seed is in a checkpoint's weights.
             if value.is_empty() {
                 continue;
@@ -67,7 +28,7 @@ impl Setting {
             });
             values[place].1 += 1;
         }
-        Setting { column, name, values }
+        Setting { column, values }
     }
 
     /// The values as text; with the number of rows of each where there are several.
@@ -87,25 +48,27 @@ impl Setting {
 
 /// All settings that the rows have, in groups.
 pub(super) fn groups(networks: &Networks) -> Vec<(&'static str, Vec<Setting>)> {
-    let of = |&(column, name): &(&'static str, &'static str)| Setting::of(column, name, networks.rows.iter());
-    let group = |(title, columns): (&'static str, &[(&'static str, &'static str)])| {
-        (title, columns.iter().map(of).filter(|setting| !setting.values.is_empty()).collect())
+    let group = |group: Group| {
+        let of_it =
+            |column: &&Column| matches!(column.role, Role::Setting(of) | Role::Free(of) if of == group);
+        let settings = COLUMNS.iter().filter(of_it).map(|column| Setting::of(column, networks.rows.iter()));
+        (group.name(), settings.filter(|setting| !setting.values.is_empty()).collect())
     };
-    GROUPS.into_iter().map(group).collect()
+    Group::ALL.map(group).into()
 }
 
 /// The settings that differ between rows, so that their scores cannot be compared.
 pub(super) fn mixed(networks: &Networks) -> Vec<Setting> {
-    let columns = GROUPS.into_iter().flat_map(|(_, columns)| columns);
-    let differ = |&(column, name): &(&'static str, &'static str)| {
-        // Each space has cells of its own.
-        let spaces =
-            if column == "cells" { networks.spaces().into_iter().map(Some).collect() } else { vec![None] };
+    let differs = |column: &'static Column| {
+        let spaces = match column.compare {
+            Compare::Never | Compare::Place | Compare::Run => return None,
+            Compare::Space => networks.spaces().into_iter().map(Some).collect(),
+            Compare::All => vec![None],
+        };
         spaces.into_iter().find_map(|space| {
             let rows = networks.rows.iter().filter(|network| space.is_none() || network.space() == space);
-            let setting = Setting::of(column, name, rows);
-            (setting.values.len() > 1).then_some(setting)
+            Some(Setting::of(column, rows)).filter(|setting| setting.values.len() > 1)
         })
     };
-    columns.filter(|(column, _)| !MAY_DIFFER.contains(column)).filter_map(differ).collect()
+    COLUMNS.iter().filter_map(differs).collect()
 }

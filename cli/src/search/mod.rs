@@ -23,6 +23,7 @@ use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, space, within,
 };
 use crate::progress::Progress;
+use crate::row_file::RowFile;
 use report::{Report, Results, Run};
 use scores::Scores;
 
@@ -65,8 +66,8 @@ pub(crate) struct Search {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     search_seed: u64,
     /// Scores that are known already: rows of `naswot score`, made with the same settings
-    #[arg(long, value_name = "FILE")]
-    scores: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = RowFile::parse)]
+    scores: Option<RowFile>,
     /// Print the K best networks of each run
     #[arg(
         long,
@@ -202,9 +203,9 @@ impl Search {
         let mut scores = Scores::new(&candidates, self.network.skeleton, open, |score| {
             progress.borrow_mut().scored(score);
         });
-        if let Some(path) = &self.scores {
-            let known = scores.read(path)?;
-            console.detail(format_args!("{}: {known} scores", path.display()));
+        if let Some(file) = &self.scores {
+            let known = scores.read(file)?;
+            console.detail(format_args!("{}: {known} scores", file.path().display()));
         }
         let mut lines = Lines::new();
         match &table {

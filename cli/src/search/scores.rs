@@ -2,18 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::Path;
 
 use naswot::analysis::Candidates;
 use naswot::{Architecture, Error, Scorer};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
-use crate::old_rows::{Columns, OldRows};
 use crate::options::SkeletonOptions;
-use crate::output::OutFile;
+use crate::row_file::RowFile;
+use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::{Outcome, RowMaker, Subject};
 use crate::settings::SettingsOfAll;
+use crate::table::Columns;
 
 /// Scores of candidates, by their position.
 pub(super) struct Scores<'a> {
@@ -54,17 +54,15 @@ impl<'a> Scores<'a> {
     }
 
     /// Reads the rows of an earlier run; those of other networks are passed over.
-    pub(super) fn read(&mut self, path: &Path) -> Result<usize> {
-        let file = OutFile::parse(&path.to_string_lossy()).map_err(|_| {
-            Failure::unusable(format_args!("{}: is not named .csv or .jsonl", path.display()))
-        })?;
-        let mut rows = OldRows::read(&file, Columns::Exact)?;
+    pub(super) fn read(&mut self, file: &RowFile) -> Result<usize> {
+        let mut rows = RowReader::open(file, Columns::Exact)?;
         let archs: HashMap<String, usize> =
             self.candidates.architectures().iter().zip(0..).map(|(cell, at)| (cell.arch(), at)).collect();
         let mut read = 0;
-        while let Some(row) = rows.next_of_whole()? {
-            self.settings.compare(&row).map_err(|why| rows.wrong(row.line, why))?;
-            if let (Some(&position), Some(outcome)) = (archs.get(row.field("arch")), row.outcome()) {
+        while let Some(written) = rows.next() {
+            let WrittenRow { line, row, .. } = written?;
+            self.settings.add(&row).map_err(|why| rows.wrong(line, why))?;
+            if let (Some(&position), Some(outcome)) = (archs.get(row.text("arch")), row.outcome()) {
                 self.known.borrow_mut()[position] = Some(outcome);
                 read += 1;
             }
@@ -130,7 +128,7 @@ impl<'a> Scores<'a> {
         let architecture = Some(&self.candidates.architectures()[first]);
         let subject = Subject { index: 0, line: None, architecture, facts: None };
         let row = RowMaker::new(scorer.settings().clone(), self.skeleton).row(&subject, Err(""));
-        self.settings.compare_new(&row).map_err(|why| {
+        self.settings.compare(&row).map_err(|why| {
             Failure::unusable(format_args!(
                 "--scores lacks networks that are needed, and of its settings {why}"
             ))

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use naswot::{Agreement, Architecture};
+use naswot_cli::columns::{COLUMNS, place};
+use naswot_cli::rows::names;
 use tempfile::TempDir;
-
-const COLUMNS: &str = "index,line,space,id,arch,score,activations,parameters,macs,error,seconds,batch_size,stem,cells,seed,\
-                       data,batch_sha256,initialiser,weights_sha256,convention,precision,backend,device,naswot_version,noise,\
-                       repeats,score_sd";
 
 /// A folder in which the command runs.
 pub(crate) struct Folder(TempDir);
@@ -70,7 +68,7 @@ pub(crate) struct Row(Vec<String>);
 impl Row {
     /// The row of a network that was scored.
     pub(crate) fn of(index: usize, architecture: &Architecture, kernel: &Agreement) -> Self {
-        let mut row = Row(vec![String::new(); COLUMNS.split(',').count()]);
+        let mut row = Row(vec![String::new(); COLUMNS.len()]);
         let score = kernel.log_det();
         for (column, value) in [
             ("index", index.to_string()),
@@ -89,7 +87,7 @@ impl Row {
             ("seed", "0".to_owned()),
             ("data", "synthetic".to_owned()),
             ("batch_sha256", "0".repeat(64)),
-            ("initialiser", "space".to_owned()),
+            ("initializer", "space".to_owned()),
             ("convention", "relu".to_owned()),
             ("precision", "f32".to_owned()),
             ("backend", "cpu".to_owned()),
@@ -105,7 +103,7 @@ impl Row {
 
     #[must_use]
     pub(crate) fn with(mut self, column: &str, value: &str) -> Self {
-        let place = COLUMNS.split(',').position(|name| name == column).unwrap();
+        let place = place(column);
         value.clone_into(&mut self.0[place]);
         self
     }
@@ -120,7 +118,7 @@ impl Row {
 /// A file of rows.
 pub(crate) fn csv(rows: &[Row]) -> Result<String, Box<dyn Error>> {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    writer.write_record(COLUMNS.split(','))?;
+    writer.write_record(names())?;
     for Row(fields) in rows {
         writer.write_record(fields)?;
     }

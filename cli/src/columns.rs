@@ -1,0 +1,411 @@
+//! The register of columns: what stands in a row of a network, in order.
+//!
+//! All that makes, writes, reads, compares, converts or shows rows goes by it, and so does docs/output.md. A new column
+//! is an entry here, with its value; it comes behind those that there are.
+
+use naswot::Architecture;
+
+use crate::field::{Field, Kind};
+use crate::rows::{Inputs, one_line};
+
+/// A column of rows.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name in headers and keys.
+    pub name: &'static str,
+    /// The kind of its fields.
+    pub kind: Kind,
+    /// What it is of.
+    pub role: Role,
+    /// Whether a row with a score may have nothing in it.
+    pub may_be_empty: bool,
+    /// Which rows must have equal fields in it.
+    pub compare: Compare,
+    /// What readers of reports and pictures know it as.
+    pub title: &'static str,
+    /// Its meaning, as docs/output.md has it.
+    pub doc: &'static str,
+    /// Its field in the row of a network.
+    pub value: fn(&Inputs) -> Field,
+}
+
+/// What a column is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Which network the row is of.
+    Key,
+    /// How large the network is: what a score has to beat.
+    Size,
+    /// What scoring it has come to.
+    Result,
+    /// What made the scores.
+    Setting(Group),
+    /// What is told with the settings, but has no part in a score.
+    Free(Group),
+}
+
+/// What settings are of: a list in the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The batch.
+    Images,
+    /// The network around the cell.
+    Networks,
+    /// The initial weights.
+    Weights,
+    /// How they became scores.
+    Computation,
+}
+
+impl Group {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Group::Images, Group::Networks, Group::Weights, Group::Computation];
+
+    /// Its title.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Images => "Images",
+            Group::Networks => "Networks",
+            Group::Weights => "Weights",
+            Group::Computation => "Computation",
+        }
+    }
+}
+
+/// Which rows must have equal fields in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// None.
+    Never,
+    /// One that is kept, and the one that this run would write in its place.
+    Place,
+    /// Those of one run and of its shards, too.
+    Run,
+    /// Those whose scores are compared, too, within a space.
+    Space,
+    /// Those whose scores are compared, too.
+    All,
+}
+
+/// The columns of rows, in order.
+pub static COLUMNS: &[Column] = &[
+    Column {
+        name: "index",
+        kind: Kind::Integer,
+        role: Role::Key,
+        may_be_empty: false,
+        compare: Compare::Place,
+        title: "index",
+        doc: "position among the networks of the input, from 0; with `--shard`, of all shards",
+        value: |of| Field::integer(of.subject.index as u64),
+    },
+    Column {
+        name: "line",
+        kind: Kind::Integer,
+        role: Role::Key,
+        may_be_empty: true,
+        compare: Compare::Never,
+        title: "line",
+        doc: "line of the input, from 1; empty for networks of a space",
+        value: |of| Field::integer(of.subject.line.map(|line| line as u64)),
+    },
+    Column {
+        name: "space",
+        kind: Kind::Text,
+        role: Role::Free(Group::Networks),
+        may_be_empty: false,
+        // The arch says as much.
+        compare: Compare::Never,
+        title: "search space",
+        doc: "`nasbench101` or `nasbench201`",
+        value: |of| {
+            of.subject.architecture.map_or(Field::Empty, |architecture| Field::text(architecture.space()))
+        },
+    },
+    Column {
+        name: "id",
+        kind: Kind::Text,
+        role: Role::Key,
+        may_be_empty: false,
+        compare: Compare::Place,
+        title: "id",
+        doc: "what the benchmark calls the network: hash of NAS-Bench-101, arch string of NAS-Bench-201. Joins go by it",
+        value: |of| match (of.subject.facts, of.subject.architecture) {
+            (Some(facts), _) => Field::text(&facts.id),
+            (None, architecture) => architecture.map_or(Field::Empty, |found| Field::text(found.id())),
+        },
+    },
+    Column {
+        name: "arch",
+        kind: Kind::Text,
+        role: Role::Key,
+        may_be_empty: false,
+        compare: Compare::Place,
+        title: "arch",
+        doc: "the network as one word: arch string, or `adjacency/ops` of the pruned cell of NAS-Bench-101, the matrix row \
+              by row, interior operations as 0 conv3x3, 1 conv1x1, 2 maxpool3x3",
+        value: |of| of.subject.architecture.map(Architecture::arch).map_or(Field::Empty, Field::Text),
+    },
+    Column {
+        name: "score",
+        kind: Kind::Score,
+        role: Role::Result,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "score",
+        doc: "natural logarithm of the determinant of K; `-inf` (in JSON the string `\"-inf\"`) when K is singular. Higher \
+              is better",
+        value: |of| Field::real(of.outcome.map(|outcome| outcome.score).ok()),
+    },
+    Column {
+        name: "activations",
+        kind: Kind::Integer,
+        role: Role::Result,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "activations",
+        doc: "N_A: ReLU bits of one image, the diagonal of K",
+        value: |of| Field::integer(of.subject.facts.and_then(|facts| facts.activations)),
+    },
+    Column {
+        name: "parameters",
+        kind: Kind::Integer,
+        role: Role::Size,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "parameters",
+        doc: "trainable ones, batch norms and a classifier of ten classes included",
+        value: |of| Field::integer(of.subject.facts.map(|facts| facts.parameters)),
+    },
+    Column {
+        name: "macs",
+        kind: Kind::Integer,
+        role: Role::Size,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "multiply-accumulates",
+        doc: "multiply-accumulates of the convolutions for one image",
+        value: |of| Field::integer(of.subject.facts.and_then(|facts| facts.macs)),
+    },
+    Column {
+        name: "error",
+        kind: Kind::Text,
+        role: Role::Result,
+        may_be_empty: true,
+        compare: Compare::Never,
+        title: "error",
+        doc: "why there is no score, on one line",
+        value: |of| of.outcome.err().map_or(Field::Empty, |error| Field::Text(one_line(error))),
+    },
+    Column {
+        name: "seconds",
+        kind: Kind::Real,
+        role: Role::Result,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "seconds",
+        doc: "wall time of the group that the network was scored in, divided by the networks in it",
+        // To the microsecond.
+        value: |of| Field::real(of.outcome.map(|outcome| (outcome.seconds * 1e6).round() / 1e6).ok()),
+    },
+    Column {
+        name: "batch_size",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Images),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "images, N",
+        doc: "images",
+        value: |of| Field::integer(of.settings.batch_shape[0] as u64),
+    },
+    Column {
+        name: "stem",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Networks),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "channels of the stem",
+        doc: "channels behind the stem",
+        value: |of| Field::integer(of.skeleton.stem as u64),
+    },
+    Column {
+        name: "cells",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Networks),
+        may_be_empty: false,
+        // Each space has a default of its own.
+        compare: Compare::Space,
+        title: "cells of a stack",
+        doc: "cells of a stack",
+        value: |of| {
+            let default = || of.subject.architecture.map(|architecture| architecture.space().default_cells());
+            Field::integer(of.skeleton.cells.or_else(default).map(|cells| cells as u64))
+        },
+    },
+    Column {
+        name: "seed",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Weights),
+        may_be_empty: true,
+        compare: Compare::All,
+        title: "seed",
+        doc: "of the weights; empty with a checkpoint, which no seed has a part in",
+        value: |of| Field::integer(of.settings.seed),
+    },
+    Column {
+        name: "data",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Images),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "data",
+        doc: "where the images are from: `synthetic`, `cifar10`, `cifar100`, `imagenet16`, `npy`",
+        value: |of| Field::text(&of.settings.data),
+    },
+    Column {
+        name: "batch_sha256",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Images),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "SHA-256 of the batch",
+        doc: "digest of the images as they went in",
+        value: |of| Field::text(&of.settings.batch_sha256),
+    },
+    Column {
+        name: "initializer",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Weights),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "initializer",
+        doc: "`space`: the search space's own initial weights; another one by its name, such as `xavier-normal`; \
+              `checkpoint`",
+        value: |of| Field::text(of.settings.initializer),
+    },
+    Column {
+        name: "weights_sha256",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Weights),
+        may_be_empty: true,
+        compare: Compare::All,
+        title: "SHA-256 of the checkpoint",
+        doc: "digest of the checkpoint's file; empty for a seed",
+        value: |of| of.settings.weights_sha256.as_ref().map_or(Field::Empty, Field::text),
+    },
+    Column {
+        name: "convention",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "ReLUs counted by",
+        doc: "how ReLUs are counted: `relu` or `original`",
+        value: |of| Field::text(of.settings.convention.name()),
+    },
+    Column {
+        name: "precision",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "precision",
+        doc: "what was used: `f32`, `f64`; never `auto`",
+        value: |of| Field::text(of.settings.precision),
+    },
+    Column {
+        name: "backend",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::Run,
+        title: "backend",
+        doc: "what was used: `cpu`, `cuda` or `wgpu`; never `auto`",
+        value: |of| Field::text(of.settings.backend),
+    },
+    Column {
+        name: "device",
+        kind: Kind::Text,
+        role: Role::Free(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "device",
+        doc: "its name; of the CPU with the instruction set that its fast path takes, of a GPU with its kind and driver, \
+              so that a software adapter is seen as such",
+        value: |of| Field::text(&of.settings.device),
+    },
+    Column {
+        name: "naswot_version",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "naswot",
+        doc: "version of naswot",
+        value: |of| Field::text(of.settings.naswot_version),
+    },
+    Column {
+        name: "noise",
+        kind: Kind::Real,
+        role: Role::Setting(Group::Images),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "noise (standard deviation)",
+        doc: "standard deviation of the noise added to the images, in normalized units; 0 for none",
+        value: |of| Field::real(of.settings.noise),
+    },
+    Column {
+        name: "repeats",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Weights),
+        may_be_empty: false,
+        compare: Compare::All,
+        title: "seeds scored",
+        doc: "seeds that were scored, from `seed` up",
+        value: |of| Field::integer(of.settings.repeats as u64),
+    },
+    Column {
+        name: "score_sd",
+        kind: Kind::Real,
+        role: Role::Result,
+        may_be_empty: true,
+        compare: Compare::Never,
+        title: "deviation of the score",
+        doc: "standard deviation of the score over the seeds (of a sample: divided by R - 1); empty for one seed, and \
+              where a score is -inf",
+        value: |of| Field::real(of.outcome.ok().and_then(|outcome| outcome.deviation)),
+    },
+];
+
+/// The place of a column in rows.
+pub fn place(name: &str) -> usize {
+    let place = COLUMNS.iter().position(|column| column.name == name);
+    place.unwrap_or_else(|| unreachable!("no column is named `{name}`"))
+}
+
+/// The column of a name that may be none.
+pub fn find(name: &str) -> Option<&'static Column> {
+    COLUMNS.iter().find(|column| column.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_column() {
+        let row =
+            |column: &Column| format!("| `{}` | {} | {} |\n", column.name, column.kind.name(), column.doc);
+        let table: String = COLUMNS.iter().map(row).collect();
+        let table = format!("\n\n| column | type | meaning |\n|---|---|---|\n{table}\n");
+        assert!(include_str!("../docs/output.md").contains(&table), "docs/output.md is to have:{table}");
+    }
+
+    #[test]
+    fn names_are_different() {
+        let names: HashSet<&str> = COLUMNS.iter().map(|column| column.name).collect();
+        assert_eq!(names.len(), COLUMNS.len());
+    }
+}

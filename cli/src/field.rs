@@ -1,0 +1,111 @@
+//! The fields of rows: their kinds, and how they are written and read.
+
+use std::fmt;
+
+/// The kind of a column's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 0 or more.
+    Integer,
+    /// A finite number of 0 or more.
+    Real,
+    /// A number by which networks are ranked: finite, or minus infinity, the lowest.
+    Score,
+    /// Text on one line.
+    Text,
+}
+
+impl Kind {
+    /// What docs/output.md calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Integer => "integer",
+            Kind::Real | Kind::Score => "real",
+            Kind::Text => "text",
+        }
+    }
+}
+
+/// What stands in a column of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// Nothing: empty in CSV, null in JSON.
+    Empty,
+    /// In a column of integers.
+    Integer(u64),
+    /// In a column of reals or scores: finite, or minus infinity.
+    Real(f64),
+    /// In a column of texts.
+    Text(String),
+}
+
+impl Field {
+    /// A whole number, or nothing.
+    pub fn integer(value: impl Into<Option<u64>>) -> Self {
+        value.into().map_or(Field::Empty, Field::Integer)
+    }
+
+    /// A number, or nothing.
+    pub fn real(value: impl Into<Option<f64>>) -> Self {
+        value.into().map_or(Field::Empty, Field::Real)
+    }
+
+    /// A text.
+    pub fn text(text: impl fmt::Display) -> Self {
+        Field::Text(text.to_string())
+    }
+
+    /// Reads what `Display` writes; the error says what the text is not.
+    pub fn parse(text: &str, kind: Kind) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Ok(Field::Empty);
+        }
+        match kind {
+            Kind::Integer => text.parse().map(Field::Integer).map_err(|_| "a whole number"),
+            Kind::Real => {
+                let value = number(text).filter(|value| *value >= 0.0);
+                value.map(Field::Real).ok_or("a number of 0 or more")
+            }
+            Kind::Score => number(text).map(Field::Real).ok_or("a number"),
+            Kind::Text => Ok(Field::Text(text.to_owned())),
+        }
+    }
+
+    /// Its number; none of a text.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Field::Integer(value) => Some(*value as f64),
+            Field::Real(value) => Some(*value),
+            Field::Empty | Field::Text(_) => None,
+        }
+    }
+
+    /// As it stands in JSON lines.
+    pub fn json(&self) -> String {
+        match self {
+            Field::Empty => "null".to_owned(),
+            Field::Integer(value) => value.to_string(),
+            Field::Real(value) if value.is_finite() => value.to_string(),
+            // JSON has no infinity.
+            Field::Real(_) | Field::Text(_) => serde_json::Value::from(self.to_string()).to_string(),
+        }
+    }
+}
+
+/// A number that is finite or minus infinity.
+pub fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite() || *value == f64::NEG_INFINITY)
+}
+
+impl fmt::Display for Field {
+    /// As in CSV, without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Field::Empty => Ok(()),
+            Field::Integer(value) => value.fmt(f),
+            // The fewest digits that read back as the same number; infinity as `-inf`.
+            Field::Real(value) => value.fmt(f),
+            Field::Text(text) => text.fmt(f),
+        }
+    }
+}
