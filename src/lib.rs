@@ -42,6 +42,7 @@ mod fuzz;
 mod graph;
 mod network;
 pub mod plan;
+mod precision;
 mod probe;
 mod random;
 mod real;
@@ -53,7 +54,7 @@ pub mod testing;
 mod weights;
 pub mod workloads;
 
-pub use backend::{Backend, Device, Precision, devices};
+pub use backend::{Backend, Device, devices};
 pub use data::{Batch, Dataset};
 pub use error::{Error, Result};
 pub use graph::{
@@ -61,6 +62,7 @@ pub use graph::{
     Shape, Window,
 };
 pub use network::Network;
+pub use precision::Precision;
 pub use score::{Agreement, ScoreKind, Scores};
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{Architecture, Space, nasbench101, nasbench201};

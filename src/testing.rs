@@ -23,7 +23,7 @@ pub fn lockstep(
     weights: &crate::Weights,
     convention: crate::Convention,
 ) -> crate::Result<Vec<Deviation>> {
-    crate::backend::wgpu_lockstep(adapter, networks, batch, weights, convention)
+    crate::backend::wgpu::lockstep(adapter, networks, batch, weights, convention)
 }
 
 /// The CUDA backend on a device that a test brings along.

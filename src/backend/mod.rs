@@ -1,27 +1,30 @@
-//! Backends: what runs [`Plan`]s. A backend knows plans and nothing of search spaces.
+//! Backends: what runs plans. A backend knows plans and nothing of search spaces.
 //!
-//! Each backend is an [`Executor`], which takes groups of networks from a [`Queue`] as fast as its device
-//! can work and puts results back in any order.
+//! Each backend is an [`Executor`], which takes groups of networks from a [`queue`] as fast as its device can work and
+//! puts results back in any order. This file chooses one and opens it.
 
 pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+mod device;
+mod executor;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(crate) mod group;
+mod outcome;
 pub(crate) mod queue;
+mod setup;
 #[cfg(feature = "wgpu")]
-mod wgpu;
+pub(crate) mod wgpu;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::plan::Plan;
-use crate::probe::{Probe, Stage};
-use crate::score::Need;
-use crate::weights::WeightSource;
-use crate::{Agreement, Batch, Convention, Error, Network, Result, Scores, Weights};
-use queue::Queue;
+use crate::{Error, Precision, Result};
+pub use device::Device;
+pub(crate) use executor::Executor;
+pub(crate) use outcome::Outcome;
+pub(crate) use setup::{SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 
 /// What computes scores.
 ///
@@ -78,81 +81,6 @@ impl fmt::Display for Backend {
     }
 }
 
-/// Number formats of activations and products.
-///
-/// ```
-/// use naswot::Precision;
-/// assert_eq!("f64".parse::<Precision>()?, Precision::F64);
-/// # Ok::<(), naswot::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Precision {
-    /// The fastest that has been shown good enough on the device.
-    #[default]
-    Auto,
-    /// Single precision.
-    F32,
-    /// Double precision, on the CPU: the reference.
-    F64,
-    /// Single precision storage, products rounded to TF32.
-    Tf32,
-    /// bfloat16 storage and products.
-    Bf16,
-}
-
-impl Precision {
-    /// The precision's name, as the command line spells it.
-    ///
-    /// ```
-    /// assert_eq!(naswot::Precision::F32.name(), "f32");
-    /// ```
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::Auto => "auto",
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-            Precision::Tf32 => "tf32",
-            Precision::Bf16 => "bf16",
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        use Precision::{Auto, Bf16, F32, F64, Tf32};
-        [Auto, F32, F64, Tf32, Bf16].into_iter().find(|precision| precision.name() == text).ok_or_else(|| {
-            let message = format!("`{text}` is none of auto, f32, f64, tf32, bf16");
-            Error::Setting { name: "precision", message }
-        })
-    }
-}
-
-/// A device that a backend found, or the reason why it found none.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Device {
-    /// What `--backend` would take to choose it.
-    pub backend: String,
-    /// Its name, empty where there is none.
-    pub name: String,
-    /// Limits and features, empty where they say nothing.
-    pub details: String,
-    /// Whether a processor plays a GPU: for tests, never chosen by itself.
-    pub software: bool,
-    /// Why it cannot be used; none when it can.
-    pub unusable: Option<String>,
-    /// Precisions that it computes in.
-    pub precisions: Vec<&'static str>,
-}
-
 /// Every backend and device: usable or not, and why.
 ///
 /// ```
@@ -187,104 +115,6 @@ fn absent(backend: &str) -> Device {
 #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
 fn not_built(backend: &str) -> String {
     format!("this build of naswot has no {backend} backend; use cpu")
-}
-
-#[cfg(feature = "wgpu")]
-pub(crate) use wgpu::lockstep as wgpu_lockstep;
-
-/// What the networks of a run have in common.
-#[derive(Clone)]
-pub(crate) struct Setup {
-    pub(crate) batch: Batch,
-    pub(crate) weights: Weights,
-    pub(crate) source: Arc<dyn WeightSource>,
-    pub(crate) convention: Convention,
-    pub(crate) precision: Precision,
-    pub(crate) threads: usize,
-    pub(crate) group_size: Option<usize>,
-    pub(crate) memory_limit: Option<u64>,
-    pub(crate) keep_kernels: bool,
-    pub(crate) scores: Scores,
-    /// Images whose patterns are counted at most.
-    pub(crate) swap_images: usize,
-    /// Stages that run on the CPU's twins instead, to find the one at fault.
-    pub(crate) twins: Vec<Stage>,
-    pub(crate) probe: Option<Arc<Probe>>,
-}
-
-impl Setup {
-    /// One that sets nothing but these, for as many threads as the machine has cores.
-    pub(crate) fn new(batch: Batch, weights: Weights, convention: Convention) -> Self {
-        Setup {
-            batch,
-            source: weights.source(),
-            weights,
-            convention,
-            precision: Precision::Auto,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            group_size: None,
-            memory_limit: None,
-            keep_kernels: false,
-            scores: Scores::default(),
-            swap_images: SWAP_IMAGES,
-            twins: Vec::new(),
-            probe: None,
-        }
-    }
-
-    /// Does some work of a stage, and tells the probe how long it took where there is one.
-    pub(crate) fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
-        match &self.probe {
-            Some(probe) => probe.measure(stage, if spread { 1 } else { self.threads }, work),
-            None => work(),
-        }
-    }
-
-    /// Compiles a network for the batch, and checks that its weights are there.
-    pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
-        self.source.check(network.graph())?;
-        Plan::compile(network.graph(), self.batch.shape(), self.convention, self.swap_images())
-    }
-
-    /// Images whose patterns are counted, where a score needs them.
-    pub(crate) fn swap_images(&self) -> Option<usize> {
-        self.scores.need(Need::Patterns).then(|| self.swap_images.min(self.batch.len()))
-    }
-}
-
-/// Images whose patterns SWAP counts unless another number is set: the default of its authors.
-pub(crate) const SWAP_IMAGES: usize = 16;
-/// Numbers of images that can be set. With fewer nearly every network has all patterns; 2^24 patterns are a bitmap of 2 MiB.
-pub(crate) const SWAP_IMAGES_RANGE: std::ops::RangeInclusive<usize> = 8..=24;
-
-/// What running one network gives.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) log_det: f64,
-    /// Distinct patterns of activation, where they were asked for.
-    pub(crate) patterns: Option<u32>,
-    pub(crate) kernel: Option<Agreement>,
-    pub(crate) activations: u32,
-    /// Wall time of its group, by networks in it.
-    pub(crate) seconds: f64,
-}
-
-/// A device at work.
-pub(crate) trait Executor: Send + Sync {
-    /// The backend's name, as rows show it.
-    fn backend(&self) -> &'static str;
-    /// The device's name.
-    fn device(&self) -> &str;
-    /// The precision that is really used.
-    fn precision(&self) -> Precision;
-    /// Bytes that running a plan takes, the weights not counted.
-    fn bytes(&self, plan: &Plan) -> u64;
-    /// Networks that a stream keeps waiting, so that the device never does.
-    fn lookahead(&self) -> usize;
-    /// Takes networks from the queue until it is closed and empty, and puts their outcomes back.
-    fn run(&self, queue: &Queue);
-    /// The same device with another batch, other weights or other settings.
-    fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>>;
 }
 
 /// Opens a backend's device.

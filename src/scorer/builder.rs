@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Scorer;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Driver;
-use crate::backend::{self, Backend, Precision, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
+use crate::backend::{self, Backend, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 use crate::probe::{Probe, Stage};
-use crate::{Batch, Convention, Error, Initializer, Result, Scores, Weights};
+use crate::{Batch, Convention, Error, Initializer, Precision, Result, Scores, Weights};
 
 /// Collects the settings of a [`Scorer`].
 ///

@@ -6,9 +6,11 @@ mod stream;
 use std::sync::Arc;
 
 use crate::backend::queue::Queue;
-use crate::backend::{Executor, Outcome, Precision, Setup};
+use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
-use crate::{Agreement, Batch, Convention, Error, Initializer, Network, Result, ScoreKind, Scores, Weights};
+use crate::{
+    Agreement, Batch, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
+};
 pub use builder::ScorerBuilder;
 use builder::shares;
 pub use stream::Stream;

@@ -1,0 +1,26 @@
+//! A device at work, as every backend gives it.
+
+use std::sync::Arc;
+
+use super::queue::Queue;
+use super::setup::Setup;
+use crate::plan::Plan;
+use crate::{Precision, Result};
+
+/// A device at work.
+pub(crate) trait Executor: Send + Sync {
+    /// The backend's name, as rows show it.
+    fn backend(&self) -> &'static str;
+    /// The device's name.
+    fn device(&self) -> &str;
+    /// The precision that is really used.
+    fn precision(&self) -> Precision;
+    /// Bytes that running a plan takes, the weights not counted.
+    fn bytes(&self, plan: &Plan) -> u64;
+    /// Networks that a stream keeps waiting, so that the device never does.
+    fn lookahead(&self) -> usize;
+    /// Takes networks from the queue until it is closed and empty, and puts their outcomes back.
+    fn run(&self, queue: &Queue);
+    /// The same device with another batch, other weights or other settings.
+    fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>>;
+}

@@ -1,0 +1,15 @@
+//! The result of one network.
+
+use crate::Agreement;
+
+/// What running one network gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) log_det: f64,
+    /// Distinct patterns of activation, where they were asked for.
+    pub(crate) patterns: Option<u32>,
+    pub(crate) kernel: Option<Agreement>,
+    pub(crate) activations: u32,
+    /// Wall time of its group, by networks in it.
+    pub(crate) seconds: f64,
+}

@@ -1,0 +1,75 @@
+//! What the networks of a run have in common.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::plan::Plan;
+use crate::probe::{Probe, Stage};
+use crate::score::Need;
+use crate::weights::WeightSource;
+use crate::{Batch, Convention, Network, Precision, Result, Scores, Weights};
+
+/// Images whose patterns SWAP counts unless another number is set: the default of its authors.
+pub(crate) const SWAP_IMAGES: usize = 16;
+/// Numbers of images that can be set. With fewer nearly every network has all patterns; 2^24 patterns are a bitmap of 2 MiB.
+pub(crate) const SWAP_IMAGES_RANGE: RangeInclusive<usize> = 8..=24;
+
+/// Batch, weights and settings of a run, and who watches it.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) batch: Batch,
+    pub(crate) weights: Weights,
+    pub(crate) source: Arc<dyn WeightSource>,
+    pub(crate) convention: Convention,
+    pub(crate) precision: Precision,
+    pub(crate) threads: usize,
+    pub(crate) group_size: Option<usize>,
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) keep_kernels: bool,
+    pub(crate) scores: Scores,
+    /// Images whose patterns are counted at most.
+    pub(crate) swap_images: usize,
+    /// Stages that run on the CPU's twins instead, to find the one at fault.
+    pub(crate) twins: Vec<Stage>,
+    pub(crate) probe: Option<Arc<Probe>>,
+}
+
+impl Setup {
+    /// A setup of these and the defaults, for as many threads as the machine has cores.
+    pub(crate) fn new(batch: Batch, weights: Weights, convention: Convention) -> Self {
+        Setup {
+            batch,
+            source: weights.source(),
+            weights,
+            convention,
+            precision: Precision::Auto,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            group_size: None,
+            memory_limit: None,
+            keep_kernels: false,
+            scores: Scores::default(),
+            swap_images: SWAP_IMAGES,
+            twins: Vec::new(),
+            probe: None,
+        }
+    }
+
+    /// Does some work of a stage, and tells the probe how long it took where there is one.
+    pub(crate) fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
+        match &self.probe {
+            Some(probe) => probe.measure(stage, if spread { 1 } else { self.threads }, work),
+            None => work(),
+        }
+    }
+
+    /// Compiles a network for the batch, and checks that its weights are there.
+    pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
+        self.source.check(network.graph())?;
+        Plan::compile(network.graph(), self.batch.shape(), self.convention, self.swap_images())
+    }
+
+    /// Images whose patterns are counted, where a score needs them.
+    pub(crate) fn swap_images(&self) -> Option<usize> {
+        self.scores.need(Need::Patterns).then(|| self.swap_images.min(self.batch.len()))
+    }
+}
