@@ -19,8 +19,18 @@ pub struct GraphBuilder {
     names: HashMap<Arc<str>, NodeId>,
 }
 
+impl Graph {
+    /// Starts a graph that reads images of so many channels.
+    ///
+    /// # Errors
+    /// No channels.
+    pub fn builder(channels: usize) -> Result<GraphBuilder> {
+        GraphBuilder::new(channels)
+    }
+}
+
 impl GraphBuilder {
-    pub(super) fn new(channels: usize) -> Result<Self> {
+    fn new(channels: usize) -> Result<Self> {
         if channels == 0 {
             return Err(Error::graph("input", "has no channels"));
         }

@@ -136,11 +136,6 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Starts a graph that reads images of so many channels.
-    pub fn builder(channels: usize) -> Result<GraphBuilder> {
-        GraphBuilder::new(channels)
-    }
-
     /// All nodes in topological order; the first is the input.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -255,9 +250,22 @@ impl Graph {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn convolutions(&self) -> u64 {
-        let reached = crate::plan::reach(self);
+        let reached = self.reached();
         let convolutions = self.nodes.iter().zip(reached);
         convolutions.filter(|(node, reached)| *reached && matches!(node.op, Op::Conv(_))).count() as u64
+    }
+
+    /// For each node, whether it has a path to the output. An edge multiplied by zero is an edge: a ReLU counts
+    /// exactly when it has such a path.
+    pub(crate) fn reached(&self) -> Vec<bool> {
+        let mut reached = vec![false; self.nodes.len()];
+        reached[self.output.0] = true;
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if reached[i] {
+                node.inputs.iter().for_each(|input| reached[input.0] = true);
+            }
+        }
+        reached
     }
 
     /// N_A: code bits of one image over all counted ReLUs.
@@ -274,7 +282,7 @@ impl Graph {
     /// As [`Graph::shapes`].
     pub fn activations(&self, height: usize, width: usize, convention: Convention) -> Result<u64> {
         let shapes = self.shapes(height, width)?;
-        Ok(self.activations_of(&shapes, &crate::plan::reach(self), convention))
+        Ok(self.activations_of(&shapes, &self.reached(), convention))
     }
 
     /// The same from the shapes of its nodes, and which of them reach the output.
@@ -322,5 +330,22 @@ fn describe(node: &Node) -> String {
             format!("{} {}x{} stride {}", node.op.name(), w.kernel[0], w.kernel[1], pair(w.stride))
         }
         op => op.name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_multiplied_by_zero_is_an_edge_and_an_unread_branch_is_none() {
+        let mut g = Graph::builder(3).unwrap();
+        let dead = g.relu(g.input()).unwrap();
+        let zero = g.zero(dead).unwrap();
+        let unread = g.relu(g.input()).unwrap();
+        let sum = g.add(&[zero, g.input()]).unwrap();
+        let reached = g.output(sum).unwrap().reached();
+        assert!(reached[dead.index()] && reached[zero.index()]);
+        assert!(!reached[unread.index()]);
     }
 }

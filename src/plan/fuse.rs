@@ -324,7 +324,7 @@ impl Fuse<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{merge::merge, reach, simplify::simplify};
+    use crate::plan::{merge::merge, simplify::simplify};
     use crate::{Conv, Convention, Graph, GraphBuilder, NodeId};
 
     fn fused(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Jobs<'static> {
@@ -332,7 +332,7 @@ mod tests {
         let output = build(&mut g);
         let graph = g.output(output).unwrap();
         let shapes = graph.shapes(4, 4).unwrap();
-        let (values, groups) = merge(simplify(&graph, &shapes, &reach(&graph), Convention::Relu));
+        let (values, groups) = merge(simplify(&graph, &shapes, &graph.reached(), Convention::Relu));
         let jobs = fuse(&values, &groups, shapes[0]);
         let pending = jobs.pending.iter().map(|pending| Pending { name: "", ..*pending }).collect();
         Jobs { pending, ..jobs }

@@ -125,7 +125,7 @@ mod tests {
 
     fn merged(graph: &Graph) -> (Vec<Value<'_>>, Vec<ConvGroup>) {
         let shapes = graph.shapes(8, 8).unwrap();
-        merge(simplify(graph, &shapes, &crate::plan::reach(graph), Convention::Original))
+        merge(simplify(graph, &shapes, &graph.reached(), Convention::Original))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One network compiled once, for all backends.
 //!
-//! A [`Plan`] is made from a [`Graph`] by these passes, one file each: `reach`, `simplify`, `merge`, `fuse`,
+//! A [`Plan`] is made from a [`Graph`] by these passes, one file each: `simplify`, `merge`, `fuse`,
 //! `schedule`, `codes`, `place`. It prints itself as a table (`naswot plan`).
 //!
 //! Layouts, the same on every backend:
@@ -18,7 +18,6 @@ mod fuse;
 pub(crate) mod jobs;
 mod merge;
 pub(crate) mod place;
-mod reach;
 mod schedule;
 mod simplify;
 #[cfg(test)]
@@ -35,7 +34,6 @@ use jobs::{
     AgreementJob, CombineJob, ConvJob, OCTET, Parameter, Region, Statistics, SwapJob, Tensor, octets,
 };
 pub use jobs::{Slot, TileClass};
-pub(crate) use reach::reach;
 
 /// Blocks of pixels that a job leaves partial statistics of, at most.
 const MAX_BLOCKS: usize = 128;
@@ -108,7 +106,7 @@ impl Plan {
         }
         let shapes = graph.shapes(height, width)?;
         check_batch_norms(graph, &shapes, images)?;
-        let reached = reach(graph);
+        let reached = graph.reached();
         let activations = graph.activations_of(&shapes, &reached, convention);
         let activations = u32::try_from(activations).map_err(|_| Error::Agreement {
             message: format!("{activations} code bits an image do not fit its 32-bit entries"),

@@ -109,7 +109,7 @@ mod tests {
         let output = build(&mut g);
         let graph = g.output(output).unwrap();
         let shapes = graph.shapes(8, 8).unwrap();
-        let reached = crate::plan::reach(&graph);
+        let reached = graph.reached();
         let values = simplify(&graph, &shapes, &reached, Convention::Relu);
         values.iter().map(|value| value.op.name()).collect()
     }

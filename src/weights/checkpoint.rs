@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{RowShape, WeightSource};
+use super::source::{RowShape, WeightSource};
 use crate::digest::sha256_hex;
 use crate::{Distribution, Error, Graph, Op, Result};
 

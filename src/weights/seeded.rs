@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{RowShape, WeightSource, tables};
-use crate::random::{Domain, Stream};
+use super::source::{RowShape, WeightSource};
+use crate::random::{Domain, Stream, quantiles};
 use crate::{Distribution, Error, Graph, Result};
 
 /// Initial weights of every network under one seed: element e of a parameter's row is
@@ -28,11 +28,11 @@ impl WeightSource for Seeded {
         let (Some(first), Some(end)) = (block(octets.start), block(octets.end)) else {
             return Err(Error::parameter(name, "has more than 2^35 weights"));
         };
-        let table = tables::table(distribution);
+        let table = quantiles::table(distribution);
         let stream = Stream::new(self.seed, Domain::Weights, name);
         out.reserve(8 * (end.saturating_sub(first)) as usize);
         for b in first..end {
-            out.extend_from_slice(&tables::pick(table, stream.block(b)));
+            out.extend_from_slice(&quantiles::pick(table, stream.block(b)));
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ mod tests {
         let all = rows(5, "stem.0.weight", &SHAPE, 0..3);
         assert_eq!(all.len(), 24 * 3 * 2 * 16);
         let stream = Stream::new(5, Domain::Weights, "stem.0.weight");
-        let table = tables::table(Distribution::Normal);
+        let table = quantiles::table(Distribution::Normal);
         for (e, &value) in all.iter().enumerate() {
             let word = stream.block((e / 8) as u32)[e % 8 / 2];
             let lane = if e % 2 == 0 { word & 0xffff } else { word >> 16 };

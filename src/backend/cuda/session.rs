@@ -13,7 +13,7 @@ use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiti
 use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run, twin};
 use crate::plan::jobs::OCTET;
 use crate::probe::Probe;
-use crate::weights::tables;
+use crate::random::quantiles;
 use crate::{Distribution, Error, Result};
 
 /// The stream that makes weights; those of the lanes are 0 and 1.
@@ -65,7 +65,7 @@ impl Session {
     pub(super) fn new(driver: Arc<dyn Driver>, setup: &Setup, image: Arc<[f32]>) -> Result<Self, Fault> {
         let limits = limits(&*driver, setup)?;
         let quantiles: Vec<u16> =
-            [Distribution::Normal, Distribution::Uniform].map(|d| &tables::table(d)[..]).concat();
+            [Distribution::Normal, Distribution::Uniform].map(|d| &quantiles::table(d)[..]).concat();
         let quantiles: &[u8] = bytemuck::cast_slice(&quantiles);
         let capacity = (POOL_BYTES / OCTET_BYTES as u64) as usize;
         let session = Session {

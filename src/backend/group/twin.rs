@@ -10,10 +10,10 @@ use crate::backend::cpu::weights::Octet;
 use crate::backend::cpu::workspace::{Norms, Partials, Sources, numbers, section};
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
-use crate::random::philox4x32_10;
+use crate::random::{philox4x32_10, quantiles};
 use crate::score::agreement::agreement;
 use crate::score::cholesky::{factorize, scaled};
-use crate::weights::{WeightSource, tables};
+use crate::weights::WeightSource;
 
 /// Runs a launch.
 pub(crate) fn launch(
@@ -97,14 +97,11 @@ fn statuses(norms: &[NormRecord], first: u32, count: u32) -> Vec<(u32, u32)> {
 }
 
 fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
-    let table = tables::table(if job.table == 0 { Distribution::Normal } else { Distribution::Uniform });
+    let table = quantiles::table(if job.table == 0 { Distribution::Normal } else { Distribution::Uniform });
     for block in 0..job.blocks {
         let words = philox4x32_10([job.first + block, job.name[0], job.name[1], 0], job.key);
         let octet = &mut mirror.pool[(job.place + block) as usize * OCTET..][..OCTET];
-        for (lane, weight) in octet.iter_mut().enumerate() {
-            let index = (words[lane / 2] >> (16 * (lane % 2))) as u16;
-            *weight = f32::from_bits(u32::from(table[usize::from(index)]) << 16);
-        }
+        octet.copy_from_slice(&quantiles::pick(table, words));
     }
 }
 

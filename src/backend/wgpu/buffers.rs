@@ -8,7 +8,7 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder};
 use super::gpu::Gpu;
 use super::pipelines::Content;
 use crate::Distribution;
-use crate::weights::tables;
+use crate::random::quantiles;
 
 /// Bytes from one launch's shared fields to the next: the alignment that every device takes.
 pub(super) const LAUNCH_STRIDE: usize = 256;
@@ -24,7 +24,7 @@ impl Buffers {
     pub(super) fn new(gpu: &Gpu) -> Self {
         let make = |content| (content, buffer(gpu, content, LEAST));
         let mut buffers = Buffers { by_content: Content::ALL.into_iter().map(make).collect() };
-        let quantiles = [Distribution::Normal, Distribution::Uniform].map(|d| &tables::table(d)[..]);
+        let quantiles = [Distribution::Normal, Distribution::Uniform].map(|d| &quantiles::table(d)[..]);
         buffers.write(gpu, Content::Quantiles, &quantiles.concat());
         buffers
     }
