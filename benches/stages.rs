@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naswot::testing::{Probe, Stage, cases};
-use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer};
+use naswot::testing::cases;
+use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, Stage};
 
 /// Height and width, kernel, input and output channels.
 const CONVS: [(usize, usize, usize, usize); 16] = [

@@ -54,7 +54,7 @@ pub mod testing;
 mod weights;
 pub mod workloads;
 
-pub use backend::{Backend, Device, devices};
+pub use backend::{Backend, Device, devices, processor};
 pub use data::{Batch, Dataset};
 pub use error::{Error, Result};
 pub use graph::{
@@ -63,6 +63,7 @@ pub use graph::{
 };
 pub use network::Network;
 pub use precision::Precision;
+pub use probe::{Probe, Stage};
 pub use score::{Agreement, ScoreKind, Scores};
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
 pub use space::{Architecture, Space, nasbench101, nasbench201};

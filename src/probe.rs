@@ -104,7 +104,7 @@ pub enum InjectedFault {
     None,
 }
 
-/// Measurements of a scorer's stages: the time of each, and on request the codes of the network that was scored last.
+/// Measurements of a scorer's stages: the time of each. [`crate::ScorerBuilder::probe`] takes it.
 #[derive(Debug, Default)]
 pub struct Probe {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
@@ -116,11 +116,13 @@ pub struct Probe {
 
 impl Probe {
     /// A probe that keeps the codes of the network that was scored last.
+    #[doc(hidden)]
     pub fn of_codes() -> Self {
         Probe { keeps_codes: true, ..Probe::default() }
     }
 
     /// A probe that keeps codes, and whose device meets these faults, one a group, the last one first.
+    #[doc(hidden)]
     pub fn of_faults(faults: &[InjectedFault]) -> Self {
         Probe { faults: Mutex::new(faults.to_vec()), ..Probe::of_codes() }
     }
@@ -144,6 +146,7 @@ impl Probe {
     }
 
     /// Takes the codes that it keeps.
+    #[doc(hidden)]
     pub fn take_codes(&self) -> Option<Codes> {
         self.codes.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,15 +1,10 @@
-//! The back door of tests and benches: probes, the case table, kernels on devices that a test brings along. No part of
+//! The back door of tests and benches: codes, injected faults, the case table, kernels on devices that a test brings along. No part of
 //! the crate's stable interface: it may change in any version.
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use crate::backend::group::lockstep::Deviation;
 pub use crate::cases::{Case, cases};
-pub use crate::probe::{Codes, InjectedFault, Probe, Stage};
-
-/// The processor's name where the system tells it, else its architecture. Asks no driver, unlike [`crate::devices`].
-pub fn processor() -> String {
-    crate::backend::cpu::processor()
-}
+pub use crate::probe::{Codes, InjectedFault};
 
 /// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
 ///

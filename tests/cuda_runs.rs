@@ -13,8 +13,7 @@ use common::networks::{mixed, noise, relu_of_the_image};
 use common::shim::{Build, Shim, host};
 use common::stages::{agree, kernels};
 use naswot::testing::cuda::{Driver, Fault, KernelLaunch};
-use naswot::testing::{Probe, Stage};
-use naswot::{Backend, Batch, Error, Graph, Network, Precision, Scorer};
+use naswot::{Backend, Batch, Error, Graph, Network, Precision, Probe, Scorer, Stage};
 
 fn main() -> ExitCode {
     type Test = fn() -> Outcome;

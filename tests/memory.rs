@@ -6,8 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::networks::workload;
-use naswot::testing::Stage;
-use naswot::{Backend, Batch, Precision, Scorer};
+use naswot::{Backend, Batch, Precision, Scorer, Stage};
 
 /// The system's allocator, with a count of the bytes in use and of the most there were.
 struct Counting;

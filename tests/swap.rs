@@ -5,8 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::networks::{mixed, noise, relu_of_the_image};
-use naswot::testing::Probe;
-use naswot::{Backend, Batch, Network, Precision, Score, Scorer, ScorerBuilder};
+use naswot::{Backend, Batch, Network, Precision, Probe, Score, Scorer, ScorerBuilder};
 
 fn builder(batch: &Batch) -> ScorerBuilder {
     Scorer::builder(batch.clone()).backend(Backend::Cpu)

@@ -14,9 +14,10 @@ use common::networks::{mixed, noise, relu_of_the_image};
 use common::reference::{CASES, Case};
 use common::stages::{agree, kernels};
 use naswot::nasbench101::{self, Skeleton};
-use naswot::testing::{InjectedFault, Probe, Stage};
+use naswot::testing::InjectedFault;
 use naswot::{
-    Backend, Batch, Conv, Convention, Graph, Network, Precision, Scorer, ScorerBuilder, Weights, nasbench201,
+    Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, ScorerBuilder, Stage,
+    Weights, nasbench201,
 };
 
 fn main() -> ExitCode {

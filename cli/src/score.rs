@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::testing::Stage;
-use naswot::{Batch, Checkpoint, Scorer, Settings, Weights};
+use naswot::{Batch, Checkpoint, Scorer, Settings, Stage, Weights};
 
 use crate::console::Console;
 use crate::entries::Ended;

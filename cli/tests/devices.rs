@@ -5,6 +5,7 @@ mod common;
 use std::process::{Command, ExitCode};
 
 use common::harness::{Outcome, Requirement, needs, plain, run};
+use naswot::Space;
 
 const NASWOT: &str = env!("CARGO_BIN_EXE_naswot");
 
@@ -83,7 +84,7 @@ fn no_gpu() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("cells.jsonl");
     let cells = path.to_str().ok_or("a path that is no text")?;
-    std::fs::write(&path, "{\"space\":\"nasbench101\",\"arch\":\"0110001100010000/01\"}\n")?;
+    std::fs::write(&path, Space::NasBench101.parse_arch("0110001100010000/01")?.to_json())?;
     let refused = run(&["score", cells, "--backend", "cuda"])?;
     let text = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{text}");

@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::{Error, Precision, Result};
+pub use cpu::processor;
 pub use device::Device;
 pub(crate) use executor::Executor;
 pub(crate) use outcome::Outcome;

@@ -142,15 +142,33 @@ impl ScorerBuilder {
         ScorerBuilder { swap_images: images, ..self }
     }
 
-    /// What looks into the run; nothing when not set. For benches.
-    #[doc(hidden)]
+    /// What adds up the time of each stage; nothing when not set. Never changes a score.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use naswot::{Batch, Probe, Scorer, Stage, nasbench101};
+    ///
+    /// let probe = Arc::new(Probe::default());
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).probe(Arc::clone(&probe)).build()?;
+    /// let skeleton = nasbench101::Skeleton { stem: 4, stacks: 3, cells: 1 };
+    /// scorer.score(&nasbench101::sample(1, 0)?[0].network(&skeleton)?)?;
+    /// assert!(!probe.time(Stage::Conv).is_zero());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
     pub fn probe(self, probe: Arc<Probe>) -> Self {
         ScorerBuilder { probe: Some(probe), ..self }
     }
 
     /// Stages that run in the plain form that the CPU has of each, to find the one at fault where two backends differ:
     /// some of a GPU's, or all of the CPU's own in f32. None when not set.
-    #[doc(hidden)]
+    ///
+    /// ```
+    /// use naswot::{Backend, Batch, Scorer, Stage};
+    ///
+    /// let builder = Scorer::builder(Batch::synthetic(4, 0)?).backend(Backend::Cpu);
+    /// assert!(builder.twins(&Stage::OF_DEVICE).build().is_ok());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
     pub fn twins(self, stages: &[Stage]) -> Self {
         ScorerBuilder { twins: stages.to_vec(), ..self }
     }

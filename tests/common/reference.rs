@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use naswot::testing::{Codes, Probe};
+use naswot::testing::Codes;
 use naswot::{
-    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Score, Scorer, ScorerBuilder,
-    Weights,
+    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Probe, Score, Scorer,
+    ScorerBuilder, Weights,
 };
 
 pub const CASES: [&str; 10] = [

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use naswot::testing::{Codes, Probe};
-use naswot::{Backend, Batch, Network, Precision, Scorer};
+use naswot::testing::Codes;
+use naswot::{Backend, Batch, Network, Precision, Probe, Scorer};
 
 use crate::exit::{Failure, Result};
 

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::analysis::Correlation;
-use naswot::testing::Stage;
 use naswot::workloads::Workload;
-use naswot::{Backend, Batch, Network, Precision};
+use naswot::{Backend, Batch, Network, Precision, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
@@ -292,7 +291,7 @@ fn ceilings(contenders: &[Contender]) -> Vec<Ceilings> {
 
 fn machine() -> Machine {
     Machine {
-        cpu: naswot::testing::processor(),
+        cpu: naswot::processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
     }

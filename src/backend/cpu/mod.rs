@@ -44,8 +44,12 @@ pub(super) fn device() -> Device {
     }
 }
 
-/// The processor's name where the system tells it, else its architecture.
-pub(crate) fn processor() -> String {
+/// The processor's name where the system tells it, else its architecture. Asks no driver, unlike [`crate::devices`].
+///
+/// ```
+/// println!("measured on {}", naswot::processor());
+/// ```
+pub fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
