@@ -11,7 +11,7 @@ use crate::table::{Record, Table};
 
 /// What networks are joined by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum By {
+pub enum By {
     /// The column `id` of scores, with `id` or `hash` of the table
     Id,
     /// The column `arch` of both

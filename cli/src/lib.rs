@@ -35,7 +35,8 @@ mod pipeline;
 mod plan;
 mod plot;
 mod progress;
-mod report;
+#[doc(hidden)]
+pub mod report;
 mod resume;
 #[doc(hidden)]
 pub mod row_file;

@@ -17,7 +17,7 @@ const MOST_SQUARES: usize = 32;
 const TOLERANCE: f64 = 0.01;
 
 /// Heat maps of all networks that have a score, in the order of their rows.
-pub(super) struct Heat {
+pub struct Heat {
     /// Squares of a side.
     pub(super) side: usize,
     /// Images of a side of a square.
@@ -30,30 +30,33 @@ pub(super) struct Heat {
     pub(super) squares: Vec<u8>,
 }
 
-/// Reads the kernel of every network with a score.
-pub(super) fn read(folder: &Path, networks: &Networks) -> Result<Heat> {
-    let wrong = |why: String| Failure::unusable(format_args!("{}: {why}", folder.display()));
-    if !folder.is_dir() {
-        return Err(wrong("is no folder of kernels".to_owned()));
+impl Heat {
+    /// Reads the kernel of every network with a score.
+    pub fn read(folder: &Path, networks: &Networks) -> Result<Self> {
+        let wrong = |why: String| Failure::unusable(format_args!("{}: {why}", folder.display()));
+        if !folder.is_dir() {
+            return Err(wrong("is no folder of kernels".to_owned()));
+        }
+        let scored: Vec<&Network> =
+            networks.rows.iter().filter(|network| network.score().is_some()).collect();
+        if scored.is_empty() {
+            return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
+        }
+        let images = one_size(networks, &scored)?;
+        one_kernel_each(folder, networks)?;
+        let small = |network: &&Network| kernel(folder, networks, network).map(|kernel| Small::of(&kernel));
+        let small: Vec<Result<Small>> = scored.par_iter().map(small).collect();
+        // The first row that is wrong, whichever was found first.
+        let small = small.into_iter().collect::<Result<Vec<Small>>>()?;
+        let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
+        let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
+        let least = shares().fold(1.0, f64::min);
+        // Where all agree in everything, they have the colour of 1.
+        let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
+        // Conversion ends at 0 and 255.
+        let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();
+        Ok(Heat { side, block, images, least, squares })
     }
-    let scored: Vec<&Network> = networks.rows.iter().filter(|network| network.score().is_some()).collect();
-    if scored.is_empty() {
-        return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
-    }
-    let images = one_size(networks, &scored)?;
-    one_kernel_each(folder, networks)?;
-    let small = |network: &&Network| kernel(folder, networks, network).map(|kernel| Small::of(&kernel));
-    let small: Vec<Result<Small>> = scored.par_iter().map(small).collect();
-    // The first row that is wrong, whichever was found first.
-    let small = small.into_iter().collect::<Result<Vec<Small>>>()?;
-    let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
-    let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
-    let least = shares().fold(1.0, f64::min);
-    // Where all agree in everything, they have the colour of 1.
-    let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
-    // Conversion ends at 0 and 255.
-    let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();
-    Ok(Heat { side, block, images, least, squares })
 }
 
 /// The number of images, N, that all rows have.

@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::accuracies::By;
+pub use crate::accuracies::By;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::options::within;
 use crate::output::{Draft, Existing};
 use crate::row_file::RowFile;
-use networks::Networks;
+pub use heat::Heat;
+pub use networks::Networks;
+pub use page::page;
 
 /// Rows from which a page becomes slow to open.
 const MANY: usize = 20_000;
@@ -97,8 +99,8 @@ impl Report {
         if let Some(table) = &self.accuracy {
             networks.join(table, self.column.as_deref(), self.by)?;
         }
-        let heat = self.kernels.as_deref().map(|folder| heat::read(folder, &networks)).transpose()?;
-        page::page(&networks, heat.as_ref(), self.bootstrap)
+        let heat = self.kernels.as_deref().map(|folder| Heat::read(folder, &networks)).transpose()?;
+        page(&networks, heat.as_ref(), self.bootstrap)
     }
 }
 

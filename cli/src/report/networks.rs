@@ -13,7 +13,7 @@ use crate::rows::Row;
 use crate::table::Columns;
 
 /// All rows of a file.
-pub(super) struct Networks {
+pub struct Networks {
     /// The file's name.
     pub(super) name: String,
     pub(super) rows: Vec<Network>,
@@ -44,12 +44,18 @@ pub(super) struct Accuracy {
 
 impl Networks {
     /// Reads rows to the last one.
-    pub(super) fn read(file: &RowFile) -> Result<Self> {
-        let name = file.path().display().to_string();
+    pub fn read(file: &RowFile) -> Result<Self> {
+        let rows = RowReader::open(file, Columns::AtLeast)?;
+        let rows = rows.map(|written| written.map(|WrittenRow { line, row, .. }| (line, row)));
+        Networks::of(file.path().display().to_string(), rows)
+    }
+
+    /// Takes rows, each with its line, of a file of this name or of what messages are to call so.
+    pub fn of(name: String, written: impl IntoIterator<Item = Result<(usize, Row)>>) -> Result<Self> {
         let mut rows: Vec<Network> = Vec::new();
         let mut seen = HashSet::new();
-        for written in RowReader::open(file, Columns::AtLeast)? {
-            let WrittenRow { line, row, .. } = written?;
+        for written in written {
+            let (line, row) = written?;
             let architecture = row.architecture();
             let repeated = architecture.is_some() && !seen.insert(row.text("id").to_owned());
             rows.push(Network { line, row, architecture, accuracy: None, repeated });
@@ -63,7 +69,7 @@ impl Networks {
     }
 
     /// Joins accuracies to the networks.
-    pub(super) fn join(&mut self, table: &Path, column: Option<&str>, by: Option<By>) -> Result<()> {
+    pub fn join(&mut self, table: &Path, column: Option<&str>, by: Option<By>) -> Result<()> {
         let accuracies = Accuracies::read(table, column, by)?;
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let mut found = false;

@@ -31,8 +31,8 @@ const SCRIPTS: [&str; 6] = [
 const CHARTS: &str = include_str!("vendor/chart.umd.min.js");
 const CHARTS_LICENCE: &str = include_str!("vendor/chart.LICENSE.md");
 
-/// The whole page.
-pub(super) fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Result<String> {
+/// The whole page, with so many resamples for the intervals of correlations.
+pub fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Result<String> {
     let figures = Figures::of(networks, resamples)?;
     let data = script_safe(&data::json(networks, &figures, heat)?);
     let style = lines(STYLE);
