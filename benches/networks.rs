@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use naswot::workloads::{NASBENCH101, NASBENCH201};
-use naswot::{Architecture, Backend, Batch, Network, Precision, Scorer};
+use naswot::{Architecture, Backend, Batch, Network, Precision, Scorer, SkeletonSettings};
 
 const LISTS: [(&str, &str); 2] = [("nasbench101", NASBENCH101), ("nasbench201", NASBENCH201)];
 /// The first cells of each list.
@@ -17,7 +17,12 @@ const IMAGES: usize = 32;
 const STEM: usize = 16;
 
 fn networks(list: &str) -> Vec<Network> {
-    let network = |line| Architecture::from_json(line).unwrap().network(STEM, None).unwrap();
+    let network = |line| {
+        Architecture::from_json(line)
+            .unwrap()
+            .network(&SkeletonSettings { stem: Some(STEM), ..SkeletonSettings::default() })
+            .unwrap()
+    };
     list.lines().take(CELLS).map(network).collect()
 }
 

@@ -73,7 +73,7 @@ pub fn figures(data: &Path, count: usize) -> Result<Figures, Box<dyn Error>> {
     let rows = draw(self::rows(&data.join("nb201_accuracy_15625.csv.gz"))?, count);
     let mut networks = Vec::new();
     for row in &rows {
-        networks.push(row[1].parse::<nasbench201::Cell>()?.network(16, 5)?);
+        networks.push(row[1].parse::<nasbench201::Cell>()?.network(&nasbench201::Skeleton::default())?);
     }
     let ours = scores(&scorer, networks)?;
     let nasbench201 = Correlation::of(&ours, &column(&rows, 3)?)?;

@@ -66,7 +66,7 @@ pub use precision::Precision;
 pub use probe::{Probe, Stage};
 pub use score::{Agreement, ScoreKind, Scores};
 pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
-pub use space::{Architecture, Space, nasbench101, nasbench201};
+pub use space::*;
 pub use weights::{Checkpoint, Weights};
 
 /// Runs the examples of the guide as tests.

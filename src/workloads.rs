@@ -1,7 +1,7 @@
 //! The standard workloads: fixed networks and batches, so that networks per second can be compared between machines,
 //! backends and versions. `naswot bench` and the benches measure them.
 
-use crate::{Architecture, Batch, Network, Result};
+use crate::{Architecture, Batch, Network, Result, SkeletonSettings};
 
 /// 200 cells of NAS-Bench-101, drawn uniformly from the space, a line each.
 pub const NASBENCH101: &str = include_str!("../benches/workloads/nasbench101_200.jsonl");
@@ -66,7 +66,8 @@ impl Workload {
     /// # Errors
     /// A line that is no cell, a stem that makes no network: none of the standard workloads.
     pub fn networks(&self) -> Result<Vec<Network>> {
-        self.cells.lines().map(|line| Architecture::from_json(line)?.network(self.stem, None)).collect()
+        let skeleton = SkeletonSettings { stem: Some(self.stem), ..SkeletonSettings::default() };
+        self.cells.lines().map(|line| Architecture::from_json(line)?.network(&skeleton)).collect()
     }
 
     /// Floating-point operations of a network's convolutions on the batch: a multiplication and an addition for each

@@ -3,7 +3,10 @@
 mod common;
 
 use common::networks::{mixed, noise};
-use naswot::{Batch, Checkpoint, Initializer, Network, Precision, Scorer, ScorerBuilder, Space, Weights};
+use naswot::{
+    Batch, Checkpoint, Initializer, Network, Precision, Scorer, ScorerBuilder, SkeletonSettings, Space,
+    Weights,
+};
 
 fn scores(builder: ScorerBuilder, networks: &[Network]) -> Vec<f64> {
     let scores = builder.build().unwrap().score_all(networks);
@@ -46,8 +49,11 @@ fn one_singular_kernel_makes_the_mean_minus_infinity() {
     let batch = Batch::new([2, 3, 8, 8], [vec![0.5; 192], vec![0.4; 192]].concat()).unwrap();
     let networks: Vec<Network> = Space::NasBench201
         .all()
+        .unwrap()
         .step_by(331)
-        .map(|architecture| architecture.network(1, Some(1)).unwrap())
+        .map(|architecture| {
+            architecture.network(&SkeletonSettings { stem: Some(1), cells: Some(1) }).unwrap()
+        })
         .collect();
     let seeds = |seed| scores(builder(&batch).weights(Weights::Seeded { seed }), &networks);
     let (zero, one, both) = (seeds(0), seeds(1), scores(builder(&batch).repeats(2), &networks));

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::networks::workload;
-use naswot::{Backend, Batch, Precision, Scorer, Stage};
+use naswot::{Backend, Batch, Precision, Scorer, SkeletonSettings, Stage};
 
 /// The system's allocator, with a count of the bytes in use and of the most there were.
 struct Counting;
@@ -57,7 +57,9 @@ fn a_scorer_knows_within_a_tenth_what_running_it_takes() {
             let builder = builder.precision(precision).twins(twins);
             let scorer = builder.threads(1).build().unwrap();
             for architecture in workload(space).iter().step_by(40) {
-                let network = architecture.network(stem, None).unwrap();
+                let network = architecture
+                    .network(&SkeletonSettings { stem: Some(stem), ..SkeletonSettings::default() })
+                    .unwrap();
                 let known = scorer.memory(&network).unwrap() as f64;
                 // Weights are shared by all networks: the first run makes them.
                 scorer.score(&network).unwrap();

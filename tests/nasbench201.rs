@@ -151,7 +151,7 @@ fn a_sample_draws_all_operations_of_all_edges_equally_often() {
 #[test]
 fn activations_are_those_of_the_paper_and_of_its_code() {
     for cell in cells() {
-        let network = cell.network(16, 5).unwrap();
+        let network = cell.network(&nasbench201::Skeleton::default()).unwrap();
         let convs = count(cell, Op::NorConv1x1) + count(cell, Op::NorConv3x3);
         let (relu, original) = (40_960 + 143_360 * convs, 77_824 + 286_720 * convs);
         let at = |size, convention| network.activations(size, size, convention).unwrap();
@@ -167,7 +167,7 @@ fn activations_are_those_of_the_paper_and_of_its_code() {
 #[test]
 fn parameters_and_macs_follow_their_closed_forms() {
     for cell in cells() {
-        let network = cell.network(16, 5).unwrap();
+        let network = cell.network(&nasbench201::Skeleton::default()).unwrap();
         let (conv1x1, conv3x3) = (count(cell, Op::NorConv1x1), count(cell, Op::NorConv3x3));
         let parameters: u64 = [16, 32, 64]
             .into_iter()
@@ -208,7 +208,7 @@ fn parameters(network: &Network) -> BTreeMap<String, Vec<usize>> {
 #[test]
 fn cells_and_reduction_blocks_are_numbered_through_for_any_depth() {
     let cell = Cell::new([Op::NorConv1x1; 6]);
-    let names = parameters(&cell.network(4, 2).unwrap());
+    let names = parameters(&cell.network(&nasbench201::Skeleton { stem: 4, cells: 2 }).unwrap());
     for (block, channels) in [(0, 4), (1, 4), (3, 8), (4, 8), (6, 16), (7, 16)] {
         for edge in 0..EDGES.len() {
             assert_eq!(
@@ -235,17 +235,17 @@ fn a_depth_or_width_out_of_range_is_an_error() {
         (16, 0, "cells: 0 is not from 1 to 1000"),
         (16, usize::MAX, "cells: "),
     ] {
-        let error = cell.network(c, n).unwrap_err();
+        let error = cell.network(&nasbench201::Skeleton { stem: c, cells: n }).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }));
         assert!(error.to_string().starts_with(why), "{error}");
     }
-    let widest = cell.network(4_096, 1).unwrap();
+    let widest = cell.network(&nasbench201::Skeleton { stem: 4_096, cells: 1 }).unwrap();
     assert!(widest.parameters() > 6 * 9 * (1 << 28));
 }
 
 #[test]
 fn an_image_that_4_does_not_divide_is_an_error() {
-    let network = Cell::new([Op::None; 6]).network(16, 1).unwrap();
+    let network = Cell::new([Op::None; 6]).network(&nasbench201::Skeleton { stem: 16, cells: 1 }).unwrap();
     assert!(network.activations(30, 32, Convention::Relu).is_err());
     assert!(network.activations(4, 8, Convention::Relu).is_ok());
 }

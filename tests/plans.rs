@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use common::networks::workload;
 use naswot::plan::Plan;
-use naswot::{Architecture, Convention};
+use naswot::{Architecture, Convention, SkeletonSettings};
 use serde_json::Value;
 
 fn plan(architecture: &Architecture, stem: usize, images: usize) -> Plan {
-    let network = architecture.network(stem, None).unwrap();
+    let network =
+        architecture.network(&SkeletonSettings { stem: Some(stem), ..SkeletonSettings::default() }).unwrap();
     Plan::new(network.graph(), [images, 3, 32, 32], Convention::Relu).unwrap()
 }
 
@@ -71,7 +72,7 @@ fn a_plan_prints_as_a_table_and_as_json() {
         assert_eq!(text.lines().count(), 2 + jobs.len());
         assert!(text.starts_with(&format!("{} slots, {} jobs, ", json["slots"], jobs.len())));
         // Every multiply-accumulate of the network that a counted ReLU depends on.
-        let macs = cell.network(16, None).unwrap().macs(32, 32).unwrap();
+        let macs = cell.network(&SkeletonSettings::default()).unwrap().macs(32, 32).unwrap();
         assert!(json["macs"].as_u64().unwrap() <= macs);
     }
 }

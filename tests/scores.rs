@@ -145,7 +145,7 @@ fn the_original_convention_counts_blocks_of_nasbench201_twice_and_nasbench101_on
     // Only the last ReLU counts once: the difference of the two K is a K of its own.
     let cell: nasbench201::Cell =
         "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|".parse().unwrap();
-    let network = cell.network(4, 1).unwrap();
+    let network = cell.network(&nasbench201::Skeleton { stem: 4, cells: 1 }).unwrap();
     let (relu, original) = (once.score(&network).unwrap(), twice.score(&network).unwrap());
     let last = 16 * 2 * 2;
     assert_eq!(original.activations, 2 * relu.activations - last);
@@ -173,7 +173,8 @@ fn the_numbers_of_the_specification_hold_from_cell_to_score() {
         ("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", 0),
         ("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|", 2),
     ] {
-        let network = arch.parse::<nasbench201::Cell>().unwrap().network(16, 5).unwrap();
+        let network =
+            arch.parse::<nasbench201::Cell>().unwrap().network(&nasbench201::Skeleton::default()).unwrap();
         assert_eq!(relu.score(&network).unwrap().activations, 40_960 + 143_360 * convs, "{arch}");
         assert_eq!(original.score(&network).unwrap().activations, 77_824 + 286_720 * convs, "{arch}");
     }
@@ -192,7 +193,9 @@ fn the_score_of_one_image_is_the_logarithm_of_n_a() {
 
 #[test]
 fn a_batch_norm_over_a_single_value_is_an_error_that_names_it() {
-    let network = nasbench201::Cell::new([nasbench201::Op::SkipConnect; 6]).network(4, 1).unwrap();
+    let network = nasbench201::Cell::new([nasbench201::Op::SkipConnect; 6])
+        .network(&nasbench201::Skeleton { stem: 4, cells: 1 })
+        .unwrap();
     let image = |n: usize| Batch::new([n, 3, 4, 4], noise(n, 0).data()[..n * 48].to_vec()).unwrap();
     let error = scorer(image(1), Precision::F32, 1).score(&network).unwrap_err();
     assert!(matches!(&error, Error::Graph { node, .. } if node == "cells.3.conv_a.op.2"), "{error}");

@@ -4,7 +4,7 @@
 mod common;
 
 use common::networks::workload;
-use naswot::{Batch, Network, Precision, Score, Scorer, ScorerBuilder};
+use naswot::{Batch, Network, Precision, Score, Scorer, ScorerBuilder, SkeletonSettings};
 
 /// Allowed |K - K_ref|, summed over all networks and entries, of N_A each.
 const KERNEL: f64 = 1e-5;
@@ -19,7 +19,7 @@ fn networks(space: &str) -> Vec<Network> {
     let asked = std::env::var("NASWOT_CELLS").ok().and_then(|cells| cells.parse().ok());
     let cells = workload(space);
     let step = cells.len() / asked.unwrap_or(50usize).clamp(1, cells.len());
-    cells.iter().step_by(step).map(|cell| cell.network(16, None).unwrap()).collect()
+    cells.iter().step_by(step).map(|cell| cell.network(&SkeletonSettings::default()).unwrap()).collect()
 }
 
 fn all(scorer: &Scorer, networks: &[Network]) -> Vec<Score> {

@@ -70,7 +70,7 @@ fn sampled_cells() -> Result<(), Box<dyn Error>> {
         networks.push(cell.network(&skeleton)?);
     }
     for cell in nasbench201::sample(20, 11)? {
-        networks.push(cell.network(4, 1)?);
+        networks.push(cell.network(&nasbench201::Skeleton { stem: 4, cells: 1 })?);
     }
     agree(
         &networks,
@@ -272,7 +272,7 @@ fn codes() -> Result<(), Box<dyn Error>> {
 fn thousand() -> Result<(), Box<dyn Error>> {
     let cell: nasbench201::Cell =
         "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|".parse()?;
-    let network = cell.network(8, 1)?;
+    let network = cell.network(&nasbench201::Skeleton { stem: 8, cells: 1 })?;
     for (images, tolerance) in [(256, 1e-4), (1024, 1e-3)] {
         let score = wgpu(&noise(images, 6)).build()?.score(&network)?;
         let expected = score.kernel.ok_or("no kernel")?.log_det();
@@ -298,7 +298,8 @@ fn at_once() -> Result<(), Box<dyn Error>> {
 
 fn cancelled() -> Result<(), Box<dyn Error>> {
     let scorer = wgpu(&noise(2, 8)).group_size(2).build()?;
-    let networks = nasbench201::all().filter_map(|cell| cell.network(2, 1).ok());
+    let networks =
+        nasbench201::all().filter_map(|cell| cell.network(&nasbench201::Skeleton { stem: 2, cells: 1 }).ok());
     let mut stream = scorer.stream(networks);
     assert!(stream.next().is_some_and(|score| score.is_ok()));
     stream.cancel();

@@ -117,7 +117,7 @@ pub static COLUMNS: &[Column] = &[
         // The arch says as much.
         compare: Compare::Never,
         title: "search space",
-        doc: "`nasbench101` or `nasbench201`",
+        doc: "name of the [search space](#search-spaces)",
         value: |of| {
             of.subject.architecture.map_or(Field::Empty, |architecture| Field::text(architecture.space()))
         },
@@ -129,7 +129,7 @@ pub static COLUMNS: &[Column] = &[
         may_be_empty: false,
         compare: Compare::Place,
         title: "id",
-        doc: "what the benchmark calls the network: hash of NAS-Bench-101, arch string of NAS-Bench-201. Joins go by it",
+        doc: "what the benchmark calls the network, by space. Joins go by it",
         value: |of| match (of.subject.facts, of.subject.architecture) {
             (Some(facts), _) => Field::text(&facts.id),
             (None, architecture) => architecture.map_or(Field::Empty, |found| Field::text(found.id())),
@@ -142,8 +142,7 @@ pub static COLUMNS: &[Column] = &[
         may_be_empty: false,
         compare: Compare::Place,
         title: "arch",
-        doc: "the network as one word: arch string, or `adjacency/ops` of the pruned cell of NAS-Bench-101, the matrix row \
-              by row, interior operations as 0 conv3x3, 1 conv1x1, 2 maxpool3x3",
+        doc: "the network as one word, by space",
         value: |of| of.subject.architecture.map(Architecture::arch).map_or(Field::Empty, Field::Text),
     },
     Column {
@@ -222,24 +221,28 @@ pub static COLUMNS: &[Column] = &[
         name: "stem",
         kind: Kind::Integer,
         role: Role::Setting(Group::Networks),
-        may_be_empty: false,
-        compare: Compare::All,
+        // The space says.
+        may_be_empty: true,
+        // Each space has a default of its own.
+        compare: Compare::Space,
         title: "channels of the stem",
-        doc: "channels behind the stem",
-        value: |of| Field::integer(of.skeleton.stem as u64),
+        doc: "channels behind the stem; empty in a space that has no such setting",
+        value: |of| {
+            Field::integer(of.skeleton.settings(of.subject.architecture).stem.map(|stem| stem as u64))
+        },
     },
     Column {
         name: "cells",
         kind: Kind::Integer,
         role: Role::Setting(Group::Networks),
-        may_be_empty: false,
+        // The space says.
+        may_be_empty: true,
         // Each space has a default of its own.
         compare: Compare::Space,
         title: "cells of a stack",
-        doc: "cells of a stack",
+        doc: "cells of a stack; empty in a space that has no such setting",
         value: |of| {
-            let default = || of.subject.architecture.map(|architecture| architecture.space().default_cells());
-            Field::integer(of.skeleton.cells.or_else(default).map(|cells| cells as u64))
+            Field::integer(of.skeleton.settings(of.subject.architecture).cells.map(|cells| cells as u64))
         },
     },
     Column {

@@ -142,7 +142,10 @@ impl InputOptions {
                 let sample = space.sample(n, self.sample_seed.unwrap_or(0))?;
                 Input::new(name, Some(n as u64), shard, sample.into_iter().map(unnumbered))
             }
-            None => Input::new(name, Some(space.count() as u64), shard, space.all().map(unnumbered)),
+            None => {
+                let all = space.all()?;
+                Input::new(name, Some(space.count()? as u64), shard, all.map(unnumbered))
+            }
         };
         Ok(Input { distinct: true, ..input })
     }

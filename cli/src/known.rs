@@ -35,7 +35,7 @@ impl Known {
     /// Whether a cell has stood at an earlier place; if not, this is its first.
     pub(crate) fn repeats(&mut self, architecture: &Architecture, index: usize) -> bool {
         let full = self.cells.len() >= self.most;
-        match self.cells.entry(*architecture) {
+        match self.cells.entry(architecture.clone()) {
             Entry::Occupied(_) => return true,
             Entry::Vacant(place) if !full => drop(place.insert(First { index, outcome: None })),
             Entry::Vacant(_) => {}

@@ -23,14 +23,10 @@ impl FromStr for Named {
 
     /// What looks like an arch is one; all else is a file.
     fn from_str(text: &str) -> naswot::Result<Self> {
-        let is_matrix =
-            |text: &str| text.contains('/') && text.bytes().all(|b| b.is_ascii_digit() || b == b'/');
-        let space = match text {
-            _ if text.starts_with('|') => Space::NasBench201,
-            _ if is_matrix(text) => Space::NasBench101,
-            _ => return Ok(Named::File(text.into())),
-        };
-        space.parse_arch(text).map(Named::Architecture)
+        match Space::of_arch(text) {
+            Some(space) => space.parse_arch(text).map(Named::Architecture),
+            None => Ok(Named::File(text.into())),
+        }
     }
 }
 
@@ -41,7 +37,7 @@ impl Named {
             Named::Architecture(_) if row.is_some() => {
                 Err(Failure::unusable("--row: says which row of a file, and none is given"))
             }
-            Named::Architecture(architecture) => Ok(*architecture),
+            Named::Architecture(architecture) => Ok(architecture.clone()),
             Named::File(path) => {
                 let mut chosen = Chosen { row, name: path.display().to_string(), count: 0, found: None };
                 if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {

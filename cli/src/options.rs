@@ -5,7 +5,8 @@ use std::num::NonZeroU64;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScorerBuilder, Space,
+    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScorerBuilder,
+    SkeletonSettings, Space,
 };
 
 use crate::exit::{Failure, Result};
@@ -32,18 +33,49 @@ pub(crate) struct NetworkOptions {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct SkeletonOptions {
-    /// Channels behind the stem (the C of NAS-Bench-201)
-    #[arg(long, value_name = "C", default_value_t = 16, value_parser = within(1, 4096))]
-    pub stem: usize,
-    /// Cells of a stack [default: 3 for nasbench101, 5 for nasbench201]
-    #[arg(long, value_name = "N", value_parser = within(1, 1000))]
+    /// Channels behind the stem.
+    #[arg(
+        long,
+        value_name = "C",
+        value_parser = within(1, 4096),
+        help = with_defaults("Channels behind the stem (the C of NAS-Bench-201)", |space| space.stem)
+    )]
+    pub stem: Option<usize>,
+    /// Cells of a stack.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = within(1, 1000),
+        help = with_defaults("Cells of a stack", |space| space.cells)
+    )]
     pub cells: Option<usize>,
 }
 
+/// The help of an option, with its default in each space that has it.
+fn with_defaults(help: &str, setting: fn(SkeletonSettings) -> Option<usize>) -> String {
+    let default = |space: Space| Some((space, setting(space.settings(&SkeletonSettings::default()))?));
+    let defaults: Vec<(Space, usize)> = Space::ALL.into_iter().filter_map(default).collect();
+    let (_, first) = defaults[0];
+    if defaults.iter().all(|(_, value)| *value == first) {
+        return format!("{help} [default: {first}]");
+    }
+    let each: Vec<String> = defaults.iter().map(|(space, value)| format!("{value} for {space}")).collect();
+    format!("{help} [default: {}]", each.join(", "))
+}
+
 impl SkeletonOptions {
+    fn asked(self) -> SkeletonSettings {
+        SkeletonSettings { stem: self.stem, cells: self.cells }
+    }
+
     /// The network of an architecture.
     pub(crate) fn network(self, architecture: &Architecture) -> naswot::Result<Network> {
-        architecture.network(self.stem, self.cells)
+        architecture.network(&self.asked())
+    }
+
+    /// The settings of an architecture's network; of none they are known where they were asked for.
+    pub(crate) fn settings(self, architecture: Option<&Architecture>) -> SkeletonSettings {
+        architecture.map_or(self.asked(), |architecture| architecture.space().settings(&self.asked()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Architecture, Network, Score, Settings, Space};
+use naswot::{Architecture, Network, Score, Settings, SkeletonSettings, Space};
 
 use crate::columns::{COLUMNS, Column, place};
 use crate::field::Field;
@@ -124,13 +124,30 @@ impl Row {
         if let Some((column, _)) = self.iter().find(missing).filter(|_| !self.failed()) {
             return Err(format!("has a score, but no {}", column.name));
         }
-        let arch = self.text("arch");
         match self.parse_architecture()? {
-            Some(cell) if cell.arch() != arch => {
-                Err(format!("arch is {}, not {}", shortened(arch), cell.arch()))
-            }
-            _ => Ok(()),
+            Some(architecture) => self.check_architecture(&architecture),
+            None => Ok(()),
         }
+    }
+
+    fn check_architecture(&self, architecture: &Architecture) -> Result<(), String> {
+        let (found, arch) = (self.text("arch"), architecture.arch());
+        if found != arch {
+            return Err(format!("arch is {}, not {arch}", shortened(found)));
+        }
+        let space = architecture.space();
+        for (column, setting) in space.settings(&SkeletonSettings::default()).columns() {
+            match (setting, self.field(column)) {
+                (Some(_), Field::Empty) if !self.failed() => {
+                    return Err(format!("has a score, but no {column}"));
+                }
+                (Some(_), _) | (None, Field::Empty) => {}
+                (None, found) => {
+                    return Err(format!("{column} is {found}, which networks of {space} do not have"));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn parse_architecture(&self) -> Result<Option<Architecture>, String> {

@@ -46,10 +46,10 @@ impl Sample {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         let Sample { space, n, seed, over } = *self;
-        match (space, over) {
-            (_, Over::Cells) => print(space.sample(n, seed)?),
-            (Space::NasBench101, Over::Matrices) => print(nasbench101::sample_matrices(n, seed)),
-            (_, Over::Matrices) => Err(Failure::unusable(format_args!(
+        match over {
+            Over::Cells => print(space.sample(n, seed)?),
+            Over::Matrices if space == Space::NasBench101 => print(nasbench101::sample_matrices(n, seed)),
+            Over::Matrices => Err(Failure::unusable(format_args!(
                 "--over matrices: {space} has none; only nasbench101 has"
             ))),
         }

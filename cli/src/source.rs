@@ -70,8 +70,7 @@ impl Source {
         };
         match (self, batch.shape()[1]) {
             (Source::Npy(path), channels) if channels != 3 => {
-                let message =
-                    format!("holds images of {channels} channels; the networks of both spaces read 3");
+                let message = format!("holds images of {channels} channels; networks read 3");
                 Err(Failure::unusable(format_args!("{}: {message}", path.display())))
             }
             _ => Ok(batch),

@@ -1,7 +1,7 @@
 //! `naswot space`: a whole search space.
 
 use clap::Args;
-use naswot::{Space, nasbench101};
+use naswot::{Architecture, Space};
 use rayon::prelude::*;
 
 use crate::exit::{Failure, Result};
@@ -52,31 +52,32 @@ impl SpaceCommand {
     pub(crate) fn run(&self) -> Result {
         let space = self.space;
         let mut lines = Lines::new();
-        match (&self.what, space) {
-            (What { count: true, .. }, _) if self.json => {
-                lines.print(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()))?;
+        match self.what {
+            What { count: true, .. } if self.json => {
+                lines.print(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()?))?;
             }
-            (What { count: true, .. }, _) => lines.print(space.count())?,
-            (What { hashes: true, .. }, Space::NasBench101) => print_hashes(&mut lines)?,
-            (What { hashes: true, .. }, _) => {
+            What { count: true, .. } => lines.print(space.count()?)?,
+            What { hashes: true, .. } if space.has_hashes() => print_hashes(space, &mut lines)?,
+            What { hashes: true, .. } => {
                 let message =
                     format!("--hashes: cells of {space} have none; --all prints their arch strings");
                 return Err(Failure::unusable(message));
             }
-            _ => space.all().try_for_each(|architecture| lines.print(architecture.to_json()))?,
+            What { .. } => space.all()?.try_for_each(|architecture| lines.print(architecture.to_json()))?,
         }
         lines.finish()
     }
 }
 
-fn print_hashes(lines: &mut Lines) -> Result<()> {
-    let mut cells = nasbench101::all();
+/// Prints the hash of every cell, in order; they are made on all cores.
+fn print_hashes(space: Space, lines: &mut Lines) -> Result<()> {
+    let mut cells = space.all()?;
     loop {
-        let chunk: Vec<nasbench101::Cell> = cells.by_ref().take(CHUNK).collect();
+        let chunk: Vec<Architecture> = cells.by_ref().take(CHUNK).collect();
         if chunk.is_empty() {
             return Ok(());
         }
-        let hashes: Vec<String> = chunk.par_iter().map(nasbench101::Cell::hash).collect();
+        let hashes: Vec<String> = chunk.par_iter().map(Architecture::id).collect();
         hashes.iter().try_for_each(|hash| lines.print(hash))?;
     }
 }

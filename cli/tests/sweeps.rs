@@ -57,7 +57,7 @@ fn a_space_is_what_sample_and_space_print() {
     folder.run("--space nasbench201 --all --shard 15624/15625 -o last.csv", 0);
     let rows = folder.rows("last.csv");
     assert_eq!((rows.len(), rows[0][0].as_str()), (1, "15624"));
-    assert_eq!(rows[0][ARCH], Space::NasBench201.all().last().unwrap().arch());
+    assert_eq!(rows[0][ARCH], Space::NasBench201.all().unwrap().last().unwrap().arch());
 }
 
 #[test]

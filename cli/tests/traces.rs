@@ -8,13 +8,17 @@ use std::fs;
 use std::process::Output;
 
 use common::folder::{Folder, csv_fields};
-use naswot::{Batch, Checkpoint, Network, Op, Scorer, Space, Weights};
+use naswot::{Batch, Checkpoint, Network, Op, Scorer, SkeletonSettings, Space, Weights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 const ARCH: &str = "0110001100010000/01";
 
 fn network(arch: &str) -> Network {
-    Space::NasBench101.parse_arch(arch).unwrap().network(4, Some(1)).unwrap()
+    Space::NasBench101
+        .parse_arch(arch)
+        .unwrap()
+        .network(&SkeletonSettings { stem: Some(4), cells: Some(1) })
+        .unwrap()
 }
 
 /// Writes weights that have the network's names and shapes, made from a seed.

@@ -1,5 +1,6 @@
 //! Searching a space with a score: random search, regularised evolution, and AREA (Mellor et al., 2021).
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use crate::random::{Domain, Rng};
@@ -9,14 +10,14 @@ use crate::{Architecture, Error, Result, Space};
 const ATTEMPTS: usize = 10_000;
 const MUTATIONS: usize = 100;
 
-/// What can be searched: candidates that can be drawn, and have neighbours.
+/// What can be searched: candidates that can be drawn, and have neighbors.
 ///
 /// Implemented by [`Candidates`] for architectures; anything else works alike:
 ///
 /// ```
 /// use naswot::analysis::{SearchSpace, Searcher};
 ///
-/// /// Bytes; a neighbour differs in one bit.
+/// /// Bytes; a neighbor differs in one bit.
 /// struct Bytes;
 ///
 /// impl SearchSpace for Bytes {
@@ -41,7 +42,7 @@ pub trait SearchSpace {
     /// A candidate drawn uniformly; equal seeds draw equal ones.
     fn draw(&self, seed: u64) -> Self::Candidate;
 
-    /// A random neighbour; none for a candidate that has none.
+    /// A random neighbor; none for a candidate that has none.
     fn mutate(&self, parent: &Self::Candidate, seed: u64) -> Option<Self::Candidate>;
 }
 
@@ -58,11 +59,15 @@ impl Candidates {
     /// ```
     /// use naswot::{Space, analysis::Candidates};
     ///
-    /// let candidates = Candidates::all(Space::NasBench201);
-    /// assert_eq!(candidates.architectures().len(), Space::NasBench201.count());
+    /// let candidates = Candidates::all(Space::NasBench201)?;
+    /// assert_eq!(candidates.architectures().len(), 15_625);
+    /// # Ok::<(), naswot::Error>(())
     /// ```
-    pub fn all(space: Space) -> Self {
-        Self::different(space.all())
+    ///
+    /// # Errors
+    /// As [`Space::all`].
+    pub fn all(space: Space) -> Result<Self> {
+        space.all().map(Self::different)
     }
 
     /// Some architectures, in their order; those that come again are dropped.
@@ -80,10 +85,10 @@ impl Candidates {
     fn different(architectures: impl IntoIterator<Item = Architecture>) -> Self {
         let mut candidates = Candidates { architectures: Vec::new(), positions: HashMap::new() };
         for architecture in architectures {
-            candidates.positions.entry(architecture).or_insert_with(|| {
-                candidates.architectures.push(architecture);
-                candidates.architectures.len() - 1
-            });
+            if let Entry::Vacant(position) = candidates.positions.entry(architecture) {
+                candidates.architectures.push(position.key().clone());
+                position.insert(candidates.architectures.len() - 1);
+            }
         }
         candidates
     }
@@ -104,10 +109,10 @@ impl SearchSpace for Candidates {
 
     fn draw(&self, seed: u64) -> Architecture {
         let mut rng = Rng::new(seed, Domain::Sampling, "search/candidates");
-        self.architectures[rng.below(self.architectures.len() as u32) as usize]
+        self.architectures[rng.below(self.architectures.len() as u32) as usize].clone()
     }
 
-    /// A neighbour ([`Architecture::mutate`]) that is a candidate; none where a hundred mutations were not.
+    /// A neighbor ([`Architecture::mutate`]) that is a candidate; none where a hundred mutations were not.
     fn mutate(&self, parent: &Architecture, seed: u64) -> Option<Architecture> {
         let mut rng = Rng::new(seed, Domain::Sampling, "search/mutation");
         let mutants = (0..MUTATIONS).map_while(|_| parent.mutate(rng.next_u64()));
@@ -122,14 +127,15 @@ impl SearchSpace for Candidates {
 ///
 /// ```
 /// use naswot::analysis::{Candidates, Searcher};
-/// use naswot::{Architecture, Batch, Scorer, Space};
+/// use naswot::{Architecture, Batch, Scorer, SkeletonSettings, Space};
 ///
 /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+/// let small = SkeletonSettings { stem: Some(4), cells: Some(1) };
 /// let score = |cells: &[Architecture]| {
-///     let networks = cells.iter().map(|cell| cell.network(4, Some(1))).collect::<Result<Vec<_>, _>>()?;
+///     let networks = cells.iter().map(|cell| cell.network(&small)).collect::<Result<Vec<_>, _>>()?;
 ///     scorer.score_all(&networks).into_iter().map(|score| Ok(score?.log_det)).collect()
 /// };
-/// let candidates = Candidates::all(Space::NasBench201);
+/// let candidates = Candidates::all(Space::NasBench201)?;
 /// let found = Searcher::new(&candidates, 20).random(score)?;
 /// println!("{} {:.2}", found.best.arch(), found.value);
 /// # Ok::<(), naswot::Error>(())
@@ -294,7 +300,7 @@ impl<'a, S: SearchSpace> Searcher<'a, S> {
         found(history)
     }
 
-    /// An admitted neighbour, or a fresh candidate where there is none.
+    /// An admitted neighbor, or a fresh candidate where there is none.
     fn child(&self, parent: &S::Candidate, rng: &mut Rng) -> Result<S::Candidate> {
         for _ in 0..MUTATIONS {
             let Some(child) = self.space.mutate(parent, rng.next_u64()) else { break };

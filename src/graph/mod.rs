@@ -271,9 +271,9 @@ impl Graph {
     /// N_A: code bits of one image over all counted ReLUs.
     ///
     /// ```
-    /// use naswot::{Convention, nasbench201::Cell};
+    /// use naswot::{Convention, nasbench201::{Cell, Skeleton}};
     /// let cell: Cell = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|".parse()?;
-    /// let network = cell.network(16, 5)?;
+    /// let network = cell.network(&Skeleton::default())?;
     /// assert_eq!(network.graph().activations(32, 32, Convention::Relu)?, 40_960);
     /// # Ok::<(), naswot::Error>(())
     /// ```

@@ -51,10 +51,11 @@ pub(crate) struct SlotJobs {
 /// A network compiled for batches of one size and shape, under one convention.
 ///
 /// ```
-/// use naswot::{Convention, nasbench201::Cell, plan::Plan};
+/// use naswot::{Convention, nasbench201::{Cell, Skeleton}, plan::Plan};
 ///
 /// let cell: Cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|".parse()?;
-/// let plan = Plan::new(cell.network(16, 5)?.graph(), [32, 3, 32, 32], Convention::Relu)?;
+/// let network = cell.network(&Skeleton::default())?;
+/// let plan = Plan::new(network.graph(), [32, 3, 32, 32], Convention::Relu)?;
 /// assert_eq!(plan.activations(), 40_960 + 143_360);
 /// println!("{plan}");
 /// # Ok::<(), naswot::Error>(())

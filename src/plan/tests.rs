@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::plan::jobs::{IMAGE, TensorId};
-use crate::space::Architecture;
+use crate::space::{Architecture, SkeletonSettings};
 
 /// Plans of the cells that benches run, at the width and depth of the papers.
 fn workload_plans(space: &str, stem: usize, images: usize) -> Vec<Plan> {
     let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read(path).unwrap();
     let plan = |architecture: Architecture| {
-        let network = architecture.network(stem, None).unwrap();
+        let network = architecture
+            .network(&SkeletonSettings { stem: Some(stem), ..SkeletonSettings::default() })
+            .unwrap();
         Plan::new(network.graph(), [images, 3, 32, 32], Convention::Original).unwrap()
     };
     Architecture::read_lines(&file[..]).map(|(_, architecture)| plan(architecture.unwrap())).collect()

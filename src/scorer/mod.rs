@@ -100,11 +100,11 @@ impl Score {
 /// many threads.
 ///
 /// ```
-/// use naswot::{Batch, Scorer, nasbench201::Cell};
+/// use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
 ///
 /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
 /// let cell: Cell = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|nor_conv_1x1~2|".parse()?;
-/// let score = scorer.score(&cell.network(4, 1)?)?;
+/// let score = scorer.score(&cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
 /// assert!(score.log_det > 0.0);
 /// # Ok::<(), naswot::Error>(())
 /// ```
@@ -216,10 +216,10 @@ impl Scorer {
     /// What would run for a network.
     ///
     /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
     /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
     /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
-    /// println!("{}", scorer.plan(&cell.network(16, 5)?)?);
+    /// println!("{}", scorer.plan(&cell.network(&Skeleton::default())?)?);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     ///
@@ -232,10 +232,11 @@ impl Scorer {
     /// Bytes that scoring a network takes here, the weights that networks share not counted.
     ///
     /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
     /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
     /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).build()?;
-    /// assert!(scorer.memory(&cell.network(32, 5)?)? > scorer.memory(&cell.network(16, 5)?)?);
+    /// let memory = |stem| scorer.memory(&cell.network(&Skeleton { stem, cells: 5 })?);
+    /// assert!(memory(32)? > memory(16)?);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     ///
@@ -258,7 +259,8 @@ impl Scorer {
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201};
     /// let cells = nasbench201::sample(3, 0)?;
-    /// let networks: Vec<_> = cells.iter().map(|cell| cell.network(4, 1)).collect::<Result<_, _>>()?;
+    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
+    /// let networks: Vec<_> = cells.iter().map(|cell| cell.network(&small)).collect::<Result<_, _>>()?;
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
     /// assert_eq!(scorer.score_all(&networks).len(), 3);
     /// # Ok::<(), naswot::Error>(())
@@ -282,7 +284,8 @@ impl Scorer {
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201};
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
-    /// let networks = nasbench201::all().filter_map(|cell| cell.network(4, 1).ok());
+    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
+    /// let networks = nasbench201::all().filter_map(|cell| cell.network(&small).ok());
     /// for score in scorer.stream(networks).take(2) {
     ///     println!("{}", score?.log_det);
     /// }

@@ -51,7 +51,8 @@ impl<I: Iterator<Item = Network>> Stream<I> {
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201};
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
-    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(4, 1).ok()));
+    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
+    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(&small).ok()));
     /// assert!(stream.next().is_some_and(|score| score.is_ok()));
     /// stream.cancel();
     /// let finished = stream.take_while(|score| score.is_ok()).count();

@@ -1,34 +1,20 @@
-//! One architecture of any space, and the lines of JSON that files of architectures consist of.
+//! What an architecture of any space can do, and the lines of JSON that files of architectures consist of.
 
 use std::io::{BufRead, Read};
 use std::iter;
 use std::path::Path;
 use std::str;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Space, nasbench101, nasbench201, quoted, unreadable};
+use super::definition::Definition;
+use super::skeleton::SkeletonSettings;
+use super::table::{Architecture, Space, with_cell};
+use super::text::{parse, quoted, unreadable};
 use crate::{Error, Network, Result};
 
 /// Longest line that [`Architecture::read_lines`] reads, in bytes. `to_json` writes at most 264.
 const MAX_LINE: usize = 1 << 20;
-
-/// A cell of any search space.
-///
-/// As a line of an architecture file:
-///
-/// ```text
-/// {"space":"nasbench101","adjacency":[[0,1],[0,0]],"ops":["input","output"]}
-/// {"space":"nasbench201","arch":"|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"}
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Architecture {
-    /// A cell of NAS-Bench-101.
-    NasBench101(nasbench101::Cell),
-    /// A cell of NAS-Bench-201.
-    NasBench201(nasbench201::Cell),
-}
 
 impl Architecture {
     /// Reads a JSON object with the keys `space` and, for NAS-Bench-101, `adjacency` (the rows of a matrix of
@@ -54,27 +40,12 @@ impl Architecture {
         struct Header {
             space: String,
         }
-        #[derive(Deserialize)]
-        struct NasBench101 {
-            adjacency: Vec<Vec<u8>>,
-            ops: Vec<String>,
-        }
-        #[derive(Deserialize)]
-        struct NasBench201 {
-            arch: String,
-        }
         // Serde would also fill a structure from an array.
         if !line.trim_start().starts_with('{') {
             return Err(unreadable(format!("{} is not a JSON object", quoted(line))));
         }
         // The line is parsed once more when its space is known, since keys of other spaces are to be ignored.
-        match parse::<Header>(line)?.space.parse()? {
-            Space::NasBench101 => {
-                let NasBench101 { adjacency, ops } = parse(line)?;
-                nasbench101::Cell::new(&adjacency, &ops).map(Architecture::NasBench101)
-            }
-            Space::NasBench201 => parse::<NasBench201>(line)?.arch.parse().map(Architecture::NasBench201),
-        }
+        parse::<Header>(line)?.space.parse::<Space>()?.parse_line(line)
     }
 
     /// Reads a file of architectures, one JSON object a line: each with its line number, counted from 1.
@@ -122,31 +93,15 @@ impl Architecture {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn to_json(&self) -> String {
-        match self {
-            Architecture::NasBench101(cell) => {
-                // Debug output of numbers and of names without special characters is JSON, but for spaces.
-                let adjacency = format!("{:?}", cell.adjacency()).replace(' ', "");
-                let ops = format!("{:?}", cell.op_names()).replace(' ', "");
-                format!(r#"{{"space":"nasbench101","adjacency":{adjacency},"ops":{ops}}}"#)
-            }
-            Architecture::NasBench201(cell) => format!(r#"{{"space":"nasbench201","arch":"{cell}"}}"#),
+        #[derive(Serialize)]
+        struct Line<L> {
+            space: &'static str,
+            #[serde(flatten)]
+            line: L,
         }
-    }
-
-    /// The space that the cell belongs to.
-    ///
-    /// ```
-    /// use naswot::{Architecture, Space, nasbench201};
-    ///
-    /// let cell = nasbench201::sample(1, 0)?[0];
-    /// assert_eq!(Architecture::from(cell).space(), Space::NasBench201);
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn space(&self) -> Space {
-        match self {
-            Architecture::NasBench101(_) => Space::NasBench101,
-            Architecture::NasBench201(_) => Space::NasBench201,
-        }
+        let space = self.space().name();
+        let json = with_cell!(self, cell => serde_json::to_string(&Line { space, line: cell.line() }));
+        json.unwrap_or_else(|error| unreachable!("a line of {space} is an object of JSON: {error}"))
     }
 
     /// What the benchmark calls the cell: the hash of NAS-Bench-101, which isomorphic cells share, or the
@@ -160,10 +115,7 @@ impl Architecture {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn id(&self) -> String {
-        match self {
-            Architecture::NasBench101(cell) => cell.hash(),
-            Architecture::NasBench201(cell) => cell.to_string(),
-        }
+        with_cell!(self, cell => cell.id())
     }
 
     /// The cell as one word: `adjacency/operations` of NAS-Bench-101, or the arch string of NAS-Bench-201.
@@ -177,67 +129,58 @@ impl Architecture {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn arch(&self) -> String {
-        match self {
-            Architecture::NasBench101(cell) => cell.to_string(),
-            Architecture::NasBench201(cell) => cell.to_string(),
-        }
+        with_cell!(self, cell => cell.to_string())
     }
 
-    /// A random neighbour in the space, for evolutionary search: one flip of an edge of NAS-Bench-101
-    /// ([`nasbench101::Cell::mutate`]), another operation on one edge of NAS-Bench-201
-    /// ([`nasbench201::Cell::mutate`]). Equal seeds make equal mutants. `None` for the one cell that has no
-    /// neighbour, input and output alone of NAS-Bench-101.
+    /// A random neighbor in the space, for evolutionary search: one flip of an edge of NAS-Bench-101
+    /// ([`nasbench101::Cell::mutate`](crate::nasbench101::Cell::mutate)), another operation on one edge of NAS-Bench-201
+    /// ([`nasbench201::Cell::mutate`](crate::nasbench201::Cell::mutate)). Equal seeds make equal mutants. `None` for the one cell that has no
+    /// neighbor, input and output alone of NAS-Bench-101.
     ///
     /// ```
     /// use naswot::Space;
     ///
-    /// let parent = Space::NasBench201.sample(1, 0)?[0];
-    /// assert_ne!(parent.mutate(7), Some(parent));
-    /// assert_eq!(parent.mutate(7).map(|child| child.space()), Some(Space::NasBench201));
+    /// let parent = &Space::NasBench201.sample(1, 0)?[0];
+    /// let child = parent.mutate(7).unwrap();
+    /// assert_ne!(child, *parent);
+    /// assert_eq!(child.space(), Space::NasBench201);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     #[must_use]
     pub fn mutate(&self, seed: u64) -> Option<Self> {
-        match self {
-            Architecture::NasBench101(cell) => cell.mutate(seed).map(Architecture::from),
-            Architecture::NasBench201(cell) => Some(cell.mutate(seed).into()),
-        }
+        with_cell!(self, cell => Definition::mutate(cell, seed).map(Architecture::from))
     }
 
-    /// The benchmark's network with so many channels behind the stem and so many cells in a stack (a stage of
-    /// NAS-Bench-201), by default [`Space::default_cells`].
+    /// The architecture's network with some settings of its skeleton, the space's defaults for the others: by default
+    /// NASWOT's network of NAS-Bench-101 and the benchmark's of NAS-Bench-201.
     ///
     /// ```
-    /// use naswot::{Architecture, nasbench201};
+    /// use naswot::{Architecture, SkeletonSettings, nasbench201};
     ///
     /// let cell = nasbench201::sample(1, 0)?[0];
-    /// let network = Architecture::from(cell).network(16, None)?;
-    /// assert_eq!(network.parameters(), cell.network(16, 5)?.parameters());
+    /// let small = SkeletonSettings { cells: Some(1), ..SkeletonSettings::default() };
+    /// let network = Architecture::from(cell).network(&small)?;
+    /// let same = cell.network(&nasbench201::Skeleton { cells: 1, ..nasbench201::Skeleton::default() })?;
+    /// assert_eq!(network.parameters(), same.parameters());
     /// # Ok::<(), naswot::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`nasbench101::Cell::network`] and [`nasbench201::Cell::network`].
-    pub fn network(&self, stem: usize, cells: Option<usize>) -> Result<Network> {
-        let cells = cells.unwrap_or_else(|| self.space().default_cells());
-        match self {
-            Architecture::NasBench101(cell) => {
-                cell.network(&nasbench101::Skeleton { stem, cells, ..nasbench101::Skeleton::default() })
+    /// [`Error::Setting`] for a setting that the space does not have, or that makes no network of this architecture: see
+    /// [`nasbench101::Cell::network`] and [`nasbench201::Cell::network`].
+    ///
+    /// [`nasbench101::Cell::network`]: crate::nasbench101::Cell::network
+    /// [`nasbench201::Cell::network`]: crate::nasbench201::Cell::network
+    pub fn network(&self, settings: &SkeletonSettings) -> Result<Network> {
+        let space = self.space();
+        let found = space.settings(settings).columns();
+        for ((name, asked), (_, found)) in settings.columns().into_iter().zip(found) {
+            if asked.is_some() && found.is_none() {
+                let message = format!("networks of {space} have no such setting; leave it out");
+                return Err(Error::Setting { name, message });
             }
-            Architecture::NasBench201(cell) => cell.network(stem, cells),
         }
-    }
-}
-
-impl From<nasbench101::Cell> for Architecture {
-    fn from(cell: nasbench101::Cell) -> Self {
-        Architecture::NasBench101(cell)
-    }
-}
-
-impl From<nasbench201::Cell> for Architecture {
-    fn from(cell: nasbench201::Cell) -> Self {
-        Architecture::NasBench201(cell)
+        with_cell!(self, cell => cell.network_with(settings))
     }
 }
 
@@ -258,16 +201,4 @@ fn next_line(reader: &mut impl BufRead) -> Option<Result<Vec<u8>>> {
 
 fn utf8(line: &[u8]) -> Result<&str> {
     str::from_utf8(line).map_err(|error| unreadable(format!("byte {} is not UTF-8", error.valid_up_to() + 1)))
-}
-
-/// Reads JSON. An error says its column, for the line is the caller's, and repeats no more than the start of a
-/// long value.
-fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
-    serde_json::from_str(line).map_err(|error| {
-        let (text, column) = (error.to_string(), error.column());
-        let place = format!(" at line {} column {column}", error.line());
-        let text = text.strip_suffix(&place).unwrap_or(&text);
-        let broken = if error.is_data() { "" } else { "broken JSON, " };
-        unreadable(format!("{broken}column {column}: {}", text.chars().take(200).collect::<String>()))
-    })
 }

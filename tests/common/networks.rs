@@ -19,7 +19,7 @@ pub fn mixed(count: usize) -> Vec<Network> {
     let others = nasbench201::sample(count / 2, 3).unwrap();
     let mut networks: Vec<Network> = cells.iter().map(|cell| cell.network(&skeleton).unwrap()).collect();
     for (i, cell) in others.iter().enumerate() {
-        networks.insert(2 * i + 1, cell.network(4, 1).unwrap());
+        networks.insert(2 * i + 1, cell.network(&nasbench201::Skeleton { stem: 4, cells: 1 }).unwrap());
     }
     networks
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use naswot::testing::Codes;
 use naswot::{
     Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Probe, Score, Scorer,
-    ScorerBuilder, Weights,
+    ScorerBuilder, SkeletonSettings, Weights,
 };
 
 pub const CASES: [&str; 10] = [
@@ -62,7 +62,7 @@ impl Case {
     }
 
     pub fn network(&self) -> naswot::Result<Network> {
-        self.architecture.network(self.stem, None)
+        self.architecture.network(&SkeletonSettings { stem: Some(self.stem), ..SkeletonSettings::default() })
     }
 
     pub fn score(

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use naswot::nasbench201::{COUNT, Cell};
+use naswot::nasbench201::{COUNT, Cell, Skeleton};
 
 /// The benchmark's 15,625 arch strings are the space, print back identically, and have the parameters that
 /// NAS-Bench-Suite-Zero published for 4,723 of them, in millions to six decimals.
@@ -27,7 +27,7 @@ pub(crate) fn parses_and_counts_every_cell(data: &Path) -> Result<(), Box<dyn Er
     for row in rows(&data.join("nb201_published_nwot_4723.csv.gz"))? {
         let cell: Cell = column(&row, 1)?.parse()?;
         let published: f64 = column(&row, 3)?.parse()?;
-        let ours = cell.network(16, 5)?.parameters();
+        let ours = cell.network(&Skeleton::default())?.parameters();
         if (published * 1e6).round() as u64 != ours {
             return Err(format!("{cell} has {ours} parameters, published are {published} million").into());
         }

@@ -37,7 +37,7 @@ pub(crate) fn scores_are_worth_what_pytorch_s_are(data: &Path) -> Result<(), Box
         &data.join("nb201_accuracy_15625.csv.gz"),
         include_str!("samples/nasbench201.txt"),
         3,
-        |row| Ok(column(row, 1)?.parse::<nasbench201::Cell>()?.network(16, 5)?),
+        |row| Ok(column(row, 1)?.parse::<nasbench201::Cell>()?.network(&nasbench201::Skeleton::default())?),
     )?;
     check("NAS-Bench-201", data, networks, &accuracies, &NASBENCH201)?;
     let (networks, accuracies) = sample(

@@ -23,7 +23,7 @@ pub(crate) fn random_search_finds_what_the_paper_says(data: &Path) -> Result<(),
         let score = if score < -1e7 { f64::NEG_INFINITY } else { score };
         scores.insert(Space::NasBench201.parse_arch(column(&row, 1)?)?, score);
     }
-    let among = Space::NasBench201.all().filter(|cell| scores.contains_key(cell));
+    let among = Space::NasBench201.all()?.filter(|cell| scores.contains_key(cell));
     let candidates = Candidates::of(among)?;
     let score = |cells: &[Architecture]| Ok(cells.iter().map(|cell| scores[cell]).collect());
     for (samples, published) in [(10, 92.44), (100, 92.81), (1000, 92.96)] {

@@ -121,6 +121,6 @@ impl Network {
     }
 
     pub(super) fn space(&self) -> Option<Space> {
-        self.architecture.map(|architecture| architecture.space())
+        self.architecture.as_ref().map(Architecture::space)
     }
 }

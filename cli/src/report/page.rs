@@ -112,21 +112,12 @@ fn digest(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
 
-/// What a space is called in text.
-fn called(space: Space) -> &'static str {
-    match space {
-        Space::NasBench101 => "NAS-Bench-101",
-        Space::NasBench201 => "NAS-Bench-201",
-        _ => space.name(),
-    }
-}
-
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
 fn title(networks: &Networks) -> String {
-    let spaces: Vec<&str> = networks.spaces().into_iter().map(called).collect();
+    let spaces: Vec<&str> = networks.spaces().into_iter().map(Space::title).collect();
     let of = if spaces.is_empty() { String::new() } else { format!(" of {}", spaces.join(" and ")) };
     format!("NASWOT scores of {}{of}", counted(networks.rows.len(), "network", "networks"))
 }
@@ -274,7 +265,7 @@ fn spread(figures: &Figures) -> String {
         let _ = write!(
             table,
             "<tr><th scope=\"row\">{}</th><td>{}</td>",
-            called(spread.space),
+            spread.space.title(),
             grouped(spread.networks)
         );
         for value in [spread.least, spread.median, spread.mean, spread.most] {
@@ -289,7 +280,7 @@ fn bins(figures: &Figures) -> String {
     let bins = &figures.bins;
     let mut table = String::from("<div class=\"scroll\"><table><thead><tr><th>from</th><th>to</th>");
     for spread in &figures.spreads {
-        let _ = write!(table, "<th>{}</th>", called(spread.space));
+        let _ = write!(table, "<th>{}</th>", spread.space.title());
     }
     table.push_str("</tr></thead><tbody>");
     for bin in 0..bins.counts.first().map_or(0, Vec::len) {
@@ -313,7 +304,7 @@ fn against_accuracy(networks: &Networks, figures: &Figures) -> String {
         let Some(trend) = against.trend else { continue };
         let unit = if networks.in_percent() { " %" } else { "" };
         let of =
-            if figures.against.len() > 1 { format!(" of {}", called(against.space)) } else { String::new() };
+            if figures.against.len() > 1 { format!(" of {}", against.space.title()) } else { String::new() };
         let _ = write!(
             text,
             " The line{of} is the least squares fit: accuracy = {}{unit} {} {:.4}{unit} × score.",
@@ -330,7 +321,7 @@ fn against_accuracy(networks: &Networks, figures: &Figures) -> String {
 
 fn correlations(networks: &Networks, against: &Against) -> String {
     let of =
-        if networks.spaces().len() > 1 { format!(" of {}", called(against.space)) } else { String::new() };
+        if networks.spaces().len() > 1 { format!(" of {}", against.space.title()) } else { String::new() };
     let resamples =
         against.comparisons.iter().find_map(|comparison| comparison.intervals).map(|all| all.resamples);
     let brackets = resamples.map_or(String::new(), |resamples| {

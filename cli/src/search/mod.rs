@@ -193,7 +193,7 @@ impl Search {
                 ));
             }
             None => {
-                let candidates = Candidates::of(self.cells());
+                let candidates = Candidates::of(self.cells()?);
                 interrupt::check()?;
                 (candidates?, None)
             }
@@ -241,8 +241,8 @@ impl Search {
     }
 
     /// The cells of the space, until the run is to end.
-    fn cells(&self) -> impl Iterator<Item = Architecture> {
-        self.space.all().take_while(|_| !interrupt::requested())
+    fn cells(&self) -> Result<impl Iterator<Item = Architecture>> {
+        Ok(self.space.all()?.take_while(|_| !interrupt::requested()))
     }
 
     /// The networks of the space that a table has.
@@ -251,11 +251,11 @@ impl Search {
         let searched = accuracies(self.table.column.as_deref())?;
         let reported = self.table.report.as_deref().map(|name| accuracies(Some(name))).transpose()?;
         let reported = reported.as_ref().unwrap_or(&searched);
-        let all: Vec<Architecture> = self.cells().collect();
+        let all: Vec<Architecture> = self.cells()?.collect();
         let accuracy = |cell: &Architecture| {
             let id = if self.table.by == Some(By::Arch) { String::new() } else { cell.id() };
             let arch = cell.arch();
-            Some((*cell, searched.get(&id, &arch)?, reported.get(&id, &arch)?))
+            Some((cell.clone(), searched.get(&id, &arch)?, reported.get(&id, &arch)?))
         };
         let cells = all.par_iter().take_any_while(|_| !interrupt::requested());
         let found: Vec<(Architecture, f64, f64)> = cells.filter_map(accuracy).collect();

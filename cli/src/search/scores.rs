@@ -104,7 +104,7 @@ impl<'a> Scores<'a> {
             })?),
         };
         let cells: Vec<Architecture> =
-            missing.iter().map(|&at| self.candidates.architectures()[at]).collect();
+            missing.iter().map(|&at| self.candidates.architectures()[at].clone()).collect();
         let network =
             |cell| if interrupt::requested() { Err(Error::Cancelled) } else { self.skeleton.network(cell) };
         let networks = cells.iter().map(network).collect::<naswot::Result<Vec<_>>>()?;

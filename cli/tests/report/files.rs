@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use naswot::{Agreement, Architecture};
+use naswot::{Agreement, Architecture, SkeletonSettings};
 use naswot_cli::columns::{COLUMNS, place};
 use naswot_cli::rows::names;
 use tempfile::TempDir;
@@ -70,6 +70,7 @@ impl Row {
     pub(crate) fn of(index: usize, architecture: &Architecture, kernel: &Agreement) -> Self {
         let mut row = Row(vec![String::new(); COLUMNS.len()]);
         let score = kernel.log_det();
+        let skeleton = architecture.space().settings(&SkeletonSettings::default());
         for (column, value) in [
             ("index", index.to_string()),
             ("line", (index + 1).to_string()),
@@ -82,8 +83,8 @@ impl Row {
             ("macs", (90_000 + 1009 * (index % 4001)).to_string()),
             ("seconds", "0.01".to_owned()),
             ("batch_size", kernel.images().to_string()),
-            ("stem", "16".to_owned()),
-            ("cells", architecture.space().default_cells().to_string()),
+            ("stem", skeleton.stem.unwrap().to_string()),
+            ("cells", skeleton.cells.unwrap().to_string()),
             ("seed", "0".to_owned()),
             ("data", "synthetic".to_owned()),
             ("batch_sha256", "0".repeat(64)),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::nasbench201::{self, EDGES};
-use crate::{Architecture, nasbench101};
+use crate::space::table::with_cell;
+use crate::{Architecture, nasbench101, nasbench201};
 
 /// What a box of a drawn cell stands for.
 ///
@@ -81,28 +81,6 @@ impl Kind {
     }
 }
 
-impl From<nasbench101::VertexOp> for Kind {
-    fn from(op: nasbench101::VertexOp) -> Self {
-        match op {
-            nasbench101::VertexOp::Conv3x3 => Kind::Conv3x3,
-            nasbench101::VertexOp::Conv1x1 => Kind::Conv1x1,
-            nasbench101::VertexOp::MaxPool3x3 => Kind::MaxPool3x3,
-        }
-    }
-}
-
-impl From<nasbench201::Op> for Kind {
-    fn from(op: nasbench201::Op) -> Self {
-        match op {
-            nasbench201::Op::None => Kind::None,
-            nasbench201::Op::SkipConnect => Kind::Skip,
-            nasbench201::Op::NorConv1x1 => Kind::Conv1x1,
-            nasbench201::Op::NorConv3x3 => Kind::Conv3x3,
-            nasbench201::Op::AvgPool3x3 => Kind::AvgPool3x3,
-        }
-    }
-}
-
 /// A directed graph without cycles whose vertices are boxes.
 pub(super) struct Graph {
     pub(super) vertices: Vec<Kind>,
@@ -114,32 +92,43 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn of(architecture: &Architecture) -> Self {
-        match architecture {
-            Architecture::NasBench101(cell) => Self::nasbench101(cell),
-            Architecture::NasBench201(cell) => Self::nasbench201(cell),
-        }
+        with_cell!(architecture, cell => cell.into())
     }
+}
 
+impl From<&nasbench101::Cell> for Graph {
     /// Operations are vertices. The layers are as few as there can be: those of the longest path.
-    fn nasbench101(cell: &nasbench101::Cell) -> Self {
+    fn from(cell: &nasbench101::Cell) -> Self {
         let n = cell.vertices();
-        let interior = cell.ops().iter().map(|&op| op.into());
+        let interior = cell.ops().iter().map(|op| match op {
+            nasbench101::VertexOp::Conv3x3 => Kind::Conv3x3,
+            nasbench101::VertexOp::Conv1x1 => Kind::Conv1x1,
+            nasbench101::VertexOp::MaxPool3x3 => Kind::MaxPool3x3,
+        });
         let vertices = std::iter::once(Kind::Input).chain(interior).chain([Kind::Output]).collect();
         let pairs = (0..n).flat_map(|to| (0..to).map(move |from| (from, to)));
         let edges: Vec<_> = pairs.filter(|&(from, to)| cell.has_edge(from, to)).collect();
         let layerings = layerings(n, &edges);
         Graph { vertices, edges, layerings }
     }
+}
 
+impl From<&nasbench201::Cell> for Graph {
     /// An operation is a vertex upon its edge, half way between the nodes.
-    fn nasbench201(cell: &nasbench201::Cell) -> Self {
+    fn from(cell: &nasbench201::Cell) -> Self {
         let mut vertices = vec![Kind::Input, Kind::Sum, Kind::Sum, Kind::Output];
         let mut layers = vec![0, 2, 4, 6];
         let mut edges = Vec::new();
-        for ((from, to), op) in EDGES.into_iter().zip(cell.ops()) {
+        for ((from, to), op) in nasbench201::EDGES.into_iter().zip(cell.ops()) {
             edges.extend([(from, vertices.len()), (vertices.len(), to)]);
-            vertices.push(op.into());
             layers.push(from + to);
+            vertices.push(match op {
+                nasbench201::Op::None => Kind::None,
+                nasbench201::Op::SkipConnect => Kind::Skip,
+                nasbench201::Op::NorConv1x1 => Kind::Conv1x1,
+                nasbench201::Op::NorConv3x3 => Kind::Conv3x3,
+                nasbench201::Op::AvgPool3x3 => Kind::AvgPool3x3,
+            });
         }
         Graph { vertices, edges, layerings: vec![layers] }
     }

@@ -72,7 +72,12 @@ fn seeded_weights_and_their_checkpoint_give_one_kernel() {
     let skeleton = nasbench101::Skeleton { stem: 12, stacks: 2, cells: 1 };
     let cells = nasbench101::sample(6, 1).unwrap();
     let mut networks: Vec<Network> = cells.iter().map(|cell| cell.network(&skeleton).unwrap()).collect();
-    networks.extend(nasbench201::sample(6, 1).unwrap().iter().map(|cell| cell.network(4, 1).unwrap()));
+    networks.extend(
+        nasbench201::sample(6, 1)
+            .unwrap()
+            .iter()
+            .map(|cell| cell.network(&nasbench201::Skeleton { stem: 4, cells: 1 }).unwrap()),
+    );
     for network in networks {
         // Rounding the scaled weights to f32 is as much as computing in it.
         let (seeded, loaded, _) = both(&network, 3);

@@ -9,7 +9,7 @@ use super::session::Flying;
 use super::*;
 use crate::backend::group::run::{Fault, Gathered, Session as _, Waiting};
 use crate::backend::group::{Joins, Prepared};
-use crate::space::Architecture;
+use crate::space::{Architecture, SkeletonSettings};
 use crate::{Batch, Convention, Network, Weights};
 
 /// Networks of a group.
@@ -108,7 +108,7 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
             let mut all = [0.0; 7];
             for cells in workload(space).chunks(GROUP) {
                 let mut now = Instant::now();
-                let network = |cell: &Architecture| cell.network(16, None).unwrap();
+                let network = |cell: &Architecture| cell.network(&SkeletonSettings::default()).unwrap();
                 let networks: Vec<Network> = cells.iter().map(network).collect();
                 all[0] += lap(&mut now);
                 let plan = |(index, network): (usize, &Network)| {
@@ -162,7 +162,11 @@ fn the_host_hands_in_every_network_of_a_stream() {
         let mut best = f64::INFINITY;
         for _ in 0..3 {
             let start = Instant::now();
-            let networks = cells.iter().cycle().take(1000).map(|cell| cell.network(16, None).unwrap());
+            let networks = cells
+                .iter()
+                .cycle()
+                .take(1000)
+                .map(|cell| cell.network(&SkeletonSettings::default()).unwrap());
             assert_eq!(scorer.stream(networks).filter(|score| score.is_ok()).count(), 1000);
             best = best.min(start.elapsed().as_secs_f64() * 1e3);
         }
@@ -175,8 +179,12 @@ fn networks_that_take_most_of_the_memory_run_by_themselves() {
     let driver = Arc::new(Nothing::default());
     let builder =
         crate::Scorer::builder(Batch::synthetic(64, 0).unwrap()).cuda_driver(Arc::clone(&driver) as _);
-    let networks: Vec<Network> =
-        workload("nasbench101")[..12].iter().map(|cell| cell.network(32, None).unwrap()).collect();
+    let networks: Vec<Network> = workload("nasbench101")[..12]
+        .iter()
+        .map(|cell| {
+            cell.network(&SkeletonSettings { stem: Some(32), ..SkeletonSettings::default() }).unwrap()
+        })
+        .collect();
     let unlimited = builder.clone().build().unwrap();
     let sizes: Vec<u64> = networks.iter().map(|network| unlimited.memory(network).unwrap()).collect();
     let limit = *sizes.iter().max().unwrap();

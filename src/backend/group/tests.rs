@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::*;
 use crate::plan::Plan;
-use crate::space::Architecture;
+use crate::space::{Architecture, SkeletonSettings};
 use crate::{Convention, Weights};
 
 pub(super) const LIMITS: Limits = Limits {
@@ -21,7 +21,7 @@ fn workload(space: &str, images: usize) -> Vec<Plan> {
     let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read(path).unwrap();
     let plan = |architecture: Architecture| {
-        let network = architecture.network(16, None).unwrap();
+        let network = architecture.network(&SkeletonSettings::default()).unwrap();
         Plan::new(network.graph(), [images, 3, 32, 32], Convention::Relu).unwrap()
     };
     Architecture::read_lines(&file[..]).map(|(_, architecture)| plan(architecture.unwrap())).collect()

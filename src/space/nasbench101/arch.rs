@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Cell, VertexOp, invalid};
-use crate::space::quoted;
+use crate::space::text::quoted;
 use crate::{Error, Result};
 
 impl fmt::Display for Cell {

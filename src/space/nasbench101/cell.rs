@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::invalid;
-use crate::space::quoted;
+use crate::space::text::quoted;
 use crate::{Error, Result};
 
 /// Most vertices of a cell, input and output included.

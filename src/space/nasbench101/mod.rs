@@ -22,6 +22,7 @@
 
 mod arch;
 mod cell;
+mod definition;
 mod enumerate;
 mod hash;
 mod isomorphism;
@@ -36,6 +37,10 @@ pub use sample::{sample, sample_matrices};
 
 use crate::Error;
 
+/// The space's name in files and options.
+const NAME: &str = "nasbench101";
+
+/// The error of what is no cell of the space.
 fn invalid(message: impl Into<String>) -> Error {
-    Error::Cell { space: "nasbench101", message: message.into() }
+    Error::Cell { space: NAME, message: message.into() }
 }

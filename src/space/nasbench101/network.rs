@@ -2,6 +2,7 @@
 
 use super::cell::MAX_VERTICES;
 use super::{Cell, VertexOp};
+use crate::space::skeleton::within;
 use crate::{Conv, Error, Graph, GraphBuilder, Initializer, Network, NodeId, Result, Window};
 
 /// Classes of CIFAR-10, which the benchmark was trained on.
@@ -41,17 +42,11 @@ impl Default for Skeleton {
 }
 
 impl Skeleton {
+    /// Checks that it makes a network.
     fn check(&self) -> Result<()> {
-        let numbers = [
-            ("stem", self.stem, MAX_CHANNELS),
-            ("stacks", self.stacks, MAX_STACKS),
-            ("cells", self.cells, MAX_CELLS),
-        ];
-        for (name, number, limit) in numbers {
-            if number == 0 || number > limit {
-                return Err(Error::Setting { name, message: format!("{number} is not from 1 to {limit}") });
-            }
-        }
+        within("stem", self.stem, MAX_CHANNELS)?;
+        within("stacks", self.stacks, MAX_STACKS)?;
+        within("cells", self.cells, MAX_CELLS)?;
         let channels = self.stem << (self.stacks - 1);
         if channels > MAX_CHANNELS {
             let message = format!("the last one has {channels} channels, over the limit of {MAX_CHANNELS}");

@@ -136,7 +136,12 @@ pub(super) mod tests {
         let skeleton = nasbench101::Skeleton::default();
         networks
             .extend(nasbench101::sample(4, 0).unwrap().iter().map(|cell| cell.network(&skeleton).unwrap()));
-        networks.extend(nasbench201::sample(4, 0).unwrap().iter().map(|cell| cell.network(16, 5).unwrap()));
+        networks.extend(
+            nasbench201::sample(4, 0)
+                .unwrap()
+                .iter()
+                .map(|cell| cell.network(&nasbench201::Skeleton::default()).unwrap()),
+        );
         // A vector that is not full, one that is, and more of them.
         for images in [5, 16, 17, 37] {
             let batch = Batch::synthetic(images, 0).unwrap();

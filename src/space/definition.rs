@@ -1,0 +1,71 @@
+//! The interface between a search space and the table of spaces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::skeleton::SkeletonSettings;
+use crate::{Error, Network, Result};
+
+/// A search space, defined by the type of its architectures.
+///
+/// `Display` writes the column `arch` of rows, one word that is the whole architecture, and `FromStr` reads it.
+pub(crate) trait Definition: Clone + fmt::Display + FromStr<Err = Error> + 'static {
+    /// The space's name in architecture files, rows and options.
+    const NAME: &'static str;
+    /// The space's name in literature.
+    const TITLE: &'static str;
+    /// Number of architectures; none where there is no end of them.
+    const COUNT: Option<usize>;
+    /// Whether the benchmark knows its architectures by a hash, which is their [`id`](Definition::id).
+    const HASHED: bool = false;
+
+    /// The keys of a line of an architecture file beside `space`.
+    type Line: Serialize + DeserializeOwned;
+    /// What surrounds the cells in the space's networks.
+    type Skeleton: Default;
+
+    /// The architecture as a line.
+    fn line(&self) -> Self::Line;
+
+    /// Checks a line.
+    fn from_line(line: Self::Line) -> Result<Self>;
+
+    /// Whether a word has the form of the space's `arch`, rather than of the name of a file.
+    fn is_arch(word: &str) -> bool;
+
+    /// The id of its network: what the benchmark calls the architecture.
+    fn id(&self) -> String {
+        self.to_string()
+    }
+
+    /// Every architecture once, made one by one; none where they are too many to go through.
+    fn all() -> Option<Box<dyn Iterator<Item = Self> + Send>>;
+
+    /// `n` different architectures, drawn uniformly; a smaller sample is the start of a larger one.
+    fn sample(n: usize, seed: u64) -> Result<Vec<Self>>;
+
+    /// The architectures that ids or archs name.
+    fn find(names: &[&str]) -> Vec<Result<Self>> {
+        names.iter().map(|name| name.parse()).collect()
+    }
+
+    /// A random neighbor; none where there is none.
+    fn mutate(&self, seed: u64) -> Option<Self>;
+
+    /// The network for RGB images.
+    fn network(&self, skeleton: &Self::Skeleton) -> Result<Network>;
+
+    /// The network with some settings of its skeleton.
+    fn network_with(&self, settings: &SkeletonSettings) -> Result<Network> {
+        self.network(&Self::skeleton(settings))
+    }
+
+    /// A skeleton with some settings, the others being its defaults. Settings that it does not have are passed over.
+    fn skeleton(settings: &SkeletonSettings) -> Self::Skeleton;
+
+    /// The settings of a skeleton, none of which are those that it does not have.
+    fn settings(skeleton: &Self::Skeleton) -> SkeletonSettings;
+}
