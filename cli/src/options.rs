@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScorerBuilder,
-    SkeletonSettings, Space,
+    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, Scorer, ScorerBuilder,
+    SkeletonSettings, Space, Weights,
 };
 
 use crate::exit::{Failure, Result};
@@ -79,6 +79,14 @@ impl SkeletonOptions {
     }
 }
 
+/// What decides the scores of a batch.
+pub(crate) struct ScorerSettings {
+    pub(crate) weights: Weights,
+    pub(crate) init: Init,
+    pub(crate) convention: Convention,
+    pub(crate) precision: Precision,
+}
+
 /// The machine, which never changes a score.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Machine")]
@@ -107,9 +115,17 @@ impl MachineOptions {
         built.map_err(|error| Failure::unusable(format_args!("cannot start threads: {error}")))
     }
 
-    /// Tells a scorer of them.
-    pub(crate) fn apply(&self, builder: ScorerBuilder) -> ScorerBuilder {
-        let mut builder = builder.backend(self.backend.clone());
+    /// The builder of a scorer of these settings on the machine.
+    pub(crate) fn scorer(&self, batch: Batch, settings: ScorerSettings) -> ScorerBuilder {
+        let ScorerSettings { weights, init, convention, precision } = settings;
+        let mut builder = Scorer::builder(batch)
+            .weights(weights)
+            .convention(convention)
+            .precision(precision)
+            .backend(self.backend.clone());
+        if let Init::Of(initializer) = init {
+            builder = builder.initializer(initializer);
+        }
         if let Some(threads) = self.threads {
             builder = builder.threads(threads);
         }

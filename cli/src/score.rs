@@ -15,7 +15,7 @@ use crate::input::{Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, within,
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, initializer, within,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
@@ -180,17 +180,15 @@ impl Score {
             Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
             None => Weights::Seeded { seed: self.weights.seed },
         };
-        let mut builder = Scorer::builder(batch)
-            .weights(weights)
-            .repeats(self.weights.repeats)
-            .convention(self.network.convention)
-            .precision(self.precision.precision)
-            .keep_kernels(self.out.kernels.is_some())
-            .twins(&self.twin.iter().flat_map(Twin::stages).copied().collect::<Vec<_>>());
-        if let Init::Of(initializer) = self.weights.init {
-            builder = builder.initializer(initializer);
-        }
-        Ok(self.machine.apply(builder).build()?)
+        let settings = ScorerSettings {
+            weights,
+            init: self.weights.init,
+            convention: self.network.convention,
+            precision: self.precision.precision,
+        };
+        let builder = self.machine.scorer(batch, settings).repeats(self.weights.repeats);
+        let twins: Vec<Stage> = self.twin.iter().flat_map(Twin::stages).copied().collect();
+        Ok(builder.keep_kernels(self.out.kernels.is_some()).twins(&twins).build()?)
     }
 
     /// Writes the rows of all networks that have none yet.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use naswot::analysis::kendall_tau;
+use naswot::analysis::{Summary, kendall_tau};
 use naswot::{Batch, Convention, Precision, Scorer, Weights};
 use serde::Serialize;
 
@@ -17,7 +17,8 @@ use crate::input::{Input, InputOptions, Line, Next};
 use crate::interrupt;
 use crate::lines::Lines;
 use crate::options::{
-    Init, MachineOptions, SkeletonOptions, SourceOption, convention, initializer, most_images, precision,
+    Init, MachineOptions, ScorerSettings, SkeletonOptions, SourceOption, convention, initializer,
+    most_images, precision,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
@@ -307,14 +308,13 @@ impl Sweep {
         };
         *images = Some((wanted, batch.clone()));
         let batch = batch.with_noise(choice.noise, choice.data_seed.unwrap_or(0))?;
-        let mut builder = Scorer::builder(batch)
-            .weights(Weights::Seeded { seed: choice.seed })
-            .precision(choice.precision)
-            .convention(choice.convention);
-        if let Init::Of(initializer) = choice.init {
-            builder = builder.initializer(initializer);
-        }
-        Ok(self.machine.apply(builder).build()?)
+        let settings = ScorerSettings {
+            weights: Weights::Seeded { seed: choice.seed },
+            init: choice.init,
+            convention: choice.convention,
+            precision: choice.precision,
+        };
+        Ok(self.machine.scorer(batch, settings).build()?)
     }
 }
 
@@ -325,9 +325,9 @@ fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Rep
     let scores: Vec<Vec<f64>> =
         scores.iter().map(|scores| whole.iter().filter_map(|&i| scores[i]).collect()).collect();
     for (setting, scores) in settings.iter_mut().zip(&scores) {
-        let finite: Vec<f64> = scores.iter().copied().filter(|score| score.is_finite()).collect();
-        setting.infinite = scores.len() - finite.len();
-        setting.mean_score = (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64);
+        let finite = scores.iter().copied().filter(|score| score.is_finite());
+        setting.infinite = scores.len() - finite.clone().count();
+        setting.mean_score = Summary::of(finite).map(|summary| summary.mean);
     }
     // A ranking needs two networks.
     let tau = |a: &[f64], b: &[f64]| if whole.len() < 2 { Ok(None) } else { Ok(kendall_tau(a, b)?) };

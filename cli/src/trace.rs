@@ -14,7 +14,7 @@ use crate::field::Field;
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::named::Named;
-use crate::options::{DataOptions, MachineOptions, NetworkOptions, PrecisionOption};
+use crate::options::{DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings};
 use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Look, Picture, PictureFile};
 use crate::plot::epoch_label;
@@ -158,11 +158,14 @@ impl Trace {
 
     /// A scorer with weights of no meaning yet.
     fn scorer(&self) -> Result<Scorer> {
-        let builder = Scorer::builder(self.data.batch()?)
-            .convention(self.network.convention)
-            .precision(self.precision.precision)
-            .keep_kernels(self.out.kernels.is_some());
-        Ok(self.machine.apply(builder).build()?)
+        let settings = ScorerSettings {
+            weights: Weights::default(),
+            init: Init::Space,
+            convention: self.network.convention,
+            precision: self.precision.precision,
+        };
+        let builder = self.machine.scorer(self.data.batch()?, settings);
+        Ok(builder.keep_kernels(self.out.kernels.is_some()).build()?)
     }
 
     fn outputs(&self, existing: Existing) -> Result<(Output, Option<Kernels>)> {

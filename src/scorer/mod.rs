@@ -5,6 +5,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use crate::analysis::Summary;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
@@ -301,12 +302,14 @@ impl Scorer {
         let outcomes: Vec<Result<Outcome>> = outcomes.collect();
         let mut outcomes = outcomes.into_iter().collect::<Result<Vec<Outcome>>>()?;
         let [_, _, height, width] = self.settings.batch_shape;
-        let (log_det, deviation) = mean_and_deviation(outcomes.iter().map(|outcome| outcome.log_det));
-        let patterns: Option<Vec<u32>> = outcomes.iter().map(|outcome| outcome.patterns).collect();
-        let swap = patterns.map(|counts| mean_and_deviation(counts.into_iter().map(f64::from)).0);
+        let Some(scores) = Summary::of(outcomes.iter().map(|outcome| outcome.log_det)) else {
+            unreachable!("a network is scored under one seed or more");
+        };
+        let patterns: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.patterns.map(f64::from)).collect();
+        let swap = patterns.and_then(|counts| Summary::of(counts.into_iter())).map(|counts| counts.mean);
         Ok(Score {
-            log_det,
-            deviation,
+            log_det: scores.mean,
+            deviation: scores.deviation,
             activations: outcomes[0].activations.into(),
             parameters: network.parameters(),
             macs: network.macs(height, width)?,
@@ -330,12 +333,4 @@ fn run(executor: &dyn Executor, queue: &Queue) {
     }
     let _end = End(queue);
     executor.run(queue);
-}
-
-/// Mean and standard deviation of scores, the latter of two finite ones or more.
-fn mean_and_deviation(scores: impl Iterator<Item = f64> + Clone) -> (f64, Option<f64>) {
-    let n = scores.clone().count() as f64;
-    let mean = scores.clone().sum::<f64>() / n;
-    let squares: f64 = scores.map(|score| (score - mean) * (score - mean)).sum();
-    (mean, (n > 1.0 && mean.is_finite()).then(|| (squares / (n - 1.0)).sqrt()))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use naswot::Space;
 use naswot::analysis::drawing::thousands;
-use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Trend};
+use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Summary, Trend};
 use serde::Serialize;
 
 use super::networks::{Network, Networks};
@@ -58,10 +58,8 @@ impl Spread {
         scores.sort_unstable_by(f64::total_cmp);
         let (&least, &most) = (scores.first()?, scores.last()?);
         let n = scores.len();
-        let mean = scores.iter().sum::<f64>() / n as f64;
+        let Summary { mean, deviation } = Summary::of(scores.iter().copied())?;
         let median = (scores[(n - 1) / 2] + scores[n / 2]) / 2.0;
-        let squares = scores.iter().map(|score| (score - mean) * (score - mean)).sum::<f64>();
-        let deviation = (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt());
         Some(Spread { space, networks: n, least, median, mean, most, deviation })
     }
 }

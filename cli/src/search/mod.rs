@@ -20,7 +20,8 @@ use crate::exit::{Exit, Failure, Result};
 use crate::interrupt;
 use crate::lines::Lines;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, initializer, space, within,
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, initializer, space,
+    within,
 };
 use crate::progress::Progress;
 use crate::row_file::RowFile;
@@ -230,14 +231,13 @@ impl Search {
     }
 
     fn scorer(&self) -> Result<Scorer> {
-        let mut builder = Scorer::builder(self.data.batch()?)
-            .weights(Weights::Seeded { seed: self.weights.seed })
-            .convention(self.network.convention)
-            .precision(self.precision.precision);
-        if let Init::Of(initializer) = self.weights.init {
-            builder = builder.initializer(initializer);
-        }
-        Ok(self.machine.apply(builder).build()?)
+        let settings = ScorerSettings {
+            weights: Weights::Seeded { seed: self.weights.seed },
+            init: self.weights.init,
+            convention: self.network.convention,
+            precision: self.precision.precision,
+        };
+        Ok(self.machine.scorer(self.data.batch()?, settings).build()?)
     }
 
     /// The cells of the space, until the run is to end.

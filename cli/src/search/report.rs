@@ -1,5 +1,6 @@
 //! What searches come to over many runs.
 
+use naswot::analysis::Summary;
 use serde::Serialize;
 
 use super::Algorithm;
@@ -29,14 +30,15 @@ pub(super) struct Spread {
 }
 
 impl Spread {
+    /// Of the values of one run or more.
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
-        let n = values.clone().count() as f64;
-        let mean = values.clone().sum::<f64>() / n;
-        let squares: f64 = values.map(|value| (value - mean) * (value - mean)).sum();
-        Spread { mean, sd: (n > 1.0).then(|| (squares / (n - 1.0)).sqrt()) }
+        let Some(Summary { mean, deviation }) = Summary::of(values) else {
+            unreachable!("there is a run at least");
+        };
+        Spread { mean, sd: deviation }
     }
 
-    /// In percent.
+    /// Mean and deviation times a factor, with two decimals.
     fn show(self, factor: f64) -> String {
         let sd = self.sd.map_or(String::new(), |sd| format!(" +- {:.2}", sd * factor));
         format!("{:.2}{sd}", self.mean * factor)
