@@ -18,7 +18,7 @@ pub(crate) struct Console {
     /// Say more: what is used, and a summary at the end
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub(crate) verbose: bool,
-    /// Colour help and messages
+    /// Color help and messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -40,17 +40,17 @@ impl Console {
 
     /// Says why the command ends.
     pub(crate) fn error(&self, message: impl Display) {
-        self.labelled("error:", AnsiColor::Red.on_default().bold(), message);
+        self.labeled("error:", AnsiColor::Red.on_default().bold(), message);
     }
 
     /// Says what may not be meant so.
     pub(crate) fn warning(&self, message: impl Display) {
         if !self.quiet {
-            self.labelled("warning:", AnsiColor::Yellow.on_default().bold(), message);
+            self.labeled("warning:", AnsiColor::Yellow.on_default().bold(), message);
         }
     }
 
-    fn labelled(&self, label: &str, style: Style, message: impl Display) {
+    fn labeled(&self, label: &str, style: Style, message: impl Display) {
         if self.colored() {
             say(format_args!("{style}{label}{style:#} {message}"));
         } else {
@@ -77,7 +77,7 @@ pub(crate) fn say(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// The colour that help and usage errors are to have, which are printed before there are options.
+/// The color that help and usage errors are to have, which are printed before there are options.
 pub(crate) fn color_of_arguments(arguments: &[OsString]) -> ColorChoice {
     let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {

@@ -162,7 +162,7 @@ pub(crate) struct DataOptions {
     /// default.
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub(crate) data_seed: Option<u64>,
-    /// Add Gaussian noise of this standard deviation, in the units of the normalised images
+    /// Add Gaussian noise of this standard deviation, in the units of the normalized images
     ///
     /// It is made from the seed of --data-seed, 0 by default.
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0, allow_negative_numbers = true)]
@@ -175,7 +175,7 @@ pub(crate) struct SourceOption {
     /// synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH or npy:FILE
     ///
     /// CIFAR is read from a file or the folder of the training split, in its binary version or the one for Python;
-    /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalised. A NumPy file
+    /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalized. A NumPy file
     /// (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs in their statistics and need
     /// no file.
     #[arg(long, value_name = "DATA", default_value = "synthetic")]

@@ -27,7 +27,7 @@ Examples:
   naswot plot cell scores.csv --row 17 -o cell.svg
   naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json && naswot plot matrix sweep.json -o sweep.svg
 
-Colours can be told apart by colour-blind readers. A PNG has its own font, and is the same on every machine.";
+Colors can be told apart by color-blind readers. A PNG has its own font, and is the same on every machine.";
 
 /// Draw one picture, as SVG or PNG
 #[derive(Args, Debug)]
@@ -113,7 +113,7 @@ struct Histogram {
 
 /// An agreement matrix K, as `naswot score --kernels` writes it
 ///
-/// Colours go from the smallest entry to N_A, the number of bits, unless told otherwise. Of more than 128 images, squares of
+/// Colors go from the smallest entry to N_A, the number of bits, unless told otherwise. Of more than 128 images, squares of
 /// entries are drawn, their mean.
 #[derive(Args, Debug)]
 struct HeatMap {

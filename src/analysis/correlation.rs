@@ -243,7 +243,7 @@ fn pairs(n: usize) -> u128 {
     n * n.saturating_sub(1) / 2
 }
 
-/// Pairs within the runs of equal neighbours.
+/// Pairs within the runs of equal neighbors.
 fn tied_pairs<T>(sorted: &[T], equal: impl Fn(&T, &T) -> bool) -> u128 {
     sorted.chunk_by(equal).map(|run| pairs(run.len())).sum()
 }
@@ -444,7 +444,7 @@ mod tests {
         let mut stream = crate::random::Rng::new(1, crate::random::Domain::Sampling, "networks");
         let mut values = || (0..100_000).map(|_| f64::from(stream.below(50_000))).collect::<Vec<_>>();
         let (scores, accuracies) = (values(), values());
-        // Without optimisation and on a busy machine; all pairs would take minutes.
+        // Without optimization and on a busy machine; all pairs would take minutes.
         let start = Instant::now();
         let tau = Correlation::of(&scores, &accuracies).unwrap().kendall_tau.unwrap();
         assert!(start.elapsed().as_secs_f64() < 5.0, "{:?}", start.elapsed());

@@ -1,4 +1,4 @@
-//! Searching a space with a score: random search, regularised evolution, and AREA (Mellor et al., 2021).
+//! Searching a space with a score: random search, regularized evolution, and AREA (Mellor et al., 2021).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -217,7 +217,7 @@ impl<'a, S: SearchSpace> Searcher<'a, S> {
         found(valued(drawn, &mut score)?)
     }
 
-    /// Regularised evolution (Real et al., 2019) on the score alone: a first population is drawn; then the best of a
+    /// Regularized evolution (Real et al., 2019) on the score alone: a first population is drawn; then the best of a
     /// tournament is mutated, the child takes its place in the population, and the oldest leaves.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ impl<'a, S: SearchSpace> Searcher<'a, S> {
         self.evolve(valued(first, &mut score)?, &mut score, &mut rng)
     }
 
-    /// AREA, assisted regularised evolution: draws and scores [`Searcher::initial`] candidates, evaluates the best of
+    /// AREA, assisted regularized evolution: draws and scores [`Searcher::initial`] candidates, evaluates the best of
     /// them by score as the first population, and goes on with evaluations alone.
     ///
     /// # Errors

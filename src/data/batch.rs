@@ -9,7 +9,7 @@ use crate::digest::sha256_hex;
 use crate::random::{Domain, Stream, quantiles};
 use crate::{Distribution, Error, Result};
 
-/// Normalised images, N x C x H x W in f32. Cheap to clone.
+/// Normalized images, N x C x H x W in f32. Cheap to clone.
 ///
 /// ```
 /// use naswot::Batch;
@@ -59,7 +59,7 @@ impl Images {
 }
 
 impl Batch {
-    /// Takes images that are already normalised, in the order N, C, H, W. Their label is `custom`.
+    /// Takes images that are already normalized, in the order N, C, H, W. Their label is `custom`.
     ///
     /// ```
     /// assert!(naswot::Batch::new([1, 3, 2, 2], vec![0.0; 12]).is_ok());
@@ -71,16 +71,16 @@ impl Batch {
     /// A size of zero, another number of values than the sizes say, or a value that is NaN or infinite
     /// (the first one is named).
     pub fn new(shape: [usize; 4], data: Vec<f32>) -> Result<Self> {
-        Self::labelled("custom", shape, data).map_err(|message| Error::Batch { message })
+        Self::labeled("custom", shape, data).map_err(|message| Error::Batch { message })
     }
 
     /// As [`Batch::new`], with a label; the error says what is wrong.
-    pub(super) fn labelled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
+    pub(super) fn labeled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
         Images::new(label, shape, data).map(Arc::new).map(Batch)
     }
 
-    /// Images made from a seed, 3x32x32 and normalised as CIFAR-10: occluding shapes with the 1/f amplitude
-    /// spectrum, the edges and the correlated colours of natural images. Every platform makes the same bits.
+    /// Images made from a seed, 3x32x32 and normalized as CIFAR-10: occluding shapes with the 1/f amplitude
+    /// spectrum, the edges and the correlated colors of natural images. Every platform makes the same bits.
     /// Image i depends on the seed and i alone, so a larger batch begins with the smaller ones.
     ///
     /// ```
@@ -94,11 +94,11 @@ impl Batch {
     pub fn synthetic(n: usize, seed: u64) -> Result<Self> {
         let shape = [n, 3, synthetic::SIDE, synthetic::SIDE];
         synthetic::images(n, seed)
-            .and_then(|data| Self::labelled("synthetic", shape, data))
+            .and_then(|data| Self::labeled("synthetic", shape, data))
             .map_err(|message| Error::Batch { message })
     }
 
-    /// Reads a NumPy file of normalised images: float32, N x C x H x W, in C order. They are taken as they
+    /// Reads a NumPy file of normalized images: float32, N x C x H x W, in C order. They are taken as they
     /// are.
     ///
     /// ```
@@ -167,7 +167,7 @@ impl Batch {
     }
 
     /// The same images with Gaussian noise on every value, of standard deviation `sigma` in the units of the
-    /// normalised images. Every platform makes the same bits, and the noise of a larger batch begins with that of a
+    /// normalized images. Every platform makes the same bits, and the noise of a larger batch begins with that of a
     /// smaller one.
     ///
     /// ```

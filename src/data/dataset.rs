@@ -35,7 +35,7 @@ impl Dataset {
     /// Opens CIFAR-10: a file of whole records, the folder of the binary version (its training split,
     /// `data_batch_1.bin` to `data_batch_5.bin` in this order), or a folder that holds that folder; or the version for
     /// Python, a pickle or the folder `cifar-10-batches-py`, as torchvision leaves it.
-    /// Images are normalised as the benchmarks do: (x / 255 - mean / 255) / (deviation / 255) in f32, mean
+    /// Images are normalized as the benchmarks do: (x / 255 - mean / 255) / (deviation / 255) in f32, mean
     /// 125.3, 123.0, 113.9 and deviation 63.0, 62.1, 66.7.
     ///
     /// ```
@@ -59,7 +59,7 @@ impl Dataset {
     }
 
     /// Opens CIFAR-100: a file of whole records, the folder of the binary version (its training split,
-    /// `train.bin`), or a folder that holds that folder. Images are normalised as
+    /// `train.bin`), or a folder that holds that folder. Images are normalized as
     /// [`cifar10`](Dataset::cifar10) does, with mean 129.3, 124.1, 112.4 and deviation 68.2, 65.4, 70.4.
     ///
     /// ```
@@ -78,7 +78,7 @@ impl Dataset {
 
     /// Opens ImageNet16-120, the data set of NAS-Bench-201: the folder of the pickles of ImageNet16
     /// (`train_data_batch_1` to `train_data_batch_10`), a folder that holds it as `ImageNet16`, or one pickle. Images of
-    /// the first 120 classes are taken, 3x16x16, and normalised as [`cifar10`](Dataset::cifar10) does, with mean 122.68,
+    /// the first 120 classes are taken, 3x16x16, and normalized as [`cifar10`](Dataset::cifar10) does, with mean 122.68,
     /// 116.66, 104.01 and deviation 63.22, 61.26, 65.09.
     ///
     /// ```
@@ -180,12 +180,12 @@ impl Dataset {
     /// Reads the images at some positions, which are below [`Dataset::len`].
     fn read(&self, positions: impl IntoIterator<Item = usize>) -> Result<Batch> {
         let (format, mut data) = (self.format, Vec::new());
-        let tables = format.normalisation.tables();
+        let tables = format.normalization.tables();
         match &self.source {
             Source::Memory(images) => {
                 for position in positions {
                     let image = &images[position * format.pixels()..][..format.pixels()];
-                    format.normalise(image, &tables, &mut data);
+                    format.normalize(image, &tables, &mut data);
                 }
             }
             Source::Records(records, files) => {
@@ -201,12 +201,12 @@ impl Dataset {
                     let image = records.image(&record).map_err(|message| {
                         Error::data(&files[file].path, format!("record {position} (from 0) {message}"))
                     })?;
-                    format.normalise(image, &tables, &mut data);
+                    format.normalize(image, &tables, &mut data);
                 }
             }
         }
         let shape = [data.len() / format.pixels(), 3, format.side, format.side];
-        Batch::labelled(format.label, shape, data).map_err(|message| Error::data(&self.path, message))
+        Batch::labeled(format.label, shape, data).map_err(|message| Error::data(&self.path, message))
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::data::Normalisation;
+    use crate::data::Normalization;
     use crate::fuzz;
 
     const SIDE: usize = 32;
@@ -260,7 +260,7 @@ mod tests {
 
     /// The number of each image, back from its first pixel.
     fn numbers(batch: &Batch) -> Vec<usize> {
-        let table = Normalisation::CIFAR10.tables()[0];
+        let table = Normalization::CIFAR10.tables()[0];
         let number = |image: &[f32]| table.iter().position(|&value| value == image[0]).unwrap();
         batch.data().chunks(PIXELS).map(number).collect()
     }
@@ -278,7 +278,7 @@ mod tests {
         record[2 + 3 * SIDE * SIDE - 1] = 128;
         let folder = folder(&[("a.bin", record)]);
         let batch = Dataset::cifar100(folder.path().join("a.bin")).unwrap().first(1).unwrap();
-        let tables = Normalisation::CIFAR100.tables();
+        let tables = Normalization::CIFAR100.tables();
         assert_eq!(batch.data()[0], tables[0][0]);
         assert_eq!(batch.data()[SIDE * SIDE], tables[1][255]);
         assert_eq!(batch.data()[PIXELS - 1], tables[2][128]);

@@ -5,10 +5,10 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::Normalisation;
+use super::Normalization;
 use crate::{Error, Result};
 
-/// Colour channels.
+/// Color channels.
 const CHANNELS: usize = 3;
 
 /// A data set, and how it is stored.
@@ -17,7 +17,7 @@ pub(super) struct Format {
     pub(super) label: &'static str,
     /// Height and width of an image.
     pub(super) side: usize,
-    pub(super) normalisation: Normalisation,
+    pub(super) normalization: Normalization,
     /// The binary version, where there is one.
     pub(super) records: Option<Records>,
     pub(super) pickles: Pickles,
@@ -53,7 +53,7 @@ pub(super) struct Split {
 pub(super) const CIFAR10: Format = Format {
     label: "cifar10",
     side: 32,
-    normalisation: Normalisation::CIFAR10,
+    normalization: Normalization::CIFAR10,
     records: Some(Records {
         classes: &[10],
         split: Split {
@@ -81,7 +81,7 @@ pub(super) const CIFAR10: Format = Format {
 pub(super) const CIFAR100: Format = Format {
     label: "cifar100",
     side: 32,
-    normalisation: Normalisation::CIFAR100,
+    normalization: Normalization::CIFAR100,
     records: Some(Records {
         classes: &[20, 100],
         split: Split { folder: "cifar-100-binary", files: &["train.bin"] },
@@ -97,7 +97,7 @@ pub(super) const CIFAR100: Format = Format {
 pub(super) const IMAGENET16: Format = Format {
     label: "imagenet16",
     side: 16,
-    normalisation: Normalisation::IMAGENET16,
+    normalization: Normalization::IMAGENET16,
     records: None,
     pickles: Pickles {
         labels: "labels",
@@ -128,8 +128,8 @@ impl Format {
         CHANNELS * self.side * self.side
     }
 
-    /// Appends the normalised pixels of an image.
-    pub(super) fn normalise(&self, image: &[u8], tables: &[[f32; 256]; 3], data: &mut Vec<f32>) {
+    /// Appends the normalized pixels of an image.
+    pub(super) fn normalize(&self, image: &[u8], tables: &[[f32; 256]; 3], data: &mut Vec<f32>) {
         for (plane, table) in image.chunks_exact(self.side * self.side).zip(tables) {
             data.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
         }

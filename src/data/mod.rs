@@ -12,18 +12,18 @@ pub use dataset::Dataset;
 
 use crate::random::{Domain, Rng};
 
-/// Mean and standard deviation of each colour channel, of 255.
+/// Mean and standard deviation of each color channel, of 255.
 #[derive(Clone, Copy, Debug)]
-struct Normalisation {
+struct Normalization {
     mean: [f64; 3],
     deviation: [f64; 3],
 }
 
-impl Normalisation {
-    const CIFAR10: Self = Normalisation { mean: [125.3, 123.0, 113.9], deviation: [63.0, 62.1, 66.7] };
-    const CIFAR100: Self = Normalisation { mean: [129.3, 124.1, 112.4], deviation: [68.2, 65.4, 70.4] };
+impl Normalization {
+    const CIFAR10: Self = Normalization { mean: [125.3, 123.0, 113.9], deviation: [63.0, 62.1, 66.7] };
+    const CIFAR100: Self = Normalization { mean: [129.3, 124.1, 112.4], deviation: [68.2, 65.4, 70.4] };
     const IMAGENET16: Self =
-        Normalisation { mean: [122.68, 116.66, 104.01], deviation: [63.22, 61.26, 65.09] };
+        Normalization { mean: [122.68, 116.66, 104.01], deviation: [63.22, 61.26, 65.09] };
 
     /// What each of the 256 pixel values becomes, by channel: x / 255 - mean / 255, divided by
     /// deviation / 255, in the order and the roundings of torchvision's `ToTensor` and `Normalize`: the
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn pixels_are_normalised_as_torchvision_does() {
         // torch.tensor(x / 255, dtype=float32).sub(mean).div(std) for pixels 0, 1, 128 and 255.
-        let tables = Normalisation::CIFAR10.tables();
+        let tables = Normalization::CIFAR10.tables();
         let known = [
             [0xbffe_93e9u32, 0xbffc_8bc9, 0x3d2f_8b12, 0x4003_c23c],
             [0xbffd_86ce, 0xbffb_7723, 0x3da4_e544, 0x4008_09e4],

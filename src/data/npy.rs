@@ -74,7 +74,7 @@ fn parse(mut reader: impl Read, size: u64) -> Result<Batch, String> {
     }
     let shape = [n, channels, height, width].map(|size| size as usize);
     let data = NpyFile::with_header(header, reader).into_vec::<f32>().map_err(|error| error.to_string())?;
-    Batch::labelled("npy", shape, data)
+    Batch::labeled("npy", shape, data)
 }
 
 /// Reads the header, and how many bytes it took.

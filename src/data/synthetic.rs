@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::Normalisation;
+use super::Normalization;
 use crate::random::{Domain, Rng};
 
 /// Height and width of an image.
@@ -19,9 +19,9 @@ const FINE: usize = 2 * SIDE;
 const RADIUS: [f64; 2] = [3.5, 40.0];
 
 /// Red, green and blue, each of mean 0 and standard deviation 1 over all images.
-type Colour = [f64; 3];
+type Color = [f64; 3];
 
-/// Normalised images of a seed, N x 3 x 32 x 32; the error says why there are none.
+/// Normalized images of a seed, N x 3 x 32 x 32; the error says why there are none.
 pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     if n == 0 {
         return Err("no images were asked for".to_owned());
@@ -30,14 +30,14 @@ pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     let reserved = n.checked_mul(3 * PIXELS).filter(|&values| data.try_reserve_exact(values).is_ok());
     let values = reserved.ok_or_else(|| format!("{n} images need more memory than there is"))?;
     data.resize(values, 0.0);
-    let Normalisation { mean, deviation } = Normalisation::CIFAR10;
-    let tables = Normalisation::CIFAR10.tables();
+    let Normalization { mean, deviation } = Normalization::CIFAR10;
+    let tables = Normalization::CIFAR10.tables();
     data.par_chunks_exact_mut(3 * PIXELS).enumerate().for_each(|(i, image)| {
-        let colours = lens(&paint(&mut Random(Rng::new(seed, Domain::Images, &format!("image {i}")))));
+        let colors = lens(&paint(&mut Random(Rng::new(seed, Domain::Images, &format!("image {i}")))));
         for (channel, plane) in image.chunks_exact_mut(PIXELS).enumerate() {
-            for (value, colour) in plane.iter_mut().zip(&colours) {
+            for (value, color) in plane.iter_mut().zip(&colors) {
                 // The cast cuts off what is below 0 or above 255, as a camera does.
-                let pixel = (mean[channel] + deviation[channel] * colour[channel] + 0.5) as u8;
+                let pixel = (mean[channel] + deviation[channel] * color[channel] + 0.5) as u8;
                 *value = tables[channel][usize::from(pixel)];
             }
         }
@@ -45,26 +45,26 @@ pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     Ok(data)
 }
 
-/// The colours of an image's pixels: each sees its block and half of what surrounds it, so that edges are
+/// The colors of an image's pixels: each sees its block and half of what surrounds it, so that edges are
 /// as soft as a lens makes them.
-fn lens(canvas: &[Colour]) -> Vec<Colour> {
+fn lens(canvas: &[Color]) -> Vec<Color> {
     const WEIGHTS: [f64; 4] = [0.125, 0.375, 0.375, 0.125];
     let points = |i: usize| [(2 * i).saturating_sub(1), 2 * i, 2 * i + 1, (2 * i + 2).min(FINE - 1)];
-    let mut colours = vec![[0.0; 3]; PIXELS];
-    for (i, colour) in colours.iter_mut().enumerate() {
+    let mut colors = vec![[0.0; 3]; PIXELS];
+    for (i, color) in colors.iter_mut().enumerate() {
         for (row, down) in points(i / SIDE).into_iter().zip(WEIGHTS) {
             for (column, across) in points(i % SIDE).into_iter().zip(WEIGHTS) {
-                for (sum, channel) in colour.iter_mut().zip(canvas[row * FINE + column]) {
+                for (sum, channel) in color.iter_mut().zip(canvas[row * FINE + column]) {
                     *sum += down * across * channel;
                 }
             }
         }
     }
-    colours
+    colors
 }
 
 /// A backdrop, and leaves over it from back to front.
-fn paint(random: &mut Random) -> Vec<Colour> {
+fn paint(random: &mut Random) -> Vec<Color> {
     let palette = Palette::new(random);
     let texture = texture(random);
     let mut canvas = vec![[0.0; 3]; FINE * FINE];
@@ -77,10 +77,10 @@ fn paint(random: &mut Random) -> Vec<Colour> {
     canvas
 }
 
-/// The colours of one image.
+/// The colors of one image.
 struct Palette {
     /// Brightness, red against blue, and green against both, on average.
-    mean: Colour,
+    mean: Color,
     /// How far the leaves vary about it.
     contrast: f64,
 }
@@ -91,7 +91,7 @@ impl Palette {
         Palette { mean, contrast: random.between(0.55, 1.6) }
     }
 
-    fn colour(&self, random: &mut Random) -> Colour {
+    fn color(&self, random: &mut Random) -> Color {
         let spread = [0.85, 0.24, 0.08].map(|spread| spread * self.contrast);
         let [bright, red, green] = std::array::from_fn(|axis| self.mean[axis] + spread[axis] * random.bell());
         [bright + red - green, bright + 2.0 * green, bright - red - green]
@@ -100,14 +100,14 @@ impl Palette {
 
 /// A shape of one material.
 struct Leaf {
-    colour: Colour,
-    /// Brightness gained from the centre to the edge, along the first axis.
+    color: Color,
+    /// Brightness gained from the center to the edge, along the first axis.
     shade: f64,
     /// How strong the texture is, and where it begins.
     grain: f64,
     shift: [usize; 2],
-    /// Row and column of the centre.
-    centre: [f64; 2],
+    /// Row and column of the center.
+    center: [f64; 2],
     /// Unit vector of the first axis.
     axis: [f64; 2],
     /// Half the extent along either axis.
@@ -119,11 +119,11 @@ impl Leaf {
     fn new(palette: &Palette, random: &mut Random) -> Self {
         let radius = random.radius();
         Leaf {
-            colour: palette.colour(random),
+            color: palette.color(random),
             shade: 0.35 * palette.contrast * random.bell(),
             grain: 0.25 * palette.contrast * random.unit(),
             shift: [random.below(FINE), random.below(FINE)],
-            centre: [FINE as f64 * random.unit(), FINE as f64 * random.unit()],
+            center: [FINE as f64 * random.unit(), FINE as f64 * random.unit()],
             axis: random.direction(),
             radius: [radius, radius * random.between(0.35, 1.0)],
             rectangle: random.unit() < 0.35,
@@ -137,7 +137,7 @@ impl Leaf {
         let (row, column) = (row.abs() + 1.0, column);
         let length = (row * row + column * column).sqrt();
         Leaf {
-            centre: [middle; 2],
+            center: [middle; 2],
             axis: [row / length, column / length],
             radius: [2.0 * middle; 2],
             rectangle: true,
@@ -146,20 +146,20 @@ impl Leaf {
         }
     }
 
-    fn paint(&self, canvas: &mut [Colour], texture: &[f64]) {
+    fn paint(&self, canvas: &mut [Color], texture: &[f64]) {
         let reach = self.radius[0] + self.radius[1];
-        let span = |centre: f64| (centre - reach).max(0.0) as usize..((centre + reach) as usize).min(FINE);
+        let span = |center: f64| (center - reach).max(0.0) as usize..((center + reach) as usize).min(FINE);
         let [along, across] = self.radius.map(|radius| self.axis.map(|part| part / radius));
-        for y in span(self.centre[0]) {
-            for x in span(self.centre[1]) {
-                let (row, column) = (y as f64 + 0.5 - self.centre[0], x as f64 + 0.5 - self.centre[1]);
+        for y in span(self.center[0]) {
+            for x in span(self.center[1]) {
+                let (row, column) = (y as f64 + 0.5 - self.center[0], x as f64 + 0.5 - self.center[1]);
                 let u = row * along[0] + column * along[1];
                 let v = column * across[0] - row * across[1];
                 let inside = if self.rectangle { u.abs().max(v.abs()) < 1.0 } else { u * u + v * v < 1.0 };
                 if inside {
                     let grain = texture[(y + self.shift[0]) % FINE * FINE + (x + self.shift[1]) % FINE];
                     let light = self.shade * u + self.grain * grain;
-                    canvas[y * FINE + x] = self.colour.map(|channel| channel + light);
+                    canvas[y * FINE + x] = self.color.map(|channel| channel + light);
                 }
             }
         }
@@ -217,7 +217,7 @@ impl Random {
         (sum - 2.0) * 3f64.sqrt()
     }
 
-    /// A unit vector: that of a point in a circle, not too near its centre.
+    /// A unit vector: that of a point in a circle, not too near its center.
     fn direction(&mut self) -> [f64; 2] {
         loop {
             let (a, b) = (self.between(-1.0, 1.0), self.between(-1.0, 1.0));

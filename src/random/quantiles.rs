@@ -75,7 +75,7 @@ fn normal_half() -> Vec<f64> {
 /// The standard normal quantile of probability 1/2 + q for 0 <= q <= 1/2 - e^-25, to a relative error of
 /// about 1e-16: algorithm AS 241, PPND16 (Wichura, 1988), without its branch for farther tails.
 fn normal_quantile(q: f64) -> f64 {
-    const CENTRE: ([f64; 8], [f64; 8]) = (
+    const CENTER: ([f64; 8], [f64; 8]) = (
         [
             3.387_132_872_796_366_5,
             1.331_416_678_917_843_8e2,
@@ -123,7 +123,7 @@ fn normal_quantile(q: f64) -> f64 {
         let horner = |c: [f64; 8]| c.iter().rev().fold(0.0, |sum, c| sum * r + c);
         horner(above) / horner(below)
     };
-    if q <= 0.425 { q * ratio(CENTRE, 0.180_625 - q * q) } else { ratio(TAIL, (-ln(0.5 - q)).sqrt() - 1.6) }
+    if q <= 0.425 { q * ratio(CENTER, 0.180_625 - q * q) } else { ratio(TAIL, (-ln(0.5 - q)).sqrt() - 1.6) }
 }
 
 /// Natural logarithm of a number in (0, 1]: ln m - k ln 2 with m = 2^k x in [1/sqrt 2, sqrt 2), where

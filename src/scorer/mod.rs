@@ -305,7 +305,8 @@ impl Scorer {
         let Some(scores) = Summary::of(outcomes.iter().map(|outcome| outcome.log_det)) else {
             unreachable!("a network is scored under one seed or more");
         };
-        let patterns: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.patterns.map(f64::from)).collect();
+        let patterns: Option<Vec<f64>> =
+            outcomes.iter().map(|outcome| outcome.patterns.map(f64::from)).collect();
         let swap = patterns.and_then(|counts| Summary::of(counts.into_iter())).map(|counts| counts.mean);
         Ok(Score {
             log_det: scores.mean,

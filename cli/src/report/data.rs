@@ -20,7 +20,7 @@ use crate::columns::COLUMNS;
 use crate::exit::{Failure, Result};
 use crate::field::Field;
 
-/// Colours of the sequential scale.
+/// Colors of the sequential scale.
 const SHADES: u32 = 256;
 
 #[derive(Serialize)]
@@ -84,8 +84,8 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
     let kind = |kind: Kind| Kinds {
         label: kind.label(),
         operation: kind.is_operation(),
-        fill: kind.fill().map(|colour| colour.to_string()),
-        text: kind.fill().map(|colour| colour.text().to_string()),
+        fill: kind.fill().map(|color| color.to_string()),
+        text: kind.fill().map(|color| color.text().to_string()),
         none: kind == Kind::None,
     };
     let trends = figures.against.iter().filter_map(|against| Some((against.space.name(), against.trend?)));

@@ -29,7 +29,7 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page/main.js"),
 ];
 const CHARTS: &str = include_str!("vendor/chart.umd.min.js");
-const CHARTS_LICENCE: &str = include_str!("vendor/chart.LICENSE.md");
+const CHARTS_LICENSE: &str = include_str!("vendor/chart.LICENSE.md");
 
 /// The whole page, with so many resamples for the intervals of correlations.
 pub fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Result<String> {
@@ -39,7 +39,7 @@ pub fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Resul
     let script = format!("{{\n\"use strict\";\n{}}}\n", lines(&SCRIPTS.concat()));
     // Without the address of a map that would be looked for.
     let charts = CHARTS.split("//# sourceMappingURL").next().unwrap_or(CHARTS);
-    let charts = lines(&format!("/*\n{CHARTS_LICENCE}*/\n{charts}"));
+    let charts = lines(&format!("/*\n{CHARTS_LICENSE}*/\n{charts}"));
     let (style_digest, charts_digest, script_digest) = (digest(&style), digest(&charts), digest(&script));
     let policy = format!(
         "default-src 'none'; script-src '{charts_digest}' '{script_digest}'; style-src '{style_digest}'; \
@@ -241,14 +241,14 @@ fn extremes(figures: &Figures, heat: Option<&Heat>) -> String {
     format!("The networks of the highest and the lowest finite score{kernels}.{infinite}")
 }
 
-/// The colour bar of the heat maps.
+/// The color bar of the heat maps.
 fn scale(heat: &Heat) -> String {
     let squares = match heat.block {
         1 => String::new(),
         block => format!(" Each square is the mean over {block}\u{a0}×\u{a0}{block} pairs of images."),
     };
     format!(
-        "<div class=\"scale\"><span>{}</span><canvas role=\"img\" aria-label=\"Colours from dark violet to yellow\"></canvas>\
+        "<div class=\"scale\"><span>{}</span><canvas role=\"img\" aria-label=\"Colors from dark violet to yellow\"></canvas>\
          <span>1</span><p>K / N<sub>A</sub>, the share of ReLU bits in which two images agree: one scale for every heat map, \
          from the least of all networks to 1, which an image has with itself.{squares}</p></div>",
         signed(heat.least, 3)

@@ -10,7 +10,7 @@ const BASELINE: f64 = 4.0;
 /// Length of an arrow's head.
 const HEAD: f64 = 6.0;
 
-/// A cell as a picture, laid out as in [`Layout`]: operations in boxes with a label and a colour, edges as arrows. Edges and
+/// A cell as a picture, laid out as in [`Layout`]: operations in boxes with a label and a color, edges as arrows. Edges and
 /// boxes of `none`, which multiply by zero, are faint and dashed.
 ///
 /// ```
@@ -27,10 +27,10 @@ pub fn cell_svg(architecture: &Architecture, direction: Direction, theme: Theme)
     let mut svg = Svg::new(layout.width, layout.height, theme, &title);
     let (faint, plain): (Vec<_>, Vec<_>) = layout.edges.iter().partition(|edge| edge.faint);
     for edge in faint.into_iter().chain(plain) {
-        let colour = if edge.faint { theme.faint() } else { theme.muted() };
-        svg.line(&edge.svg_path(direction), Stroke { colour, width: 1.5, dashed: edge.faint });
+        let color = if edge.faint { theme.faint() } else { theme.muted() };
+        svg.line(&edge.svg_path(direction), Stroke { color, width: 1.5, dashed: edge.faint });
         if let Some(&(x, y)) = edge.points.last() {
-            svg.area(&head(x, y, direction), colour, false);
+            svg.area(&head(x, y, direction), color, false);
         }
     }
     for node in &layout.nodes {
@@ -59,7 +59,7 @@ fn draw_box(svg: &mut Svg, node: &NodeBox) {
     let text = if none { theme.muted() } else { node.kind.fill().map_or(theme.ink(), |fill| fill.text()) };
     let (left, top) = (node.x - node.width / 2.0, node.y - node.height / 2.0);
     let radius = if node.kind.is_operation() { 4.0 } else { node.height / 2.0 };
-    let stroke = Stroke { colour: outline, width: 1.5, dashed: none };
+    let stroke = Stroke { color: outline, width: 1.5, dashed: none };
     svg.rect(left, top, (node.width, node.height), radius, Some(fill), stroke);
     svg.text(node.x, node.y + BASELINE, Anchor::Middle, FONT_SIZE, text, node.kind.label());
 }

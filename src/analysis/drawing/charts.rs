@@ -3,15 +3,15 @@
 use super::frame::{Axis, Frame};
 use super::numbers::grouped;
 use super::svg::Px;
-use super::{Colour, Theme};
+use super::{Color, Theme};
 use crate::analysis::{Correlation, Histogram, Trend};
 use crate::{Error, Result};
 
 /// Dots, and the line through them: blue and vermilion of Okabe and Ito, lighter on dark ground.
-fn colours(theme: Theme) -> (Colour, Colour) {
+fn colors(theme: Theme) -> (Color, Color) {
     match theme {
-        Theme::Light => (Colour([0, 114, 178]), Colour([213, 94, 0])),
-        Theme::Dark => (Colour([86, 180, 233]), Colour([240, 150, 70])),
+        Theme::Light => (Color([0, 114, 178]), Color([213, 94, 0])),
+        Theme::Dark => (Color([86, 180, 233]), Color([240, 150, 70])),
     }
 }
 
@@ -71,7 +71,7 @@ pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<St
     let y = Axis::around(points.iter().map(|&(_, y)| y), SCORE, false);
     let title = format!("Score against {}, {} networks", against.label, scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
-    let (dots, line) = colours(theme);
+    let (dots, line) = colors(theme);
     frame.dots(&points, dots);
     if let Some(trend) = Trend::of(&values, scores) {
         let drawn = points.iter().map(|&(x, _)| scale(x));
@@ -129,7 +129,7 @@ pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
         // A pixel between bars.
         bars += &format!("M{} {}H{}V{}H{}z", Px(x0 + 0.5), Px(y0), Px(x1 - 0.5), Px(y1), Px(x0 + 0.5));
     }
-    frame.svg.area(&bars, colours(theme).0, false);
+    frame.svg.area(&bars, colors(theme).0, false);
     Ok(frame.finish())
 }
 
@@ -174,9 +174,9 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Re
     let y = Axis::around(all.iter().map(|&(_, y)| y), SCORE, false);
     let title = format!("Score over training, {} checkpoints", points.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
-    let (colour, _) = colours(theme);
-    runs.iter().for_each(|run| frame.line(run, colour, 1.5));
-    frame.dots(&all, colour);
+    let (color, _) = colors(theme);
+    runs.iter().for_each(|run| frame.line(run, color, 1.5));
+    frame.dots(&all, color);
     Ok(frame.finish())
 }
 

@@ -2,7 +2,7 @@
 
 use super::numbers::{decimals, label, logarithmic_ticks, ticks};
 use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
-use super::{Colour, Theme};
+use super::{Color, Theme};
 
 /// Size of the area between the axes, and the room above and at its right, in pixels.
 const WIDTH: f64 = 320.0;
@@ -118,7 +118,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Draws dots. Many are smaller, and let those below show through.
-    pub(super) fn dots(&mut self, points: &[(f64, f64)], colour: Colour) {
+    pub(super) fn dots(&mut self, points: &[(f64, f64)], color: Color) {
         let (radius, opacity) = match points.len() {
             0..150 => (3.2, 0.85),
             150..1_000 => (2.5, 0.6),
@@ -126,17 +126,17 @@ impl<'a> Frame<'a> {
             _ => (1.3, 0.3),
         };
         let places: Vec<(f64, f64)> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
-        self.svg.dots(&places, radius, colour, opacity);
+        self.svg.dots(&places, radius, color, opacity);
     }
 
     /// Draws a line through points.
-    pub(super) fn line(&mut self, points: &[(f64, f64)], colour: Colour, width: f64) {
+    pub(super) fn line(&mut self, points: &[(f64, f64)], color: Color, width: f64) {
         let mut path = String::new();
         for &(x, y) in points {
             let (x, y) = self.at(x, y);
             path += &format!("{}{} {}", if path.is_empty() { 'M' } else { 'L' }, Px(x), Px(y));
         }
-        self.svg.line(&path, Stroke::new(colour, width));
+        self.svg.line(&path, Stroke::new(color, width));
     }
 
     pub(super) fn finish(self) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::numbers::{grouped, ticks};
 use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
-use super::{Colour, Theme, sequential};
+use super::{Color, Theme, sequential};
 use crate::Agreement;
 
 /// Most squares of a side of the picture.
@@ -16,7 +16,7 @@ const LEFT: f64 = 52.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 122.0;
 const BELOW: f64 = 64.0;
-/// Width of the colour bar, and its distance from the matrix.
+/// Width of the color bar, and its distance from the matrix.
 const BAR: f64 = 14.0;
 const BAR_GAP: f64 = 14.0;
 /// Where notes begin.
@@ -68,7 +68,7 @@ impl Blocks {
     }
 }
 
-/// Which shares of agreement, K / N_A, have the first and the last colour of the scale.
+/// Which shares of agreement, K / N_A, have the first and the last color of the scale.
 ///
 /// ```
 /// use naswot::{Agreement, analysis::drawing::Shades};
@@ -92,14 +92,14 @@ impl Shades {
         Shades { low: f64::from(least) / f64::from(kernel.activations().max(1)), high: 1.0 }
     }
 
-    /// The colour of a share.
+    /// The color of a share.
     ///
     /// ```
     /// use naswot::analysis::drawing::{Shades, sequential};
     ///
-    /// assert_eq!(Shades { low: 0.5, high: 1.0 }.colour(0.75), sequential(0.5));
+    /// assert_eq!(Shades { low: 0.5, high: 1.0 }.color(0.75), sequential(0.5));
     /// ```
-    pub fn colour(self, share: f64) -> Colour {
+    pub fn color(self, share: f64) -> Color {
         // A scale of one share shows it as the highest.
         if self.high > self.low {
             sequential((share - self.low) / (self.high - self.low))
@@ -109,7 +109,7 @@ impl Shades {
     }
 }
 
-/// An agreement matrix as a picture, with its colour bar in bits and as a share of N_A. A matrix of more than 128 images is
+/// An agreement matrix as a picture, with its color bar in bits and as a share of N_A. A matrix of more than 128 images is
 /// drawn in squares of several entries, their mean, and the picture says so.
 ///
 /// ```
@@ -138,7 +138,7 @@ pub fn heat_map_svg(kernel: &Agreement, shades: Shades, theme: Theme) -> String 
     svg.finish()
 }
 
-/// One path for each colour, in units of an entry.
+/// One path for each color, in units of an entry.
 fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
     let at = |block: usize| (block * blocks.images).min(n);
     let mut paths: BTreeMap<[u8; 3], String> = BTreeMap::new();
@@ -146,10 +146,10 @@ fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
         let (row, column) = (place / blocks.side, place % blocks.side);
         let (x, y) = (at(column), at(row));
         let (width, height) = (at(column + 1) - x, at(row + 1) - y);
-        let path = paths.entry(shades.colour(share).0).or_default();
+        let path = paths.entry(shades.color(share).0).or_default();
         let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
     }
-    let paths = paths.into_iter().map(|(colour, path)| (Colour(colour), path));
+    let paths = paths.into_iter().map(|(color, path)| (Color(color), path));
     svg.squares((LEFT, TOP), SIDE / n as f64, paths);
 }
 
@@ -175,7 +175,7 @@ fn axes(svg: &mut Svg, n: usize) {
 fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
     let theme = svg.theme;
     let left = LEFT + SIDE + BAR_GAP;
-    svg.colour_bar(left, TOP, (BAR, SIDE));
+    svg.color_bar(left, TOP, (BAR, SIDE));
     let frame = Stroke::new(theme.muted(), 1.0);
     let all = f64::from(activations);
     let (low, high) = (shades.low * all, shades.high * all);
@@ -188,7 +188,7 @@ fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
     svg.text_upwards(LEFT + SIDE + RIGHT - 8.0, TOP + SIDE / 2.0, FONT_SIZE, theme.ink(), label);
     let end = |share: f64| format!("{} ({:.0} %)", grouped((share * all).round() as u64), share * 100.0);
     let note = format!(
-        "Colours from {} to {} of {} bits.",
+        "Colors from {} to {} of {} bits.",
         end(shades.low),
         end(shades.high),
         grouped(activations.into())

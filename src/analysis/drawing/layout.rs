@@ -59,15 +59,15 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct NodeBox {
-    /// Its centre, from the left.
+    /// Its center, from the left.
     pub x: f64,
-    /// Its centre, from above.
+    /// Its center, from above.
     pub y: f64,
     /// Its width.
     pub width: f64,
     /// Its height.
     pub height: f64,
-    /// What it stands for, which says its label and colour.
+    /// What it stands for, which says its label and color.
     pub kind: Kind,
 }
 
@@ -184,22 +184,22 @@ fn draw(graph: &Graph, levels: &Levels, places: &Places, crossings: usize, direc
     let across = |place: usize| side + place as f64 * direction.pitch();
     let breadth = across(places.most) + side;
 
-    let mut centres = vec![(0.0, 0.0); graph.vertices.len()];
+    let mut centers = vec![(0.0, 0.0); graph.vertices.len()];
     let mut bends = vec![Vec::new(); graph.edges.len()];
     for ((layer, places), &(start, end)) in levels.layers.iter().zip(&places.places).zip(&columns) {
         for (item, &place) in layer.iter().zip(places) {
             match *item {
-                Item::Vertex(v) => centres[v] = ((start + end) / 2.0, across(place)),
+                Item::Vertex(v) => centers[v] = ((start + end) / 2.0, across(place)),
                 Item::Bend(edge) => bends[edge].extend([(start, across(place)), (end, across(place))]),
             }
         }
     }
     let column = |v: usize| {
-        let around = |&&(start, end): &&(f64, f64)| (start..=end).contains(&centres[v].0);
+        let around = |&&(start, end): &&(f64, f64)| (start..=end).contains(&centers[v].0);
         columns.iter().find(around).copied().unwrap_or_default()
     };
     let edges = graph.edges.iter().zip(&bends).map(|(&(from, to), bends)| {
-        let ((x0, y0), (x1, y1)) = (centres[from], centres[to]);
+        let ((x0, y0), (x1, y1)) = (centers[from], centers[to]);
         let start = [(x0 + extents[from].0 / 2.0, y0), (column(from).1, y0)];
         let end = [(column(to).0, y1), (x1 - extents[to].0 / 2.0, y1)];
         let points = start.iter().chain(bends).chain(&end);
@@ -207,7 +207,7 @@ fn draw(graph: &Graph, levels: &Levels, places: &Places, crossings: usize, direc
         let faint = [from, to].iter().any(|&v| graph.vertices[v] == Kind::None);
         Edge { from, to, faint, points }
     });
-    let nodes = graph.vertices.iter().zip(&centres).map(|(&kind, &(along, across))| {
+    let nodes = graph.vertices.iter().zip(&centers).map(|(&kind, &(along, across))| {
         let (x, y) = direction.point(along, across);
         let extent = direction.extent(kind);
         let (width, height) = direction.point(extent.0, extent.1);

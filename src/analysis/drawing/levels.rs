@@ -159,7 +159,7 @@ impl Levels {
         Places { places, most: last - first, cost }
     }
 
-    /// How far apart two neighbours of a layer are at least.
+    /// How far apart two neighbors of a layer are at least.
     fn apart(&self, layer: usize, pair: &[usize]) -> usize {
         let bends = pair.iter().all(|&i| matches!(self.layers[layer][i], Item::Bend(_)));
         if bends { 1 } else { 2 }

@@ -15,7 +15,7 @@ const CHARACTER: f64 = 6.3;
 const NUMBER: f64 = 34.0;
 const BAR: f64 = 14.0;
 
-/// A matrix of rank correlations between settings: rows with the settings' names, columns with their numbers, from 0. Colours
+/// A matrix of rank correlations between settings: rows with the settings' names, columns with their numbers, from 0. Colors
 /// from 0 to 1, or from -1 where one is negative. What is not defined (none) stays empty.
 ///
 /// ```
@@ -69,14 +69,14 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
     }
     svg.rect(left, TOP, (side, side), 0.0, None, Stroke::new(theme.muted(), 1.0));
     bar(&mut svg, left + side + 16.0, side_of_bar, low);
-    let note = format!("Colours from {low} to 1.");
+    let note = format!("Colors from {low} to 1.");
     svg.text(10.0, height - 8.0, Anchor::Start, SMALL, theme.muted(), &note);
     Ok(svg.finish())
 }
 
 fn bar(svg: &mut Svg, left: f64, height: f64, low: f64) {
     let theme = svg.theme;
-    svg.colour_bar(left, TOP, (BAR, height));
+    svg.color_bar(left, TOP, (BAR, height));
     for tau in ticks(low, 1.0, 6, 0.0) {
         let y = TOP + height * (1.0 - (tau - low) / (1.0 - low));
         svg.line(&format!("M{} {}h4", Px(left + BAR), Px(y)), Stroke::new(theme.muted(), 1.0));

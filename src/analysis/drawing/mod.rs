@@ -2,12 +2,12 @@
 //!
 //! A [`Layout`] says where the parts of a cell go, and can be drawn by anybody. [`cell_svg`] draws it, [`heat_map_svg`] the
 //! agreement matrix of a network; [`scatter_svg`], [`histogram_svg`], [`trace_svg`] and [`matrix_svg`] are charts of scores;
-//! `png` (feature `png`) makes pixels of any of them. Colours are the same everywhere: [`Kind::fill`] for operations, which carry their
-//! name beside it, and [`sequential`] for numbers, both safe for colour-blind readers. Every text is escaped.
+//! `png` (feature `png`) makes pixels of any of them. Colors are the same everywhere: [`Kind::fill`] for operations, which carry their
+//! name beside it, and [`sequential`] for numbers, both safe for color-blind readers. Every text is escaped.
 
 mod cell;
 mod charts;
-mod colours;
+mod colors;
 mod frame;
 mod graph;
 mod heat_map;
@@ -21,7 +21,7 @@ mod svg;
 
 pub use cell::cell_svg;
 pub use charts::{Against, histogram_svg, scatter_svg, trace_svg};
-pub use colours::{Colour, Theme, sequential};
+pub use colors::{Color, Theme, sequential};
 pub use graph::Kind;
 pub use heat_map::{Blocks, Shades, heat_map_svg};
 pub use layout::{Direction, Edge, Layout, NodeBox};

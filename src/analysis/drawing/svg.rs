@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use super::{Colour, Theme, sequential};
+use super::{Color, Theme, sequential};
 
 /// The fonts of all pictures: what of them a reader has.
 const FONTS: &str = "Helvetica, Arial, sans-serif";
@@ -12,7 +12,7 @@ const FONTS: &str = "Helvetica, Arial, sans-serif";
 pub(super) const FONT_SIZE: f64 = 12.0;
 /// Size of notes.
 pub(super) const SMALL: f64 = 10.5;
-/// Steps of a colour bar.
+/// Steps of a color bar.
 const BAR_STEPS: usize = 64;
 
 /// A text that stands in XML, or HTML, as it is: markup and quotes are escaped, and characters that XML cannot hold are
@@ -78,21 +78,21 @@ impl Display for Anchor {
 /// How a line is drawn.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
-    pub(super) colour: Colour,
+    pub(super) color: Color,
     pub(super) width: f64,
     pub(super) dashed: bool,
 }
 
 impl Stroke {
     /// A line without gaps.
-    pub(super) fn new(colour: Colour, width: f64) -> Self {
-        Stroke { colour, width, dashed: false }
+    pub(super) fn new(color: Color, width: f64) -> Self {
+        Stroke { color, width, dashed: false }
     }
 }
 
 impl Display for Stroke {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, r#"stroke="{}" stroke-width="{}""#, self.colour, Px(self.width))?;
+        write!(f, r#"stroke="{}" stroke-width="{}""#, self.color, Px(self.width))?;
         if self.dashed { f.write_str(r#" stroke-dasharray="3 3""#) } else { Ok(()) }
     }
 }
@@ -127,11 +127,11 @@ impl Svg {
         y: f64,
         size: (f64, f64),
         radius: f64,
-        fill: Option<Colour>,
+        fill: Option<Color>,
         stroke: Stroke,
     ) {
         let (x, y, width, height, radius) = (Px(x), Px(y), Px(size.0), Px(size.1), Px(radius));
-        let fill = fill.map_or(Cow::Borrowed("none"), |colour| Cow::Owned(colour.to_string()));
+        let fill = fill.map_or(Cow::Borrowed("none"), |color| Cow::Owned(color.to_string()));
         let _ = writeln!(
             self.text,
             r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}" {stroke}/>"#
@@ -144,7 +144,7 @@ impl Svg {
     }
 
     /// The inside of a path. `crisp` keeps squares that touch from showing the ground between them.
-    pub(super) fn area(&mut self, path: &str, fill: Colour, crisp: bool) {
+    pub(super) fn area(&mut self, path: &str, fill: Color, crisp: bool) {
         let crisp = if crisp { r#" shape-rendering="crispEdges""# } else { "" };
         let _ = writeln!(self.text, r#"<path d="{path}" fill="{fill}"{crisp}/>"#);
     }
@@ -154,7 +154,7 @@ impl Svg {
         &mut self,
         (x, y): (f64, f64),
         unit: f64,
-        paths: impl Iterator<Item = (Colour, String)>,
+        paths: impl Iterator<Item = (Color, String)>,
     ) {
         // Not rounded: many units add up.
         let (x, y) = (Px(x), Px(y));
@@ -168,24 +168,24 @@ impl Svg {
         self.text.push_str("</g>\n");
     }
 
-    /// Round dots of one size and colour, which let what is below show through.
-    pub(super) fn dots(&mut self, places: &[(f64, f64)], radius: f64, colour: Colour, opacity: f64) {
-        let _ = writeln!(self.text, r#"<g fill="{colour}" fill-opacity="{}">"#, Px(opacity));
+    /// Round dots of one size and color, which let what is below show through.
+    pub(super) fn dots(&mut self, places: &[(f64, f64)], radius: f64, color: Color, opacity: f64) {
+        let _ = writeln!(self.text, r#"<g fill="{color}" fill-opacity="{}">"#, Px(opacity));
         for &(x, y) in places {
             let _ = writeln!(self.text, r#"<circle cx="{}" cy="{}" r="{}"/>"#, Px(x), Px(y), Px(radius));
         }
         self.text.push_str("</g>\n");
     }
 
-    /// The sequential scale, the highest colour above.
-    pub(super) fn colour_bar(&mut self, x: f64, y: f64, (width, height): (f64, f64)) {
+    /// The sequential scale, the highest color above.
+    pub(super) fn color_bar(&mut self, x: f64, y: f64, (width, height): (f64, f64)) {
         let step = height / BAR_STEPS as f64;
         for i in 0..BAR_STEPS {
-            let colour = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
+            let color = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
             let top = y + height - (i + 1) as f64 * step;
             self.area(
                 &format!("M{} {}h{}v{}h-{}z", Px(x), Px(top), Px(width), Px(step), Px(width)),
-                colour,
+                color,
                 true,
             );
         }
@@ -193,20 +193,20 @@ impl Svg {
     }
 
     /// A line of text; y is its baseline.
-    pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, size: f64, colour: Colour, text: &str) {
+    pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, size: f64, color: Color, text: &str) {
         let (x, y, size, text) = (Px(x), Px(y), Px(size), escape(text));
         let _ = writeln!(
             self.text,
-            r#"<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{text}</text>"#
+            r#"<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="{color}">{text}</text>"#
         );
     }
 
     /// A line of text that runs upwards; x is its baseline, y its middle.
-    pub(super) fn text_upwards(&mut self, x: f64, y: f64, size: f64, colour: Colour, text: &str) {
+    pub(super) fn text_upwards(&mut self, x: f64, y: f64, size: f64, color: Color, text: &str) {
         let (x, y, size, text) = (Px(x), Px(y), Px(size), escape(text));
         let _ = writeln!(
             self.text,
-            r#"<text transform="translate({x} {y}) rotate(-90)" text-anchor="middle" font-size="{size}" fill="{colour}">{text}</text>"#
+            r#"<text transform="translate({x} {y}) rotate(-90)" text-anchor="middle" font-size="{size}" fill="{color}">{text}</text>"#
         );
     }
 

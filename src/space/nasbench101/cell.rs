@@ -320,7 +320,7 @@ mod tests {
         Cell::new(adjacency, ops).unwrap_err().to_string()
     }
 
-    /// A matrix of all edges between neighbours in the order.
+    /// A matrix of all edges between neighbors in the order.
     fn chain(vertices: usize) -> Vec<Vec<u8>> {
         (0..vertices).map(|i| (0..vertices).map(|j| u8::from(j == i + 1)).collect()).collect()
     }

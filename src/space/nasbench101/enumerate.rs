@@ -33,7 +33,7 @@ fn representatives(vertices: usize, edges: u32, renumberings: &[Renumbering]) ->
     let Some(automorphisms) = automorphisms_of_least(edges, renumberings) else {
         return Vec::new();
     };
-    labellings(vertices - 2)
+    labelings(vertices - 2)
         .filter(|ops| automorphisms.iter().all(|automorphism| *ops <= automorphism.ops(ops)))
         .map(|ops| Cell { edges, vertices: vertices as u8, ops })
         .collect()
@@ -60,7 +60,7 @@ fn automorphisms_of_least(edges: u32, renumberings: &[Renumbering]) -> Option<Ve
 }
 
 /// All lists of operations of so many vertices, in lexicographic order.
-fn labellings(interior: usize) -> impl Iterator<Item = [VertexOp; MAX_INTERIOR]> {
+fn labelings(interior: usize) -> impl Iterator<Item = [VertexOp; MAX_INTERIOR]> {
     (0..VertexOp::ALL.len().pow(interior as u32)).map(move |number| {
         let (mut ops, mut rest) = (NO_OPS, number);
         for op in ops[..interior].iter_mut().rev() {

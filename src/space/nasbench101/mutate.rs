@@ -5,14 +5,14 @@ use super::cell::contains;
 use crate::random::{Domain, Rng};
 
 impl Cell {
-    /// A random neighbour, as AREA (Mellor et al., 2021, and its public code) mutates: one entry of the upper
+    /// A random neighbor, as AREA (Mellor et al., 2021, and its public code) mutates: one entry of the upper
     /// triangle is flipped, uniform among those whose flip leaves a cell of the space; the rest is pruned, and
     /// the class's [`representative`](Cell::representative) is returned, since AREA goes by the benchmark's
     /// own entries. The operations stay.
     ///
     /// The matrix is that of the pruned cell. So a mutation adds one edge or takes at least one away, is never
     /// isomorphic to its parent, and never has more vertices. `None` for the cell of input and output alone,
-    /// which has no neighbour; every other cell has one. A seed gives one mutation: take another for the next.
+    /// which has no neighbor; every other cell has one. A seed gives one mutation: take another for the next.
     ///
     /// ```
     /// use naswot::nasbench101::Cell;
@@ -23,15 +23,15 @@ impl Cell {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn mutate(&self, seed: u64) -> Option<Self> {
-        let neighbours = self.neighbours();
+        let neighbors = self.neighbors();
         let mut rng = Rng::new(seed, Domain::Sampling, "nasbench101/mutation");
         // Not to be asked of an empty list.
-        let pick = (!neighbours.is_empty()).then(|| rng.below(neighbours.len() as u32))?;
-        Some(neighbours[pick as usize].representative())
+        let pick = (!neighbors.is_empty()).then(|| rng.below(neighbors.len() as u32))?;
+        Some(neighbors[pick as usize].representative())
     }
 
     /// What is left after each flip that leaves a cell, one entry a flip.
-    fn neighbours(&self) -> Vec<Self> {
+    fn neighbors(&self) -> Vec<Self> {
         let vertices = self.vertices();
         let flips = 0..vertices * (vertices - 1) / 2;
         let flip = |bit: usize| {
@@ -49,10 +49,10 @@ mod tests {
     #[test]
     fn a_mutation_changes_the_number_of_edges() {
         for cell in super::super::all().step_by(61).skip(1) {
-            let neighbours = cell.neighbours();
-            assert!(!neighbours.is_empty(), "{cell}");
-            for neighbour in neighbours {
-                assert!(neighbour.edges() == cell.edges() + 1 || neighbour.edges() < cell.edges());
+            let neighbors = cell.neighbors();
+            assert!(!neighbors.is_empty(), "{cell}");
+            for neighbor in neighbors {
+                assert!(neighbor.edges() == cell.edges() + 1 || neighbor.edges() < cell.edges());
             }
         }
     }
@@ -61,8 +61,8 @@ mod tests {
     fn flips_are_drawn_uniformly() {
         // Of the six flips two add an edge, none of the other four cuts all paths.
         let cell: Cell = "0110000100010000/01".parse().unwrap();
-        let neighbours = cell.neighbours();
-        assert_eq!(neighbours.len(), 6);
+        let neighbors = cell.neighbors();
+        assert_eq!(neighbors.len(), 6);
         let grown = (0..6000).filter(|&seed| cell.mutate(seed).unwrap().edges() == 5).count();
         assert!((1850..2150).contains(&grown), "{grown}");
     }

@@ -39,7 +39,7 @@ pub fn sample(n: usize, seed: u64) -> Result<Vec<Cell>> {
 
 /// Draws `n` cells from random matrices, as the benchmark's example and the blog of NASWOT do: 7 vertices,
 /// every edge with probability 1/2, every operation with probability 1/3; a draw that is no cell is drawn
-/// again. Not uniform over the space: pruning favours some cells, and a cell can come twice. Cells keep the
+/// again. Not uniform over the space: pruning favors some cells, and a cell can come twice. Cells keep the
 /// order of their matrix.
 ///
 /// ```

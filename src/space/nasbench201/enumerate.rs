@@ -50,7 +50,7 @@ pub fn sample(n: usize, seed: u64) -> Result<Vec<Cell>> {
 
 impl Cell {
     /// The cell with another operation on one edge, the edge and its new operation drawn uniformly: the
-    /// mutation of regularised evolution (Real et al., 2019). Equal seeds make equal mutants.
+    /// mutation of regularized evolution (Real et al., 2019). Equal seeds make equal mutants.
     ///
     /// ```
     /// use naswot::nasbench201::{Cell, Op};

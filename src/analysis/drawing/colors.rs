@@ -1,4 +1,4 @@
-//! Colours that colour-blind readers can tell apart, on light and on dark ground.
+//! Colors that color-blind readers can tell apart, on light and on dark ground.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use serde::Serialize;
 
 use super::graph::Kind;
 
-/// A colour of the screen (sRGB), written `#rrggbb`.
+/// A color of the screen (sRGB), written `#rrggbb`.
 ///
 /// ```
-/// assert_eq!(naswot::analysis::drawing::Colour([0, 114, 178]).to_string(), "#0072b2");
+/// assert_eq!(naswot::analysis::drawing::Color([0, 114, 178]).to_string(), "#0072b2");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Colour(
+pub struct Color(
     /// Red, green, blue.
     pub [u8; 3],
 );
 
-impl Colour {
-    const BLACK: Colour = Colour([0, 0, 0]);
-    const WHITE: Colour = Colour([255, 255, 255]);
+impl Color {
+    const BLACK: Color = Color([0, 0, 0]);
+    const WHITE: Color = Color([255, 255, 255]);
 
     /// Black or white, whichever can be read better upon it.
     ///
     /// ```
-    /// use naswot::analysis::drawing::Colour;
+    /// use naswot::analysis::drawing::Color;
     ///
-    /// assert_eq!(Colour([253, 231, 37]).text().to_string(), "#000000");
+    /// assert_eq!(Color([253, 231, 37]).text().to_string(), "#000000");
     /// ```
     #[must_use]
     pub fn text(self) -> Self {
@@ -36,9 +36,9 @@ impl Colour {
     /// Ratio of contrast, 1 to 21, as the Web Content Accessibility Guidelines 2.2 define it; text needs 4.5.
     ///
     /// ```
-    /// use naswot::analysis::drawing::Colour;
+    /// use naswot::analysis::drawing::Color;
     ///
-    /// assert!((Colour([0, 0, 0]).contrast(Colour([255, 255, 255])) - 21.0).abs() < 1e-9);
+    /// assert!((Color([0, 0, 0]).contrast(Color([255, 255, 255])) - 21.0).abs() < 1e-9);
     /// ```
     pub fn contrast(self, other: Self) -> f64 {
         let (a, b) = (self.luminance(), other.luminance());
@@ -56,20 +56,20 @@ impl Colour {
     }
 }
 
-impl fmt::Display for Colour {
+impl fmt::Display for Color {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [r, g, b] = self.0;
         write!(f, "#{r:02x}{g:02x}{b:02x}")
     }
 }
 
-impl Serialize for Colour {
+impl Serialize for Color {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// The ground that is drawn on, and what is drawn on it without a colour of its own.
+/// The ground that is drawn on, and what is drawn on it without a color of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Theme {
     /// Dark on white, for paper.
@@ -85,10 +85,10 @@ impl Theme {
     /// ```
     /// assert_eq!(naswot::analysis::drawing::Theme::Light.ground().to_string(), "#ffffff");
     /// ```
-    pub fn ground(self) -> Colour {
+    pub fn ground(self) -> Color {
         match self {
-            Theme::Light => Colour::WHITE,
-            Theme::Dark => Colour([0x16, 0x18, 0x1d]),
+            Theme::Light => Color::WHITE,
+            Theme::Dark => Color([0x16, 0x18, 0x1d]),
         }
     }
 
@@ -99,10 +99,10 @@ impl Theme {
     ///
     /// assert!(Theme::Dark.ink().contrast(Theme::Dark.ground()) > 12.0);
     /// ```
-    pub fn ink(self) -> Colour {
+    pub fn ink(self) -> Color {
         match self {
-            Theme::Light => Colour([0x1a, 0x1d, 0x23]),
-            Theme::Dark => Colour([0xe6, 0xe8, 0xec]),
+            Theme::Light => Color([0x1a, 0x1d, 0x23]),
+            Theme::Dark => Color([0xe6, 0xe8, 0xec]),
         }
     }
 
@@ -113,10 +113,10 @@ impl Theme {
     ///
     /// assert!(Theme::Light.muted().contrast(Theme::Light.ground()) > 4.5);
     /// ```
-    pub fn muted(self) -> Colour {
+    pub fn muted(self) -> Color {
         match self {
-            Theme::Light => Colour([0x5c, 0x63, 0x70]),
-            Theme::Dark => Colour([0xa2, 0xa9, 0xb6]),
+            Theme::Light => Color([0x5c, 0x63, 0x70]),
+            Theme::Dark => Color([0xa2, 0xa9, 0xb6]),
         }
     }
 
@@ -127,36 +127,36 @@ impl Theme {
     ///
     /// assert_ne!(Theme::Light.faint(), Theme::Dark.faint());
     /// ```
-    pub fn faint(self) -> Colour {
+    pub fn faint(self) -> Color {
         match self {
-            Theme::Light => Colour([0xd5, 0xd9, 0xe0]),
-            Theme::Dark => Colour([0x3a, 0x40, 0x4b]),
+            Theme::Light => Color([0xd5, 0xd9, 0xe0]),
+            Theme::Dark => Color([0x3a, 0x40, 0x4b]),
         }
     }
 }
 
 impl Kind {
-    /// The colour of its box; none where the ground shows. Operations have those of Okabe and Ito, "Color universal design"
-    /// (2008). A colour is never all that tells them apart: see [`Kind::label`].
+    /// The color of its box; none where the ground shows. Operations have those of Okabe and Ito, "Color universal design"
+    /// (2008). A color is never all that tells them apart: see [`Kind::label`].
     ///
     /// ```
     /// use naswot::analysis::drawing::Kind;
     ///
-    /// assert_eq!(Kind::Conv3x3.fill().map(|colour| colour.to_string()).as_deref(), Some("#0072b2"));
+    /// assert_eq!(Kind::Conv3x3.fill().map(|color| color.to_string()).as_deref(), Some("#0072b2"));
     /// assert_eq!(Kind::Input.fill(), None);
     /// ```
-    pub fn fill(self) -> Option<Colour> {
+    pub fn fill(self) -> Option<Color> {
         match self {
-            Kind::Conv3x3 => Some(Colour([0, 114, 178])),
-            Kind::Conv1x1 => Some(Colour([86, 180, 233])),
-            Kind::MaxPool3x3 | Kind::AvgPool3x3 => Some(Colour([230, 159, 0])),
-            Kind::Skip => Some(Colour([0, 158, 115])),
+            Kind::Conv3x3 => Some(Color([0, 114, 178])),
+            Kind::Conv1x1 => Some(Color([86, 180, 233])),
+            Kind::MaxPool3x3 | Kind::AvgPool3x3 => Some(Color([230, 159, 0])),
+            Kind::Skip => Some(Color([0, 158, 115])),
             Kind::Input | Kind::Output | Kind::Sum | Kind::None => None,
         }
     }
 }
 
-/// Every seventeenth colour of the 256 of viridis (van der Walt and Smith, 2015; dedicated to the public domain, CC0).
+/// Every seventeenth color of the 256 of viridis (van der Walt and Smith, 2015; dedicated to the public domain, CC0).
 const VIRIDIS: [[u8; 3]; 16] = [
     [68, 1, 84],
     [72, 26, 108],
@@ -177,9 +177,9 @@ const VIRIDIS: [[u8; 3]; 16] = [
 ];
 
 /// The sequential scale for numbers from 0 (dark) to 1 (bright): viridis, whose steps look equally large, also to
-/// colour-blind readers and in grey. What is outside is taken as the nearer end, NaN as 0.
+/// color-blind readers and in gray. What is outside is taken as the nearer end, NaN as 0.
 ///
-/// Interpolated between 16 of the 256 published colours; no channel is further than 7 of 255 from those.
+/// Interpolated between 16 of the 256 published colors; no channel is further than 7 of 255 from those.
 ///
 /// ```
 /// use naswot::analysis::drawing::sequential;
@@ -187,7 +187,7 @@ const VIRIDIS: [[u8; 3]; 16] = [
 /// assert_eq!(sequential(0.0).to_string(), "#440154");
 /// assert_eq!(sequential(1.0).to_string(), "#fde725");
 /// ```
-pub fn sequential(value: f64) -> Colour {
+pub fn sequential(value: f64) -> Color {
     let last = VIRIDIS.len() - 1;
     let position = value.clamp(0.0, 1.0) * last as f64;
     // NaN becomes 0.
@@ -197,7 +197,7 @@ pub fn sequential(value: f64) -> Colour {
         let (a, b) = (f64::from(VIRIDIS[before][c]), f64::from(VIRIDIS[before + 1][c]));
         (a + (b - a) * share).round() as u8
     };
-    Colour([channel(0), channel(1), channel(2)])
+    Color([channel(0), channel(1), channel(2)])
 }
 
 #[cfg(test)]
