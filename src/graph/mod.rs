@@ -243,10 +243,10 @@ impl Graph {
     /// Convolutions that have a path to the output; an edge multiplied by zero is an edge.
     ///
     /// ```
-    /// use naswot::nasbench201::Cell;
+    /// use naswot::nasbench201::{Cell, Skeleton};
     /// // A stem, and three in each of two reduction blocks.
     /// let cell: Cell = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|".parse()?;
-    /// assert_eq!(cell.network(16, 5)?.graph().convolutions(), 7);
+    /// assert_eq!(cell.network(&Skeleton::default())?.graph().convolutions(), 7);
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn convolutions(&self) -> u64 {

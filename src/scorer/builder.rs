@@ -124,11 +124,11 @@ impl ScorerBuilder {
     /// Which scores to compute; NASWOT's alone when not set. More of them never change it.
     ///
     /// ```
-    /// use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
     ///
     /// let scorer = Scorer::builder(Batch::synthetic(8, 0)?).scores("swap".parse()?).build()?;
     /// let cell: Cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|".parse()?;
-    /// let score = scorer.score(&cell.network(4, 1)?)?;
+    /// let score = scorer.score(&cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
     /// assert!(score.get("swap") > Some(1.0));
     /// # Ok::<(), naswot::Error>(())
     /// ```

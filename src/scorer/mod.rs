@@ -81,11 +81,11 @@ impl Score {
     /// The score of a name, the mean over repeats; `None` where it was not asked for or there is no such score.
     ///
     /// ```
-    /// use naswot::{Batch, Scorer, nasbench201::Cell};
+    /// use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
     ///
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
     /// let cell: Cell = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|".parse()?;
-    /// let score = scorer.score(&cell.network(4, 1)?)?;
+    /// let score = scorer.score(&cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
     /// assert_eq!((score.get("nwot"), score.get("swap")), (Some(score.log_det), None));
     /// # Ok::<(), naswot::Error>(())
     /// ```
