@@ -1,6 +1,7 @@
 //! The images that every network of a run sees.
 
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -119,7 +120,22 @@ impl Batch {
     /// [`Error::Io`] for a file that cannot be opened; [`Error::Data`] for one that is no such array, is cut
     /// off, or holds NaN or infinity.
     pub fn npy(path: impl AsRef<Path>) -> Result<Self> {
-        npy::read(path.as_ref())
+        npy::read(path.as_ref(), Self::from_array)
+    }
+
+    /// The batch that an array holds; the error says what is wrong with it.
+    pub(super) fn from_array(array: npy::Array<impl Read>) -> Result<Self, String> {
+        if let Some(other) = array.other_type(&["'<f4'", "'>f4'"]) {
+            return Err(format!("holds numbers of type {other}; convert them to float32"));
+        }
+        let &[n, channels, height, width] = array.shape() else {
+            return Err(format!("has {} axes; a batch has four: N x C x H x W", array.shape().len()));
+        };
+        if array.is_fortran() {
+            return Err("is in Fortran order; save numpy.ascontiguousarray of it".to_owned());
+        }
+        let shape = [n, channels, height, width].map(|size| size as usize);
+        Self::labeled("npy", shape, array.numbers()?)
     }
 
     /// Images, channels, height and width.

@@ -1,80 +1,70 @@
-//! Batches and agreement matrices in NumPy's file format.
+//! Arrays in NumPy's file format, checked before anything is allocated.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::{NpyFile, NpyHeader, Order};
+use npyz::{Deserialize, NpyFile, NpyHeader, Order};
 
-use super::Batch;
-use crate::{Agreement, Error, Result};
+use crate::{Error, Result};
 
 /// Longest header that is taken; NumPy's own are under 128 bytes.
 const MAX_HEADER: usize = 4096;
 
-pub(super) fn read(path: &Path) -> Result<Batch> {
-    read_with(path, parse)
-}
-
-/// Reads a K that [`Agreement::write_npy`] or NumPy has written.
-pub(crate) fn read_agreement(path: &Path) -> Result<Agreement> {
-    read_with(path, parse_agreement)
-}
-
-fn read_with<T>(path: &Path, parse: impl FnOnce(BufReader<File>, u64) -> Result<T, String>) -> Result<T> {
+/// Reads a value from an array in a file; the error of `parse` says what is wrong with the array.
+pub(crate) fn read<T>(
+    path: &Path,
+    parse: impl FnOnce(Array<BufReader<File>>) -> Result<T, String>,
+) -> Result<T> {
     let open = || {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         Ok((file, size))
     };
     let (file, size) = open().map_err(|error| Error::io(path, error))?;
-    parse(BufReader::new(file), size).map_err(|message| Error::data(path, message))
+    Array::new(BufReader::new(file), size).and_then(parse).map_err(|message| Error::data(path, message))
 }
 
-/// Reads an agreement matrix from a file of so many bytes; the error says what is wrong. It is symmetric, so the order of its
-/// entries makes no difference.
-fn parse_agreement(mut reader: impl Read, size: u64) -> Result<Agreement, String> {
-    let (header, header_size) = header(&mut reader)?;
-    let dtype = header.dtype().descr();
-    if !["'<u4'", "'>u4'"].contains(&dtype.as_str()) {
-        return Err(format!("holds numbers of type {dtype}, not uint32 as an agreement matrix does"));
-    }
-    let &[images, columns] = header.shape() else {
-        return Err(format!("has {} axes; an agreement matrix has two: N x N", header.shape().len()));
-    };
-    if images != columns {
-        return Err(format!("is {images} x {columns}; an agreement matrix is N x N"));
-    }
-    let (found, needed) = (size.saturating_sub(header_size as u64), header.len().checked_mul(4));
-    if needed != Some(found) {
-        return Err(format!("holds {found} bytes of numbers, not those of {images} x {images}"));
-    }
-    let entries =
-        NpyFile::with_header(header, reader).into_vec::<u32>().map_err(|error| error.to_string())?;
-    Agreement::new(images as usize, entries).map_err(|error| error.to_string())
+/// An array whose header has been read, and its numbers not.
+pub(crate) struct Array<R> {
+    header: NpyHeader,
+    reader: R,
+    /// Bytes of numbers.
+    bytes: u64,
 }
 
-/// Reads a batch from a file of so many bytes; the error says what is wrong.
-fn parse(mut reader: impl Read, size: u64) -> Result<Batch, String> {
-    let (header, header_size) = header(&mut reader)?;
-    let dtype = header.dtype().descr();
-    if !["'<f4'", "'>f4'"].contains(&dtype.as_str()) {
-        return Err(format!("holds numbers of type {dtype}; convert them to float32"));
+impl<R: Read> Array<R> {
+    /// Begins to read a file of so many bytes.
+    pub(crate) fn new(mut reader: R, size: u64) -> Result<Self, String> {
+        let (header, header_size) = header(&mut reader)?;
+        Ok(Array { header, reader, bytes: size.saturating_sub(header_size as u64) })
     }
-    let &[n, channels, height, width] = header.shape() else {
-        return Err(format!("has {} axes; a batch has four: N x C x H x W", header.shape().len()));
-    };
-    if header.order() == Order::Fortran {
-        return Err("is in Fortran order; save numpy.ascontiguousarray of it".to_owned());
+
+    /// Its numbers' type where it is none of these, as NumPy describes types.
+    pub(crate) fn other_type(&self, types: &[&str]) -> Option<String> {
+        let dtype = self.header.dtype().descr();
+        (!types.contains(&dtype.as_str())).then_some(dtype)
     }
-    // Before anything is allocated: the header may claim any shape.
-    let (found, needed) = (size.saturating_sub(header_size as u64), header.len().checked_mul(4));
-    if needed != Some(found) {
-        return Err(format!("holds {found} bytes of numbers, not those of {n}x{channels}x{height}x{width}"));
+
+    /// Its sizes along each axis.
+    pub(crate) fn shape(&self) -> &[u64] {
+        self.header.shape()
     }
-    let shape = [n, channels, height, width].map(|size| size as usize);
-    let data = NpyFile::with_header(header, reader).into_vec::<f32>().map_err(|error| error.to_string())?;
-    Batch::labeled("npy", shape, data)
+
+    /// Whether its first index changes fastest.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.header.order() == Order::Fortran
+    }
+
+    /// Its numbers, of four bytes each, in the order of the file.
+    pub(crate) fn numbers<T: Deserialize>(self) -> Result<Vec<T>, String> {
+        // Before anything is allocated: the header may claim any shape.
+        if self.header.len().checked_mul(4) != Some(self.bytes) {
+            let sizes: Vec<String> = self.shape().iter().map(u64::to_string).collect();
+            return Err(format!("holds {} bytes of numbers, not those of {}", self.bytes, sizes.join("x")));
+        }
+        NpyFile::with_header(self.header, self.reader).into_vec::<T>().map_err(|error| error.to_string())
+    }
 }
 
 /// Reads the header, and how many bytes it took.
@@ -117,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fuzz;
+    use crate::{Agreement, Batch, fuzz};
 
     fn file(version: u8, descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
@@ -135,7 +125,11 @@ mod tests {
     }
 
     fn batch(bytes: &[u8]) -> Result<Batch, String> {
-        parse(bytes, bytes.len() as u64)
+        Array::new(bytes, bytes.len() as u64).and_then(Batch::from_array)
+    }
+
+    fn agreement(bytes: &[u8]) -> Result<Agreement, String> {
+        Array::new(bytes, bytes.len() as u64).and_then(Agreement::from_array)
     }
 
     fn little(values: &[f32]) -> Vec<u8> {
@@ -205,9 +199,9 @@ mod tests {
     fn errors_name_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.npy");
-        assert!(matches!(read(&path).unwrap_err(), Error::Io { path: named, .. } if named == path));
+        assert!(matches!(Batch::npy(&path).unwrap_err(), Error::Io { path: named, .. } if named == path));
         std::fs::write(&path, b"text").unwrap();
-        let error = read(&path).unwrap_err().to_string();
+        let error = Batch::npy(&path).unwrap_err().to_string();
         assert_eq!(error, format!("{}: is not a NumPy file", path.display()));
     }
 
@@ -216,10 +210,9 @@ mod tests {
         let kernel = Agreement::new(2, vec![5, 3, 3, 5]).unwrap();
         let mut written = Vec::new();
         kernel.write_npy(&mut written).unwrap();
-        let read = |bytes: &[u8]| parse_agreement(bytes, bytes.len() as u64);
-        assert_eq!(read(&written).unwrap(), kernel);
+        assert_eq!(agreement(&written).unwrap(), kernel);
         let big: Vec<u8> = [5u32, 3, 3, 5].iter().flat_map(|entry| entry.to_be_bytes()).collect();
-        assert_eq!(read(&file(1, "'>u4'", true, "(2, 2)", &big)).unwrap(), kernel);
+        assert_eq!(agreement(&file(1, "'>u4'", true, "(2, 2)", &big)).unwrap(), kernel);
         let entries =
             |entries: [u32; 4]| entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>();
         for (descr, shape, data, message) in [
@@ -231,7 +224,7 @@ mod tests {
             ),
             ("'<u4'", "(4,)", entries([0; 4]), "has 1 axes; an agreement matrix has two: N x N"),
             ("'<u4'", "(1, 4)", entries([0; 4]), "is 1 x 4; an agreement matrix is N x N"),
-            ("'<u4'", "(3, 3)", entries([0; 4]), "holds 16 bytes of numbers, not those of 3 x 3"),
+            ("'<u4'", "(3, 3)", entries([0; 4]), "holds 16 bytes of numbers, not those of 3x3"),
             ("'<u4'", "(0, 0)", vec![], "agreement matrix: there are no images"),
             (
                 "'<u4'",
@@ -240,7 +233,7 @@ mod tests {
                 "agreement matrix: row 1, column 0 is 4, but row 0, column 1 is 3",
             ),
         ] {
-            assert_eq!(read(&file(1, descr, false, shape, &data)).unwrap_err(), message);
+            assert_eq!(agreement(&file(1, descr, false, shape, &data)).unwrap_err(), message);
         }
     }
 
@@ -251,7 +244,7 @@ mod tests {
         fn damaged_kernels_are_errors_or_values(bytes in fuzz::damaged(vec![
             file(1, "'<u4'", false, "(2, 2)", &[5, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0]),
         ])) {
-            if let Ok(kernel) = parse_agreement(bytes.as_slice(), bytes.len() as u64) {
+            if let Ok(kernel) = agreement(&bytes) {
                 prop_assert!(4 * kernel.as_slice().len() < bytes.len());
             }
         }

@@ -215,7 +215,22 @@ impl Agreement {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Self> {
-        npy::read_agreement(path.as_ref())
+        npy::read(path.as_ref(), Self::from_array)
+    }
+
+    /// The matrix that an array holds; the error says what is wrong with it. K is symmetric, so the order of its entries
+    /// makes no difference.
+    pub(crate) fn from_array(array: npy::Array<impl io::Read>) -> Result<Self, String> {
+        if let Some(other) = array.other_type(&["'<u4'", "'>u4'"]) {
+            return Err(format!("holds numbers of type {other}, not uint32 as an agreement matrix does"));
+        }
+        let &[images, columns] = array.shape() else {
+            return Err(format!("has {} axes; an agreement matrix has two: N x N", array.shape().len()));
+        };
+        if images != columns {
+            return Err(format!("is {images} x {columns}; an agreement matrix is N x N"));
+        }
+        Self::new(images as usize, array.numbers()?).map_err(|error| error.to_string())
     }
 
     /// Writes K in NumPy's format: uint32, N x N, in C order.
