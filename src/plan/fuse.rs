@@ -6,9 +6,9 @@
 //! ReLUs whose bits a reader will emit are left as [`Pending`] for the pass `codes`.
 
 use super::jobs::*;
-use super::merge::ConvGroup;
+use super::merge::{ConvGroup, ConvValue};
 use super::value::{AVERAGE_3X3, Readers, Value};
-use crate::graph::{Op, Shape, Window};
+use crate::graph::{Eps, Op, Shape, Window};
 use crate::weights::RowShape;
 
 /// A job: its kind, and its position among the jobs of its kind.
@@ -67,11 +67,11 @@ pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Sha
     for (i, value) in values.iter().enumerate() {
         match &value.op {
             Op::Conv(_) => {
-                if let Some(group) = groups.next_if(|group| group.members[0] == i) {
+                if let Some(group) = groups.next_if(|group| group.members[0].value == i) {
                     fuse.conv(group);
                 }
             }
-            Op::BatchNorm { .. } => fuse.batch_norm(i),
+            Op::BatchNorm { eps } => fuse.batch_norm(i, *eps),
             _ => {}
         }
         if value.weight > 0 {
@@ -209,8 +209,7 @@ impl Fuse<'_> {
     }
 
     fn conv(&mut self, group: &ConvGroup) {
-        let first = group.members[0];
-        let Op::Conv(conv) = self.values[first].op else { return };
+        let ConvValue { value: first, conv } = group.members[0];
         let (input, relu) = self.conv_input(self.values[first].inputs[0]);
         let id = self.jobs.convs.len();
         let shape = self.values[first].shape;
@@ -219,9 +218,9 @@ impl Fuse<'_> {
         let mut octet = 0;
         for &member in &group.members {
             let parameter = self.parameter(member);
-            let channels = self.values[member].shape.channels;
+            let channels = member.conv.out_channels;
             parts.push(Part { parameter, row: 0, octet, octets: octets(channels) });
-            self.lazy[member] = Some((output, octet * OCTET, None));
+            self.lazy[member.value] = Some((output, octet * OCTET, None));
             octet += octets(channels);
         }
         self.jobs.tensors[output].pitch = octet;
@@ -253,11 +252,11 @@ impl Fuse<'_> {
         if whole { (term.tensor, term.relu) } else { (self.plain(v), false) }
     }
 
-    fn parameter(&mut self, v: usize) -> usize {
-        let Op::Conv(conv) = &self.values[v].op else { return usize::MAX };
-        let in_channels = self.values[self.values[v].inputs[0]].shape.channels;
+    fn parameter(&mut self, ConvValue { value, conv }: ConvValue) -> usize {
+        let value = &self.values[value];
+        let in_channels = self.values[value.inputs[0]].shape.channels;
         self.jobs.parameters.push(Parameter {
-            name: self.values[v].name.to_owned(),
+            name: value.name.to_owned(),
             shape: RowShape {
                 out_channels: conv.out_channels,
                 in_channels: in_channels / conv.groups,
@@ -270,9 +269,8 @@ impl Fuse<'_> {
     }
 
     /// Asks the producer of a batch norm's input for statistics.
-    fn batch_norm(&mut self, v: usize) {
+    fn batch_norm(&mut self, v: usize, eps: Eps) {
         let value = &self.values[v];
-        let Op::BatchNorm { eps } = value.op else { return };
         let input = value.inputs[0];
         let (tensor, channel) = match (self.lazy[input], &self.values[input].op) {
             (Some((tensor, channel, None)), _) => (tensor, channel),
@@ -304,7 +302,7 @@ impl Fuse<'_> {
                 job.statistics.norms.push(norm);
             }
             Some(JobId::Combine(id)) => self.jobs.combines[id].statistics.norms.push(norm),
-            None => {}
+            None => unreachable!("batch norms of the image are those of a copy"),
         }
     }
 

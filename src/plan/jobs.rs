@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::graph::{Distribution, Eps, Shape, Window};
 use crate::score::swap::Patterns;
-use crate::weights::RowShape;
+use crate::weights::{RowShape, WeightSource};
 
 /// Channels that stand together: one pixel's eight neighbours in a channels-last tensor.
 pub(crate) const OCTET: usize = 8;
@@ -125,7 +125,7 @@ impl Part {
     }
 }
 
-/// A batch norm's channels, joined from partial statistics when its producer has run.
+/// A batch norm's channels, made from partial statistics when its producer has run.
 #[derive(Clone, Debug)]
 pub(crate) struct NormJob {
     pub(crate) name: String,
@@ -140,6 +140,15 @@ pub(crate) struct NormJob {
     pub(crate) first: usize,
     /// Entry of the norm arena for the first channel.
     pub(crate) entry: usize,
+}
+
+impl NormJob {
+    /// The eps that normalizes alike where the producer's output lacks its scale: eps / scale^2.
+    pub(crate) fn scaled_eps(&self, parameters: &[Parameter], source: &dyn WeightSource) -> f64 {
+        let scale =
+            self.scale.map_or(1.0, |parameter| source.scale(parameters[parameter].standard_deviation));
+        self.eps.get() / (scale * scale)
+    }
 }
 
 /// Statistics that a job leaves: (sum, M2) per block of pixels and channel of its tensor.
@@ -173,8 +182,10 @@ pub(crate) struct ConvJob {
 impl ConvJob {
     /// Octets of the output tensor that the job writes.
     pub(crate) fn octets(&self) -> Range<usize> {
-        let first = self.parts.first().map_or(0, |part| part.octet);
-        first..self.parts.last().map_or(first, |part| part.octet + part.octets)
+        let (Some(first), Some(last)) = (self.parts.first(), self.parts.last()) else {
+            unreachable!("a conv job writes at least one part")
+        };
+        first.octet..last.octet + last.octets
     }
 }
 

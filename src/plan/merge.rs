@@ -7,11 +7,18 @@ use std::collections::HashMap;
 use super::value::{Readers, Value, retain};
 use crate::graph::{Conv, Op, Shape};
 
-/// Convolutions that one job computes, side by side.
+/// A value that is a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConvValue {
+    pub(super) value: usize,
+    pub(super) conv: Conv,
+}
+
+/// Convolutions that one job computes, side by side: at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ConvGroup {
-    pub(super) members: Vec<usize>,
-    /// Whether the outputs carry the initialiser's true scale, because something other than a batch norm reads
+    pub(super) members: Vec<ConvValue>,
+    /// Whether the outputs carry the initializer's true scale, because something other than a batch norm reads
     /// them.
     pub(super) scaled: bool,
 }
@@ -93,7 +100,7 @@ fn group_convs(values: &[Value]) -> Vec<ConvGroup> {
             groups.push(ConvGroup { members: Vec::new(), scaled });
             groups.len() - 1
         });
-        groups[group].members.push(i);
+        groups[group].members.push(ConvValue { value: i, conv: *conv });
     }
     groups
 }

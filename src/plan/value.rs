@@ -53,12 +53,15 @@ impl Readers {
 
 /// Keeps some values, in order, and renames the inputs.
 pub(super) fn retain<'a>(values: Vec<Value<'a>>, keep: &[bool]) -> Vec<Value<'a>> {
-    let mut place = vec![usize::MAX; values.len()];
+    let mut place: Vec<Option<usize>> = vec![None; values.len()];
     let mut kept = Vec::with_capacity(values.len());
     for (i, mut value) in values.into_iter().enumerate() {
         if keep[i] {
-            place[i] = kept.len();
-            value.inputs.iter_mut().for_each(|input| *input = place[*input]);
+            place[i] = Some(kept.len());
+            for input in &mut value.inputs {
+                let Some(kept) = place[*input] else { unreachable!("what is kept reads what is kept") };
+                *input = kept;
+            }
             kept.push(value);
         }
     }

@@ -4,9 +4,9 @@
 //! mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
 //! ```
 //!
-//! Each block of pixels leaves (sum, M2 about its own mean) per channel; blocks are joined in order by the
+//! Each block of pixels leaves (sum, M2 about its own mean) per channel; blocks are merged in order by the
 //! formula of Chan, Golub and LeVeque (1979), so nothing cancels and the result does not depend on threads.
-//! The initialiser's scale is left out of a convolution's outputs, and comes back as eps / scale^2.
+//! The initializer's scale is left out of a convolution's outputs, and comes back as eps / scale^2.
 
 use std::ops::Range;
 
@@ -90,7 +90,7 @@ fn sum_runs<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTE
     total
 }
 
-/// Joins partial statistics into the entries of one batch norm.
+/// Makes one batch norm's entries from partial statistics.
 pub(crate) fn batch_norm<T: Real>(
     norm: &NormJob,
     layout: &Layout,
@@ -99,12 +99,11 @@ pub(crate) fn batch_norm<T: Real>(
     source: &dyn WeightSource,
     norms: &mut Norms<T>,
 ) -> Result<()> {
-    let scale = norm.scale.map_or(1.0, |parameter| source.scale(parameters[parameter].standard_deviation));
-    let eps = T::from_f64(norm.eps.get() / (scale * scale));
+    let eps = T::from_f64(norm.scaled_eps(parameters, source));
     let affine = source.batch_norm(&norm.name, norm.all_channels)?;
     let pixels = T::from_f64(layout.pixels as f64);
     for c in 0..norm.channels {
-        let (mean, m2) = join(layout, partials, norm.channel - layout.octets.start * OCTET + c);
+        let (mean, m2) = merge(layout, partials, norm.channel - layout.octets.start * OCTET + c);
         let (gamma, beta) =
             affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
         let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
@@ -119,7 +118,7 @@ pub(crate) fn batch_norm<T: Real>(
 }
 
 /// Mean and M2 of one channel over all blocks, in order.
-fn join<T: Real>(layout: &Layout, partials: &Partials<T>, channel: usize) -> (T, T) {
+fn merge<T: Real>(layout: &Layout, partials: &Partials<T>, channel: usize) -> (T, T) {
     let entries = layout.entries().skip(channel).step_by(layout.channels());
     let (mut seen, mut mean, mut m2) = (0, T::ZERO, T::ZERO);
     for entry in entries {

@@ -1,4 +1,4 @@
-//! Sums of terms: normalise, ReLU, truncate, add and concat are ways of reading. Then pooling, code bits.
+//! Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. Then pooling, code bits.
 //!
 //! ```text
 //! v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
@@ -13,6 +13,7 @@
 use std::ops::Range;
 
 use super::workspace::{Norms, Sources};
+use crate::graph::Window;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
 use crate::real::Real;
@@ -68,8 +69,8 @@ impl<T: Real> Combine<'_, T> {
                 (None, None) => {}
             }
         }
-        if job.window.is_some() {
-            self.pool(scratch, output);
+        if let Some((pool, window)) = job.window {
+            self.pool(pool, window, scratch, output);
         }
         if let Some(code) = job.code {
             let bytes = &mut codes[self.plan.regions[code].word * 4..];
@@ -125,14 +126,13 @@ impl<T: Real> Combine<'_, T> {
                 relu(octets);
             }
             for (sums, octet) in sums[to..].chunks_mut(pitch).zip(&*octets) {
-                join(sums, octet, T::add);
+                fold_octet(sums, octet, T::add);
             }
         }
         Ok(())
     }
 
-    fn pool(&self, scratch: &mut Scratch<T>, output: &mut [T]) {
-        let Some((pool, window)) = self.job.window else { return };
+    fn pool(&self, pool: Pool, window: Window, scratch: &mut Scratch<T>, output: &mut [T]) {
         let span = |axis: usize| {
             spans(self.job.source[axis], window.kernel[axis], window.stride[axis], window.padding[axis])
         };
@@ -273,8 +273,8 @@ fn pool_image<T: Real>(
 ) {
     let row_len = line.len();
     let fold: fn(&mut [T], &[T]) = match pool {
-        Pool::Max => |most, values| join_octets(most, values, T::max),
-        Pool::Average => |sums, values| join_octets(sums, values, T::add),
+        Pool::Max => |most, values| fold_octets(most, values, T::max),
+        Pool::Average => |sums, values| fold_octets(sums, values, T::add),
     };
     for (down, row) in downs.iter().zip(output.chunks_exact_mut(acrosses.len() * channels)) {
         line.copy_from_slice(&sums[down.start * row_len..][..row_len]);
@@ -294,15 +294,15 @@ fn pool_image<T: Real>(
     }
 }
 
-/// Joins the numbers of whole octets with others.
-fn join_octets<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
-    a.chunks_exact_mut(OCTET).zip(b.as_chunks().0).for_each(|(a, b)| join(a, b, &f));
+/// Folds the numbers of whole octets into others.
+fn fold_octets<T: Real>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
+    a.chunks_exact_mut(OCTET).zip(b.as_chunks().0).for_each(|(a, b)| fold_octet(a, b, &f));
 }
 
-/// Joins eight numbers with others: all are read before any is written, which makes vectors of them.
+/// Folds eight numbers into others: all are read before any is written, which makes vectors of them.
 #[inline(always)]
-fn join<T: Real>(a: &mut [T], b: &[T; OCTET], f: impl Fn(T, T) -> T) {
+fn fold_octet<T: Real>(a: &mut [T], b: &[T; OCTET], f: impl Fn(T, T) -> T) {
     let a = &mut a[..OCTET];
-    let joined: [T; OCTET] = std::array::from_fn(|l| f(a[l], b[l]));
-    a.copy_from_slice(&joined);
+    let folded: [T; OCTET] = std::array::from_fn(|l| f(a[l], b[l]));
+    a.copy_from_slice(&folded);
 }
