@@ -1,4 +1,4 @@
-//! One network on its way through the stages.
+//! The forward pass of one network through the twins, and its K.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::batch_norm::{self, Layout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
-use super::weights::Pool;
-use super::workspace::{Sources, Workspace, for_each_image, numbers, section};
-use super::{Path, octets_last};
+use super::path::Path;
+use super::weights::WeightCache;
+use super::workspace::{Sources, Workspace, for_each_image, numbers, octets_last, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
@@ -24,12 +24,12 @@ use crate::{Agreement, Precision, Result};
 pub(super) struct Twin<T> {
     /// The batch as a plain tensor.
     image: Vec<T>,
-    pool: Pool<T>,
+    weights: WeightCache<T>,
 }
 
 impl<T: Real> Twin<T> {
     pub(super) fn new(setup: &Setup) -> Self {
-        Twin { image: octets_last(&setup.batch), pool: Pool::new(Arc::clone(&setup.source)) }
+        Twin { image: octets_last(&setup.batch), weights: WeightCache::new(Arc::clone(&setup.source)) }
     }
 }
 
@@ -48,12 +48,12 @@ impl<T: Real> Path for Twin<T> {
         workspace: &mut Workspace<T>,
         spread: bool,
     ) -> Result<Outcome> {
-        Run { twin: self, setup, plan, workspace, spread }.score()
+        ForwardPass { twin: self, setup, plan, workspace, spread }.score()
     }
 }
 
-/// A plan at work.
-struct Run<'a, T> {
+/// One network's pass.
+struct ForwardPass<'a, T> {
     twin: &'a Twin<T>,
     setup: &'a Setup,
     plan: &'a Plan,
@@ -61,7 +61,7 @@ struct Run<'a, T> {
     spread: bool,
 }
 
-impl<T: Real> Run<'_, T> {
+impl<T: Real> ForwardPass<'_, T> {
     /// Runs the plan, slot by slot, then counts agreements and takes the log-determinant.
     fn score(mut self) -> Result<Outcome> {
         let plan = self.plan;
@@ -90,7 +90,7 @@ impl<T: Real> Run<'_, T> {
     }
 
     fn combine(&mut self, job: &CombineJob) -> Result<()> {
-        let Run { twin, setup, plan, spread, .. } = *self;
+        let ForwardPass { twin, setup, plan, spread, .. } = *self;
         setup.timed(Stage::Combine, spread, || {
             let Workspace { arena, norms, codes, .. } = &mut *self.workspace;
             let (sources, output) = Sources::split(plan, &twin.image, arena, job.output);
@@ -106,14 +106,14 @@ impl<T: Real> Run<'_, T> {
     }
 
     fn conv(&mut self, job: &ConvJob) -> Result<()> {
-        let Run { twin, setup, plan, spread, .. } = *self;
+        let ForwardPass { twin, setup, plan, spread, .. } = *self;
         let (mut weights, mut scales) = (Vec::new(), Vec::new());
         setup.timed(Stage::Weights, spread, || {
             job.parts.iter().try_for_each(|part| {
                 let parameter = &plan.parameters[part.parameter];
-                let scale = twin.pool.source().scale(parameter.standard_deviation);
+                let scale = twin.weights.source().scale(parameter.standard_deviation);
                 scales.extend(std::iter::repeat_n(job.scaled.then(|| T::from_f64(scale)), part.octets));
-                twin.pool.octets(parameter, part, &mut weights)
+                twin.weights.octets(parameter, part, &mut weights)
             })
         })?;
         setup.timed(Stage::Conv, spread, || {
@@ -143,7 +143,7 @@ impl<T: Real> Run<'_, T> {
         if statistics.norms.is_empty() {
             return Ok(());
         }
-        let Run { twin, setup, plan, spread, .. } = *self;
+        let ForwardPass { twin, setup, plan, spread, .. } = *self;
         let tensor = &plan.tensors[output];
         let layout = Layout {
             pitch: tensor.pitch,
@@ -156,7 +156,14 @@ impl<T: Real> Run<'_, T> {
             let Workspace { arena, partials, norms, .. } = &mut *self.workspace;
             batch_norm::partials(spread, &arena[numbers(plan, tensor)], &layout, partials);
             statistics.norms.iter().try_for_each(|norm| {
-                batch_norm::batch_norm(norm, &layout, partials, &plan.parameters, twin.pool.source(), norms)
+                batch_norm::batch_norm(
+                    norm,
+                    &layout,
+                    partials,
+                    &plan.parameters,
+                    twin.weights.source(),
+                    norms,
+                )
             })
         })
     }

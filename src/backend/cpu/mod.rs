@@ -8,8 +8,9 @@
 pub(super) mod batch_norm;
 pub(super) mod combine;
 pub(super) mod conv;
+mod forward;
 mod lanes;
-mod run;
+mod path;
 #[cfg(test)]
 mod tests;
 pub(super) mod weights;
@@ -21,13 +22,12 @@ use std::time::Instant;
 use super::queue::{Queue, Ticket};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
-use crate::plan::jobs::OCTET;
 use crate::probe::Stage;
-use crate::real::Real;
-use crate::{Batch, Error, Network, Precision, Result};
+use crate::{Error, Network, Precision, Result};
+use forward::Twin;
 use lanes::Lanes;
 use lanes::simd::{Isa, Simd};
-use run::Twin;
+use path::Path;
 
 /// Networks that a stream keeps waiting for each thread.
 const LOOKAHEAD: usize = 16;
@@ -96,26 +96,6 @@ fn open_lanes<S: Simd>(simd: S, setup: Setup, device: String) -> Result<Arc<dyn 
 
 fn open_path<P: Path>(path: P, setup: Setup, device: String) -> Result<Arc<dyn Executor>> {
     Ok(Arc::new(Cpu::new(path, setup, device)?))
-}
-
-/// A way to run plans.
-trait Path: Send + Sync + Sized + 'static {
-    /// What one network writes while it runs, kept for the next.
-    type Workspace: Default + Send;
-    const PRECISION: Precision;
-
-    /// Bytes that a plan takes.
-    fn bytes(&self, plan: &Plan) -> u64;
-
-    /// Runs a plan, counts agreements and takes the log-determinant; with `spread` the threads of the rayon
-    /// pool around it share the images, and none has a network of its own.
-    fn score(
-        &self,
-        setup: &Setup,
-        plan: &Plan,
-        workspace: &mut Self::Workspace,
-        spread: bool,
-    ) -> Result<Outcome>;
 }
 
 /// The processor at work.
@@ -209,21 +189,6 @@ impl<P: Path> Executor for Cpu<P> {
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {
         open(setup)
     }
-}
-
-/// The batch as a plain tensor: [n][h][w][octets], zeros in the pad channels.
-pub(super) fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
-    let [images, channels, height, width] = batch.shape();
-    let pixels = height * width;
-    let padded = channels.next_multiple_of(OCTET);
-    let mut out = vec![T::ZERO; images * pixels * padded];
-    for (plane, values) in batch.data().chunks_exact(pixels).enumerate() {
-        let (n, c) = (plane / channels, plane % channels);
-        for (p, &value) in values.iter().enumerate() {
-            out[(n * pixels + p) * padded + c] = T::from_f32(value);
-        }
-    }
-    out
 }
 
 /// Lets networks in as long as they fit the memory limit together.

@@ -1,6 +1,6 @@
-//! Rows of the weight pool: made once for a run, shared by all networks, and kept as `conv` reads them.
+//! Weights as `conv` reads them: made once for a run and shared by all networks.
 //!
-//! The pool's own layout is [C_out padded to 8][r][s][C_in padded to 8]; `conv` wants the eight output channels
+//! Sources give rows [C_out padded to 8][r][s][C_in padded to 8]; `conv` wants the eight output channels
 //! of an octet side by side and no pads, so each octet is kept as [r][s][C_in][8].
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::real::Real;
 use crate::weights::WeightSource;
 use crate::{Distribution, Result};
 
-/// Numbers that the pool holds before it is emptied: 1 GiB in f32.
+/// Numbers that the cache holds before it is emptied: 1 GiB in f32.
 const CAPACITY: usize = 1 << 28;
 
 /// Weights of one octet of output channels.
@@ -24,20 +24,20 @@ type Kind = ([usize; 2], usize, Distribution);
 type Known<T> = Vec<Option<Octet<T>>>;
 
 #[derive(Default)]
-struct Rows<T> {
+struct Octets<T> {
     by_name: HashMap<String, HashMap<Kind, Known<T>>>,
     numbers: usize,
 }
 
 /// Weights that networks of a run have asked for.
-pub(crate) struct Pool<T> {
+pub(crate) struct WeightCache<T> {
     source: Arc<dyn WeightSource>,
-    rows: RwLock<Rows<T>>,
+    octets: RwLock<Octets<T>>,
 }
 
-impl<T: Real> Pool<T> {
+impl<T: Real> WeightCache<T> {
     pub(crate) fn new(source: Arc<dyn WeightSource>) -> Self {
-        Pool { source, rows: RwLock::new(Rows { by_name: HashMap::new(), numbers: 0 }) }
+        WeightCache { source, octets: RwLock::new(Octets { by_name: HashMap::new(), numbers: 0 }) }
     }
 
     pub(crate) fn source(&self) -> &dyn WeightSource {
@@ -50,8 +50,8 @@ impl<T: Real> Pool<T> {
         let kind = (shape.kernel, shape.in_channels, parameter.distribution);
         let wanted = part.row..part.row + part.octets;
         {
-            let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-            let known = rows.by_name.get(&parameter.name).and_then(|kinds| kinds.get(&kind));
+            let octets = self.octets.read().unwrap_or_else(PoisonError::into_inner);
+            let known = octets.by_name.get(&parameter.name).and_then(|kinds| kinds.get(&kind));
             let known = known.and_then(|known| known.get(wanted.clone()));
             if let Some(known) = known.filter(|known| known.iter().all(Option::is_some)) {
                 out.extend(known.iter().flatten().cloned());
@@ -59,14 +59,14 @@ impl<T: Real> Pool<T> {
             }
         }
         let made = self.make(parameter, wanted.clone())?;
-        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let mut octets = self.octets.write().unwrap_or_else(PoisonError::into_inner);
         let numbers: usize = made.iter().map(|octet| octet.len() * OCTET).sum();
-        if rows.numbers + numbers > CAPACITY {
-            rows.by_name.clear();
-            rows.numbers = 0;
+        if octets.numbers + numbers > CAPACITY {
+            octets.by_name.clear();
+            octets.numbers = 0;
         }
-        rows.numbers += numbers;
-        let known = rows.by_name.entry(parameter.name.clone()).or_default().entry(kind).or_default();
+        octets.numbers += numbers;
+        let known = octets.by_name.entry(parameter.name.clone()).or_default().entry(kind).or_default();
         known.resize(known.len().max(wanted.end), None);
         for (place, octet) in known[wanted].iter_mut().zip(made) {
             out.push(Arc::clone(place.insert(octet)));

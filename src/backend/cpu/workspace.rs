@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::plan::jobs::{AgreementJob, IMAGE, OCTET, Tensor, TensorId};
 use crate::real::Real;
 use crate::score::agreement::Section;
-use crate::{Error, Result};
+use crate::{Batch, Error, Result};
 
 /// Batch norms, one entry a channel: a reader computes (y - mean) * a + beta.
 #[derive(Debug, Default)]
@@ -116,6 +116,21 @@ impl<'a, T: Real> Sources<'a, T> {
 pub(crate) fn numbers(plan: &Plan, tensor: &Tensor) -> Range<usize> {
     let start = tensor.offset * OCTET;
     start..start + plan.images() * tensor.image_octets() * OCTET
+}
+
+/// The batch as a plain tensor: [n][h][w][octets], zeros in the pad channels.
+pub(crate) fn octets_last<T: Real>(batch: &Batch) -> Vec<T> {
+    let [images, channels, height, width] = batch.shape();
+    let pixels = height * width;
+    let padded = channels.next_multiple_of(OCTET);
+    let mut out = vec![T::ZERO; images * pixels * padded];
+    for (plane, values) in batch.data().chunks_exact(pixels).enumerate() {
+        let (n, c) = (plane / channels, plane % channels);
+        for (p, &value) in values.iter().enumerate() {
+            out[(n * pixels + p) * padded + c] = T::from_f32(value);
+        }
+    }
+    out
 }
 
 /// The code words that an agreement job compares.

@@ -8,7 +8,7 @@ use super::buffers::{Buffer, Lane};
 use super::driver::Driver;
 use super::launches::{Addresses, each_kernel};
 use crate::backend::Setup;
-use crate::backend::cpu::octets_last;
+use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
 use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run, twin};
 use crate::plan::jobs::OCTET;

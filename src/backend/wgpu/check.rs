@@ -6,7 +6,7 @@ use super::adapter;
 use super::gpu::{Checks, Gpu};
 use super::session::Session;
 use crate::backend::Setup;
-use crate::backend::cpu::octets_last;
+use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
 use crate::backend::group::run::{Fault, Session as _};

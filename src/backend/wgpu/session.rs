@@ -12,7 +12,7 @@ use super::gpu::{Checks, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Content;
 use crate::backend::Setup;
-use crate::backend::cpu::octets_last;
+use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
 use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Pool, Step, run, twin};
 use crate::plan::jobs::OCTET;

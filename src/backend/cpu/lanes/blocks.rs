@@ -1,4 +1,4 @@
-//! What a step reads and writes of one block.
+//! What an instruction reads and writes of one block.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) struct Block<'a, S: Simd, const W: usize> {
     pub(super) passing: &'a mut [Unit<S, W>],
 }
 
-/// The tensors of a block that a step reads, while it writes another one.
+/// The tensors of a block that an instruction reads, while it writes another one.
 pub(super) struct View<'a, S: Simd, const W: usize> {
     layout: &'a Layout,
     image: &'a [Unit<S, W>],

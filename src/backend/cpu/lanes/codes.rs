@@ -5,7 +5,7 @@
 //! entries each make code words of them. An entry is also what a pattern of activation is made of, as it is.
 
 use super::layout::block;
-use super::simd::{IMAGES, Kernel, Simd};
+use super::simd::{IMAGES, Simd, WithSimd};
 use crate::plan::Plan;
 use crate::score::swap::{Patterns, mark};
 
@@ -41,7 +41,7 @@ struct Transpose<'a, S: Simd> {
     words: usize,
 }
 
-impl<S: Simd> Kernel<S> for Transpose<'_, S> {
+impl<S: Simd> WithSimd<S> for Transpose<'_, S> {
     #[inline(always)]
     fn run(self, simd: S) {
         // Images start on 32 words, so lines are whole.
@@ -86,7 +86,7 @@ struct Mark<'a, S: Simd> {
     found: &'a mut Patterns,
 }
 
-impl<S: Simd> Kernel<S> for Mark<'_, S> {
+impl<S: Simd> WithSimd<S> for Mark<'_, S> {
     #[inline(always)]
     fn run(self, _: S) {
         let Mark { planes, block, mask, map, found } = self;

@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
-use super::feed::Order;
-use super::layout::Layout;
+use super::layout::{Layout, RowOrder};
 use super::pool::PoolRow;
-use super::simd::{Kernel, Simd};
+use super::simd::{Simd, WithSimd};
 use super::units::{Lines, Unit, Units};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
@@ -19,8 +18,8 @@ use crate::{Error, Result};
 /// Bytes between the pixel that is read and the one that is asked for.
 const AHEAD: usize = 8 << 10;
 
-/// A term, or the part of one, whose channels are all covered already or all not.
-struct Step<'a> {
+/// A term, or a part of one, whose channels either all have values of earlier terms, to which it adds, or have none.
+struct TermPart<'a> {
     term: &'a Term,
     /// Among the term's channels.
     channels: Range<usize>,
@@ -33,7 +32,7 @@ pub(super) struct Combine<'a> {
     layout: &'a Layout,
     job: &'a CombineJob,
     norms: &'a Norms<f32>,
-    steps: Vec<Step<'a>>,
+    parts: Vec<TermPart<'a>>,
     /// Channels that no term covers: zeros.
     gaps: Vec<usize>,
     /// Input rows and columns of each output row and column, where there is a window.
@@ -63,7 +62,7 @@ impl<'a> Combine<'a> {
     ) -> Self {
         let channels = job.shape.channels;
         let mut covered = vec![false; channels];
-        let mut steps = Vec::new();
+        let mut parts = Vec::new();
         for term in &job.terms {
             let mut c = 0;
             while c < term.channels {
@@ -71,7 +70,7 @@ impl<'a> Combine<'a> {
                 let same =
                     covered[term.to + c..term.to + term.channels].iter().take_while(|&&old| old == add);
                 let end = c + same.count();
-                steps.push(Step { term, channels: c..end, add });
+                parts.push(TermPart { term, channels: c..end, add });
                 covered[term.to + c..term.to + end].fill(true);
                 c = end;
             }
@@ -86,7 +85,7 @@ impl<'a> Combine<'a> {
             };
             (pool, [spans(0), spans(1)])
         });
-        Combine { plan, layout, job, norms, steps, gaps, windows }
+        Combine { plan, layout, job, norms, parts, gaps, windows }
     }
 
     /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
@@ -99,7 +98,7 @@ impl<'a> Combine<'a> {
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let pitch = self.job.shape.channels;
-        let order = Order::pixels(pitch);
+        let order = RowOrder::pixels(pitch);
         let row_len = self.job.source[1] * pitch;
         let Some((pool, spans)) = &self.windows else {
             if self.job.output.is_none() {
@@ -147,7 +146,7 @@ impl<'a> Combine<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], Order),
+        (row, order): (&mut [Unit<S, W>], RowOrder),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         self.sum(simd, source, y, (row, order), plane)?;
@@ -160,7 +159,7 @@ impl<'a> Combine<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], Order),
+        (row, order): (&mut [Unit<S, W>], RowOrder),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let code_pitch = self.job.octets() * OCTET;
@@ -170,10 +169,10 @@ impl<'a> Combine<'a> {
             }
         }
         let mut finite = true;
-        for step in &self.steps {
-            let term = step.term;
+        for part in &self.parts {
+            let term = part.term;
             let tensor = &self.plan.tensors[term.tensor];
-            let channels = step.channels.clone();
+            let channels = part.channels.clone();
             let bits = term.code.map(|code| {
                 let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * code_pitch;
                 &mut plane[first + term.to + channels.start..]
@@ -191,7 +190,7 @@ impl<'a> Combine<'a> {
                 norms,
                 relu: term.relu,
                 average: term.average,
-                add: step.add,
+                add: part.add,
                 row,
                 order,
                 code_pitch,
@@ -214,7 +213,7 @@ impl<'a> Combine<'a> {
         &self,
         simd: S,
         y: usize,
-        (row, order): (&[Unit<S, W>], Order),
+        (row, order): (&[Unit<S, W>], RowOrder),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let mut finite = true;
@@ -242,7 +241,7 @@ struct TermRow<'a, S: Simd, const W: usize> {
     average: bool,
     add: bool,
     row: &'a mut [Unit<S, W>],
-    order: Order,
+    order: RowOrder,
     /// Bits from one pixel to the next.
     code_pitch: usize,
     to: usize,
@@ -252,7 +251,7 @@ struct TermRow<'a, S: Simd, const W: usize> {
     finite: &'a mut bool,
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for TermRow<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for TermRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         if self.average {
@@ -381,7 +380,7 @@ fn is_zero<S: Simd, const W: usize>(simd: S, v: [S::V; W]) -> bool {
 /// The bits of a row of values.
 struct Emit<'a, S: Simd, const W: usize> {
     row: &'a [Unit<S, W>],
-    order: Order,
+    order: RowOrder,
     pixels: usize,
     channels: usize,
     code_pitch: usize,
@@ -389,7 +388,7 @@ struct Emit<'a, S: Simd, const W: usize> {
     finite: &'a mut bool,
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for Emit<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for Emit<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);

@@ -1,4 +1,4 @@
-//! One network on its way through the stages.
+//! The forward pass of one network in lanes, and its K.
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
@@ -6,40 +6,84 @@ use std::sync::{Arc, PoisonError};
 use rayon::prelude::*;
 
 use super::blocks::Block;
+use super::codes;
 use super::combine::Combine;
-use super::job::form;
-use super::layout::Layout;
-use super::program::{Program, Step};
-use super::simd::{Kernel as Work, Simd};
+use super::conv::{Form, Packed, WeightCache, most_channels};
+use super::instruction::BoundInstruction;
+use super::layout::{self, Layout};
+use super::program::{Instruction, Program};
+use super::simd::{Simd, WithSimd};
 use super::statistics::Moments;
-use super::step::Ready;
-use super::units::Unit;
-use super::weights::Packed;
-use super::{Lanes, Scratch, Workspace, codes};
+use super::units::{Unit, Units};
+use super::workspace::{Scratch, Workspace, scratch_units};
+use crate::backend::cpu::path::Path;
 use crate::backend::cpu::workspace::{parts, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
 use crate::score::agreement::{self, Section};
-use crate::{Agreement, Error, Result};
+use crate::{Agreement, Error, Precision, Result};
 
-/// A plan at work.
-pub(super) struct Run<'a, S: Simd, const W: usize> {
-    pub(super) lanes: &'a Lanes<S, W>,
-    pub(super) setup: &'a Setup,
-    pub(super) plan: &'a Plan,
-    pub(super) layout: &'a Layout,
-    pub(super) workspace: &'a mut Workspace<S, W>,
-    pub(super) spread: bool,
+/// The fast path with one instruction set.
+pub(crate) struct Lanes<S: Simd, const W: usize> {
+    simd: S,
+    image: Units<S, W>,
+    weights: WeightCache,
 }
 
-impl<S: Simd, const W: usize> Run<'_, S, W> {
+impl<S: Simd, const W: usize> Lanes<S, W> {
+    pub(crate) fn new(simd: S, setup: &Setup) -> Result<Self> {
+        let weights = WeightCache::new(Arc::clone(&setup.source), most_channels::<S, W>());
+        Ok(Lanes { simd, image: layout::image::<S, W>(&setup.batch)?, weights })
+    }
+}
+
+impl<S: Simd, const W: usize> Path for Lanes<S, W> {
+    type Workspace = Workspace<S, W>;
+    const PRECISION: Precision = Precision::F32;
+
+    fn bytes(&self, plan: &Plan) -> u64 {
+        let Program { instructions, layout, .. } = &Program::new::<S, W>(plan);
+        let units = layout.blocks * layout.arena + layout.passing + scratch_units(plan, instructions);
+        let patterns = plan.memory().patterns;
+        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
+        // K is copied once, for its score.
+        let kernel = 2 * plan.images() * plan.images();
+        let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
+        (units * size_of::<Unit<S, W>>() + 4 * (numbers + kernel) + planes) as u64
+    }
+
+    fn score(
+        &self,
+        setup: &Setup,
+        plan: &Plan,
+        workspace: &mut Workspace<S, W>,
+        spread: bool,
+    ) -> Result<Outcome> {
+        let program = Program::new::<S, W>(plan);
+        let layout = &program.layout;
+        workspace.prepare(plan, layout, if spread { rayon::current_num_threads() } else { 1 })?;
+        ForwardPass { lanes: self, setup, plan, layout, workspace, spread }.score(&program)
+    }
+}
+
+/// One network's pass.
+struct ForwardPass<'a, S: Simd, const W: usize> {
+    lanes: &'a Lanes<S, W>,
+    setup: &'a Setup,
+    plan: &'a Plan,
+    layout: &'a Layout,
+    workspace: &'a mut Workspace<S, W>,
+    spread: bool,
+}
+
+impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
     /// Runs the plan, group by group, then counts agreements and takes the log-determinant.
-    pub(super) fn score(mut self, program: &Program) -> Result<Outcome> {
+    fn score(mut self, program: &Program) -> Result<Outcome> {
         let plan = self.plan;
         for group in &program.groups {
-            self.group(&program.steps[group.clone()])?;
+            self.group(&program.instructions[group.clone()])?;
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         if let Some(probe) = &self.setup.probe {
@@ -56,24 +100,25 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         })
     }
 
-    /// All steps of a group for one block after the other, or for several on as many cores.
-    fn group(&mut self, steps: &[Step]) -> Result<()> {
-        let Run { lanes, setup, plan, layout, spread, .. } = *self;
-        let packed = steps.iter().map(|&step| self.packed(step)).collect::<Result<Vec<_>>>()?;
+    /// All instructions of a group for one block after the other, or for several on as many cores.
+    fn group(&mut self, instructions: &[Instruction]) -> Result<()> {
+        let ForwardPass { lanes, setup, plan, layout, spread, .. } = *self;
+        let packed =
+            instructions.iter().map(|&instruction| self.packed(instruction)).collect::<Result<Vec<_>>>()?;
         let Workspace { arena, norms, planes, scratch, .. } = &mut *self.workspace;
         let combine = |job: usize| Combine::new(plan, layout, &plan.combines[job], norms);
-        let mut ready = Vec::with_capacity(steps.len());
-        for (&step, packed) in steps.iter().zip(&packed) {
-            ready.push(match step {
-                Step::Combine(job) => Ready::combine(&plan.combines[job], combine(job)),
-                Step::Conv { job, sum } => {
+        let mut bound = Vec::with_capacity(instructions.len());
+        for (&instruction, packed) in instructions.iter().zip(&packed) {
+            bound.push(match instruction {
+                Instruction::Combine(job) => BoundInstruction::combine(&plan.combines[job], combine(job)),
+                Instruction::Conv { job, sum } => {
                     let job = &plan.convs[job];
-                    let scale = |deviation| lanes.pool.source().scale(deviation) as f32;
-                    Ready::conv((plan, layout), job, sum.map(combine), packed, scale)
+                    let scale = |deviation| lanes.weights.source().scale(deviation) as f32;
+                    BoundInstruction::conv((plan, layout), job, sum.map(combine), packed, scale)
                 }
             });
         }
-        let channels: usize = ready.iter().map(Ready::moments).sum();
+        let channels: usize = bound.iter().map(BoundInstruction::moments).sum();
         let blocks = layout.blocks;
         let mut moments = vec![Moments::default(); blocks * channels];
         let image = lanes.image.get();
@@ -88,11 +133,11 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
             let mut block = Block { plan, layout, image, lasting, passing: passing.get_mut() };
             let images = layout.images_of::<S, W>(b);
             let mut rest = moments;
-            for ready in &ready {
-                let (moments, others) = rest.split_at_mut(ready.moments());
+            for bound in &bound {
+                let (moments, others) = rest.split_at_mut(bound.moments());
                 rest = others;
-                setup.timed(ready.stage, false, || {
-                    ready.block(lanes.simd, (&mut block, images), plane, moments, scratch)
+                setup.timed(bound.stage, false, || {
+                    bound.block(lanes.simd, (&mut block, images), plane, moments, scratch)
                 })?;
             }
             scratch.passing = passing;
@@ -104,7 +149,10 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         if spread {
             let shares: Vec<_> = shares.collect();
             shares.into_par_iter().try_for_each(|(b, ((arena, plane), moments))| {
-                let own = &scratch[rayon::current_thread_index().unwrap_or(0)];
+                let Some(thread) = rayon::current_thread_index() else {
+                    unreachable!("blocks are spread over a pool's threads");
+                };
+                let own = &scratch[thread];
                 work(b, arena, plane, moments, &mut own.lock().unwrap_or_else(PoisonError::into_inner))
             })?;
         } else {
@@ -115,26 +163,26 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         }
         let mut joined = vec![Moments::default(); channels];
         for block in moments.chunks_exact(channels.max(1)) {
-            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.join(moments));
+            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.merge(moments));
         }
         let mut rest = &*joined;
-        let ranges: Vec<_> = ready.into_iter().map(|ready| (ready.moments(), ready.channels)).collect();
-        for (step, (count, channels)) in steps.iter().zip(ranges) {
+        let ranges: Vec<_> = bound.into_iter().map(|bound| (bound.moments(), bound.channels)).collect();
+        for (instruction, (count, channels)) in instructions.iter().zip(ranges) {
             let (moments, others) = rest.split_at(count);
             rest = others;
-            self.batch_norms(step.norms(plan), &channels, moments)?;
+            self.batch_norms(instruction.norms(plan), &channels, moments)?;
         }
         Ok(())
     }
 
     /// The packed weights of a convolution.
-    fn packed(&mut self, step: Step) -> Result<Vec<Arc<Packed>>> {
-        let Step::Conv { job, .. } = step else { return Ok(Vec::new()) };
+    fn packed(&mut self, instruction: Instruction) -> Result<Vec<Arc<Packed>>> {
+        let Instruction::Conv { job, .. } = instruction else { return Ok(Vec::new()) };
         let job = &self.plan.convs[job];
-        let Run { lanes, plan, ref mut workspace, .. } = *self;
+        let ForwardPass { lanes, plan, ref mut workspace, .. } = *self;
         let part = |part: &Part| {
             let parameter = &plan.parameters[part.parameter];
-            lanes.pool.part(lanes.simd, job, form(job, plan), parameter, part, &mut workspace.rows)
+            lanes.weights.part(lanes.simd, job, Form::of(job, plan), parameter, part, &mut workspace.rows)
         };
         self.setup.timed(Stage::Weights, self.spread, || job.parts.iter().map(part).collect())
     }
@@ -146,17 +194,12 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
         channels: &[Range<usize>],
         moments: &[Moments],
     ) -> Result<()> {
-        let source = self.lanes.pool.source();
+        let source = self.lanes.weights.source();
         for norm in jobs {
-            let parameter = norm.scale.map(|parameter| &self.plan.parameters[parameter]);
-            let scale = parameter.map_or(1.0, |parameter| source.scale(parameter.standard_deviation));
-            let eps = norm.eps.get() / (scale * scale);
+            let eps = norm.scaled_eps(&self.plan.parameters, source);
             let affine = source.batch_norm(&norm.name, norm.all_channels)?;
             for c in 0..norm.channels {
-                let Some(moments) = position(channels, norm.channel + c).and_then(|at| moments.get(at))
-                else {
-                    continue;
-                };
+                let moments = &moments[position(channels, norm.channel + c)];
                 let (gamma, beta) = affine
                     .as_ref()
                     .map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
@@ -197,15 +240,15 @@ impl<S: Simd, const W: usize> Run<'_, S, W> {
 }
 
 /// Position of a channel among some ranges put side by side.
-fn position(ranges: &[Range<usize>], channel: usize) -> Option<usize> {
+fn position(ranges: &[Range<usize>], channel: usize) -> usize {
     let mut before = 0;
     for range in ranges {
         if range.contains(&channel) {
-            return Some(before + channel - range.start);
+            return before + channel - range.start;
         }
         before += range.len();
     }
-    None
+    unreachable!("channel {channel} is normalized and has no moments")
 }
 
 /// Some rows of K.
@@ -216,7 +259,7 @@ struct KernelRows<'a> {
     n: usize,
 }
 
-impl<S: Simd> Work<S> for KernelRows<'_> {
+impl<S: Simd> WithSimd<S> for KernelRows<'_> {
     #[inline(always)]
     fn run(self, simd: S) {
         agreement::agreement_rows_by(self.section, self.rows, self.k, self.n, |a, b| simd.hamming(a, b));

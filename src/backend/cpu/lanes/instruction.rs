@@ -1,23 +1,22 @@
-//! Steps made ready: what all blocks of a step share, and the work on one block.
+//! Instructions bound to what they read and write: what all blocks share, and the work on one block.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Scratch;
 use super::blocks::Block;
 use super::combine::{Combine, Source};
-use super::convolve::Conv;
+use super::conv::{Conv, Packed};
 use super::layout::Layout;
 use super::simd::Simd;
 use super::statistics::Moments;
-use super::weights::Packed;
+use super::workspace::Scratch;
 use crate::Result;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Part};
 use crate::probe::Stage;
 
-/// A step made ready.
-pub(super) struct Ready<'a> {
+/// An instruction bound to a plan, a layout and its weights.
+pub(super) struct BoundInstruction<'a> {
     pub(super) stage: Stage,
     kind: Kind<'a>,
     /// The channels that batch norms normalise, as the plan counts them, and where they are in a pixel.
@@ -30,12 +29,12 @@ enum Kind<'a> {
     Conv(Conv<'a>),
 }
 
-impl<'a> Ready<'a> {
+impl<'a> BoundInstruction<'a> {
     pub(super) fn combine(job: &'a CombineJob, combine: Combine<'a>) -> Self {
         let all = Range { start: 0, end: job.shape.channels };
         let channels = if job.statistics.norms.is_empty() { Vec::new() } else { vec![all] };
         let kind = Kind::Combine(job, combine);
-        Ready { stage: Stage::Combine, kind, units: channels.clone(), channels }
+        BoundInstruction { stage: Stage::Combine, kind, units: channels.clone(), channels }
     }
 
     pub(super) fn conv(
@@ -54,7 +53,7 @@ impl<'a> Ready<'a> {
         let start = |range: &Range<usize>| layout.unit(job.output, range.start);
         let units = channels.iter().map(|range| start(range)..start(range) + range.len()).collect();
         let kind = Kind::Conv(Conv::new((plan, layout), job, sum, packed, scale));
-        Ready { stage: Stage::Conv, kind, channels, units }
+        BoundInstruction { stage: Stage::Conv, kind, channels, units }
     }
 
     /// Channels whose moments are wanted.

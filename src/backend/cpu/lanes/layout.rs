@@ -14,19 +14,30 @@ pub(super) const fn block<S: Simd, const W: usize>() -> usize {
     W * S::LANES
 }
 
-/// Output channels of a tile at most: their sums and what they are made of fit into registers.
-pub(super) const fn tile<S: Simd, const W: usize>() -> usize {
-    let channels = S::SUMS / W;
-    if channels < MOST_CHANNELS { channels } else { MOST_CHANNELS }
+/// Where the units of a row go: channel c of pixel p is `first + p * pixel + c * channel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RowOrder {
+    pub(super) first: usize,
+    pub(super) pixel: usize,
+    pub(super) channel: usize,
 }
 
-/// Output channels of the largest tile that there is code for.
-const MOST_CHANNELS: usize = 16;
+impl RowOrder {
+    /// [pixel][channel].
+    pub(super) fn pixels(channels: usize) -> Self {
+        RowOrder { first: 0, pixel: channels, channel: 1 }
+    }
+
+    #[inline(always)]
+    pub(super) fn at(&self, pixel: usize, channel: usize) -> usize {
+        self.first + pixel * self.pixel + channel * self.channel
+    }
+}
 
 /// Where one block of a tensor lies, counted in units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// In what all groups of steps share, or else in what one group needs while it works on one block.
+    /// In what all groups of instructions share, or else in what one group needs while it works on one block.
     pub(super) lasts: bool,
     pub(super) units: Range<usize>,
 }
@@ -34,9 +45,9 @@ pub(super) struct Place {
 /// When a tensor is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// From one group of steps to another.
+    /// From one group of instructions to another.
     Lasts(Life),
-    /// From one step to another of the same group.
+    /// From one instruction to another of the same group.
     Passes(Life),
 }
 

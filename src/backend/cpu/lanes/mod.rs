@@ -8,12 +8,11 @@
 //! It reads the same plans as the twins (`cpu/*.rs`), which are its oracle, and emits the same code words. The
 //! arithmetic of a job depends on its plan and on the instruction set, never on threads or groups.
 //!
-//! - `program`: the order of the jobs and the places of tensors. Jobs up to the next batch norm run block by block
-//!   (`run`, `step`, `blocks`). A sum that only one convolution reads is not stored: `feed` makes it row by row while
-//!   that convolution runs.
-//! - `conv` and `winograd`: the two forms of a convolution; `job` and `weights` say which is taken, `convolve` runs it
-//!   over a block.
-//! - `combine`: normalise, ReLU, add and compare with zero, a row at a time; `pool`: rows of a pool; `statistics`: mean
+//! - `program`: the order of the jobs, as instructions, and `layout`: the places of tensors. Instructions up to the next
+//!   batch norm run block by block (`forward`, `instruction`, `blocks`). A sum that only one convolution reads is not
+//!   stored: `conv/feed` makes it row by row while that convolution runs.
+//! - `conv`: convolutions, in two forms (`conv/direct`, `conv/winograd`), and their weights.
+//! - `combine`: normalize, ReLU, add and compare with zero, a row at a time; `pool`: rows of a pool; `statistics`: mean
 //!   and variance.
 //! - `codes`: bits of all images, transposed into code words.
 //! - `units`: memory on cache lines and huge pages.
@@ -40,7 +39,7 @@
 //! | AVX-512: one vector a block, tiles of 16 channels, code words by mask instructions | 157 | 137 | 32.0 |
 //! | prefetch 8 KiB ahead, not 4, and into the second cache alone | 152 for 145 | 133 for 130 | 35.4 for 32.6 |
 //!
-//! Not kept: link-time optimisation, stores past the cache, signs by assembly, other tiles of the agreement, three rows
+//! Not kept: link-time optimization, stores past the cache, signs by assembly, other tiles of the agreement, three rows
 //! of Winograd's transforms in 32 registers, AVX-512 with vectors of 256 bits, sums of some pixels at a time into a 1x1
 //! convolution (no gain); columns of a pool in registers or in the first cache (a seventh of a pool's time, lost in the
 //! noise); more pixels at a time for 1x1 and for sums (spills); several of Winograd's pieces for each pass over many
@@ -52,7 +51,7 @@
 //!
 //! Where the time goes at N = 32 (Zen 4, AVX-512; the FMA peak of a core is 58 GMAC/s with either instruction set):
 //! direct convolution 27 % (1x1 at 73 to 87 % of the peak, with statistics), Winograd 25 % (its products, half of it, at
-//! the peak; 3x3 as a whole at 55 to 78 %), sums and normalisation 17 %, pools 7 %, statistics 4 %, code words and
+//! the peak; 3x3 as a whole at 55 to 78 %), sums and normalization 17 %, pools 7 %, statistics 4 %, code words and
 //! agreement 2 % each. Sums read 59 MB a network, 28 GB/s a core, which come from the third cache (95 GB/s): with what
 //! they read in the first one they would take two thirds of their time. At N = 128 arenas outgrow the third cache: sums
 //! take 25 % and read 17 GB/s a core, as much as memory gives two cores at once (15 to 17). At stem 128 and N = 8 1x1
@@ -63,167 +62,14 @@ mod blocks;
 mod codes;
 mod combine;
 mod conv;
-mod convolve;
-mod feed;
-mod job;
+mod forward;
+mod instruction;
 mod layout;
 mod pool;
 mod program;
-mod run;
 pub(super) mod simd;
 mod statistics;
-mod step;
 mod units;
-mod weights;
-mod winograd;
+mod workspace;
 
-use std::sync::{Arc, Mutex};
-
-use bytemuck::Zeroable;
-
-use self::codes::plane;
-use self::feed::Ring;
-use self::layout::Layout;
-use self::program::{Program, Step};
-use self::run::Run;
-use self::simd::Simd;
-use self::statistics::Sums;
-use self::units::{Lines, Unit, Units};
-use self::weights::{Form, Pool};
-use super::Path;
-use super::workspace::Norms;
-use crate::backend::{Outcome, Setup};
-use crate::plan::Plan;
-use crate::{Precision, Result};
-
-/// The fast path with one instruction set.
-pub(super) struct Lanes<S: Simd, const W: usize> {
-    simd: S,
-    image: Units<S, W>,
-    pool: Pool,
-}
-
-/// What one network writes while it runs.
-pub(super) struct Workspace<S: Simd, const W: usize> {
-    arena: Units<S, W>,
-    norms: Norms<f32>,
-    planes: Lines<S::Bits>,
-    codes: Lines<u32>,
-    /// A bit for each activation pattern.
-    patterns: Vec<u32>,
-    kernel: Vec<u32>,
-    /// Weights on their way to be packed.
-    rows: Vec<f32>,
-    /// One for each thread that works on the network.
-    scratch: Vec<Mutex<Scratch<S, W>>>,
-}
-
-/// What one thread needs for itself.
-struct Scratch<S: Simd, const W: usize> {
-    passing: Units<S, W>,
-    combine: combine::Scratch<S, W>,
-    feed: Units<S, W>,
-    winograd: winograd::Scratch<S, W>,
-    sums: Sums<S, W>,
-}
-
-impl<S: Simd, const W: usize> Default for Scratch<S, W> {
-    fn default() -> Self {
-        Scratch {
-            passing: Lines::default(),
-            combine: combine::Scratch::default(),
-            feed: Lines::default(),
-            winograd: winograd::Scratch::default(),
-            sums: Sums::default(),
-        }
-    }
-}
-
-impl<S: Simd, const W: usize> Default for Workspace<S, W> {
-    fn default() -> Self {
-        Workspace {
-            arena: Lines::default(),
-            norms: Norms::default(),
-            planes: Lines::default(),
-            codes: Lines::default(),
-            patterns: Vec::new(),
-            kernel: Vec::new(),
-            rows: Vec::new(),
-            scratch: Vec::new(),
-        }
-    }
-}
-
-impl<S: Simd, const W: usize> Workspace<S, W> {
-    /// Makes room for a plan; K starts as N_A everywhere, and no bit or pattern is set.
-    fn prepare(&mut self, plan: &Plan, layout: &Layout, threads: usize) -> Result<()> {
-        self.arena.resize(layout.blocks * layout.arena)?;
-        for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
-            norms.resize(norms.len().max(plan.norm_entries), 0.0);
-        }
-        // Planes hold zeros where there are no channels.
-        self.planes.resize(layout.blocks * plane(plan))?;
-        self.planes.get_mut().fill(Zeroable::zeroed());
-        self.codes.resize(plan.images() * plan.words_per_image)?;
-        self.patterns.clear();
-        self.patterns.resize(plan.memory().patterns, 0);
-        self.kernel.clear();
-        self.kernel.resize(plan.images() * plan.images(), plan.activations());
-        self.scratch.resize_with(threads.max(self.scratch.len()), Mutex::default);
-        Ok(())
-    }
-}
-
-impl<S: Simd, const W: usize> Lanes<S, W> {
-    pub(super) fn new(simd: S, setup: &Setup) -> Result<Self> {
-        let pool = Pool::new(Arc::clone(&setup.source), layout::tile::<S, W>());
-        Ok(Lanes { simd, image: layout::image::<S, W>(&setup.batch)?, pool })
-    }
-}
-
-impl<S: Simd, const W: usize> Path for Lanes<S, W> {
-    type Workspace = Workspace<S, W>;
-    const PRECISION: Precision = Precision::F32;
-
-    fn bytes(&self, plan: &Plan) -> u64 {
-        let Program { steps, layout, .. } = &Program::new::<S, W>(plan);
-        let units = layout.blocks * layout.arena + layout.passing + scratch_units::<S, W>(plan, steps);
-        let patterns = plan.memory().patterns;
-        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
-        // K is copied once, for its score.
-        let kernel = 2 * plan.images() * plan.images();
-        let planes = layout.blocks * plane(plan) * size_of::<S::Bits>();
-        (units * size_of::<Unit<S, W>>() + 4 * (numbers + kernel) + planes) as u64
-    }
-
-    fn score(
-        &self,
-        setup: &Setup,
-        plan: &Plan,
-        workspace: &mut Workspace<S, W>,
-        spread: bool,
-    ) -> Result<Outcome> {
-        let program = Program::new::<S, W>(plan);
-        let layout = &program.layout;
-        workspace.prepare(plan, layout, if spread { rayon::current_num_threads() } else { 1 })?;
-        Run { lanes: self, setup, plan, layout, workspace, spread }.score(&program)
-    }
-}
-
-/// Units that a thread needs for itself: rows on their way to a pool or a convolution, and the pieces of Winograd's
-/// form.
-fn scratch_units<S: Simd, const W: usize>(plan: &Plan, steps: &[Step]) -> usize {
-    let pools = plan.combines.iter().filter_map(|job| Some((job, job.window?.1)));
-    let pools = pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels);
-    let feeds = steps.iter().filter_map(|step| match *step {
-        Step::Conv { job, sum } => {
-            let (job, form) = (&plan.convs[job], job::form(&plan.convs[job], plan));
-            let input = &plan.tensors[job.input];
-            (sum.is_some() || form == Form::Winograd).then(|| Ring::new(job, form, input).units())
-        }
-        Step::Combine(_) => None,
-    });
-    let pieces = plan.convs.iter().filter(|&job| job::form(job, plan) == Form::Winograd);
-    let pieces = pieces.map(|job| winograd::units(plan.tensors[job.input].shape.channels));
-    pools.max().unwrap_or(0) + feeds.max().unwrap_or(0) + pieces.max().unwrap_or(0)
-}
+pub(super) use forward::Lanes;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::simd::{Kernel, Simd};
+use super::simd::{Simd, WithSimd};
 use super::units::Unit;
 use crate::plan::jobs::Pool;
 
@@ -19,7 +19,7 @@ pub(super) struct PoolRow<'a, S: Simd, const W: usize> {
     pub(super) output: &'a mut [Unit<S, W>],
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for PoolRow<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for PoolRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         match self.pool {
@@ -33,10 +33,10 @@ impl<S: Simd, const W: usize> PoolRow<'_, S, W> {
     #[inline(always)]
     fn pool<const MAX: bool>(self, simd: S) {
         match *self.rows {
-            [a] => join::<S, W, 1, MAX>(simd, [a], None, self.column),
-            [a, b] => join::<S, W, 2, MAX>(simd, [a, b], None, self.column),
-            [a, b, c] => join::<S, W, 3, MAX>(simd, [a, b, c], None, self.column),
-            _ => join_all::<S, W, MAX>(simd, self.rows.iter().copied(), None, self.column),
+            [a] => reduce::<S, W, 1, MAX>(simd, [a], None, self.column),
+            [a, b] => reduce::<S, W, 2, MAX>(simd, [a, b], None, self.column),
+            [a, b, c] => reduce::<S, W, 3, MAX>(simd, [a, b, c], None, self.column),
+            _ => reduce_all::<S, W, MAX>(simd, self.rows.iter().copied(), None, self.column),
         }
         let column = &*self.column;
         let pixel = |x: usize| &column[x * self.pitch..][..self.pitch];
@@ -44,10 +44,10 @@ impl<S: Simd, const W: usize> PoolRow<'_, S, W> {
             let share = (!MAX).then(|| 1.0 / (self.rows.len() * span.len()) as f32);
             let x = span.start;
             match span.len() {
-                1 => join::<S, W, 1, MAX>(simd, [pixel(x)], share, out),
-                2 => join::<S, W, 2, MAX>(simd, [pixel(x), pixel(x + 1)], share, out),
-                3 => join::<S, W, 3, MAX>(simd, [pixel(x), pixel(x + 1), pixel(x + 2)], share, out),
-                _ => join_all::<S, W, MAX>(simd, span.clone().map(pixel), share, out),
+                1 => reduce::<S, W, 1, MAX>(simd, [pixel(x)], share, out),
+                2 => reduce::<S, W, 2, MAX>(simd, [pixel(x), pixel(x + 1)], share, out),
+                3 => reduce::<S, W, 3, MAX>(simd, [pixel(x), pixel(x + 1), pixel(x + 2)], share, out),
+                _ => reduce_all::<S, W, MAX>(simd, span.clone().map(pixel), share, out),
             }
         }
     }
@@ -55,7 +55,7 @@ impl<S: Simd, const W: usize> PoolRow<'_, S, W> {
 
 /// The maximum or the sum of some rows, times a share.
 #[inline(always)]
-fn join<S: Simd, const W: usize, const N: usize, const MAX: bool>(
+fn reduce<S: Simd, const W: usize, const N: usize, const MAX: bool>(
     simd: S,
     mut rows: [&[Unit<S, W>]; N],
     share: Option<f32>,
@@ -79,7 +79,7 @@ fn join<S: Simd, const W: usize, const N: usize, const MAX: bool>(
 
 /// The same of any number of rows.
 #[inline(always)]
-fn join_all<'a, S: Simd, const W: usize, const MAX: bool>(
+fn reduce_all<'a, S: Simd, const W: usize, const MAX: bool>(
     simd: S,
     rows: impl Iterator<Item = &'a [Unit<S, W>]>,
     share: Option<f32>,

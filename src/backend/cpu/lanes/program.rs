@@ -1,7 +1,7 @@
 //! In which order lanes run a plan's jobs, and where its tensors lie.
 //!
 //! Only a batch norm makes images wait for one another. So jobs form *groups*: those that follow each other until one
-//! reads what another one's statistics normalise. A group does all its jobs for one block of images before it turns
+//! reads what another one's statistics normalize. A group does all its jobs for one block of images before it turns
 //! to the next block, and what passes from job to job inside it stays in cache, in one place for all blocks. And a
 //! sum that nothing but one convolution reads is not stored at all: it is made row by row while that convolution
 //! runs, so its terms must live until then.
@@ -14,9 +14,9 @@ use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, IMAGE, NormJob, TensorId, Term};
 use crate::plan::place::Life;
 
-/// A job of the plan, by its position among those of its kind.
+/// An instruction: a job of the plan, by its position among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Instruction {
     Combine(usize),
     /// A convolution, and the sum that goes straight into it.
     Conv {
@@ -25,19 +25,19 @@ pub(super) enum Step {
     },
 }
 
-impl Step {
+impl Instruction {
     /// The terms that it reads.
     fn terms(self, plan: &Plan) -> &[Term] {
         match self {
-            Step::Combine(job) | Step::Conv { sum: Some(job), .. } => &plan.combines[job].terms,
-            Step::Conv { .. } => &[],
+            Instruction::Combine(job) | Instruction::Conv { sum: Some(job), .. } => &plan.combines[job].terms,
+            Instruction::Conv { .. } => &[],
         }
     }
 
     /// The tensor that a convolution reads.
     fn input(self, plan: &Plan) -> Option<TensorId> {
         match self {
-            Step::Conv { job, sum: None } => Some(plan.convs[job].input),
+            Instruction::Conv { job, sum: None } => Some(plan.convs[job].input),
             _ => None,
         }
     }
@@ -45,23 +45,23 @@ impl Step {
     /// The batch norms of what it makes.
     pub(super) fn norms(self, plan: &Plan) -> &[NormJob] {
         match self {
-            Step::Combine(job) => &plan.combines[job].statistics.norms,
-            Step::Conv { job, .. } => &plan.convs[job].statistics.norms,
+            Instruction::Combine(job) => &plan.combines[job].statistics.norms,
+            Instruction::Conv { job, .. } => &plan.convs[job].statistics.norms,
         }
     }
 
     pub(super) fn output(self, plan: &Plan) -> Option<TensorId> {
         match self {
-            Step::Combine(job) => plan.combines[job].output,
-            Step::Conv { job, .. } => Some(plan.convs[job].output),
+            Instruction::Combine(job) => plan.combines[job].output,
+            Instruction::Conv { job, .. } => Some(plan.convs[job].output),
         }
     }
 }
 
 /// A plan as lanes run it.
 pub(super) struct Program {
-    pub(super) steps: Vec<Step>,
-    /// Steps that need no other's statistics.
+    pub(super) instructions: Vec<Instruction>,
+    /// Instructions that need no other's statistics.
     pub(super) groups: Vec<Range<usize>>,
     pub(super) layout: Layout,
 }
@@ -70,33 +70,37 @@ impl Program {
     pub(super) fn new<S: Simd, const W: usize>(plan: &Plan) -> Self {
         let sums = sums(plan);
         let stored = |&job: &usize| !sums.contains(&Some(job));
-        let mut steps = Vec::with_capacity(plan.combines.len() + plan.convs.len());
+        let mut instructions = Vec::with_capacity(plan.combines.len() + plan.convs.len());
         for slot in &plan.slots {
-            steps.extend(slot.combines.clone().filter(stored).map(Step::Combine));
-            steps.extend(slot.convs.clone().map(|job| Step::Conv { job, sum: sums[job] }));
+            instructions.extend(slot.combines.clone().filter(stored).map(Instruction::Combine));
+            instructions.extend(slot.convs.clone().map(|job| Instruction::Conv { job, sum: sums[job] }));
         }
-        let groups = groups(plan, &steps);
-        let layout = Layout::new::<S, W>(plan, &uses(plan, &steps, &groups));
-        Program { steps, groups, layout }
+        let groups = groups(plan, &instructions);
+        let layout = Layout::new::<S, W>(plan, &uses(plan, &instructions, &groups));
+        Program { instructions, groups, layout }
     }
 }
 
-/// Cuts steps where one normalises what was made since the last cut.
-fn groups(plan: &Plan, steps: &[Step]) -> Vec<Range<usize>> {
+/// Cuts instructions where one normalizes what was made since the last cut.
+fn groups(plan: &Plan, instructions: &[Instruction]) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut start = 0;
     // The group that makes a tensor.
-    let mut made = vec![usize::MAX; plan.tensors.len()];
-    for (i, step) in steps.iter().enumerate() {
-        if step.terms(plan).iter().any(|term| term.norm.is_some() && made[term.tensor] == groups.len()) {
+    let mut made: Vec<Option<usize>> = vec![None; plan.tensors.len()];
+    for (i, instruction) in instructions.iter().enumerate() {
+        if instruction
+            .terms(plan)
+            .iter()
+            .any(|term| term.norm.is_some() && made[term.tensor] == Some(groups.len()))
+        {
             groups.push(start..i);
             start = i;
         }
-        if let Some(output) = step.output(plan) {
-            made[output] = groups.len();
+        if let Some(output) = instruction.output(plan) {
+            made[output] = Some(groups.len());
         }
     }
-    groups.push(start..steps.len());
+    groups.push(start..instructions.len());
     groups
 }
 
@@ -117,21 +121,21 @@ fn sums(plan: &Plan) -> Vec<Option<usize>> {
 }
 
 /// From when to when every tensor is in use; none for the image, and for what is not stored.
-fn uses(plan: &Plan, steps: &[Step], groups: &[Range<usize>]) -> Vec<Option<Use>> {
+fn uses(plan: &Plan, instructions: &[Instruction], groups: &[Range<usize>]) -> Vec<Option<Use>> {
     let mut uses: Vec<Option<(Life, Life)>> = vec![None; plan.tensors.len()];
     for (g, group) in groups.iter().enumerate() {
         for position in group.clone() {
-            let step = steps[position];
-            let read = step.terms(plan).iter().map(|term| term.tensor).chain(step.input(plan));
-            for tensor in read.chain(step.output(plan)) {
-                let (groups, steps) = uses[tensor].get_or_insert(((g, g), (position, position)));
-                (groups.1, steps.1) = (g, position);
+            let instruction = instructions[position];
+            let read = instruction.terms(plan).iter().map(|term| term.tensor).chain(instruction.input(plan));
+            for tensor in read.chain(instruction.output(plan)) {
+                let (groups, positions) = uses[tensor].get_or_insert(((g, g), (position, position)));
+                (groups.1, positions.1) = (g, position);
             }
         }
     }
     uses[IMAGE] = None;
-    let of = |(groups, steps): (Life, Life)| {
-        if groups.0 == groups.1 { Use::Passes(steps) } else { Use::Lasts(groups) }
+    let of = |(groups, positions): (Life, Life)| {
+        if groups.0 == groups.1 { Use::Passes(positions) } else { Use::Lasts(groups) }
     };
     uses.into_iter().map(|tensor| tensor.map(of)).collect()
 }

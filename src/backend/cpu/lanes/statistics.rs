@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytemuck::Zeroable;
 
-use super::simd::{Kernel, Simd};
+use super::simd::{Simd, WithSimd};
 use super::units::Unit;
 
 /// Sums of one block: for each channel, a unit each.
@@ -73,7 +73,7 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    pub(super) fn join(&mut self, other: Moments) {
+    pub(super) fn merge(&mut self, other: Moments) {
         if other.count == 0.0 {
             return;
         }
@@ -94,7 +94,7 @@ struct Add<'a, S: Simd, const W: usize> {
     at: Range<usize>,
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for Add<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for Add<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         // Some channels at a time, so that chains of additions hide each other's latency.

@@ -5,29 +5,16 @@
 //! ```
 //!
 //! Every unit of x is whole vectors of images, so a channel is a multiplication by one number: there is nothing to
-//! pad at odd channel counts, and taps outside the image are skipped. A tile is one output pixel times up to
-//! `tile` output channels: all its sums stay in registers while taps and input channels run by. Weights
-//! of a tile are [r][s][c][tile].
+//! pad at odd channel counts, and taps outside the image are skipped. The sums of an output pixel and a tile of its
+//! channels stay in registers while taps and input channels run by. Weights of a tile are [r][s][c][channel].
 
 use std::ops::Range;
 
-use super::feed::Rows;
-use super::layout::tile;
-use super::simd::{Kernel, Simd};
-use super::units::Unit;
+use super::feed::InputRows;
+use super::tile::{Tile, by_channels, most_channels, multiply};
+use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
+use crate::backend::cpu::lanes::units::Unit;
 use crate::plan::jobs::ConvJob;
-
-/// Output channels of one job that share their input channels and their pass over the pixels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tile {
-    /// First output channel, from the part's first on.
-    pub(super) channel: usize,
-    pub(super) channels: usize,
-    /// First input channel.
-    pub(super) input: usize,
-    /// Where its weights start.
-    pub(super) weights: usize,
-}
 
 /// Taps of an output position along one axis that lie inside the image.
 #[derive(Clone, Debug)]
@@ -57,60 +44,50 @@ impl Taps {
     }
 }
 
-/// One row of output pixels for one tile.
-pub(super) struct Row<'a, S: Simd, const W: usize> {
+/// Neighbouring pixels of an output row, for one tile.
+pub(super) struct OutputPixels<'a, S: Simd, const W: usize> {
     pub(super) job: &'a ConvJob,
     /// The input, and its units from pixel to pixel.
-    pub(super) x: Rows<'a, S, W>,
+    pub(super) x: InputRows<'a, S, W>,
     pub(super) x_pitch: usize,
-    /// The output row.
+    /// The pixels, and their units from one to the next.
     pub(super) y: &'a mut [Unit<S, W>],
     pub(super) y_pitch: usize,
-    /// Taps of the row, and of each of its pixels.
+    /// Taps of the row, and of each pixel.
     pub(super) rows: &'a Taps,
     pub(super) columns: &'a [Taps],
-    /// Input channels, the first one, and the output channel of the tile.
     pub(super) in_channels: usize,
-    pub(super) in_first: usize,
-    pub(super) out_first: usize,
-    pub(super) weights: &'a [f32],
-    /// Output channels of the tile.
-    pub(super) channels: usize,
-    pub(super) scale: Option<f32>,
+    pub(super) tile: &'a Tile<'a>,
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for Row<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for OutputPixels<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
-        macro_rules! by_channels {
-            ($($n:literal)*) => {
-                match (self.channels, self.job.relu) {
-                    $(($n, false) => self.row::<$n, false>(simd), ($n, true) => self.row::<$n, true>(simd),)*
-                    _ => {}
-                }
-            };
+        if self.job.relu {
+            by_channels!(self.tile.channels, C => self.channels::<C, true>(simd));
+        } else {
+            by_channels!(self.tile.channels, C => self.channels::<C, false>(simd));
         }
-        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     }
 }
 
-impl<S: Simd, const W: usize> Row<'_, S, W> {
+impl<S: Simd, const W: usize> OutputPixels<'_, S, W> {
     #[inline(always)]
-    fn row<const C: usize, const RELU: bool>(self, simd: S) {
-        if C > tile::<S, W>() {
-            return;
+    fn channels<const C: usize, const RELU: bool>(self, simd: S) {
+        if C > most_channels::<S, W>() {
+            unreachable!("{C} channels do not fit into registers");
         }
-        let (job, channels, columns) = (self.job, self.in_channels, self.columns);
-        let scale = self.scale.map(|scale| simd.splat(scale));
+        let (job, channels, columns, tile) = (self.job, self.in_channels, self.columns, self.tile);
+        let scale = tile.scale.map(|scale| simd.splat(scale));
         // Where there is but one tap, it is inside, and nothing is left to decide at each pixel.
         if job.kernel == [1, 1] && job.padding == [0, 0] {
             let x = self.x.row(self.rows.input);
-            let weights = &self.weights[..channels * C];
+            let weights = &tile.weights[..channels * C];
             for (p, columns) in columns.iter().enumerate() {
-                let x = &x[columns.input * self.x_pitch + self.in_first..][..channels];
+                let x = &x[columns.input * self.x_pitch + tile.in_first..][..channels];
                 let sums = [[simd.splat(0.0); W]; C];
                 let sums = multiply::<S, W, C, RELU>(simd, x, weights, sums);
-                store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+                store(simd, sums, scale, &mut self.y[p * self.y_pitch + tile.out_first..], self.y_pitch);
             }
             return;
         }
@@ -122,12 +99,12 @@ impl<S: Simd, const W: usize> Row<'_, S, W> {
             let taps = columns.kernel.len();
             let mut row = first;
             for r in self.rows.kernel.clone() {
-                let x = &self.x.units[row * self.x.length + columns.input * self.x_pitch + self.in_first..];
+                let x = &self.x.units[row * self.x.length + columns.input * self.x_pitch + tile.in_first..];
                 row += job.dilation[0];
                 if row >= self.x.count {
                     row -= self.x.count;
                 }
-                let weights = &self.weights[(r * job.kernel[1] + columns.kernel.start) * channels * C..];
+                let weights = &tile.weights[(r * job.kernel[1] + columns.kernel.start) * channels * C..];
                 if joined {
                     let length = taps * channels;
                     sums = multiply::<S, W, C, RELU>(simd, &x[..length], &weights[..length * C], sums);
@@ -139,7 +116,7 @@ impl<S: Simd, const W: usize> Row<'_, S, W> {
                     }
                 }
             }
-            store(simd, sums, scale, &mut self.y[p * self.y_pitch + self.out_first..], self.y_pitch);
+            store(simd, sums, scale, &mut self.y[p * self.y_pitch + tile.out_first..], self.y_pitch);
         }
     }
 }
@@ -167,31 +144,4 @@ fn store<S: Simd, const W: usize, const C: usize>(
         }
         simd.store_unit(sum, unit);
     }
-}
-
-/// Adds the products of some input channels to the sums of a tile.
-#[inline(always)]
-pub(super) fn multiply<S: Simd, const W: usize, const C: usize, const RELU: bool>(
-    simd: S,
-    x: &[Unit<S, W>],
-    weights: &[f32],
-    mut sums: [[S::V; W]; C],
-) -> [[S::V; W]; C] {
-    let zero = simd.splat(0.0);
-    let (weights, _) = weights.as_chunks::<C>();
-    for (unit, weights) in x.iter().zip(weights) {
-        let mut x = simd.load_unit(unit);
-        if RELU {
-            for x in &mut x {
-                *x = simd.max(*x, zero);
-            }
-        }
-        for j in 0..C {
-            let weight = simd.splat(weights[j]);
-            for v in 0..W {
-                sums[j][v] = simd.mul_add(weight, x[v], sums[j][v]);
-            }
-        }
-    }
-    sums
 }

@@ -1,4 +1,4 @@
-//! The input of a convolution on its way to it.
+//! The input of a convolution, row by row.
 //!
 //! A direct convolution reads a stored tensor where it lies. A sum that is not stored is made row by row just before
 //! it is read, in a ring of as many rows as the kernel spans, which stays in cache. Winograd's form always reads
@@ -7,50 +7,31 @@
 
 use bytemuck::Zeroable;
 
-use super::simd::{Kernel, Simd};
-use super::units::Unit;
-use super::weights::Form;
+use super::form::Form;
 use super::winograd;
 use crate::Result;
+use crate::backend::cpu::lanes::layout::RowOrder;
+use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
+use crate::backend::cpu::lanes::units::Unit;
 use crate::plan::jobs::{ConvJob, Tensor};
 
-/// Rows of an input, by their number in the image: row y is the y-th, modulo how many there are.
+/// InputRows of an input, by their number in the image: row y is the y-th, modulo how many there are.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a, S: Simd, const W: usize> {
+pub(super) struct InputRows<'a, S: Simd, const W: usize> {
     pub(super) units: &'a [Unit<S, W>],
     pub(super) count: usize,
     /// Units of a row.
     pub(super) length: usize,
 }
 
-impl<'a, S: Simd, const W: usize> Rows<'a, S, W> {
+impl<'a, S: Simd, const W: usize> InputRows<'a, S, W> {
     /// The rows of a stored tensor's block.
     pub(super) fn stored(tensor: &Tensor, units: &'a [Unit<S, W>]) -> Self {
-        Rows { units, count: tensor.shape.height, length: tensor.shape.width * tensor.shape.channels }
+        InputRows { units, count: tensor.shape.height, length: tensor.shape.width * tensor.shape.channels }
     }
 
     pub(super) fn row(&self, y: usize) -> &'a [Unit<S, W>] {
         &self.units[y % self.count * self.length..][..self.length]
-    }
-}
-
-/// Where the units of a row go: channel c of pixel p is `first + p * pixel + c * channel`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) first: usize,
-    pub(super) pixel: usize,
-    pub(super) channel: usize,
-}
-
-impl Order {
-    /// [pixel][channel].
-    pub(super) fn pixels(channels: usize) -> Self {
-        Order { first: 0, pixel: channels, channel: 1 }
-    }
-
-    #[inline(always)]
-    pub(super) fn at(&self, pixel: usize, channel: usize) -> usize {
-        self.first + pixel * self.pixel + channel * self.channel
     }
 }
 
@@ -59,7 +40,7 @@ impl Order {
 pub(super) struct Ring {
     count: usize,
     length: usize,
-    pub(super) order: Order,
+    pub(super) order: RowOrder,
     borders: bool,
 }
 
@@ -71,13 +52,13 @@ impl Ring {
             Form::Direct => Ring {
                 count: (job.kernel[0] - 1) * job.dilation[0] + 1,
                 length: width * channels,
-                order: Order::pixels(channels),
+                order: RowOrder::pixels(channels),
                 borders: false,
             },
             Form::Winograd => Ring {
                 count: winograd::SPAN,
                 length: (width + 2) * channels,
-                order: Order { first: 1, pixel: 1, channel: width + 2 },
+                order: RowOrder { first: 1, pixel: 1, channel: width + 2 },
                 borders: true,
             },
         }
@@ -93,7 +74,7 @@ impl Ring {
 pub(super) struct Feed<'a, S: Simd, const W: usize> {
     ring: Ring,
     units: &'a mut [Unit<S, W>],
-    /// Rows that have been made.
+    /// InputRows that have been made.
     made: usize,
 }
 
@@ -129,8 +110,8 @@ impl<'a, S: Simd, const W: usize> Feed<'a, S, W> {
     }
 
     /// The rows in the ring.
-    pub(super) fn rows(&self) -> Rows<'_, S, W> {
-        Rows { units: self.units, count: self.ring.count, length: self.ring.length }
+    pub(super) fn rows(&self) -> InputRows<'_, S, W> {
+        InputRows { units: self.units, count: self.ring.count, length: self.ring.length }
     }
 
     /// A row of zeros, for what lies above and below the image.
@@ -146,10 +127,10 @@ pub(super) struct Copy<'a, S: Simd, const W: usize> {
     pub(super) channels: usize,
     pub(super) relu: bool,
     pub(super) to: &'a mut [Unit<S, W>],
-    pub(super) order: Order,
+    pub(super) order: RowOrder,
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for Copy<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for Copy<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
@@ -168,7 +149,7 @@ impl<S: Simd, const W: usize> Kernel<S> for Copy<'_, S, W> {
 /// ReLU of a row of sums on its way to Winograd's form.
 pub(super) struct Relu<'a, S: Simd, const W: usize>(pub(super) &'a mut [Unit<S, W>]);
 
-impl<S: Simd, const W: usize> Kernel<S> for Relu<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for Relu<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);

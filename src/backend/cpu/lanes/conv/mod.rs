@@ -1,27 +1,44 @@
-//! A convolution on its way over a block, row by row: what it reads, in which form it runs, and when.
+//! Convolution of a block of images: which rows it reads, in which form it runs, and when.
+//!
+//! - `form` is how outputs are computed, `direct` and `winograd` are the two ways.
+//! - `tile` is what both share: output channels that are computed together.
+//! - `feed` brings the rows of the input, `weights` packs weights as tiles read them.
+
+mod direct;
+mod feed;
+mod form;
+mod tile;
+mod weights;
+mod winograd;
 
 use std::sync::Arc;
 
 use super::blocks::Block;
 use super::combine::{Combine, Source};
-use super::conv::Taps;
-use super::feed::{Copy, Feed, Order, Relu, Ring, Rows};
-use super::job::{TileOf, direct, form, tiles};
-use super::layout::Layout;
+use super::layout::{Layout, RowOrder};
 use super::simd::Simd;
 use super::units::{Unit, Units};
-use super::weights::{Form, Packed};
-use super::winograd;
 use crate::Result;
 use crate::plan::Plan;
-use crate::plan::jobs::{ConvJob, Tensor};
+use crate::plan::jobs::{ConvJob, OCTET, Tensor};
+use direct::{OutputPixels, Taps};
+use feed::{Copy, Feed, InputRows, Relu, Ring};
+pub(super) use form::Form;
+use tile::Tile;
+pub(super) use tile::most_channels;
+pub(super) use weights::{Packed, WeightCache};
+use winograd::OutputRows;
+pub(super) use winograd::Scratch as WinogradScratch;
+
+/// Bytes of input that all tiles read before the next ones: as many as stay in the first cache meanwhile.
+const NEAR: usize = 8 << 10;
 
 /// A convolution, and the sum that goes straight into it.
 pub(super) struct Conv<'a> {
     pub(super) job: &'a ConvJob,
     form: Form,
     sum: Option<Combine<'a>>,
-    tiles: Vec<TileOf<'a>>,
+    tiles: Vec<Tile<'a>>,
     in_channels: usize,
     input: &'a Tensor,
     x_pitch: usize,
@@ -40,9 +57,9 @@ impl<'a> Conv<'a> {
         packed: &'a [Arc<Packed>],
         scale: impl Fn(f64) -> f32,
     ) -> Self {
-        let form = form(job, plan);
+        let form = Form::of(job, plan);
         let in_channels = plan.parameters[job.parts[0].parameter].shape.in_channels;
-        let tiles = tiles(job, plan, layout, packed, scale, form, in_channels);
+        let tiles = tiles(job, plan, layout, packed, scale);
         let (input, output) = (&plan.tensors[job.input], &plan.tensors[job.output]);
         let (x_pitch, y_pitch) = (layout.pitch(job.input), layout.pitch(job.output));
         let [mut rows, mut columns] = [const { Vec::new() }; 2];
@@ -57,13 +74,13 @@ impl<'a> Conv<'a> {
         simd: S,
         block: &mut Block<'_, S, W>,
         plane: &mut [S::Bits],
-        (feed, winograd): (&mut Units<S, W>, &mut winograd::Scratch<S, W>),
+        (feed, winograd): (&mut Units<S, W>, &mut WinogradScratch<S, W>),
         mut done: impl FnMut(&[Unit<S, W>]),
     ) -> Result<()> {
         let (view, y) = block.split(Some(self.job.output));
         let source: Source<'_, S, W> = &|tensor| view.tensor(tensor);
         if self.form == Form::Direct && self.sum.is_none() {
-            let x = Rows::stored(self.input, source(self.job.input));
+            let x = InputRows::stored(self.input, source(self.job.input));
             for (i, y) in self.output_rows(y, 1) {
                 self.direct(simd, x, (i, &mut *y));
                 done(y);
@@ -88,7 +105,7 @@ impl<'a> Conv<'a> {
                 done(y);
             }
         }
-        // Rows that the convolution does not reach still have bits to emit.
+        // InputRows that the convolution does not reach still have bits to emit.
         if self.sum.is_some() { feed.make(self.input.shape.height, &mut make) } else { Ok(()) }
     }
 
@@ -101,23 +118,37 @@ impl<'a> Conv<'a> {
     fn direct<S: Simd, const W: usize>(
         &self,
         simd: S,
-        x: Rows<'_, S, W>,
+        x: InputRows<'_, S, W>,
         (i, y): (usize, &mut [Unit<S, W>]),
     ) {
-        let (x, y) = ((x, self.x_pitch), (y, self.y_pitch));
-        direct(simd, self.job, x, y, (&self.rows[i], &self.columns), &self.tiles, self.in_channels);
+        let pixels = (NEAR / size_of_val(&x.units[..self.x_pitch])).max(1);
+        for (y, columns) in y.chunks_mut(pixels * self.y_pitch).zip(self.columns.chunks(pixels)) {
+            for tile in &self.tiles {
+                simd.call(OutputPixels {
+                    job: self.job,
+                    x,
+                    x_pitch: self.x_pitch,
+                    y: &mut *y,
+                    y_pitch: self.y_pitch,
+                    rows: &self.rows[i],
+                    columns,
+                    in_channels: self.in_channels,
+                    tile,
+                });
+            }
+        }
     }
 
     /// Four output rows by Winograd's form.
     fn winograd<S: Simd, const W: usize>(
         &self,
         simd: S,
-        scratch: &mut winograd::Scratch<S, W>,
+        scratch: &mut WinogradScratch<S, W>,
         feed: &Feed<'_, S, W>,
         (i, y): (usize, &mut [Unit<S, W>]),
     ) {
         let x = feed.rows();
-        simd.call(winograd::Rows {
+        simd.call(OutputRows {
             scratch,
             x: std::array::from_fn(|r| {
                 let iy = (i * winograd::PIECE + r).wrapping_sub(1);
@@ -137,7 +168,7 @@ impl<'a> Conv<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], Order),
+        (row, order): (&mut [Unit<S, W>], RowOrder),
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let relu = self.job.relu;
@@ -149,10 +180,46 @@ impl<'a> Conv<'a> {
                 }
             }
             None => {
-                let from = Rows::<S, W>::stored(self.input, source(self.job.input)).row(y);
+                let from = InputRows::<S, W>::stored(self.input, source(self.job.input)).row(y);
                 simd.call(Copy { from, channels: self.x_pitch, relu, to: row, order });
             }
         }
         Ok(())
+    }
+}
+
+/// The tiles of a job's output channels, with their packed weights.
+fn tiles<'a>(
+    job: &ConvJob,
+    plan: &Plan,
+    layout: &Layout,
+    packed: &'a [Arc<Packed>],
+    scale: impl Fn(f64) -> f32,
+) -> Vec<Tile<'a>> {
+    let mut tiles = Vec::new();
+    for (part, packed) in job.parts.iter().zip(packed) {
+        let scale = job.scaled.then(|| scale(plan.parameters[part.parameter].standard_deviation));
+        tiles.extend(packed.tiles.iter().map(|tile| Tile {
+            out_first: layout.unit(job.output, part.octet * OCTET) + tile.channel,
+            channels: tile.channels,
+            in_first: tile.input,
+            weights: packed.weights(tile),
+            scale,
+        }));
+    }
+    tiles
+}
+
+/// Units of the rows on their way to a convolution, which reads a sum that is not stored or a stored tensor.
+pub(super) fn feed_units(plan: &Plan, job: &ConvJob, sum: bool) -> usize {
+    let form = Form::of(job, plan);
+    if sum || form == Form::Winograd { Ring::new(job, form, &plan.tensors[job.input]).units() } else { 0 }
+}
+
+/// Units of Winograd's transforms, where a convolution has them.
+pub(super) fn winograd_units(plan: &Plan, job: &ConvJob) -> usize {
+    match Form::of(job, plan) {
+        Form::Direct => 0,
+        Form::Winograd => winograd::units(plan.tensors[job.input].shape.channels),
     }
 }

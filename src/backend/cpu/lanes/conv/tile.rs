@@ -1,100 +1,68 @@
-//! A conv job: in which form it is computed, and its tiles.
+//! Tiles: output channels of a convolution that are computed together, so that each load of an input serves them all.
 
-use std::sync::Arc;
+use crate::backend::cpu::lanes::simd::Simd;
+use crate::backend::cpu::lanes::units::Unit;
 
-use super::conv::{Row, Taps};
-use super::feed::Rows;
-use super::layout::Layout;
-use super::simd::Simd;
-use super::units::Unit;
-use super::weights::{Form, Packed};
-use super::winograd;
-use crate::plan::Plan;
-use crate::plan::jobs::{ConvJob, OCTET};
+/// Output channels of the largest tile that there is code for.
+pub(super) const MOST_CHANNELS: usize = 16;
 
-/// Bytes of input that all tiles read before the next ones.
-const NEAR: usize = 8 << 10;
+/// Output channels of a tile at most: their sums and what they are made of fit into registers.
+pub(crate) const fn most_channels<S: Simd, const W: usize>() -> usize {
+    let channels = S::SUMS / W;
+    if channels < MOST_CHANNELS { channels } else { MOST_CHANNELS }
+}
 
 /// A tile of a job's output channels.
-pub(super) struct TileOf<'a> {
+pub(super) struct Tile<'a> {
+    /// Unit of its first output channel in a pixel, and how many there are: at most [`most_channels`].
     pub(super) out_first: usize,
     pub(super) channels: usize,
-    in_first: usize,
+    /// The first input channel that it reads.
+    pub(super) in_first: usize,
     pub(super) weights: &'a [f32],
     pub(super) scale: Option<f32>,
 }
 
-/// How a job is computed.
-pub(super) fn form(job: &ConvJob, plan: &Plan) -> Form {
-    const LEAST: usize = 6;
-    let shape = plan.tensors[job.output].shape;
-    let fits = job.kernel == [3, 3]
-        && job.stride == [1, 1]
-        && job.padding == [1, 1]
-        && job.dilation == [1, 1]
-        && job.groups == 1
-        && shape.height.is_multiple_of(winograd::PIECE)
-        && shape.width.is_multiple_of(winograd::PIECE);
-    let enough = job.parts.iter().all(|part| {
-        let shape = &plan.parameters[part.parameter].shape;
-        shape.in_channels >= LEAST && shape.out_channels >= LEAST
-    });
-    if fits && enough { Form::Winograd } else { Form::Direct }
+/// Does some work with the number of a tile's channels as a constant, for which it is compiled.
+macro_rules! by_channels {
+    ($channels:expr, $C:ident => $work:expr) => {
+        by_channels!(@ $channels, $C, $work, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    };
+    (@ $channels:expr, $C:ident, $work:expr, $($n:literal)*) => {
+        match $channels {
+            $($n => {
+                const $C: usize = $n;
+                $work
+            })*
+            channels => unreachable!("a tile of {channels} channels"),
+        }
+    };
 }
+pub(super) use by_channels;
 
-pub(super) fn tiles<'a>(
-    job: &ConvJob,
-    plan: &Plan,
-    layout: &Layout,
-    packed: &'a [Arc<Packed>],
-    scale: impl Fn(f64) -> f32,
-    form: Form,
-    in_channels: usize,
-) -> Vec<TileOf<'a>> {
-    let products = if form == Form::Winograd { winograd::POSITIONS } else { job.kernel[0] * job.kernel[1] };
-    let mut tiles = Vec::new();
-    for (part, packed) in job.parts.iter().zip(packed) {
-        let scale = job.scaled.then(|| scale(plan.parameters[part.parameter].standard_deviation));
-        tiles.extend(packed.tiles.iter().map(|tile| TileOf {
-            out_first: layout.unit(job.output, part.octet * OCTET) + tile.channel,
-            channels: tile.channels,
-            in_first: tile.input,
-            weights: &packed.weights[tile.weights..][..products * in_channels * tile.channels],
-            scale,
-        }));
-    }
-    tiles
-}
-
-/// One output row by direct convolution.
-pub(super) fn direct<S: Simd, const W: usize>(
+/// Adds the products of some input channels to the sums of a tile.
+#[inline(always)]
+pub(super) fn multiply<S: Simd, const W: usize, const C: usize, const RELU: bool>(
     simd: S,
-    job: &ConvJob,
-    (x, x_pitch): (Rows<'_, S, W>, usize),
-    (y, y_pitch): (&mut [Unit<S, W>], usize),
-    (rows, columns): (&Taps, &[Taps]),
-    tiles: &[TileOf],
-    in_channels: usize,
-) {
-    // As many pixels at a time as stay in the first cache while all tiles read them.
-    let pixels = (NEAR / size_of_val(&x.units[..x_pitch])).max(1);
-    for (y, columns) in y.chunks_mut(pixels * y_pitch).zip(columns.chunks(pixels)) {
-        for tile in tiles {
-            simd.call(Row {
-                job,
-                x,
-                x_pitch,
-                y: &mut *y,
-                y_pitch,
-                rows,
-                columns,
-                in_channels,
-                in_first: tile.in_first,
-                out_first: tile.out_first,
-                weights: tile.weights,
-                channels: tile.channels,
-                scale: tile.scale,
-            });
+    x: &[Unit<S, W>],
+    weights: &[f32],
+    mut sums: [[S::V; W]; C],
+) -> [[S::V; W]; C] {
+    let zero = simd.splat(0.0);
+    let (weights, _) = weights.as_chunks::<C>();
+    for (unit, weights) in x.iter().zip(weights) {
+        let mut x = simd.load_unit(unit);
+        if RELU {
+            for x in &mut x {
+                *x = simd.max(*x, zero);
+            }
+        }
+        for j in 0..C {
+            let weight = simd.splat(weights[j]);
+            for v in 0..W {
+                sums[j][v] = simd.mul_add(weight, x[v], sums[j][v]);
+            }
         }
     }
+    sums
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::conv::Tile;
-use super::simd::{Kernel, Simd};
-use super::units::advise;
+use super::form::Form;
 use super::winograd::{POSITIONS, transform_weights};
+use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
+use crate::backend::cpu::lanes::units::advise;
 use crate::plan::jobs::{ConvJob, OCTET, Parameter, Part};
 use crate::weights::WeightSource;
 use crate::{Distribution, Result};
@@ -15,21 +15,30 @@ use crate::{Distribution, Result};
 /// Numbers that are kept: 1 GiB. Beyond it, what was not asked for longest is dropped, until half are left.
 const CAPACITY: usize = 256 << 20;
 
-/// How a job's outputs are computed: a function of its plan alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    /// Any convolution.
-    Direct,
-    /// 3x3, stride 1, padding 1, on an image of whole pieces, from 6 channels on either side: below, its
-    /// transforms cost what its products save.
-    Winograd,
+/// A tile of packed weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PackedTile {
+    /// First output channel, from the part's first on.
+    pub(super) channel: usize,
+    pub(super) channels: usize,
+    /// First input channel.
+    pub(super) input: usize,
 }
 
-/// Weights of one part of a job.
+/// Weights of one part of a job, tile by tile.
 #[derive(Debug)]
-pub(super) struct Packed {
-    pub(super) tiles: Vec<Tile>,
-    pub(super) weights: Vec<f32>,
+pub(crate) struct Packed {
+    pub(super) tiles: Vec<PackedTile>,
+    weights: Vec<f32>,
+    /// Numbers of an output channel.
+    of_channel: usize,
+}
+
+impl Packed {
+    /// The weights of a tile.
+    pub(super) fn weights(&self, tile: &PackedTile) -> &[f32] {
+        &self.weights[tile.channel * self.of_channel..][..tile.channels * self.of_channel]
+    }
 }
 
 /// All that packed weights depend on, beside the source and the tile.
@@ -46,20 +55,9 @@ struct Key {
     group: Option<usize>,
 }
 
-impl Key {
-    /// Numbers of an output channel, packed.
-    fn of_channel(&self) -> usize {
-        let products = match self.form {
-            Form::Direct => self.kernel[0] * self.kernel[1],
-            Form::Winograd => POSITIONS,
-        };
-        products * self.in_channels
-    }
-}
-
 struct Entry {
     packed: Arc<Packed>,
-    /// When it was asked for last, by the pool's clock.
+    /// When it was asked for last, by the cache's clock.
     asked: AtomicU64,
 }
 
@@ -95,7 +93,7 @@ impl Known {
 }
 
 /// Packed weights that networks of a run have asked for.
-pub(super) struct Pool {
+pub(crate) struct WeightCache {
     source: Arc<dyn WeightSource>,
     /// Output channels of a tile at most.
     tile: usize,
@@ -104,17 +102,17 @@ pub(super) struct Pool {
     clock: AtomicU64,
 }
 
-impl Pool {
-    pub(super) fn new(source: Arc<dyn WeightSource>, tile: usize) -> Self {
-        Pool { source, tile, known: RwLock::default(), clock: AtomicU64::default() }
+impl WeightCache {
+    pub(crate) fn new(source: Arc<dyn WeightSource>, tile: usize) -> Self {
+        WeightCache { source, tile, known: RwLock::default(), clock: AtomicU64::default() }
     }
 
-    pub(super) fn source(&self) -> &dyn WeightSource {
+    pub(crate) fn source(&self) -> &dyn WeightSource {
         &*self.source
     }
 
     /// Packed weights of one part of a job.
-    pub(super) fn part<S: Simd>(
+    pub(crate) fn part<S: Simd>(
         &self,
         simd: S,
         job: &ConvJob,
@@ -143,9 +141,10 @@ impl Pool {
         rows.clear();
         let octets = part.row..part.row + part.octets;
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, rows)?;
-        let mut weights = vec![0.0; key.of_channel() * key.channels];
+        let of_channel = form.products(key.kernel) * key.in_channels;
+        let mut weights = vec![0.0; of_channel * key.channels];
         advise(bytemuck::cast_slice_mut(&mut weights));
-        let mut packed = Packed { tiles: self.tiles(&key), weights };
+        let mut packed = Packed { tiles: self.tiles(&key), weights, of_channel };
         simd.call(Pack { key: &key, rows, packed: &mut packed });
         let packed = Arc::new(packed);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +156,7 @@ impl Pool {
     }
 
     /// Cuts the channels of a part into tiles as equal as can be; a tile never spans groups.
-    fn tiles(&self, key: &Key) -> Vec<Tile> {
+    fn tiles(&self, key: &Key) -> Vec<PackedTile> {
         let mut tiles = Vec::new();
         let mut channel = 0;
         while channel < key.channels {
@@ -172,7 +171,7 @@ impl Pool {
             let (share, more) = ((end - channel) / count, (end - channel) % count);
             for i in 0..count {
                 let channels = share + usize::from(i < more);
-                tiles.push(Tile { channel, channels, input, weights: 0 });
+                tiles.push(PackedTile { channel, channels, input });
                 channel += channels;
             }
         }
@@ -180,30 +179,26 @@ impl Pool {
     }
 }
 
-/// Packs rows of a pool, [channel][tap][in channel padded to an octet], tile by tile.
+/// Packs rows of a parameter, [channel][tap][in channel padded to an octet], tile by tile.
 struct Pack<'a> {
     key: &'a Key,
     rows: &'a [f32],
     packed: &'a mut Packed,
 }
 
-impl<S: Simd> Kernel<S> for Pack<'_> {
+impl<S: Simd> WithSimd<S> for Pack<'_> {
     #[inline(always)]
     fn run(self, _simd: S) {
-        let Pack { key, rows, packed: Packed { tiles, weights } } = self;
+        let Pack { key, rows, packed: Packed { tiles, weights, of_channel } } = self;
         let taps = key.kernel[0] * key.kernel[1];
-        let of_channel = key.of_channel();
         let row_len = taps * key.in_channels.next_multiple_of(OCTET);
-        let mut start = 0;
         for tile in tiles {
-            tile.weights = start;
-            let to = &mut weights[start..][..tile.channels * of_channel];
+            let to = &mut weights[tile.channel * *of_channel..][..tile.channels * *of_channel];
             let rows = &rows[tile.channel * row_len..][..tile.channels * row_len];
             match key.form {
                 Form::Direct => direct(rows, key.in_channels, tile.channels, to),
                 Form::Winograd => winograd(rows, key.in_channels, tile.channels, to),
             }
-            start += to.len();
         }
     }
 }
@@ -264,12 +259,17 @@ mod tests {
         };
         let mut known = Known::default();
         for i in 0..10 {
-            let packed = Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10] });
+            let packed = Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10], of_channel: 1 });
             known.insert(key(i), packed, i as u64, 100);
         }
         // The oldest is asked for again, and what comes next is one too many.
         known.entries[&key(0)].asked.store(10, Relaxed);
-        known.insert(key(10), Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10] }), 11, 100);
+        known.insert(
+            key(10),
+            Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10], of_channel: 1 }),
+            11,
+            100,
+        );
         let mut kept: Vec<usize> = known.entries.keys().map(|key| key.first).collect();
         kept.sort_unstable();
         assert_eq!(kept, [0, 7, 8, 9, 10]);

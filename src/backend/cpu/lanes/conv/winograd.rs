@@ -13,13 +13,11 @@
 
 use bytemuck::Zeroable;
 
-use super::conv::multiply;
-use super::job::TileOf;
-use super::layout::tile;
-use super::simd::window::Window;
-use super::simd::{Kernel, Simd};
-use super::units::{Lines, Unit, Units};
+use super::tile::{MOST_CHANNELS, Tile, by_channels, most_channels, multiply};
 use crate::Result;
+use crate::backend::cpu::lanes::simd::window::Window;
+use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
+use crate::backend::cpu::lanes::units::{Lines, Unit, Units};
 
 /// Rows and columns of an output piece, and of an input piece.
 pub(super) const PIECE: usize = 4;
@@ -60,11 +58,11 @@ pub(super) fn transform_weights<const N: usize>(g: &[[f32; N]; 9], out: &mut [[f
 /// of cache lines, else the positions of a channel would fall into the same sets.
 const CHUNK: usize = 16;
 const STEP: usize = CHUNK + 1;
-/// Units from one position's products to the next's: the largest tile fits in.
-const PRODUCTS: usize = 17;
+/// Units from one position's products to the next's: the largest tile fits in, and the number is odd for the same reason.
+const PRODUCTS: usize = MOST_CHANNELS + 1;
 
 /// Transformed inputs, [chunk][36][channel], and products, [36][channel], of one piece.
-pub(super) struct Scratch<S: Simd, const W: usize> {
+pub(crate) struct Scratch<S: Simd, const W: usize> {
     inputs: Units<S, W>,
     products: Units<S, W>,
 }
@@ -88,7 +86,7 @@ impl<S: Simd, const W: usize> Scratch<S, W> {
 }
 
 /// Four output rows of one block.
-pub(super) struct Rows<'a, S: Simd, const W: usize> {
+pub(super) struct OutputRows<'a, S: Simd, const W: usize> {
     pub(super) scratch: &'a mut Scratch<S, W>,
     /// The six input rows that they depend on, [in channel][1 + w + 1] with zeros around the image.
     pub(super) x: [&'a [Unit<S, W>]; SPAN],
@@ -98,10 +96,10 @@ pub(super) struct Rows<'a, S: Simd, const W: usize> {
     pub(super) y_pitch: usize,
     pub(super) width: usize,
     /// Their weights are [36][in channel][channel].
-    pub(super) tiles: &'a [TileOf<'a>],
+    pub(super) tiles: &'a [Tile<'a>],
 }
 
-impl<S: Simd, const W: usize> Kernel<S> for Rows<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for OutputRows<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         for ox in (0..self.width).step_by(PIECE) {
@@ -114,7 +112,7 @@ impl<S: Simd, const W: usize> Kernel<S> for Rows<'_, S, W> {
     }
 }
 
-impl<S: Simd, const W: usize> Rows<'_, S, W> {
+impl<S: Simd, const W: usize> OutputRows<'_, S, W> {
     /// B^T d B of the piece whose output starts at column `ox`, for all input channels.
     #[inline(always)]
     fn transform_input(&mut self, simd: S, ox: usize) {
@@ -126,10 +124,10 @@ impl<S: Simd, const W: usize> Rows<'_, S, W> {
             for c in 0..CHUNK.min(self.in_channels - first) {
                 let mut x = [&zeros; SPAN];
                 for (x, row) in x.iter_mut().zip(&self.x) {
-                    match row[(first + c) * length + ox..].first_chunk() {
-                        Some(pixels) => *x = pixels,
-                        None => return,
-                    }
+                    let Some(pixels) = row[(first + c) * length + ox..].first_chunk() else {
+                        unreachable!("a row has a pixel of zeros at either end");
+                    };
+                    *x = pixels;
                 }
                 for v in 0..W {
                     // Two rows of B^T d at a time: their twelve numbers stay in registers. (A closure would be
@@ -164,22 +162,14 @@ impl<S: Simd, const W: usize> Rows<'_, S, W> {
 
     /// The products of all positions for one tile.
     #[inline(always)]
-    fn multiply(&mut self, simd: S, tile: &TileOf) {
-        macro_rules! by_channels {
-            ($($n:literal)*) => {
-                match tile.channels {
-                    $($n => self.multiply_channels::<$n>(simd, tile.weights),)*
-                    _ => {}
-                }
-            };
-        }
-        by_channels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    fn multiply(&mut self, simd: S, tile: &Tile) {
+        by_channels!(tile.channels, C => self.multiply_channels::<C>(simd, tile.weights));
     }
 
     #[inline(always)]
     fn multiply_channels<const C: usize>(&mut self, simd: S, weights: &[f32]) {
-        if C > tile::<S, W>() {
-            return;
+        if C > most_channels::<S, W>() {
+            unreachable!("{C} channels do not fit into registers");
         }
         let channels = self.in_channels;
         let (chunks, _) = self.scratch.inputs.get().as_chunks::<{ POSITIONS * STEP }>();
@@ -202,9 +192,12 @@ impl<S: Simd, const W: usize> Rows<'_, S, W> {
         clippy::needless_range_loop,
         reason = "v picks a half of units everywhere, not elements of one slice"
     )]
-    fn transform_output(&mut self, simd: S, ox: usize, tile: &TileOf) {
-        let channels = tile.channels.min(PRODUCTS);
-        let Some(m) = self.scratch.products.get().first_chunk::<{ POSITIONS * PRODUCTS }>() else { return };
+    fn transform_output(&mut self, simd: S, ox: usize, tile: &Tile) {
+        let channels = tile.channels;
+        assert!(channels <= PRODUCTS, "a tile's products have their places");
+        let Some(m) = self.scratch.products.get().first_chunk::<{ POSITIONS * PRODUCTS }>() else {
+            unreachable!("the scratch was prepared");
+        };
         let y = &mut self.y[ox * self.y_pitch + tile.out_first..];
         let mut y = Window::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
         let scale = simd.splat(tile.scale.unwrap_or(1.0));

@@ -1,7 +1,8 @@
 //! NEON.
 
-use super::{Kernel, Simd};
 use std::arch::aarch64::*;
+
+use super::vector::{Simd, WithSimd};
 
 /// NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,12 @@ impl Simd for Neon {
     const SUMS: usize = 24;
 
     #[inline(always)]
-    fn call<K: Kernel<Self>>(self, kernel: K) {
+    fn call<T: WithSimd<Self>>(self, work: T) {
         #[target_feature(enable = "neon")]
-        fn inner<K: Kernel<Neon>>(simd: Neon, kernel: K) {
-            kernel.run(simd);
+        fn inner<T: WithSimd<Neon>>(simd: Neon, work: T) {
+            work.run(simd);
         }
-        proved!(inner(self, kernel))
+        proved!(inner(self, work))
     }
 
     #[inline(always)]

@@ -1,7 +1,9 @@
 //! AVX2 and AVX-512.
 
-use super::{IMAGES, Kernel, Simd};
 use std::arch::x86_64::*;
+
+use super::transpose::IMAGES;
+use super::vector::{Simd, WithSimd};
 
 /// AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +47,12 @@ impl Simd for Avx2 {
     const SUMS: usize = 12;
 
     #[inline(always)]
-    fn call<K: Kernel<Self>>(self, kernel: K) {
+    fn call<T: WithSimd<Self>>(self, work: T) {
         #[target_feature(enable = "avx2,fma")]
-        fn inner<K: Kernel<Avx2>>(simd: Avx2, kernel: K) {
-            kernel.run(simd);
+        fn inner<T: WithSimd<Avx2>>(simd: Avx2, work: T) {
+            work.run(simd);
         }
-        proved!(inner(self, kernel))
+        proved!(inner(self, work))
     }
 
     #[inline(always)]
@@ -217,12 +219,12 @@ impl Simd for Avx512 {
     const SUMS: usize = 28;
 
     #[inline(always)]
-    fn call<K: Kernel<Self>>(self, kernel: K) {
+    fn call<T: WithSimd<Self>>(self, work: T) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
-        fn inner<K: Kernel<Avx512>>(simd: Avx512, kernel: K) {
-            kernel.run(simd);
+        fn inner<T: WithSimd<Avx512>>(simd: Avx512, work: T) {
+            work.run(simd);
         }
-        proved!(inner(self, kernel))
+        proved!(inner(self, work))
     }
 
     #[inline(always)]
