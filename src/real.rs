@@ -31,7 +31,7 @@ pub(crate) trait Real:
     const PRECISION: Precision;
     /// That precision's name.
     const NAME: &'static str;
-    /// Neighbouring pixels that `conv` keeps in registers: as many vectors for either type.
+    /// Neighboring pixels that `conv` keeps in registers: as many vectors for either type.
     const PIXELS: usize;
     /// From single precision; exact.
     fn from_f32(value: f32) -> Self;

@@ -88,7 +88,7 @@ fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
     jobs.order.push(JobId::Combine(id));
 }
 
-/// Regions of one job: neighbouring terms of one weight that cover different channels share one.
+/// Regions of one job: neighboring terms of one weight that cover different channels share one.
 fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Region>) {
     let (octets, shape) = (job.octets(), job.shape);
     let open = |weight: u32, channels: Range<usize>, regions: &mut Vec<Region>| {

@@ -7,7 +7,7 @@ use crate::graph::{Distribution, Eps, Shape, Window};
 use crate::score::swap::Patterns;
 use crate::weights::{RowShape, WeightSource};
 
-/// Channels that stand together: one pixel's eight neighbours in a channels-last tensor.
+/// Channels that stand together: one pixel's eight neighbors in a channels-last tensor.
 pub(crate) const OCTET: usize = 8;
 
 /// Octets that hold so many channels.
@@ -88,7 +88,7 @@ pub(crate) struct Parameter {
     pub(crate) standard_deviation: f64,
 }
 
-/// One way of reading a tensor: normalise, ReLU, average, truncate, shift. The value of an output channel is
+/// One way of reading a tensor: normalize, ReLU, average, truncate, shift. The value of an output channel is
 /// the sum, in list order, of the terms that cover it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Term {

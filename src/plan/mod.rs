@@ -257,7 +257,7 @@ fn check_batch_norms(graph: &Graph, shapes: &[Shape], images: usize) -> Result<(
         if matches!(node.op(), Op::BatchNorm { .. }) && images * shape.pixels() == 1 {
             return Err(Error::graph(
                 node.name(),
-                "normalises over a single value: take more or larger images",
+                "normalizes over a single value: take more or larger images",
             ));
         }
     }

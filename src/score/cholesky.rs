@@ -4,8 +4,8 @@
 //! K / N_A = U^T U        d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
 //! ```
 //!
-//! U is upper triangular and N x N, row by row; the lower triangle is never read. The factorisation is
-//! right-looking in panels of [`PANEL`] rows: a panel is factorised by itself, then every later row has the
+//! U is upper triangular and N x N, row by row; the lower triangle is never read. The factorization is
+//! right-looking in panels of [`PANEL`] rows: a panel is factorized by itself, then every later row has the
 //! panel's products taken off in one pass. All inner loops run along a row, so they vectorise without
 //! changing the order of any sum, and the result does not depend on the machine.
 
@@ -14,7 +14,7 @@ use crate::real::Real;
 /// Rows of a panel: each pass over the rows below reads and writes them once for this many products.
 const PANEL: usize = 8;
 
-/// What the factorisation says of K; the host judges it.
+/// What the factorization says of K; the host judges it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pivots {
     /// ln det K. NaN when a pivot was not positive.
@@ -23,7 +23,7 @@ pub(crate) struct Pivots {
     pub(crate) smallest_pivot: f64,
 }
 
-/// Factorises K (N x N, its upper triangle is read) with `activations` = N_A on its diagonal.
+/// Factorizes K (N x N, its upper triangle is read) with `activations` = N_A on its diagonal.
 pub(crate) fn cholesky<T: Real>(k: &[u32], n: usize, activations: u32) -> Pivots {
     let mut a = scaled::<T>(k, activations);
     let pivots = factorize(&mut a, n);

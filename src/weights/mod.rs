@@ -37,7 +37,7 @@ impl Default for Weights {
 }
 
 impl Weights {
-    /// What reports call the initialiser: `space` (each search space's own) or `checkpoint`.
+    /// What reports call the initializer: `space` (each search space's own) or `checkpoint`.
     ///
     /// ```
     /// assert_eq!(naswot::Weights::Seeded { seed: 7 }.label(), "space");

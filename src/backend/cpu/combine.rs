@@ -142,7 +142,7 @@ impl<T: Real> Combine<'_, T> {
     }
 }
 
-/// Up to eight neighbouring channels of a term.
+/// Up to eight neighboring channels of a term.
 struct Piece<'a, T> {
     /// The tensor's numbers from the first of the channels on.
     source: &'a [T],

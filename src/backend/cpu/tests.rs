@@ -1,4 +1,4 @@
-//! Seeded weights leave the initialiser's scale out of convolutions and bring it back as eps / scale^2, or in an
+//! Seeded weights leave the initializer's scale out of convolutions and bring it back as eps / scale^2, or in an
 //! epilogue where no batch norm follows. The same weights in a checkpoint carry it, and must make the same K.
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -92,13 +92,13 @@ fn a_scale_that_is_a_power_of_two_gives_exactly_one_kernel() {
     let mut g = Graph::builder(3).unwrap();
     let conv = Conv::new(8, 1).initializer(Initializer::KaimingNormalFanOut);
     let mut parts = Vec::new();
-    // Deviations of 1/2, as sqrt(2 / 8): normalised, bare, and both read by two.
-    for (name, normalised) in [("a", true), ("b", false), ("c", true), ("d", false)] {
+    // Deviations of 1/2, as sqrt(2 / 8): normalized, bare, and both read by two.
+    for (name, normalized) in [("a", true), ("b", false), ("c", true), ("d", false)] {
         let mut x = g.conv(g.input(), conv, &format!("{name}.weight")).unwrap();
         if name == "c" {
             parts.push(g.relu(x).unwrap());
         }
-        if normalised {
+        if normalized {
             x = g.batch_norm(x, &format!("{name}.norm")).unwrap();
         }
         x = g.relu(x).unwrap();

@@ -344,8 +344,8 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
                             let mut value = simd.load(&unit[v]);
                             trace[v] = simd.mul_add(value, zero, trace[v]);
                             if let Some([mean, a, beta]) = self.norms {
-                                let centred = simd.sub(value, simd.splat(mean[c]));
-                                value = simd.mul_add(centred, simd.splat(a[c]), simd.splat(beta[c]));
+                                let centered = simd.sub(value, simd.splat(mean[c]));
+                                value = simd.mul_add(centered, simd.splat(a[c]), simd.splat(beta[c]));
                             }
                             if self.relu {
                                 value = simd.max(value, zero);

@@ -19,7 +19,7 @@ use crate::probe::Stage;
 pub(super) struct BoundInstruction<'a> {
     pub(super) stage: Stage,
     kind: Kind<'a>,
-    /// The channels that batch norms normalise, as the plan counts them, and where they are in a pixel.
+    /// The channels that batch norms normalize, as the plan counts them, and where they are in a pixel.
     pub(super) channels: Vec<Range<usize>>,
     units: Vec<Range<usize>>,
 }

@@ -84,7 +84,7 @@ pub(super) fn advise(bytes: &mut [u8]) {
     if bytes.len() < LARGE {
         return;
     }
-    // Up to the ends of its first and last page: where neighbours are advised too, no page is left out between them.
+    // Up to the ends of its first and last page: where neighbors are advised too, no page is left out between them.
     let before = bytes.as_ptr().addr() % page_size();
     let pages = bytes.as_mut_ptr().wrapping_sub(before);
     let whole = (before + bytes.len()).next_multiple_of(page_size());

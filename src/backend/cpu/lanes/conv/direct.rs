@@ -44,7 +44,7 @@ impl Taps {
     }
 }
 
-/// Neighbouring pixels of an output row, for one tile.
+/// Neighboring pixels of an output row, for one tile.
 pub(super) struct OutputPixels<'a, S: Simd, const W: usize> {
     pub(super) job: &'a ConvJob,
     /// The input, and its units from pixel to pixel.
@@ -91,7 +91,7 @@ impl<S: Simd, const W: usize> OutputPixels<'_, S, W> {
             }
             return;
         }
-        // Neighbouring taps of a kernel row are neighbours in memory when every channel is read.
+        // Neighboring taps of a kernel row are neighbors in memory when every channel is read.
         let joined = self.x_pitch == channels && job.dilation[1] == 1;
         let first = self.rows.input % self.x.count;
         for (p, columns) in columns.iter().enumerate() {
