@@ -85,10 +85,8 @@ for which in worst best; do
     "$naswot" plot heat-map "$folder/kernels/$index.npy" --low 0.4 -o "$folder/$which-k.svg" --force
 done
 
-if "$naswot" report --help > /dev/null 2>&1; then
-    accuracy=()
-    [[ -z $table ]] || accuracy=("${against[@]}")
-    "$naswot" report "$folder/scores.csv" --kernels "$folder/kernels" ${accuracy[@]+"${accuracy[@]}"} \
-        -o "$folder/report.html" --force
-fi
+accuracy=()
+[[ -z $table ]] || accuracy=("${against[@]}")
+"$naswot" report "$folder/scores.csv" --kernels "$folder/kernels" ${accuracy[@]+"${accuracy[@]}"} \
+    -o "$folder/report.html" --force
 echo "$folder: done in $((SECONDS - start)) s"

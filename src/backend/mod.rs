@@ -20,7 +20,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{Error, Precision, Result};
+use crate::{Error, Result};
 pub use cpu::processor;
 pub use device::Device;
 pub(crate) use executor::Executor;
@@ -137,7 +137,7 @@ pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>>
 /// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
 fn automatic(setup: Setup) -> Result<Arc<dyn Executor>> {
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    if matches!(setup.precision, Precision::Auto | Precision::F32) && setup.twins.is_empty() {
+    if matches!(setup.precision, crate::Precision::Auto | crate::Precision::F32) && setup.twins.is_empty() {
         #[cfg(feature = "cuda")]
         if let Ok(executor) = cuda::open(0, setup.clone()) {
             return Ok(executor);
