@@ -1,6 +1,6 @@
 //! A cell as SVG.
 
-use super::svg::{Anchor, Stroke, Svg};
+use super::svg::{Anchor, Rectangle, Stroke, Svg};
 use super::{Direction, Kind, Layout, NodeBox, Theme};
 use crate::Architecture;
 
@@ -48,6 +48,7 @@ fn head(x: f64, y: f64, direction: Direction) -> String {
     }
 }
 
+/// Draws the box of a node, with its label.
 fn draw_box(svg: &mut Svg, node: &NodeBox) {
     let theme = svg.theme;
     let none = node.kind == Kind::None;
@@ -57,9 +58,10 @@ fn draw_box(svg: &mut Svg, node: &NodeBox) {
         kind => kind.fill().unwrap_or(theme.muted()),
     };
     let text = if none { theme.muted() } else { node.kind.fill().map_or(theme.ink(), |fill| fill.text()) };
-    let (left, top) = (node.x - node.width / 2.0, node.y - node.height / 2.0);
-    let radius = if node.kind.is_operation() { 4.0 } else { node.height / 2.0 };
+    let NodeBox { x, y, width, height, .. } = *node;
+    let outer = Rectangle { x: x - width / 2.0, y: y - height / 2.0, width, height };
+    let radius = if node.kind.is_operation() { 4.0 } else { height / 2.0 };
     let stroke = Stroke { color: outline, width: 1.5, dashed: none };
-    svg.rect(left, top, (node.width, node.height), radius, Some(fill), stroke);
-    svg.text(node.x, node.y + BASELINE, Anchor::Middle, FONT_SIZE, text, node.kind.label());
+    svg.rectangle(outer, radius, Some(fill), stroke);
+    svg.text(x, y + BASELINE, Anchor::Middle, FONT_SIZE, text, node.kind.label());
 }

@@ -1,8 +1,10 @@
 //! Charts of scores: against something else, by how many, and over training.
 
+use std::ops::RangeInclusive;
+
 use super::frame::{Axis, Frame};
 use super::numbers::grouped;
-use super::svg::Px;
+use super::svg::{Point, Px};
 use super::{Color, Theme};
 use crate::analysis::{Correlation, Histogram, Trend};
 use crate::{Error, Result};
@@ -48,8 +50,8 @@ pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<St
     let values: Vec<f64> = against.values.iter().map(|&value| scale(value)).collect();
     let correlation = Correlation::of(scores, &values)?;
     let pairs = scores.iter().zip(against.values);
-    let points: Vec<(f64, f64)> =
-        pairs.filter(|(score, _)| score.is_finite()).map(|(&y, &x)| (x, y)).collect();
+    let points: Vec<Point> =
+        pairs.filter(|(score, _)| score.is_finite()).map(|(&y, &x)| Point { x, y }).collect();
     if points.is_empty() {
         return Err(nothing("all scores are -inf"));
     }
@@ -67,30 +69,31 @@ pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<St
             correlation.infinite
         ));
     }
-    let x = Axis::around(points.iter().map(|&(x, _)| x), against.label, against.logarithmic);
-    let y = Axis::around(points.iter().map(|&(_, y)| y), SCORE, false);
+    let x = Axis::around(points.iter().map(|point| point.x), against.label, against.logarithmic);
+    let y = Axis::around(points.iter().map(|point| point.y), SCORE, false);
     let title = format!("Score against {}, {} networks", against.label, scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (dots, line) = colors(theme);
     frame.dots(&points, dots);
     if let Some(trend) = Trend::of(&values, scores) {
-        let drawn = points.iter().map(|&(x, _)| scale(x));
-        let ends = (drawn.clone().fold(f64::INFINITY, f64::min), drawn.fold(f64::NEG_INFINITY, f64::max));
-        let (from, to) = within(trend, ends, frame.y.ends());
+        let drawn = points.iter().map(|point| scale(point.x));
+        let all = drawn.clone().fold(f64::INFINITY, f64::min)..=drawn.fold(f64::NEG_INFINITY, f64::max);
+        let (from, to) = within(trend, all, frame.y.range()).into_inner();
         let value = |x: f64| if against.logarithmic { 10_f64.powf(x) } else { x };
-        frame.line(&[from, to].map(|x| (value(x), trend.at(x))), line, 2.0);
+        frame.line(&[from, to].map(|x| Point { x: value(x), y: trend.at(x) }), line, 2.0);
     }
     Ok(frame.finish())
 }
 
-/// The part of a line, from one x to another, where its y is between two ends.
-fn within(trend: Trend, (from, to): (f64, f64), (low, high): (f64, f64)) -> (f64, f64) {
+/// The part of a range of x in which the line's y is within another range.
+fn within(trend: Trend, x: RangeInclusive<f64>, y: RangeInclusive<f64>) -> RangeInclusive<f64> {
     if trend.slope == 0.0 {
-        return (from, to);
+        return x;
     }
     let at = |y: f64| (y - trend.intercept) / trend.slope;
-    let (first, last) = (at(low).min(at(high)), at(low).max(at(high)));
-    (from.max(first), to.min(last))
+    let (a, b) = (at(*y.start()), at(*y.end()));
+    let (start, end) = x.into_inner();
+    start.max(a.min(b))..=end.min(a.max(b))
 }
 
 /// How many networks have which score, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
@@ -125,9 +128,11 @@ pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
     let mut bars = String::new();
     for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let left = start + width * i as f64;
-        let ((x0, y0), (x1, y1)) = (frame.at(left, 0.0), frame.at(left + width, count as f64));
+        let low = frame.at(Point { x: left, y: 0.0 });
+        let high = frame.at(Point { x: left + width, y: count as f64 });
         // A pixel between bars.
-        bars += &format!("M{} {}H{}V{}H{}z", Px(x0 + 0.5), Px(y0), Px(x1 - 0.5), Px(y1), Px(x0 + 0.5));
+        let (from, to) = (Px(low.x + 0.5), Px(high.x - 0.5));
+        bars += &format!("M{from} {}H{to}V{}H{from}z", Px(low.y), Px(high.y));
     }
     frame.svg.area(&bars, colors(theme).0, false);
     Ok(frame.finish())
@@ -152,10 +157,10 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Re
     let mut points = points.to_vec();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let is_drawn = |&(_, score): &(f64, Option<f64>)| score.is_some_and(f64::is_finite);
-    let drawn = |run: &[(f64, Option<f64>)]| -> Vec<(f64, f64)> {
-        run.iter().filter_map(|&(epoch, score)| Some((epoch, score?))).collect()
+    let drawn = |run: &[(f64, Option<f64>)]| -> Vec<Point> {
+        run.iter().filter_map(|&(x, score)| Some(Point { x, y: score? })).collect()
     };
-    let runs: Vec<Vec<(f64, f64)>> =
+    let runs: Vec<Vec<Point>> =
         points.split(|point| !is_drawn(point)).filter(|run| !run.is_empty()).map(drawn).collect();
     let all = runs.concat();
     if all.is_empty() {
@@ -170,8 +175,8 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Re
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
         notes.push(format!("Not drawn: {}", said.collect::<Vec<_>>().join(", ")));
     }
-    let x = Axis::around(all.iter().map(|&(x, _)| x), label, false);
-    let y = Axis::around(all.iter().map(|&(_, y)| y), SCORE, false);
+    let x = Axis::around(all.iter().map(|point| point.x), label, false);
+    let y = Axis::around(all.iter().map(|point| point.y), SCORE, false);
     let title = format!("Score over training, {} checkpoints", points.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (color, _) = colors(theme);

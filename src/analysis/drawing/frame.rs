@@ -1,7 +1,9 @@
 //! The axes of a chart: what all charts have in common.
 
+use std::ops::RangeInclusive;
+
 use super::numbers::{decimals, label, logarithmic_ticks, ticks};
-use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
+use super::svg::{Anchor, FONT_SIZE, Point, Px, SMALL, Stroke, Svg};
 use super::{Color, Theme};
 
 /// Size of the area between the axes, and the room above and at its right, in pixels.
@@ -50,15 +52,15 @@ impl<'a> Axis<'a> {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// The first and the last value.
-    pub(super) fn ends(&self) -> (f64, f64) {
+    /// From the first value to the last.
+    pub(super) fn range(&self) -> RangeInclusive<f64> {
         let value = |end: f64| if self.logarithmic { 10_f64.powf(end) } else { end };
-        (value(self.low), value(self.high))
+        value(self.low)..=value(self.high)
     }
 
     /// Values to be named, and their names.
     fn ticks(&self, most: usize) -> Vec<(f64, String)> {
-        let (low, high) = self.ends();
+        let (low, high) = self.range().into_inner();
         let found =
             if self.logarithmic { logarithmic_ticks(low, high, most) } else { ticks(low, high, most, 0.0) };
         let decimals = decimals(&found);
@@ -113,32 +115,34 @@ impl<'a> Frame<'a> {
     }
 
     /// Where a point of the chart is in the picture.
-    pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        (self.left + self.x.position(x) * WIDTH, TOP + HEIGHT - self.y.position(y) * HEIGHT)
+    pub(super) fn at(&self, point: Point) -> Point {
+        let Point { x, y } = point;
+        Point { x: self.left + self.x.position(x) * WIDTH, y: TOP + HEIGHT - self.y.position(y) * HEIGHT }
     }
 
     /// Draws dots. Many are smaller, and let those below show through.
-    pub(super) fn dots(&mut self, points: &[(f64, f64)], color: Color) {
+    pub(super) fn dots(&mut self, points: &[Point], color: Color) {
         let (radius, opacity) = match points.len() {
             0..150 => (3.2, 0.85),
             150..1_000 => (2.5, 0.6),
             1_000..5_000 => (1.8, 0.45),
             _ => (1.3, 0.3),
         };
-        let places: Vec<(f64, f64)> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
-        self.svg.dots(&places, radius, color, opacity);
+        let centers: Vec<Point> = points.iter().map(|&point| self.at(point)).collect();
+        self.svg.dots(&centers, radius, color, opacity);
     }
 
     /// Draws a line through points.
-    pub(super) fn line(&mut self, points: &[(f64, f64)], color: Color, width: f64) {
+    pub(super) fn line(&mut self, points: &[Point], color: Color, width: f64) {
         let mut path = String::new();
-        for &(x, y) in points {
-            let (x, y) = self.at(x, y);
+        for &point in points {
+            let Point { x, y } = self.at(point);
             path += &format!("{}{} {}", if path.is_empty() { 'M' } else { 'L' }, Px(x), Px(y));
         }
         self.svg.line(&path, Stroke::new(color, width));
     }
 
+    /// The whole picture.
     pub(super) fn finish(self) -> String {
         self.svg.finish()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::numbers::{grouped, ticks};
-use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
+use super::svg::{Anchor, FONT_SIZE, Point, Px, Rectangle, SMALL, Stroke, Svg};
 use super::{Color, Theme, sequential};
 use crate::Agreement;
 
@@ -127,7 +127,7 @@ pub fn heat_map_svg(kernel: &Agreement, shades: Shades, theme: Theme) -> String 
     let mut svg = Svg::new(LEFT + SIDE + RIGHT, TOP + SIDE + BELOW, theme, &title);
     squares(&mut svg, &blocks, n, shades);
     let frame = Stroke::new(theme.muted(), 1.0);
-    svg.rect(LEFT, TOP, (SIDE, SIDE), 0.0, None, frame);
+    svg.rectangle(Rectangle { x: LEFT, y: TOP, width: SIDE, height: SIDE }, 0.0, None, frame);
     axes(&mut svg, n);
     bar(&mut svg, shades, kernel.activations());
     if blocks.images > 1 {
@@ -150,9 +150,10 @@ fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
         let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
     }
     let paths = paths.into_iter().map(|(color, path)| (Color(color), path));
-    svg.squares((LEFT, TOP), SIDE / n as f64, paths);
+    svg.squares(Point { x: LEFT, y: TOP }, SIDE / n as f64, paths);
 }
 
+/// Numbers of images below and at the left.
 fn axes(svg: &mut Svg, n: usize) {
     let theme = svg.theme;
     let scale = SIDE / n as f64;
@@ -172,10 +173,11 @@ fn axes(svg: &mut Svg, n: usize) {
     svg.text_upwards(14.0, TOP + SIDE / 2.0, FONT_SIZE, theme.ink(), "image i");
 }
 
+/// The bar of colors, with numbers of bits at its right.
 fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
     let theme = svg.theme;
     let left = LEFT + SIDE + BAR_GAP;
-    svg.color_bar(left, TOP, (BAR, SIDE));
+    svg.color_bar(Rectangle { x: left, y: TOP, width: BAR, height: SIDE });
     let frame = Stroke::new(theme.muted(), 1.0);
     let all = f64::from(activations);
     let (low, high) = (shades.low * all, shades.high * all);

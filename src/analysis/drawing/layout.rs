@@ -134,8 +134,8 @@ impl Layout {
     /// ```
     /// use naswot::{Space, analysis::drawing::{Direction, Layout}};
     ///
-    /// let cell = Space::NasBench201.sample(1, 0)?[0];
-    /// let layout = Layout::new(&cell, Direction::TopToBottom);
+    /// let cell = &Space::NasBench201.sample(1, 0)?[0];
+    /// let layout = Layout::new(cell, Direction::TopToBottom);
     /// assert_eq!((layout.nodes.len(), layout.edges.len(), layout.crossings), (10, 12, 0));
     /// # Ok::<(), naswot::Error>(())
     /// ```

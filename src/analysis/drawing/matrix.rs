@@ -1,7 +1,7 @@
 //! How far settings agree, as a matrix of Kendall's tau-b.
 
 use super::numbers::ticks;
-use super::svg::{Anchor, FONT_SIZE, Px, SMALL, Stroke, Svg};
+use super::svg::{Anchor, FONT_SIZE, Px, Rectangle, SMALL, Stroke, Svg};
 use super::{Theme, sequential};
 use crate::{Error, Result};
 
@@ -67,16 +67,18 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
             svg.text(left + middle, TOP - 7.0, Anchor::Middle, size, theme.ink(), &i.to_string());
         }
     }
-    svg.rect(left, TOP, (side, side), 0.0, None, Stroke::new(theme.muted(), 1.0));
+    let frame = Rectangle { x: left, y: TOP, width: side, height: side };
+    svg.rectangle(frame, 0.0, None, Stroke::new(theme.muted(), 1.0));
     bar(&mut svg, left + side + 16.0, side_of_bar, low);
     let note = format!("Colors from {low} to 1.");
     svg.text(10.0, height - 8.0, Anchor::Start, SMALL, theme.muted(), &note);
     Ok(svg.finish())
 }
 
+/// The bar of colors, with numbers at its right.
 fn bar(svg: &mut Svg, left: f64, height: f64, low: f64) {
     let theme = svg.theme;
-    svg.color_bar(left, TOP, (BAR, height));
+    svg.color_bar(Rectangle { x: left, y: TOP, width: BAR, height });
     for tau in ticks(low, 1.0, 6, 0.0) {
         let y = TOP + height * (1.0 - (tau - low) / (1.0 - low));
         svg.line(&format!("M{} {}h4", Px(left + BAR), Px(y)), Stroke::new(theme.muted(), 1.0));

@@ -97,6 +97,22 @@ impl Display for Stroke {
     }
 }
 
+/// A point of a picture, in pixels, or of a chart, in the units of its axes.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// A rectangle: its upper left corner and its size.
+#[derive(Clone, Copy)]
+pub(super) struct Rectangle {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
 /// A picture that is being written. Sizes and places are in pixels, from the upper left corner.
 pub(super) struct Svg {
     text: String,
@@ -120,17 +136,10 @@ impl Svg {
         Svg { text, theme }
     }
 
-    /// A box with round corners, with or without a ground of its own.
-    pub(super) fn rect(
-        &mut self,
-        x: f64,
-        y: f64,
-        size: (f64, f64),
-        radius: f64,
-        fill: Option<Color>,
-        stroke: Stroke,
-    ) {
-        let (x, y, width, height, radius) = (Px(x), Px(y), Px(size.0), Px(size.1), Px(radius));
+    /// A rectangle with round corners, filled or not.
+    pub(super) fn rectangle(&mut self, at: Rectangle, radius: f64, fill: Option<Color>, stroke: Stroke) {
+        let Rectangle { x, y, width, height } = at;
+        let (x, y, width, height, radius) = (Px(x), Px(y), Px(width), Px(height), Px(radius));
         let fill = fill.map_or(Cow::Borrowed("none"), |color| Cow::Owned(color.to_string()));
         let _ = writeln!(
             self.text,
@@ -150,14 +159,9 @@ impl Svg {
     }
 
     /// Areas in units of their own, from an origin.
-    pub(super) fn squares(
-        &mut self,
-        (x, y): (f64, f64),
-        unit: f64,
-        paths: impl Iterator<Item = (Color, String)>,
-    ) {
+    pub(super) fn squares(&mut self, origin: Point, unit: f64, paths: impl Iterator<Item = (Color, String)>) {
         // Not rounded: many units add up.
-        let (x, y) = (Px(x), Px(y));
+        let (x, y) = (Px(origin.x), Px(origin.y));
         let _ = writeln!(
             self.text,
             r#"<g transform="translate({x} {y}) scale({unit})" shape-rendering="crispEdges">"#
@@ -169,16 +173,17 @@ impl Svg {
     }
 
     /// Round dots of one size and color, which let what is below show through.
-    pub(super) fn dots(&mut self, places: &[(f64, f64)], radius: f64, color: Color, opacity: f64) {
+    pub(super) fn dots(&mut self, centers: &[Point], radius: f64, color: Color, opacity: f64) {
         let _ = writeln!(self.text, r#"<g fill="{color}" fill-opacity="{}">"#, Px(opacity));
-        for &(x, y) in places {
+        for &Point { x, y } in centers {
             let _ = writeln!(self.text, r#"<circle cx="{}" cy="{}" r="{}"/>"#, Px(x), Px(y), Px(radius));
         }
         self.text.push_str("</g>\n");
     }
 
-    /// The sequential scale, the highest color above.
-    pub(super) fn color_bar(&mut self, x: f64, y: f64, (width, height): (f64, f64)) {
+    /// The sequential scale, the highest color at the top.
+    pub(super) fn color_bar(&mut self, at: Rectangle) {
+        let Rectangle { x, y, width, height } = at;
         let step = height / BAR_STEPS as f64;
         for i in 0..BAR_STEPS {
             let color = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
@@ -189,7 +194,7 @@ impl Svg {
                 true,
             );
         }
-        self.rect(x, y, (width, height), 0.0, None, Stroke::new(self.theme.muted(), 1.0));
+        self.rectangle(at, 0.0, None, Stroke::new(self.theme.muted(), 1.0));
     }
 
     /// A line of text; y is its baseline.
