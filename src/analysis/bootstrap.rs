@@ -1,4 +1,4 @@
-//! How far a correlation may be off: the percentile bootstrap (Efron, 1979), networks drawn with replacement.
+//! Confidence intervals of correlations: the percentile bootstrap (Efron, 1979), networks drawn with replacement.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::Correlation;
 use crate::random::{Domain, Rng};
 use crate::{Error, Result};
 
-/// The middle 95 % of what resampled networks give.
+/// A confidence interval of 95 %: the middle of what resampled networks give.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Interval {
     /// 2.5th percentile.
@@ -15,7 +15,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Intervals of the correlations of one sample of networks; none where a correlation is not defined in every resample.
+/// Confidence intervals of the correlations of one sample of networks; none where a correlation is not defined in every resample.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Intervals {
@@ -71,6 +71,7 @@ impl Intervals {
     }
 }
 
+/// The interval of the values of all resamples; none where there are none.
 fn interval(mut values: Vec<f64>) -> Option<Interval> {
     values.sort_unstable_by(f64::total_cmp);
     Some(Interval { low: percentile(&values, 0.025)?, high: percentile(&values, 0.975)? })

@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 
 use crate::{Error, Result};
 
-/// How well scores rank networks by their accuracy.
+/// Correlations of scores with accuracies: how well they rank networks.
 ///
 /// A score of minus infinity (a singular kernel) is a result: the rank correlations take it as the lowest
 /// score, tied with the others like it; Pearson's r, which has no room for it, leaves those networks out.
@@ -131,7 +131,7 @@ pub fn stratified_tau(x: &[f64], y: &[f64], strata: &[u64]) -> Result<Option<f64
     Ok(pairs.fold(Pairs::default(), Pairs::add).tau())
 }
 
-/// Whether two lists can be ranked against each other.
+/// Checks that two lists can be ranked against each other.
 pub(super) fn check_values(x: &[f64], y: &[f64]) -> Result<()> {
     let wrong = |message| Err(Error::Correlation { message });
     if x.len() != y.len() {
@@ -163,7 +163,7 @@ fn check(scores: &[f64], accuracies: &[f64]) -> Result<()> {
     Ok(())
 }
 
-/// Two ways to rank values, in the values' order.
+/// Ranks of values, in the values' order.
 pub(super) struct Ranks {
     /// 0, 1, 2 and so on for each different value.
     pub(super) dense: Vec<usize>,

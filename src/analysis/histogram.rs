@@ -1,9 +1,9 @@
-//! How values are spread: counts in bins of one width.
+//! Histograms: counts of values in bins of one width.
 
 /// Most bins: more than a plot has room for.
 const MOST_BINS: usize = 60;
 
-/// Counts of values in bins of one width, side by side.
+/// A histogram: counts of values in bins of one width, side by side.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Histogram {

@@ -1,4 +1,4 @@
-//! What scores are worth: how well they rank networks, and what a search finds with them.
+//! The analysis of scores: how well they rank networks, and what a search finds with them.
 
 mod bootstrap;
 mod correlation;

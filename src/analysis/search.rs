@@ -1,4 +1,4 @@
-//! Searching a space with a score: random search, regularized evolution, and AREA (Mellor et al., 2021).
+//! Search algorithms that go by a score: random search, regularized evolution, and AREA (Mellor et al., 2021).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use crate::{Architecture, Error, Result, Space};
 const ATTEMPTS: usize = 10_000;
 const MUTATIONS: usize = 100;
 
-/// What can be searched: candidates that can be drawn, and have neighbors.
+/// A space that can be searched: its candidates can be drawn, and have neighbors.
 ///
 /// Implemented by [`Candidates`] for architectures; anything else works alike:
 ///
@@ -36,7 +36,7 @@ const MUTATIONS: usize = 100;
 /// # Ok::<(), naswot::Error>(())
 /// ```
 pub trait SearchSpace {
-    /// What is searched for.
+    /// The type of its candidates.
     type Candidate: Clone;
 
     /// A candidate drawn uniformly; equal seeds draw equal ones.
@@ -46,7 +46,7 @@ pub trait SearchSpace {
     fn mutate(&self, parent: &Self::Candidate, seed: u64) -> Option<Self::Candidate>;
 }
 
-/// Architectures of a space that may be found: all of them, or some.
+/// The architectures of a space that a search may find: all of them, or some.
 #[derive(Clone, Debug)]
 pub struct Candidates {
     architectures: Vec<Architecture>,
@@ -151,10 +151,10 @@ pub struct Searcher<'a, S: SearchSpace> {
     admits: Admits<'a, S::Candidate>,
 }
 
-/// Which candidates may be looked at.
+/// The test of which candidates may be looked at.
 type Admits<'a, C> = Box<dyn Fn(&C) -> Result<bool> + 'a>;
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found<C> {
     /// The first candidate of the largest value.

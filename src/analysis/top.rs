@@ -1,11 +1,11 @@
-//! What a search for the best networks cares for: the top of the ranking.
+//! The top of a ranking, which is what a search for the best networks cares for.
 
 use std::cmp::Ordering;
 
 use super::Correlation;
 use crate::Result;
 
-/// What the networks of the highest scores are worth.
+/// Accuracy of the networks of the highest scores.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Top {

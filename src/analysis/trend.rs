@@ -4,7 +4,7 @@
 //! y = intercept + slope x        slope = sum (x - mean x) (y - mean y) / sum (x - mean x)^2
 //! ```
 
-/// The straight line that leaves the least sum of squares of what is between it and the values y.
+/// The least-squares line of values y over values x.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Trend {

@@ -1,4 +1,4 @@
-//! How data sets are stored: CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) as binary records, one label byte or two and
+//! Storage formats of data sets: CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) as binary records, one label byte or two and
 //! then the pixels as red, green and blue planes, or as pickles for Python; ImageNet16-120 (Chrabaszcz, Loshchilov and
 //! Hutter, 2017; the 120 classes of NAS-Bench-201) as pickles.
 
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Color channels.
 const CHANNELS: usize = 3;
 
-/// A data set, and how it is stored.
+/// The storage format of a data set.
 #[derive(Debug)]
 pub(super) struct Format {
     pub(super) label: &'static str,

@@ -25,7 +25,7 @@ impl Normalization {
     const IMAGENET16: Self =
         Normalization { mean: [122.68, 116.66, 104.01], deviation: [63.22, 61.26, 65.09] };
 
-    /// What each of the 256 pixel values becomes, by channel: x / 255 - mean / 255, divided by
+    /// The normalized values of the 256 pixel values, by channel: x / 255 - mean / 255, divided by
     /// deviation / 255, in the order and the roundings of torchvision's `ToTensor` and `Normalize`: the
     /// two constants are divided in f64 and rounded to f32, and then every step is one of f32.
     fn tables(&self) -> [[f32; 256]; 3] {
@@ -49,7 +49,7 @@ fn draw(total: u32, n: usize, seed: u64) -> Vec<usize> {
     positions
 }
 
-/// Why so many images cannot be taken of a total.
+/// The message for an impossible number of images; none for a possible one.
 fn too_few(total: usize, n: usize) -> Option<String> {
     match n {
         0 => Some("no images were asked for".to_owned()),

@@ -43,8 +43,8 @@ pub(super) fn read(path: &Path, format: &Format, images: &mut Vec<u8>) -> Result
     extract(pickle, format, images).map_err(wrong)
 }
 
-/// How many lists, tuples, dictionaries, sets and objects a pickle makes: its operations are walked over, as the
-/// documentation of `pickletools` lists them, and nothing is made.
+/// The number of lists, tuples, dictionaries, sets and objects that a pickle makes. Its operations are walked over, as
+/// the documentation of `pickletools` lists them, and nothing is made.
 fn containers(pickle: &[u8]) -> usize {
     let (mut rest, mut count) = (pickle, 0);
     while let Some((&operation, arguments)) = rest.split_first() {

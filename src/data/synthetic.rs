@@ -81,7 +81,7 @@ fn paint(random: &mut Random) -> Vec<Color> {
 struct Palette {
     /// Brightness, red against blue, and green against both, on average.
     mean: Color,
-    /// How far the leaves vary about it.
+    /// The contrast of the leaves: how far their colors vary about the mean.
     contrast: f64,
 }
 
@@ -103,7 +103,7 @@ struct Leaf {
     color: Color,
     /// Brightness gained from the center to the edge, along the first axis.
     shade: f64,
-    /// How strong the texture is, and where it begins.
+    /// The strength of the texture, and its shift over the canvas.
     grain: f64,
     shift: [usize; 2],
     /// Row and column of the center.

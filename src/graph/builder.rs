@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Conv, Eps, Graph, Inputs, Multiplicity, Node, NodeId, Op, Window};
 use crate::{Error, Result};
 
-/// Nodes that there is room for at first: those of most networks.
+/// Initial capacity for nodes: those of most networks.
 const ROOM: usize = 256;
 
 /// Builds a [`Graph`], node by node; every method returns the new node.

@@ -1,8 +1,8 @@
-//! What the nodes of a graph compute.
+//! The operations of a graph's nodes.
 
 use crate::{Error, Result};
 
-/// What a node computes from its inputs.
+/// The operation of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Op {
@@ -93,7 +93,7 @@ impl Op {
     }
 }
 
-/// Which of the two published ways counts the bits of a ReLU.
+/// The convention by which a ReLU's bits are counted: one of the two that were published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Convention {
     /// Every ReLU module once.
@@ -118,7 +118,7 @@ impl Convention {
     }
 }
 
-/// How often each [`Convention`] counts a ReLU.
+/// The multiplicity of a ReLU: how often each [`Convention`] counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Multiplicity {
     /// Under [`Convention::Relu`].
@@ -156,7 +156,7 @@ pub enum Distribution {
     Uniform,
 }
 
-/// How the initial weights of a convolution are drawn.
+/// The distribution of a convolution's initial weights, with its scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initializer {
@@ -339,7 +339,7 @@ impl Window {
         Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] }
     }
 
-    /// Whether it is one pixel at stride 1, which changes nothing.
+    /// Whether the window is one pixel at stride 1, which changes nothing.
     pub(crate) fn is_identity(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1]
     }

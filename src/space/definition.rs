@@ -24,7 +24,7 @@ pub(crate) trait Definition: Clone + fmt::Display + FromStr<Err = Error> + 'stat
 
     /// The keys of a line of an architecture file beside `space`.
     type Line: Serialize + DeserializeOwned;
-    /// What surrounds the cells in the space's networks.
+    /// The skeleton of the space's networks, around the cells.
     type Skeleton: Default;
 
     /// The architecture as a line.

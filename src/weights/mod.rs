@@ -1,4 +1,4 @@
-//! Where the weights of a network come from: a seed or a checkpoint.
+//! Sources of weights: a seed or a checkpoint.
 
 mod checkpoint;
 mod seeded;
@@ -10,7 +10,7 @@ pub use checkpoint::Checkpoint;
 use seeded::Seeded;
 pub(crate) use source::{RowShape, WeightSource};
 
-/// Where the weights of every network of a run come from.
+/// The source of the weights of every network of a run.
 ///
 /// ```
 /// use naswot::Weights;
@@ -61,7 +61,7 @@ impl Weights {
         }
     }
 
-    /// What backends read the weights from.
+    /// The source as backends read it.
     pub(crate) fn source(&self) -> Arc<dyn WeightSource> {
         match self {
             Weights::Seeded { seed } => Arc::new(Seeded { seed: *seed }),

@@ -1,4 +1,4 @@
-//! Charts of scores: against something else, by how many, and over training.
+//! Charts of scores: scatter plots, histograms, and traces over training.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use super::{Color, Theme};
 use crate::analysis::{Correlation, Histogram, Trend};
 use crate::{Error, Result};
 
-/// Dots, and the line through them: blue and vermilion of Okabe and Ito, lighter on dark ground.
+/// Colors of the dots and of the line through them: blue and vermilion of Okabe and Ito, lighter on dark ground.
 fn colors(theme: Theme) -> (Color, Color) {
     match theme {
         Theme::Light => (Color([0, 114, 178]), Color([213, 94, 0])),
@@ -20,7 +20,7 @@ fn colors(theme: Theme) -> (Color, Color) {
 /// Name of the score and its unit.
 const SCORE: &str = "score, ln |det K|";
 
-/// What scores are drawn against.
+/// The values that scores are drawn against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Against<'a> {
     /// Name of the values, with their unit.
@@ -31,7 +31,7 @@ pub struct Against<'a> {
     pub logarithmic: bool,
 }
 
-/// Scores against something else: a dot for each network, the least-squares line, and below it Kendall's tau-b and Pearson's r.
+/// A scatter plot of scores: a dot for each network, the least-squares line, and below it Kendall's tau-b and Pearson's r.
 /// Scores of minus infinity have no dot, and the picture says how many.
 ///
 /// ```
@@ -96,7 +96,7 @@ fn within(trend: Trend, x: RangeInclusive<f64>, y: RangeInclusive<f64>) -> Range
     start.max(a.min(b))..=end.min(a.max(b))
 }
 
-/// How many networks have which score, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
+/// The distribution of scores, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Theme, histogram_svg};
@@ -185,6 +185,7 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Re
     Ok(frame.finish())
 }
 
+/// The error of a chart without a point.
 fn nothing(why: &str) -> Error {
     Error::Correlation { message: format!("there is nothing to draw: {why}") }
 }

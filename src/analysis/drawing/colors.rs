@@ -69,7 +69,7 @@ impl Serialize for Color {
     }
 }
 
-/// The ground that is drawn on, and what is drawn on it without a color of its own.
+/// The colors of the ground, and of what has no color of its own: text, axes, edges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Theme {
     /// Dark on white, for paper.

@@ -1,11 +1,11 @@
-//! What of a cell is drawn: its vertices and edges.
+//! The graph of a cell that is drawn: its boxes, and the edges between them.
 
 use serde::Serialize;
 
 use crate::space::table::with_cell;
 use crate::{Architecture, nasbench101, nasbench201};
 
-/// What a box of a drawn cell stands for.
+/// The kind of a box in the drawing of a cell: an operation, or a node where edges meet.
 ///
 /// ```
 /// use naswot::analysis::drawing::Kind;
@@ -91,6 +91,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// The graph of an architecture.
     pub(super) fn of(architecture: &Architecture) -> Self {
         with_cell!(architecture, cell => cell.into())
     }

@@ -19,7 +19,7 @@ const BELOW: f64 = 64.0;
 /// Width of the color bar, and its distance from the matrix.
 const BAR: f64 = 14.0;
 const BAR_GAP: f64 = 14.0;
-/// Where notes begin.
+/// Left end of notes, in pixels.
 const NOTE: f64 = 10.0;
 
 /// An agreement matrix in squares of so many entries, for pictures with fewer pixels than it has entries.
@@ -59,7 +59,7 @@ impl Blocks {
             }
         }
         let length = |block: usize| images.min(n - block * images) as f64;
-        // No code without bits is drawn: they agree in all of none.
+        // Codes without bits have shares of 0, not of 0 / 0.
         let activations = f64::from(kernel.activations().max(1));
         let share = |(block, &sum): (usize, &u64)| {
             sum as f64 / (length(block / side) * length(block % side)) / activations
@@ -68,7 +68,7 @@ impl Blocks {
     }
 }
 
-/// Which shares of agreement, K / N_A, have the first and the last color of the scale.
+/// The shares of agreement, K / N_A, at the two ends of the color scale.
 ///
 /// ```
 /// use naswot::{Agreement, analysis::drawing::Shades};

@@ -1,4 +1,4 @@
-//! Where the boxes and edges of a cell go.
+//! The layout of a cell: the places of its boxes and edges.
 
 use std::fmt::Write;
 
@@ -55,7 +55,7 @@ pub struct Layout {
     pub crossings: usize,
 }
 
-/// A box.
+/// A box of a cell's drawing: an operation, or a node where edges meet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct NodeBox {
@@ -86,7 +86,7 @@ pub struct Edge {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Around the whole.
+/// Margin around the whole, in pixels.
 const MARGIN: f64 = 8.0;
 
 impl Direction {
@@ -103,7 +103,7 @@ impl Direction {
         }
     }
 
-    /// Between one layer and the next.
+    /// Distance between one layer and the next, in pixels.
     fn gap(self) -> f64 {
         match self {
             Direction::LeftToRight => 32.0,
@@ -111,7 +111,7 @@ impl Direction {
         }
     }
 
-    /// Between one place of a layer and the next; boxes are two of them apart.
+    /// Distance between one place of a layer and the next, in pixels; boxes are two places apart.
     fn pitch(self) -> f64 {
         match self {
             Direction::LeftToRight => 18.0,
@@ -154,17 +154,17 @@ fn best(graph: &Graph) -> (Levels, Places, usize) {
         (levels, orders)
     });
     let candidates: Vec<_> = candidates.collect();
-    let fewest = candidates.iter().map(|(_, orders)| orders.crossings).min().unwrap_or(0);
+    let fewest = candidates.iter().map(|(_, orders)| orders.crossings).min();
+    let Some(fewest) = fewest else { unreachable!("a graph has a layering") };
     let placed =
         candidates.into_iter().filter(|(_, orders)| orders.crossings == fewest).map(|(levels, orders)| {
             let places = levels.place(&orders);
             (levels, places, fewest)
         });
-    placed
-        .min_by_key(|(_, places, _)| places.cost)
-        .unwrap_or_else(|| (Levels::new(&[], &[]), Places::default(), 0))
+    placed.min_by_key(|(_, places, _)| places.cost).unwrap_or_else(|| unreachable!("a graph has a layering"))
 }
 
+/// The layout of vertices and bends that have their places.
 fn draw(graph: &Graph, levels: &Levels, places: &Places, crossings: usize, direction: Direction) -> Layout {
     let extents: Vec<(f64, f64)> = graph.vertices.iter().map(|&kind| direction.extent(kind)).collect();
     // Where each layer begins and ends.
@@ -196,7 +196,7 @@ fn draw(graph: &Graph, levels: &Levels, places: &Places, crossings: usize, direc
     }
     let column = |v: usize| {
         let around = |&&(start, end): &&(f64, f64)| (start..=end).contains(&centers[v].0);
-        columns.iter().find(around).copied().unwrap_or_default()
+        columns.iter().find(around).copied().unwrap_or_else(|| unreachable!("vertex {v} is in no layer"))
     };
     let edges = graph.edges.iter().zip(&bends).map(|(&(from, to), bends)| {
         let ((x0, y0), (x1, y1)) = (centers[from], centers[to]);
@@ -233,7 +233,7 @@ impl Edge {
         let mut path = String::new();
         let mut at = (f64::NAN, f64::NAN);
         for (i, &(x, y)) in self.points.iter().enumerate() {
-            // A `String` takes everything.
+            // Writing to a `String` does not fail.
             let _ = match direction {
                 _ if i == 0 => write!(path, "M{x} {y}"),
                 _ if at == (x, y) => Ok(()),

@@ -4,18 +4,18 @@
 //! An edge over several layers has a *bend* in each layer between, which takes a place there as a vertex does, so it never
 //! runs through one. Places are whole numbers: two bends side by side are at least 1 apart, and all else 2.
 
-/// What stands in a layer.
+/// An item of a layer: a vertex, or the bend of an edge that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Vertex(usize),
-    /// Where an edge passes, by the edge's number.
+    /// The bend of an edge, by the edge's number.
     Bend(usize),
 }
 
 /// A graph in layers.
 pub(super) struct Levels {
     pub(super) layers: Vec<Vec<Item>>,
-    /// Between each layer and the next: pairs of positions in the two lists.
+    /// Edges between each layer and the next, as pairs of positions in the two lists.
     gaps: Vec<Vec<(usize, usize)>>,
 }
 
@@ -25,12 +25,13 @@ struct Order {
     ranks: Vec<usize>,
 }
 
-/// Which orders cross fewest edges.
+/// The orders of the layers that cross fewest edges.
 pub(super) struct Orders {
     pub(super) crossings: usize,
     /// Per layer.
     orders: Vec<Vec<Order>>,
-    /// Per gap, for each order of the layer before it, those of the layer behind it with which it can be best.
+    /// For each gap and each order of the layer before it, the orders of the layer behind it that can follow where fewest
+    /// edges cross.
     best: Vec<Vec<Vec<usize>>>,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct Places {
     pub(super) places: Vec<Vec<usize>>,
     /// The last place; the first is 0.
     pub(super) most: usize,
-    /// How bent and how long edges are; see [`bending`].
+    /// The sum over all pieces of edges of their [`bending`].
     pub(super) cost: u64,
 }
 
@@ -183,7 +184,7 @@ impl Levels {
     }
 }
 
-/// What a piece of an edge between two layers costs. Long edges are to be straight first of all; the weights are those of
+/// Cost of a piece of an edge between two layers. Long edges are to be straight first of all; the weights are those of
 /// Gansner et al., "A technique for drawing directed graphs" (1993).
 fn bending(ends: [Item; 2], distance: usize) -> u64 {
     let weight = match ends {
@@ -191,7 +192,7 @@ fn bending(ends: [Item; 2], distance: usize) -> u64 {
         [Item::Bend(_), Item::Bend(_)] => 8,
         _ => 2,
     };
-    // Every piece costs something: edges are short where they can be. Towards the middle is a last wish only.
+    // Every piece costs something, so that edges are as short as they can be; being near the middle weighs least.
     4096 * (2 + weight * (distance as u64).pow(2))
 }
 

@@ -1,4 +1,4 @@
-//! How far settings agree, as a matrix of Kendall's tau-b.
+//! The matrix of Kendall's tau-b between settings.
 
 use super::numbers::ticks;
 use super::svg::{Anchor, FONT_SIZE, Px, Rectangle, SMALL, Stroke, Svg};
@@ -11,7 +11,7 @@ const MOST_WITH_NUMBERS: usize = 12;
 const MOST_SETTINGS: usize = 200;
 const TOP: f64 = 26.0;
 const CHARACTER: f64 = 6.3;
-/// Between the end of a name and the matrix: room for a number.
+/// Room for a number between the end of a name and the matrix.
 const NUMBER: f64 = 34.0;
 const BAR: f64 = 14.0;
 
@@ -36,7 +36,7 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
     let numbered = n <= MOST_WITH_NUMBERS;
     let square = if numbered { SQUARE } else { SQUARE * MOST_WITH_NUMBERS as f64 / n as f64 };
     let side = square * n as f64;
-    // Names of very many settings would stand in each other's way.
+    // Names of very many settings would overlap.
     let named = square >= 11.0;
     let longest = settings.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let left = if named { NUMBER + 12.0 + longest as f64 * CHARACTER } else { 30.0 };
@@ -87,6 +87,7 @@ fn bar(svg: &mut Svg, left: f64, height: f64, low: f64) {
     svg.text_upwards(left + BAR + 44.0, TOP + height / 2.0, FONT_SIZE, theme.ink(), "Kendall τ");
 }
 
+/// Checks that a matrix is one of correlations between so many settings.
 fn check(n: usize, taus: &[Vec<Option<f64>>]) -> Result<()> {
     let wrong = |message| Err(Error::Correlation { message });
     if !(1..=MOST_SETTINGS).contains(&n) {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use super::{Color, Theme, sequential};
 
-/// The fonts of all pictures: what of them a reader has.
+/// Font families of all pictures, of which a reader's first is taken.
 const FONTS: &str = "Helvetica, Arial, sans-serif";
 
 /// Size of the text of charts, which are some 400 pixels wide: seven points in a column of a paper.
@@ -15,7 +15,7 @@ pub(super) const SMALL: f64 = 10.5;
 /// Steps of a color bar.
 const BAR_STEPS: usize = 64;
 
-/// A text that stands in XML, or HTML, as it is: markup and quotes are escaped, and characters that XML cannot hold are
+/// A text escaped for XML and HTML, where it then stands as it is: markup and quotes are escaped, and characters that XML cannot hold are
 /// replaced.
 ///
 /// ```
@@ -57,7 +57,7 @@ impl Display for Px {
     }
 }
 
-/// Where a text stands beside its place.
+/// The alignment of a text at its point.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -75,7 +75,7 @@ impl Display for Anchor {
     }
 }
 
-/// How a line is drawn.
+/// The stroke of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
     pub(super) color: Color,

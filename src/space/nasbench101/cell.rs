@@ -15,7 +15,7 @@ pub const MAX_EDGES: usize = 9;
 /// Most vertices between input and output.
 pub(super) const MAX_INTERIOR: usize = MAX_VERTICES - 2;
 
-/// What an interior vertex computes. The order is the benchmark's, which numbers them 0, 1, 2.
+/// The operation of an interior vertex. The order is the benchmark's, which numbers them 0, 1, 2.
 ///
 /// ```
 /// use naswot::nasbench101::VertexOp;

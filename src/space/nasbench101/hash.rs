@@ -38,7 +38,7 @@ impl Cell {
         text(&md5(format!("[{}]", listed.join(", ")).as_bytes()))
     }
 
-    /// What a vertex starts from, as Python prints the tuple: out-degree, in-degree, label.
+    /// The signature that a vertex's hash starts from, as Python prints the tuple: out-degree, in-degree, label.
     fn signature(&self, vertex: usize) -> String {
         let last = self.vertices() - 1;
         let out_degree = (vertex + 1..=last).filter(|&to| self.has_edge(vertex, to)).count();

@@ -85,8 +85,8 @@ impl Cell {
     pub fn representative(&self) -> Self {
         let renumbered = |r: &Renumbering| Some((r.edges(self.edges)?, r.ops(&self.ops)));
         let least = renumberings(self.vertices()).iter().filter_map(renumbered).min();
-        // The identity is among them, so there is a least one.
-        least.map_or(*self, |(edges, ops)| Cell { edges, ops, ..*self })
+        let Some((edges, ops)) = least else { unreachable!("the identity is a renumbering") };
+        Cell { edges, ops, ..*self }
     }
 }
 

@@ -25,12 +25,11 @@ impl Cell {
     pub fn mutate(&self, seed: u64) -> Option<Self> {
         let neighbors = self.neighbors();
         let mut rng = Rng::new(seed, Domain::Sampling, "nasbench101/mutation");
-        // Not to be asked of an empty list.
         let pick = (!neighbors.is_empty()).then(|| rng.below(neighbors.len() as u32))?;
         Some(neighbors[pick as usize].representative())
     }
 
-    /// What is left after each flip that leaves a cell, one entry a flip.
+    /// The cells that single flips leave, one entry a flip.
     fn neighbors(&self) -> Vec<Self> {
         let vertices = self.vertices();
         let flips = 0..vertices * (vertices - 1) / 2;

@@ -13,7 +13,7 @@ const MAX_CHANNELS: usize = 16_384;
 const MAX_STACKS: usize = 1 + MAX_CHANNELS.ilog2() as usize;
 const MAX_CELLS: usize = 1_000;
 
-/// What surrounds the cells: a 3x3 convolution, then stacks of cells, each stack after the first at half the
+/// The network around the cells: a 3x3 convolution, then stacks of cells, each stack after the first at half the
 /// resolution and twice the channels of the one before.
 ///
 /// ```

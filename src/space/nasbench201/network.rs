@@ -11,7 +11,7 @@ const CLASSES: usize = 10;
 const MAX_CHANNELS: usize = 4_096;
 const MAX_CELLS: usize = 1_000;
 
-/// What surrounds the cells: a 3x3 convolution, then three stages of cells with a reduction block before the second
+/// The network around the cells: a 3x3 convolution, then three stages of cells with a reduction block before the second
 /// and the third, each stage at half the resolution and twice the channels of the one before.
 ///
 /// ```
