@@ -3,7 +3,7 @@
 //! Columns whose values are all equal are one value, texts that come again stand once, and cells that have one shape share
 //! it: thousands of networks are a few megabytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -36,6 +36,8 @@ struct Data<'a> {
     repeated: Vec<usize>,
     /// Names of the spaces that the rows are of.
     spaces: Vec<&'static str>,
+    /// Their titles, by name.
+    titles: BTreeMap<&'static str, &'static str>,
     bins: &'a Bins,
     trends: Vec<(&'static str, Trend)>,
     kinds: Vec<Kinds>,
@@ -99,6 +101,7 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
             .map(|accuracy| (accuracy.column.as_str(), networks.in_percent())),
         repeated: (0..networks.rows.len()).filter(|&row| networks.rows[row].repeated).collect(),
         spaces: networks.spaces().into_iter().map(naswot::Space::name).collect(),
+        titles: networks.spaces().into_iter().map(|space| (space.name(), space.title())).collect(),
         bins: &figures.bins,
         trends: trends.collect(),
         kinds: Kind::ALL.into_iter().map(kind).collect(),

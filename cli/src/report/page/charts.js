@@ -1,6 +1,5 @@
 // The charts, drawn by Chart.js.
 
-const SPACES = { nasbench101: "NAS-Bench-101", nasbench201: "NAS-Bench-201" };
 const several = data.spaces.length > 1;
 let charts = [];
 
@@ -8,6 +7,11 @@ let charts = [];
 function colour(name) {
   document.body.style.setProperty("outline-color", `var(${name})`);
   return getComputedStyle(document.body).outlineColor;
+}
+
+/** The color of a space's networks; four tell apart those of one page. */
+function series(space) {
+  return colour(`--series-${data.spaces.indexOf(space) % 4}`);
 }
 
 function axis(title, more = {}) {
@@ -46,9 +50,9 @@ function histogram() {
   if (!counts.length) return;
   const edges = (i) => [start + i * width, start + (i + 1) * width];
   const datasets = counts.map((bars, s) => ({
-    label: SPACES[spaces[s]],
+    label: data.titles[spaces[s]],
     data: bars.map((y, i) => ({ x: (edges(i)[0] + edges(i)[1]) / 2, y })),
-    backgroundColor: colour(`--series-${data.spaces.indexOf(spaces[s])}`),
+    backgroundColor: series(spaces[s]),
     barPercentage: 0.97,
     categoryPercentage: 1,
     maxBarThickness: width > 0 ? undefined : 40,
@@ -86,17 +90,17 @@ function pointer(event, hits) {
 /** One point for each row that has both numbers; a click opens its network. */
 function scatter(id, x, y, scales, lines = []) {
   const radius = rows.length > 2000 ? 2 : rows.length > 400 ? 3 : 4;
-  const datasets = data.spaces.map((space, s) => ({
-    label: several ? SPACES[space] : "networks",
+  const datasets = data.spaces.map((space) => ({
+    label: several ? data.titles[space] : "networks",
     data: rows
       .filter((row) => value("space", row) === space)
       .map((row) => ({ x: value(x, row), y: value(y, row), row }))
       .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y)),
-    backgroundColor: `color-mix(in srgb, ${colour(`--series-${s}`)} 62%, transparent)`,
+    backgroundColor: `color-mix(in srgb, ${series(space)} 62%, transparent)`,
     borderWidth: 0,
     pointRadius: radius,
     pointHoverRadius: radius + 3,
-    pointHoverBackgroundColor: colour(`--series-${s}`),
+    pointHoverBackgroundColor: series(space),
     pointHitRadius: 3,
     order: 1,
   }));
@@ -158,8 +162,8 @@ function trends() {
   return data.trends.map(([space, { slope, intercept }]) => {
     const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => value("score", row)).filter(Number.isFinite);
     const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
-    const label = several ? `least squares, ${SPACES[space]}` : "least squares";
-    const borderColor = colour(several ? `--series-${data.spaces.indexOf(space)}` : "--trend");
+    const label = several ? `least squares, ${data.titles[space]}` : "least squares";
+    const borderColor = several ? series(space) : colour("--trend");
     return { label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
   });
 }
