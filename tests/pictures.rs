@@ -20,10 +20,10 @@ fn every_picture_is_whole_whatever_its_texts() {
         let names = vec![HOSTILE.to_owned(); 2];
         let taus = [vec![Some(1.0), Some(-0.5)], vec![None, Some(1.0)]];
         let pictures = [
-            scatter_svg(&[3.0, f64::NEG_INFINITY, 5.0], &against, theme).unwrap(),
-            histogram_svg(&[3.0, f64::NEG_INFINITY, 5.0], theme).unwrap(),
-            histogram_svg(&[3.0; 7], theme).unwrap(),
-            trace_svg(&[(1.0, Some(4.0)), (0.0, None)], HOSTILE, theme).unwrap(),
+            scatter_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, &against, theme).unwrap(),
+            histogram_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, theme).unwrap(),
+            histogram_svg(&[3.0; 7], HOSTILE, theme).unwrap(),
+            trace_svg(&[(1.0, Some(4.0)), (0.0, None)], HOSTILE, HOSTILE, theme).unwrap(),
             matrix_svg(&names, &taus, theme).unwrap(),
             heat_map_svg(&kernel, Shades::of(&kernel), theme),
             cell_svg(&cell, Direction::TopToBottom, theme),
@@ -44,7 +44,7 @@ fn a_scatter_has_a_dot_for_every_finite_score_and_says_the_correlations() {
         (0..50).map(|i| if i == 7 { f64::NEG_INFINITY } else { f64::from(i * 13 % 50) }).collect();
     let values: Vec<f64> = (0..50).map(f64::from).collect();
     let against = Against { label: "x", values: &values, logarithmic: false };
-    let svg = scatter_svg(&scores, &against, Theme::Light).unwrap();
+    let svg = scatter_svg(&scores, "score", &against, Theme::Light).unwrap();
     assert_eq!(svg.matches("<circle").count(), 49);
     let Correlation { kendall_tau, pearson, .. } = Correlation::of(&scores, &values).unwrap();
     let said =
@@ -57,8 +57,13 @@ fn a_scatter_has_a_dot_for_every_finite_score_and_says_the_correlations() {
 fn the_line_of_a_scatter_is_that_of_least_squares_within_the_axes() {
     let (values, scores) = ([10.0, 90.0, 91.0, 92.0, 93.0], [388.0, 390.0, 395.0, 400.0, 420.0]);
     for logarithmic in [false, true] {
-        let svg = scatter_svg(&scores, &Against { label: "x", values: &values, logarithmic }, Theme::Light)
-            .unwrap();
+        let svg = scatter_svg(
+            &scores,
+            "score",
+            &Against { label: "x", values: &values, logarithmic },
+            Theme::Light,
+        )
+        .unwrap();
         let circles: Vec<(f64, f64)> = svg
             .lines()
             .filter(|line| line.starts_with("<circle"))

@@ -3,7 +3,7 @@
 //! All that makes, writes, reads, compares, converts or shows rows goes by it, and so does docs/output.md. A new column
 //! is an entry here, with its value; it comes behind those that there are.
 
-use naswot::Architecture;
+use naswot::{Architecture, ScoreKind};
 
 use crate::field::{Field, Kind};
 use crate::rows::{Inputs, one_line};
@@ -151,10 +151,10 @@ pub static COLUMNS: &[Column] = &[
         role: Role::Result,
         may_be_empty: false,
         compare: Compare::Never,
-        title: "score",
+        title: "score, ln |det K|",
         doc: "natural logarithm of the determinant of K; `-inf` (in JSON the string `\"-inf\"`) when K is singular. Higher \
               is better",
-        value: |of| Field::real(of.outcome.map(|outcome| outcome.score).ok()),
+        value: |of| Field::real(of.outcome.ok().and_then(|outcome| outcome.score(ScoreKind::Nwot))),
     },
     Column {
         name: "activations",
@@ -377,6 +377,46 @@ pub static COLUMNS: &[Column] = &[
         doc: "standard deviation of the score over the seeds (of a sample: divided by R - 1); empty for one seed, and \
               where a score is -inf",
         value: |of| Field::real(of.outcome.ok().and_then(|outcome| outcome.deviation)),
+    },
+    Column {
+        name: "swap",
+        kind: Kind::Score,
+        role: Role::Result,
+        may_be_empty: true,
+        compare: Compare::Never,
+        title: "swap, distinct patterns",
+        doc: "distinct activation patterns of the ReLU units over the first `swap_images` images. Higher is better",
+        value: |of| Field::real(of.outcome.ok().and_then(|outcome| outcome.score(ScoreKind::Swap))),
+    },
+    Column {
+        name: "convs",
+        kind: Kind::Integer,
+        role: Role::Size,
+        may_be_empty: false,
+        compare: Compare::Never,
+        title: "convolutions",
+        doc: "convolutions that have a path to the output; an edge times zero is an edge",
+        value: |of| Field::integer(of.subject.facts.map(|facts| facts.convolutions)),
+    },
+    Column {
+        name: "scores",
+        kind: Kind::Text,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: false,
+        compare: Compare::Run,
+        title: "scores",
+        doc: "scores that were asked for, with commas between: `nwot`, which is the column `score`, and `swap`",
+        value: |of| Field::text(of.settings.scores),
+    },
+    Column {
+        name: "swap_images",
+        kind: Kind::Integer,
+        role: Role::Setting(Group::Computation),
+        may_be_empty: true,
+        compare: Compare::All,
+        title: "images of swap",
+        doc: "images over which `swap` counts patterns: M, or all of a smaller batch; empty where `swap` was not asked for",
+        value: |of| Field::integer(of.settings.swap_images.map(|images| images as u64)),
     },
 ];
 

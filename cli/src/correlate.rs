@@ -1,21 +1,20 @@
 //! `naswot correlate`: how well scores rank networks by their accuracy.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use naswot::analysis::{Correlation, Interval, Intervals, Top, weighted_tau};
+use naswot::analysis::{Correlation, Interval, Intervals, Top};
 use serde::Serialize;
 
 use crate::accuracies::{Accuracies, By, Unit};
+use crate::columns::Column;
+use crate::comparison::{Comparison, Comparisons, FILTER, Networks};
 use crate::exit::{Failure, Result};
 use crate::lines::Lines;
+use crate::measure::{Ranking, scores, sizes};
 use crate::options::within;
 use crate::row_file::RowFile;
-use crate::scored::{Scored, read_scored};
-
-/// The paper's filter: networks that learned something, in percent.
-const FILTER: f64 = 15.0;
+use crate::scored::{Scored, ScoredFile};
 
 /// Most resamples: those of a whole space take minutes, and narrow the interval no further.
 const MOST_RESAMPLES: u64 = 100_000;
@@ -50,6 +49,10 @@ pub(crate) struct Correlate {
     /// Join by this alone [default: by id, else by arch]
     #[arg(long)]
     by: Option<By>,
+    /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
+    /// are added up by the logarithms of their ranks
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
+    score: Ranking,
     /// What becomes of networks of score -inf
     #[arg(long, value_name = "RULE", default_value = "lowest")]
     infinite: Infinite,
@@ -75,8 +78,12 @@ pub(crate) enum Infinite {
 /// What was compared, and what came out.
 #[derive(Serialize)]
 struct Report<'a> {
+    score: String,
+    /// What it is called in tables.
+    #[serde(skip)]
+    label: String,
     #[serde(flatten)]
-    score: Comparison,
+    comparisons: Comparisons,
     column: &'a str,
     unit: Unit,
     /// Rows of the scores.
@@ -92,37 +99,6 @@ struct Report<'a> {
     /// Networks that the table has more than once.
     averaged: usize,
     top: Top,
-    /// Networks above the paper's filter; none where accuracies are neither fractions nor percent.
-    above_15_percent: Option<Comparison>,
-    /// What counting weights is worth; none where rows do not have it.
-    parameters: Option<Comparison>,
-    macs: Option<Comparison>,
-}
-
-/// How well something ranks networks by their accuracy.
-#[derive(Serialize)]
-struct Comparison {
-    #[serde(flatten)]
-    correlation: Correlation,
-    weighted_tau: Option<f64>,
-    intervals: Option<Intervals>,
-}
-
-impl Comparison {
-    fn of(scores: &[f64], accuracies: &[f64], resamples: usize) -> Result<Self> {
-        let correlation = Correlation::of(scores, accuracies)?;
-        let weighted_tau = weighted_tau(scores, accuracies)?;
-        let intervals = match resamples {
-            0 => None,
-            _ => Some(Intervals::of(scores, accuracies, resamples, 0)?),
-        };
-        Ok(Comparison { correlation, weighted_tau, intervals })
-    }
-
-    /// As [`Comparison::of`]; none of too few networks.
-    fn of_some(scores: &[f64], accuracies: &[f64], resamples: usize) -> Result<Option<Self>> {
-        if scores.len() < 2 { Ok(None) } else { Self::of(scores, accuracies, resamples).map(Some) }
-    }
 }
 
 /// Networks that have a score and an accuracy, or something in its place, and counts of the rest.
@@ -140,7 +116,9 @@ impl Correlate {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
-        let joined = join(&self.scores, &accuracies, self.infinite)?;
+        let file = ScoredFile::read(&self.scores, &self.score, &compared().collect::<Vec<_>>())?;
+        let accuracy = |network: &Scored| accuracies.get(&network.id, &network.arch);
+        let joined = Joined::of(file, accuracy, self.infinite);
         if joined.networks.is_empty() {
             return Err(joined.nothing_in_common(self.scores.path(), &self.accuracy));
         }
@@ -155,24 +133,23 @@ impl Correlate {
     }
 
     fn report<'a>(&self, joined: &Joined, accuracies: &'a Accuracies) -> Result<Report<'a>> {
-        let column = |place: usize| {
-            let numbers: Option<Vec<f64>> =
-                joined.networks.iter().map(|(scored, _)| scored.numbers[place]).collect();
-            numbers.unwrap_or_default()
-        };
-        let scores = column(0);
+        let asked: Vec<f64> = joined.networks.iter().map(|(network, _)| network.score).collect();
         let truth: Vec<f64> = joined.networks.iter().map(|(_, accuracy)| *accuracy).collect();
-        let count = |counts: Vec<f64>| Comparison::of_some(&counts, &truth, self.bootstrap);
-        let above = match accuracies.unit.percent(FILTER) {
-            None => None,
-            Some(least) => {
-                let pairs = scores.iter().zip(&truth).filter(|(_, accuracy)| **accuracy > least);
-                let (scores, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
-                Comparison::of_some(&scores, &truth, self.bootstrap)?
-            }
+        let numbers = |column: &Column| {
+            let place = compared().position(|name| name == column.name)?;
+            joined.networks.iter().map(|(network, _)| network.numbers[place]).collect()
+        };
+        let networks = Networks {
+            asked: &asked,
+            accuracies: &truth,
+            unit: accuracies.unit,
+            numbers: &numbers,
+            resamples: self.bootstrap,
         };
         Ok(Report {
-            score: Comparison::of(&scores, &truth, self.bootstrap)?,
+            score: self.score.to_string(),
+            label: self.score.label(),
+            comparisons: Comparisons::of(&networks)?,
             column: &accuracies.column,
             unit: accuracies.unit,
             rows: joined.rows,
@@ -181,17 +158,19 @@ impl Correlate {
             without_accuracy: joined.without_accuracy,
             omitted: joined.omitted,
             averaged: accuracies.averaged,
-            top: Top::of(&scores, &truth, self.top)?,
-            above_15_percent: above,
-            parameters: count(column(1))?,
-            macs: count(column(2))?,
+            top: Top::of(&asked, &truth, self.top)?,
         })
     }
 }
 
+/// The columns that are compared beside what was asked for.
+fn compared() -> impl Iterator<Item = &'static str> {
+    scores().map(|(_, column)| column).chain(sizes()).map(|column| column.name)
+}
+
 impl Report<'_> {
     fn print(&self, lines: &mut Lines) -> Result<()> {
-        let Correlation { networks, infinite, .. } = self.score.correlation;
+        let Correlation { networks, infinite, .. } = self.comparisons.asked.correlation;
         let Report { failed, without_accuracy, repeated, omitted, .. } = self;
         let left_out = if networks < self.rows {
             let omitted = if *omitted > 0 { format!(", {omitted} of score -inf") } else { String::new() };
@@ -210,7 +189,7 @@ impl Report<'_> {
         if infinite > 0 {
             lines.print(format_args!("-inf           {infinite} (the lowest rank; left out of Pearson)"))?;
         }
-        let Comparison { correlation, weighted_tau, intervals } = &self.score;
+        let Comparison { correlation, weighted_tau, intervals, .. } = &self.comparisons.asked;
         let interval = |of: fn(&Intervals) -> Option<Interval>| intervals.as_ref().and_then(of);
         let values = [
             ("Kendall tau-b", correlation.kendall_tau, interval(|all| all.kendall_tau)),
@@ -232,59 +211,55 @@ impl Report<'_> {
             "               best of them: number {best_rank} by accuracy of {networks}"
         ))?;
         lines.print(format_args!("               highest score: number {first_rank}"))?;
+        self.print_table(lines)
+    }
+
+    /// What was asked for, and all that stands beside it.
+    fn print_table(&self, lines: &mut Lines) -> Result<()> {
+        let Comparisons { asked, above_15_percent, scores, sizes } = &self.comparisons;
+        let filtered = format!("{}, accuracy > {FILTER} %", self.label);
+        let above = above_15_percent.as_ref().map(|above| (filtered.as_str(), above));
+        let others = scores.iter().chain(sizes.iter()).filter(|(column, _)| column.name != self.label);
+        let others = others.map(|(column, comparison)| (column.name, comparison));
+        let rows: Vec<(&str, &Comparison)> =
+            std::iter::once((self.label.as_str(), asked)).chain(above).chain(others).collect();
+        // Rows that do not say how many convolutions there are have none to compare among.
+        let convs = rows.iter().any(|(_, comparison)| comparison.kendall_tau_equal_convs.is_some());
+        let convs = |text: &str| if convs { format!("{text:>13}") } else { String::new() };
+        let title = convs("equal convs");
         lines.print(format_args!(
-            "\n{:<24}{:>9}{:>10}{:>9}{:>10}{:>10}",
+            "\n{:<24}{:>9}{:>10}{:>9}{:>10}{title}{:>10}",
             "", "Kendall", "Spearman", "Pearson", "weighted", "networks"
         ))?;
-        let filtered = format!("score, accuracy > {FILTER} %");
-        let rows = [
-            ("score", Some(&self.score)),
-            (&filtered, self.above_15_percent.as_ref()),
-            ("parameters", self.parameters.as_ref()),
-            ("macs", self.macs.as_ref()),
-        ];
-        for (name, comparison) in rows {
-            let Some(Comparison { correlation, weighted_tau, .. }) = comparison else { continue };
-            let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+        let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+        rows.iter().try_for_each(|(name, comparison)| {
+            let Comparison { correlation, weighted_tau, kendall_tau_equal_convs, .. } = comparison;
             lines.print(format_args!(
-                "{name:<24}{:>9}{:>10}{:>9}{:>10}{:>10}",
+                "{name:<24}{:>9}{:>10}{:>9}{:>10}{}{:>10}",
                 number(correlation.kendall_tau),
                 number(correlation.spearman),
                 number(correlation.pearson),
                 number(*weighted_tau),
+                convs(&number(*kendall_tau_equal_convs)),
                 correlation.networks
-            ))?;
-        }
-        Ok(())
+            ))
+        })
     }
 }
 
-/// Scores with the accuracies of their networks.
-pub(crate) fn join(file: &RowFile, accuracies: &Accuracies, infinite: Infinite) -> Result<Joined> {
-    Joined::read(file, |scored| accuracies.get(&scored.id, &scored.arch), infinite)
-}
-
 impl Joined {
-    /// Reads scores, each with a value that goes with it.
-    pub(crate) fn read(
-        file: &RowFile,
-        value: impl Fn(&Scored) -> Option<f64>,
-        infinite: Infinite,
-    ) -> Result<Self> {
-        let mut joined = Joined::default();
-        let mut seen: HashSet<String> = HashSet::new();
-        read_scored(file, &["score", "parameters", "macs"], |scored| {
-            joined.rows += 1;
-            let name = if scored.id.is_empty() { &scored.arch } else { &scored.id };
-            match (scored.numbers[0], value(&scored)) {
-                (None, _) => joined.failed += 1,
-                (Some(_), None) => joined.without_accuracy += 1,
-                (Some(_), Some(_)) if !seen.insert(name.clone()) => joined.repeated += 1,
-                (Some(f64::NEG_INFINITY), Some(_)) if infinite == Infinite::Omit => joined.omitted += 1,
-                (Some(_), Some(value)) => joined.networks.push((scored, value)),
+    /// Networks of a file, each with a value that goes with it.
+    pub(crate) fn of(file: ScoredFile, value: impl Fn(&Scored) -> Option<f64>, infinite: Infinite) -> Self {
+        let ScoredFile { networks, rows, failed, repeated } = file;
+        let mut joined = Joined { rows, failed, repeated, ..Joined::default() };
+        for network in networks {
+            match value(&network) {
+                None => joined.without_accuracy += 1,
+                Some(_) if network.infinite && infinite == Infinite::Omit => joined.omitted += 1,
+                Some(value) => joined.networks.push((network, value)),
             }
-        })?;
-        Ok(joined)
+        }
+        joined
     }
 
     /// Why there is no network.

@@ -7,6 +7,7 @@ mod accuracy_table;
 mod bench;
 #[doc(hidden)]
 pub mod columns;
+mod comparison;
 mod completions;
 mod console;
 mod convert;
@@ -24,6 +25,8 @@ pub mod interrupt;
 mod kernels;
 mod known;
 mod lines;
+#[doc(hidden)]
+pub mod measure;
 mod merge;
 mod named;
 mod options;

@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, Scorer, ScorerBuilder,
-    SkeletonSettings, Space, Weights,
+    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScoreKind, Scorer,
+    ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
 };
 
 use crate::exit::{Failure, Result};
@@ -85,6 +85,7 @@ pub(crate) struct ScorerSettings {
     pub(crate) init: Init,
     pub(crate) convention: Convention,
     pub(crate) precision: Precision,
+    pub(crate) scores: ScoresOptions,
 }
 
 /// The machine, which never changes a score.
@@ -117,11 +118,13 @@ impl MachineOptions {
 
     /// The builder of a scorer of these settings on the machine.
     pub(crate) fn scorer(&self, batch: Batch, settings: ScorerSettings) -> ScorerBuilder {
-        let ScorerSettings { weights, init, convention, precision } = settings;
+        let ScorerSettings { weights, init, convention, precision, scores } = settings;
         let mut builder = Scorer::builder(batch)
             .weights(weights)
             .convention(convention)
             .precision(precision)
+            .scores(scores.scores)
+            .swap_images(scores.swap_images)
             .backend(self.backend.clone());
         if let Init::Of(initializer) = init {
             builder = builder.initializer(initializer);
@@ -145,6 +148,28 @@ pub(crate) struct PrecisionOption {
     /// Number format of activations and products
     #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision())]
     pub(crate) precision: Precision,
+}
+
+/// Which scores are computed.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Scores")]
+pub(crate) struct ScoresOptions {
+    /// Scores to compute, with commas between: nwot, which always is, and swap
+    ///
+    /// nwot: log |det K|, the column `score`. swap: distinct activation patterns of the ReLU units over a few images.
+    #[arg(long, value_name = "LIST", default_value_t)]
+    pub(crate) scores: Scores,
+    /// Images over which swap counts patterns, 8 to 24; all of a smaller batch
+    #[arg(long, value_name = "M", default_value_t = 16, value_parser = within(8, 24))]
+    pub(crate) swap_images: usize,
+}
+
+impl ScoresOptions {
+    /// With a score that is needed, if it is one.
+    pub(crate) fn with(mut self, score: Option<ScoreKind>) -> Self {
+        self.scores = self.scores.iter().chain(score).collect();
+        self
+    }
 }
 
 /// The images that every network sees.

@@ -249,19 +249,20 @@ impl<'a> Pipeline<'a> {
         &mut self,
         subject: &Subject,
         first: usize,
-        outcome: Outcome,
+        mut outcome: Outcome,
         output: &mut Output,
     ) -> Result<()> {
         if let Some(kernels) = self.run.kernels {
             kernels.copy(first, subject.index)?;
         }
-        self.write(subject, &Outcome { seconds: 0.0, ..outcome }, output)
+        outcome.seconds = 0.0;
+        self.write(subject, &outcome, output)
     }
 
     fn write(&mut self, subject: &Subject, outcome: &Outcome, output: &mut Output) -> Result<()> {
         let row = self.run.maker.row(subject, Ok(outcome));
         output.write(&row)?;
-        self.progress.scored(outcome.score);
+        self.progress.scored(&row);
         (self.seen)(&row);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use naswot::Agreement;
 use naswot::analysis::drawing::{
@@ -12,12 +13,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::accuracies::{Accuracies, By, Unit};
-use crate::correlate::{Infinite, Joined, join};
+use crate::columns::{self, Column};
+use crate::correlate::{Infinite, Joined};
 use crate::exit::{Failure, Result};
+use crate::measure::{Measure, Ranking, sizes};
 use crate::named::Named;
 use crate::picture::{Look, Picture, PictureFile};
 use crate::row_file::RowFile;
-use crate::scored::{Scored, read_scored};
+use crate::scored::{Scored, ScoredFile};
 use crate::table::Table;
 
 const EXAMPLES: &str = "\
@@ -87,18 +90,20 @@ struct Scatter {
     #[arg(long, requires = "accuracy")]
     by: Option<By>,
     /// Without a table: what to draw scores against
-    #[arg(long, value_name = "WHAT", default_value = "parameters")]
-    against: Count,
+    #[arg(long, value_name = "WHAT", default_value = "parameters", value_parser = size())]
+    against: &'static Column,
+    /// What to draw: a score (nwot, swap), any column of numbers, or several of them with `+` between, which are added up by
+    /// the logarithms of their ranks
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
+    score: Ranking,
     #[command(flatten)]
     picture: PictureOptions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Count {
-    /// Trainable parameters
-    Parameters,
-    /// Multiply-accumulates of one image
-    Macs,
+/// Parses the name of a column that says how large networks are.
+fn size() -> impl TypedValueParser<Value = &'static Column> {
+    PossibleValuesParser::new(sizes().map(|column| column.name))
+        .try_map(|name| columns::find(&name).ok_or("is no column"))
 }
 
 /// The distribution of scores
@@ -107,6 +112,9 @@ struct Histogram {
     /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
     #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
     scores: RowFile,
+    /// What to draw: a score (nwot, swap), or any column of numbers
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
+    score: Measure,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -173,6 +181,9 @@ struct Trace {
     /// Rows as `naswot trace` writes them: .csv or .jsonl
     #[arg(value_name = "TRACE", value_parser = RowFile::parse)]
     rows: RowFile,
+    /// What to draw: a score (nwot, swap), or any column of numbers
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
+    score: Measure,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -197,39 +208,45 @@ impl Scatter {
         let (joined, label, logarithmic) = match &self.accuracy {
             Some(table) => {
                 let accuracies = Accuracies::read(table, self.column.as_deref(), self.by)?;
-                let joined = join(&self.scores, &accuracies, Infinite::Lowest)?;
+                let file = ScoredFile::read(&self.scores, &self.score, &[])?;
+                let accuracy = |network: &Scored| accuracies.get(&network.id, &network.arch);
+                let joined = Joined::of(file, accuracy, Infinite::Lowest);
                 if joined.networks.is_empty() {
                     return Err(joined.nothing_in_common(self.scores.path(), table));
                 }
                 (joined, accuracies.label(), false)
             }
             None => {
-                let (label, of): (&str, fn(&Scored) -> Option<f64>) = match self.against {
-                    Count::Parameters => ("parameters", |scored| scored.numbers[1]),
-                    Count::Macs => ("multiply-accumulates of one image", |scored| scored.numbers[2]),
-                };
+                let Column { name: against, title, .. } = self.against;
+                let file = ScoredFile::read(&self.scores, &self.score, &[against])?;
                 // What has no logarithm has no place: a graph without weights.
-                let value = |scored: &Scored| of(scored).filter(|count| *count > 0.0);
-                let joined = Joined::read(&self.scores, value, Infinite::Lowest)?;
+                let value = |network: &Scored| network.numbers[0].filter(|count| *count > 0.0);
+                let joined = Joined::of(file, value, Infinite::Lowest);
                 if joined.networks.is_empty() {
-                    let message = format!("{name}: no row has a score and a number of {label}");
+                    let message = format!("{name}: no row has both {} and {against}", self.score);
                     return Err(Failure::unusable(message));
                 }
-                (joined, label.to_owned(), true)
+                (joined, (*title).to_owned(), true)
             }
         };
-        let scores: Vec<f64> = joined.networks.iter().filter_map(|(scored, _)| scored.numbers[0]).collect();
+        let scores: Vec<f64> = joined.networks.iter().map(|(network, _)| network.score).collect();
         let values: Vec<f64> = joined.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
-        drawn(self.scores.path(), scatter_svg(&scores, &against, self.picture.look.theme()))
+        drawn(
+            self.scores.path(),
+            scatter_svg(&scores, &self.score.title(), &against, self.picture.look.theme()),
+        )
     }
 }
 
 impl Histogram {
     fn draw(&self) -> Result<String> {
         let mut scores = Vec::new();
-        read_scored(&self.scores, &["score"], |scored| scores.extend(scored.numbers[0]))?;
-        drawn(self.scores.path(), histogram_svg(&scores, self.picture.look.theme()))
+        let mut table = scored_table(&self.scores, [self.score.column()])?;
+        while let Some(record) = table.next_record()? {
+            scores.extend(table.number(&record, 0)?);
+        }
+        drawn(self.scores.path(), histogram_svg(&scores, self.score.title(), self.picture.look.theme()))
     }
 }
 
@@ -277,8 +294,7 @@ impl Trace {
         let mut points = Vec::new();
         let mut without = 0;
         let mut from = String::new();
-        let mut table = Table::open(self.rows.path())?;
-        table.want(["score", "epoch", "epoch_from"].into_iter())?;
+        let mut table = scored_table(&self.rows, [self.score.column(), "epoch", "epoch_from"])?;
         while let Some(record) = table.next_record()? {
             match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
                 Some(epoch) => points.push((epoch, table.number(&record, 0)?)),
@@ -290,13 +306,26 @@ impl Trace {
             let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
             return Err(Failure::unusable(format_args!("{}: {message}", self.rows.path().display())));
         }
-        drawn(self.rows.path(), trace_svg(&points, epoch_label(&from), self.picture.look.theme()))
+        drawn(
+            self.rows.path(),
+            trace_svg(&points, epoch_label(&from), self.score.title(), self.picture.look.theme()),
+        )
     }
 }
 
 /// What the axis of a trace is of, by where the epochs are from.
 pub(crate) fn epoch_label(from: &str) -> &'static str {
     if from == "order" { "checkpoint, in the order given" } else { "epoch" }
+}
+
+/// A file, some columns of which are read; the first one must be there.
+fn scored_table<const N: usize>(file: &RowFile, columns: [&str; N]) -> Result<Table> {
+    let mut table = Table::open(file.path())?;
+    if table.position(columns[0]).is_none() {
+        return Err(table.wrong_columns(format_args!("none is `{}`", columns[0])));
+    }
+    table.want(columns.into_iter())?;
+    Ok(table)
 }
 
 /// A picture; what is wrong with it is wrong with the file.

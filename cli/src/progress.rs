@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::console::{self, Console};
+use crate::rows::Row;
 
 /// Rows by what became of them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,9 +76,9 @@ impl Progress {
     }
 
     /// A network that has been scored.
-    pub(crate) fn scored(&mut self, score: f64) {
+    pub(crate) fn scored(&mut self, row: &Row) {
         self.tally.scored += 1;
-        self.tally.singular += u64::from(score == f64::NEG_INFINITY);
+        self.tally.singular += u64::from(row.score() == Some(f64::NEG_INFINITY));
         self.bar.inc(1);
     }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Seek;
 
+use crate::columns::COLUMNS;
 use crate::exit::{Failure, Result};
 use crate::output::OutFile;
 use crate::row_file::RowFile;
@@ -22,6 +23,8 @@ pub struct WrittenRow {
     pub bytes: Vec<u8>,
     /// Its fields.
     pub row: Row,
+    /// Its numbers in the columns that were asked for besides.
+    pub besides: Vec<Option<f64>>,
 }
 
 impl RowReader {
@@ -48,11 +51,18 @@ impl RowReader {
         Ok(RowReader { table })
     }
 
+    /// Has further columns of numbers read, which the file must have.
+    pub(crate) fn read_besides(&mut self, columns: &[&str]) -> Result<()> {
+        self.table.want(COLUMNS.iter().map(|column| column.name).chain(columns.iter().copied()))
+    }
+
     /// The next row; none at the end, where a row that was cut is passed over.
     pub(crate) fn next_whole(&mut self) -> Result<Option<WrittenRow>> {
         let Some(record) = self.table.next_record()? else { return Ok(None) };
         let row = Row::read(&record.texts).map_err(|why| self.wrong(record.line, why))?;
-        Ok(Some(WrittenRow { line: record.line, bytes: record.bytes, row }))
+        let besides = (COLUMNS.len()..record.texts.len()).map(|column| self.table.number(&record, column));
+        let besides = besides.collect::<Result<_>>()?;
+        Ok(Some(WrittenRow { line: record.line, bytes: record.bytes, row, besides }))
     }
 
     /// Bytes of the file up to the last whole row that was read.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Architecture, Network, Score, Settings, SkeletonSettings, Space};
+use naswot::{Architecture, Network, Score, ScoreKind, Settings, SkeletonSettings, Space};
 
 use crate::columns::{COLUMNS, Column, place};
 use crate::field::Field;
+use crate::measure::column_of;
 use crate::options::SkeletonOptions;
 
 /// Form of a file of rows.
@@ -71,14 +72,16 @@ pub struct Facts {
     pub activations: Option<u64>,
     /// Multiply-accumulates of an image.
     pub macs: Option<u64>,
+    /// Convolutions with a path to the output.
+    pub convolutions: u64,
 }
 
 /// What scoring a network has come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// log |det K|.
-    pub score: f64,
-    /// Standard deviation over repeats, where there is one.
+    /// In the order of [`ScoreKind::ALL`]; none of those that were not asked for.
+    scores: [Option<f64>; ScoreKind::ALL.len()],
+    /// Standard deviation of the first score over repeats, where there is one.
     pub deviation: Option<f64>,
     /// What it took.
     pub seconds: f64,
@@ -86,7 +89,15 @@ pub struct Outcome {
 
 impl From<&Score> for Outcome {
     fn from(score: &Score) -> Self {
-        Outcome { score: score.log_det, deviation: score.deviation, seconds: score.seconds }
+        let scores = std::array::from_fn(|place| score.get(ScoreKind::ALL[place].name()));
+        Outcome { scores, deviation: score.deviation, seconds: score.seconds }
+    }
+}
+
+impl Outcome {
+    /// A score, if it was asked for.
+    pub fn score(&self, score: ScoreKind) -> Option<f64> {
+        self.scores[score as usize]
     }
 }
 
@@ -186,6 +197,11 @@ impl Row {
         if let Field::Integer(value) = self.field(column) { Some(*value) } else { None }
     }
 
+    /// The number of a column, by its name.
+    pub fn number(&self, column: &str) -> Option<f64> {
+        self.field(column).number()
+    }
+
     /// The network's architecture; none where the line of the input could not be read.
     pub fn architecture(&self) -> Option<Architecture> {
         self.parse_architecture().unwrap_or_else(|why| unreachable!("a row that was read {why}"))
@@ -198,7 +214,7 @@ impl Row {
 
     /// The network's score; none where it failed.
     pub fn score(&self) -> Option<f64> {
-        self.field("score").number()
+        self.number("score")
     }
 
     /// Whether the network could not be scored.
@@ -208,8 +224,9 @@ impl Row {
 
     /// What scoring the network has come to, if it was scored.
     pub fn outcome(&self) -> Option<Outcome> {
-        let number = |column| self.field(column).number();
-        Some(Outcome { score: self.score()?, deviation: number("score_sd"), seconds: number("seconds")? })
+        self.score()?;
+        let scores = std::array::from_fn(|place| self.number(column_of(ScoreKind::ALL[place])));
+        Some(Outcome { scores, deviation: self.number("score_sd"), seconds: self.number("seconds")? })
     }
 
     /// The bytes of its line, the end included.
@@ -296,6 +313,7 @@ impl RowMaker {
             parameters: network.parameters(),
             activations: network.activations(height, width, convention).ok(),
             macs: network.macs(height, width).ok(),
+            convolutions: network.convolutions(),
         }
     }
 

@@ -15,7 +15,8 @@ use crate::input::{Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, initializer, within,
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    initializer, within,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
@@ -59,6 +60,8 @@ pub(crate) struct Score {
     network: NetworkOptions,
     #[command(flatten)]
     weights: WeightOptions,
+    #[command(flatten)]
+    scores: ScoresOptions,
     #[command(flatten)]
     machine: MachineOptions,
     #[command(flatten)]
@@ -185,6 +188,7 @@ impl Score {
             init: self.weights.init,
             convention: self.network.convention,
             precision: self.precision.precision,
+            scores: self.scores,
         };
         let builder = self.machine.scorer(batch, settings).repeats(self.weights.repeats);
         let twins: Vec<Stage> = self.twin.iter().flat_map(Twin::stages).copied().collect();

@@ -1,37 +1,82 @@
-//! Networks with numbers, as people bring them: rows of `naswot score`, or a table of their own.
+//! The networks of a file with what they are ranked by, as people bring them: rows of `naswot score`, or a table of their
+//! own.
+
+use std::collections::HashSet;
 
 use crate::exit::{Failure, Result};
+use crate::measure::Ranking;
 use crate::row_file::RowFile;
 use crate::table::Table;
 
-/// What a row says of a network.
+/// A network that can be ranked.
 pub(crate) struct Scored {
     pub(crate) id: String,
     pub(crate) arch: String,
-    /// The numbers in the columns asked for, where the row has them.
+    /// What it is ranked by, among all networks of the file.
+    pub(crate) score: f64,
+    /// Whether a score that this is made from is minus infinity.
+    pub(crate) infinite: bool,
+    /// The numbers in further columns, where it has them.
     pub(crate) numbers: Vec<Option<f64>>,
 }
 
-/// Reads the numbers of networks in some columns, the first of which a file must have.
-pub(crate) fn read_scored(file: &RowFile, columns: &[&str], mut take: impl FnMut(Scored)) -> Result<()> {
+/// All networks of a file that can be ranked, and counts of the other rows.
+pub(crate) struct ScoredFile {
+    pub(crate) networks: Vec<Scored>,
+    pub(crate) rows: usize,
+    /// Rows that lack a score.
+    pub(crate) failed: usize,
+    /// Rows of a network that an earlier row has scored.
+    pub(crate) repeated: usize,
+}
+
+impl ScoredFile {
+    /// Reads a file, and of each network the numbers in some columns besides.
+    pub(crate) fn read(file: &RowFile, ranking: &Ranking, besides: &[&str]) -> Result<Self> {
+        let mut table = open(file, ranking, besides)?;
+        let terms = ranking.columns().count();
+        let mut lists: Vec<Vec<Option<f64>>> = vec![Vec::new(); terms];
+        let (mut rows, mut failed, mut repeated) = (0, 0, 0);
+        let (mut networks, mut seen) = (Vec::new(), HashSet::new());
+        while let Some(record) = table.next_record()? {
+            rows += 1;
+            let numbers = (NAMES.len()..record.texts.len()).map(|column| table.number(&record, column));
+            let mut numbers = numbers.collect::<Result<Vec<_>>>()?;
+            let besides = numbers.split_off(terms);
+            let [id, arch] = [&record.texts[0], &record.texts[1]];
+            if numbers.contains(&None) {
+                failed += 1;
+            } else if !seen.insert(if id.is_empty() { arch.clone() } else { id.clone() }) {
+                repeated += 1;
+            } else {
+                let infinite = numbers.contains(&Some(f64::NEG_INFINITY));
+                let (id, arch) = (id.clone(), arch.clone());
+                networks.push(move |score| Scored { id, arch, score, infinite, numbers: besides });
+                lists.iter_mut().zip(numbers).for_each(|(list, number)| list.push(number));
+            }
+        }
+        // A rank is known when all networks are.
+        let ranked = networks.into_iter().zip(ranking.values(&lists)?).map(|(network, score)| {
+            network(score.unwrap_or_else(|| unreachable!("a network without a score is ranked")))
+        });
+        Ok(ScoredFile { networks: ranked.collect(), rows, failed, repeated })
+    }
+}
+
+/// The columns that say which network a row is of.
+const NAMES: [&str; 2] = ["id", "arch"];
+
+fn open(file: &RowFile, ranking: &Ranking, besides: &[&str]) -> Result<Table> {
     let mut table = Table::open(file.path())?;
     if table.columns().is_empty() {
         return Err(Failure::unusable(format_args!("{}: holds no rows", file.path().display())));
     }
-    let names = ["id", "arch"];
-    if names.iter().all(|name| table.position(name).is_none()) {
+    if NAMES.iter().all(|name| table.position(name).is_none()) {
         return Err(table.wrong_columns("none is `id` or `arch`"));
     }
-    if let Some(first) = columns.first().filter(|name| table.position(name).is_none()) {
-        return Err(table.wrong_columns(format_args!("none is `{first}`")));
+    if let Some(missing) = ranking.columns().find(|name| table.position(name).is_none()) {
+        return Err(table.wrong_columns(format_args!("none is `{missing}`")));
     }
-    table.want(names.iter().chain(columns).copied())?;
-    while let Some(record) = table.next_record()? {
-        let places = names.len()..names.len() + columns.len();
-        let numbers = places.map(|place| table.number(&record, place)).collect::<Result<_>>()?;
-        let mut texts = record.texts.into_iter();
-        let mut text = || texts.next().unwrap_or_default();
-        take(Scored { id: text(), arch: text(), numbers });
-    }
-    Ok(())
+    table.want(NAMES.into_iter().chain(ranking.columns()).chain(besides.iter().copied()))?;
+    Ok(table)
 }

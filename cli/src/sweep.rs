@@ -16,9 +16,10 @@ use crate::folder::Folder;
 use crate::input::{Input, InputOptions, Line, Next};
 use crate::interrupt;
 use crate::lines::Lines;
+use crate::measure::Measure;
 use crate::options::{
-    Init, MachineOptions, ScorerSettings, SkeletonOptions, SourceOption, convention, initializer,
-    most_images, precision,
+    Init, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, convention,
+    initializer, most_images, precision,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
@@ -39,6 +40,9 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Sweep {
+    /// What is compared: a score, or a column of rows such as parameters, macs or convs
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_rows)]
+    score: Measure,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,6 +56,8 @@ pub(crate) struct Sweep {
     source: SourceOption,
     #[command(flatten)]
     skeleton: SkeletonOptions,
+    #[command(flatten)]
+    scores: ScoresOptions,
     #[command(flatten)]
     machine: MachineOptions,
 }
@@ -182,6 +188,10 @@ struct Setting {
 
 #[derive(Serialize)]
 struct Report {
+    /// What was compared, and its column.
+    score: String,
+    #[serde(skip)]
+    column: String,
     /// Networks that were compared.
     networks: usize,
     failed: usize,
@@ -245,7 +255,7 @@ impl Sweep {
         progress.clear();
         scored?;
         progress.summarise();
-        let report = report(settings, &scores)?;
+        let report = report(&self.score, settings, &scores)?;
         let mut lines = Lines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
@@ -287,7 +297,7 @@ impl Sweep {
         let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
         let run = Run { input: &name, scorer, maker: &maker, kernels: None, faults_said: number > 0 };
         let (mut scores, distinct) = (Vec::new(), input.distinct());
-        let mut seen = |row: &Row| scores.push(row.score());
+        let mut seen = |row: &Row| scores.push(row.number(self.score.column()));
         let mut pipeline = Pipeline::new(run, progress, &mut seen, distinct);
         let ended = match rows {
             Some(rows) => rows.write(number, &mut input, &mut pipeline),
@@ -313,13 +323,14 @@ impl Sweep {
             init: choice.init,
             convention: choice.convention,
             precision: choice.precision,
+            scores: self.scores.with(self.score.score()),
         };
         Ok(self.machine.scorer(batch, settings).build()?)
     }
 }
 
 /// Compares the settings over the networks that all of them have scored.
-fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Report> {
+fn report(measure: &Measure, mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Report> {
     let total = scores.first().map_or(0, Vec::len);
     let whole: Vec<usize> = (0..total).filter(|&i| scores.iter().all(|scores| scores[i].is_some())).collect();
     let scores: Vec<Vec<f64>> =
@@ -333,7 +344,14 @@ fn report(mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Rep
     let tau = |a: &[f64], b: &[f64]| if whole.len() < 2 { Ok(None) } else { Ok(kendall_tau(a, b)?) };
     let row = |a: &Vec<f64>| scores.iter().map(|b| tau(a, b)).collect::<Result<Vec<_>>>();
     let tau = scores.iter().map(row).collect::<Result<Vec<_>>>()?;
-    Ok(Report { networks: whole.len(), failed: total - whole.len(), settings, kendall_tau: tau })
+    Ok(Report {
+        score: measure.name().to_owned(),
+        column: measure.column().to_owned(),
+        networks: whole.len(),
+        failed: total - whole.len(),
+        settings,
+        kendall_tau: tau,
+    })
 }
 
 impl Choice {
@@ -357,6 +375,7 @@ impl Report {
     fn print(&self, lines: &mut Lines) -> Result<()> {
         let failed = if self.failed > 0 { format!(" ({} failed)", self.failed) } else { String::new() };
         lines.print(format_args!("{} networks{failed}\n", self.networks))?;
+        let mean = format!("mean {}", self.column);
         let header = [
             "",
             "batch_size",
@@ -366,7 +385,7 @@ impl Report {
             "initializer",
             "precision",
             "convention",
-            "mean score",
+            &mean,
             "-inf",
         ];
         let rows = self.settings.iter().enumerate().map(|(number, setting)| {

@@ -13,8 +13,11 @@ use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
 use crate::interrupt;
 use crate::kernels::Kernels;
+use crate::measure::Measure;
 use crate::named::Named;
-use crate::options::{DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings};
+use crate::options::{
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+};
 use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Look, Picture, PictureFile};
 use crate::plot::epoch_label;
@@ -58,6 +61,8 @@ pub(crate) struct Trace {
     #[command(flatten)]
     network: NetworkOptions,
     #[command(flatten)]
+    scores: ScoresOptions,
+    #[command(flatten)]
     machine: MachineOptions,
     #[command(flatten)]
     precision: PrecisionOption,
@@ -78,6 +83,9 @@ struct OutputOptions {
     /// Draw score against epoch to a .svg or .png file
     #[arg(long, value_name = "FILE", value_parser = PictureFile::parse)]
     plot: Option<PictureFile>,
+    /// With --plot: what to draw, a score or a column of rows such as parameters, macs or convs
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_rows)]
+    score: Measure,
     /// Replace outputs that exist already
     #[arg(long)]
     force: bool,
@@ -143,7 +151,12 @@ impl Trace {
             (Err(failure), Some(picture)) => return picture.finish(Err(failure), self.look),
             (Ok(points), Some(picture)) => {
                 if points.iter().any(|(_, score)| score.is_some_and(f64::is_finite)) {
-                    let svg = trace_svg(&points, epoch_label(from.name()), self.look.theme());
+                    let svg = trace_svg(
+                        &points,
+                        epoch_label(from.name()),
+                        self.out.score.title(),
+                        self.look.theme(),
+                    );
                     picture.finish(svg.map_err(Failure::from), self.look)?;
                 } else {
                     picture.discard();
@@ -163,6 +176,7 @@ impl Trace {
             init: Init::Space,
             convention: self.network.convention,
             precision: self.precision.precision,
+            scores: self.scores.with(self.out.score.score()),
         };
         let builder = self.machine.scorer(self.data.batch()?, settings);
         Ok(builder.keep_kernels(self.out.kernels.is_some()).build()?)
@@ -218,14 +232,12 @@ impl Trace {
             let more = [Field::text(path.display()), Field::Real(epoch), Field::text(run.from.name())];
             let fields = [row.fields(), &more].concat();
             output.write_bytes(&encode(columns(), &fields, run.format))?;
-            match (&score, error) {
-                (Ok(score), _) => progress.scored(score.log_det),
-                (Err(_), error) => {
-                    let message = format!("{}: {}", path.display(), error.unwrap_or_default());
-                    progress.failed(Some(message));
-                }
+            match error {
+                None => progress.scored(&row),
+                Some(error) => progress.failed(Some(format!("{}: {error}", path.display()))),
             }
-            points.push((epoch, score.ok().map(|score| score.log_det)));
+            let value = row.number(self.out.score.column()).filter(|_| !row.failed());
+            points.push((epoch, value));
         }
         Ok(points)
     }

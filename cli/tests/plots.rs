@@ -100,7 +100,7 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
     folder.write("lines.jsonl", "{\"space\":\"nasbench101\"}\n");
     let refused: [(&[&str], &str); 14] = [
         (&["scatter", "scores.csv", "--accuracy", "nil.csv"], "nil.csv: No such file"),
-        (&["scatter", "empty.csv"], "empty.csv: no row has a score and a number of parameters"),
+        (&["scatter", "empty.csv"], "empty.csv: no row has both nwot and parameters"),
         (&["histogram", "infinite.csv"], "infinite.csv: there is nothing to draw: no score is finite"),
         (
             &["histogram", "sweep.json"],

@@ -16,9 +16,10 @@ use serde_json::{Map, Value};
 use super::figures::{Bins, Figures};
 use super::heat::Heat;
 use super::networks::Networks;
-use crate::columns::COLUMNS;
+use crate::columns::{self, COLUMNS};
 use crate::exit::{Failure, Result};
 use crate::field::Field;
+use crate::measure;
 
 /// Colors of the sequential scale.
 const SHADES: u32 = 256;
@@ -28,7 +29,13 @@ struct Data<'a> {
     /// Rows.
     networks: usize,
     /// Names of the columns, in order.
-    order: Vec<&'static str>,
+    order: Vec<String>,
+    /// The column that networks are ranked by, and what an axis of it says.
+    score: (&'a str, String),
+    /// Columns of the other scores that there are.
+    others: Vec<&'static str>,
+    /// Columns that say how large networks are.
+    sizes: Vec<&'static str>,
     columns: Map<String, Value>,
     /// Name of the accuracy and whether it is in percent.
     accuracy: Option<(&'a str, bool)>,
@@ -70,15 +77,21 @@ struct HeatMaps {
 
 /// All that the scripts need.
 pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> Result<String> {
+    let ranking = networks.ranking.label();
     let mut columns = Map::new();
-    let mut order = Vec::new();
+    let mut order: Vec<String> = Vec::new();
     for (place, column) in COLUMNS.iter().enumerate() {
         let fields = networks.rows.iter().map(|network| value(&network.row.fields()[place]));
-        order.push(column.name);
+        order.push(column.name.to_owned());
         columns.insert(column.name.to_owned(), packed(fields.collect()));
         if column.name == "score" {
+            if columns::find(&ranking).is_none() {
+                let scores = networks.rows.iter().map(|network| value(&Field::real(network.score)));
+                order.push(ranking.clone());
+                columns.insert(ranking.clone(), packed(scores.collect()));
+            }
             let accuracies = networks.rows.iter().map(|network| rounded(network.accuracy)).collect();
-            order.push("accuracy");
+            order.push("accuracy".to_owned());
             columns.insert("accuracy".to_owned(), packed(accuracies));
         }
     }
@@ -93,6 +106,9 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
     let trends = figures.against.iter().filter_map(|against| Some((against.space.name(), against.trend?)));
     let data = Data {
         networks: networks.rows.len(),
+        score: (&ranking, networks.ranking.title()),
+        others: others(networks),
+        sizes: measure::sizes().map(|column| column.name).filter(|name| *name != ranking).collect(),
         order,
         columns,
         accuracy: networks
@@ -117,6 +133,13 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
         shades: (0..SHADES).map(|i| sequential(f64::from(i) / f64::from(SHADES - 1)).to_string()).collect(),
     };
     serde_json::to_string(&data).map_err(Failure::stopped)
+}
+
+/// The columns of scores that some row has, but for what networks are ranked by.
+fn others(networks: &Networks) -> Vec<&'static str> {
+    let is_there = |name: &&str| networks.rows.iter().any(|network| network.row.number(name).is_some());
+    let names = measure::scores().map(|(_, column)| column.name);
+    names.filter(|name| *name != networks.ranking.label()).filter(is_there).collect()
 }
 
 fn value(field: &Field) -> Value {

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 
 use naswot::Space;
 use naswot::analysis::drawing::thousands;
-use naswot::analysis::{Correlation, Histogram, Interval, Intervals, Summary, Trend};
+use naswot::analysis::{Histogram, Interval, Summary, Trend};
 use serde::Serialize;
 
 use super::networks::{Network, Networks};
+use crate::accuracies::Unit;
+use crate::comparison::{self, Comparisons};
 use crate::exit::Result;
-
-/// The paper's filter: networks that learned something, in percent.
-const FILTER: f64 = 15.0;
 
 /// What became of the rows.
 #[derive(Default)]
@@ -28,13 +27,13 @@ impl Counts {
     pub(super) fn of(networks: &Networks) -> Self {
         let mut counts = Counts::default();
         for network in &networks.rows {
-            match network.score() {
+            match network.score {
                 None => counts.failed += 1,
                 Some(score) if score.is_finite() => counts.finite += 1,
                 Some(_) => counts.infinite += 1,
             }
             counts.repeated += usize::from(network.repeated);
-            let alone = network.score().is_some() && network.accuracy.is_none();
+            let alone = network.score.is_some() && network.accuracy.is_none();
             counts.without_accuracy += usize::from(alone && networks.accuracy.is_some());
         }
         counts
@@ -64,17 +63,10 @@ impl Spread {
     }
 }
 
-/// How well something ranks networks by their accuracy.
-pub(super) struct Comparison {
-    pub(super) what: String,
-    pub(super) correlation: Correlation,
-    pub(super) intervals: Option<Intervals>,
-}
-
 /// The networks of one space that have a score and an accuracy.
 pub(super) struct Against {
     pub(super) space: Space,
-    pub(super) comparisons: Vec<Comparison>,
+    pub(super) comparisons: Comparisons,
     /// Accuracy by score.
     pub(super) trend: Option<Trend>,
 }
@@ -84,20 +76,19 @@ impl Against {
         if joined.len() < 2 {
             return Ok(None);
         }
-        let (scores, accuracies) = (pick(joined, Network::score), pick(joined, |network| network.accuracy));
-        let mut comparisons = vec![compare("score", &scores, &accuracies, resamples)?];
-        if networks.in_percent() {
-            let above = scores.iter().zip(&accuracies).filter(|(_, accuracy)| **accuracy > FILTER);
-            let (scores, accuracies): (Vec<f64>, Vec<f64>) = above.unzip();
-            if scores.len() > 1 && scores.len() < joined.len() {
-                let what = format!("score, accuracy above {FILTER} %");
-                comparisons.push(compare(&what, &scores, &accuracies, resamples)?);
-            }
-        }
-        for (what, column) in [("parameters", "parameters"), ("multiply-accumulates", "macs")] {
-            let counts = pick(joined, |network| network.row.field(column).number());
-            comparisons.push(compare(what, &counts, &accuracies, resamples)?);
-        }
+        let pick = |of: &dyn Fn(&Network) -> Option<f64>| joined.iter().map(|network| of(network)).collect();
+        let (Some(scores), Some(accuracies)): (Option<Vec<f64>>, Option<Vec<f64>>) =
+            (pick(&|network| network.score), pick(&|network| network.accuracy))
+        else {
+            unreachable!("networks that were joined have both");
+        };
+        let comparisons = Comparisons::of(&comparison::Networks {
+            asked: &scores,
+            accuracies: &accuracies,
+            unit: if networks.in_percent() { Unit::Percent } else { Unit::Other },
+            numbers: &|column| pick(&|network| network.row.number(column.name)),
+            resamples,
+        })?;
         Ok(Some(Against { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
     }
 }
@@ -127,7 +118,7 @@ impl Figures {
         let of_space =
             |space: Space| networks.rows.iter().filter(move |network| network.space() == Some(space));
         let finite = |space| {
-            let scores = of_space(space).filter_map(Network::score);
+            let scores = of_space(space).filter_map(|network| network.score);
             scores.filter(|score| score.is_finite()).collect::<Vec<f64>>()
         };
         let spreads: Vec<Spread> =
@@ -136,7 +127,7 @@ impl Figures {
         for &space in &spaces {
             // Of a network that was scored more than once the first row counts.
             let mut seen = HashSet::new();
-            let both = |network: &&Network| network.score().is_some() && network.accuracy.is_some();
+            let both = |network: &&Network| network.score.is_some() && network.accuracy.is_some();
             let joined: Vec<&Network> =
                 of_space(space).filter(both).filter(|network| seen.insert(network.row.text("id"))).collect();
             against.extend(Against::of(space, &joined, networks, resamples)?);
@@ -154,19 +145,6 @@ impl Figures {
         });
         Ok(Figures { counts: Counts::of(networks), spreads, against, bins })
     }
-}
-
-fn compare(what: &str, values: &[f64], accuracies: &[f64], resamples: usize) -> Result<Comparison> {
-    let correlation = Correlation::of(values, accuracies)?;
-    let intervals = match resamples {
-        0 => None,
-        _ => Some(Intervals::of(values, accuracies, resamples, 0)?),
-    };
-    Ok(Comparison { what: what.to_owned(), correlation, intervals })
-}
-
-fn pick(networks: &[&Network], of: impl Fn(&Network) -> Option<f64>) -> Vec<f64> {
-    networks.iter().map(|network| of(network).unwrap_or(f64::NAN)).collect()
 }
 
 /// A correlation with its interval, as HTML.

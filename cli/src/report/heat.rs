@@ -38,7 +38,7 @@ impl Heat {
             return Err(wrong("is no folder of kernels".to_owned()));
         }
         let scored: Vec<&Network> =
-            networks.rows.iter().filter(|network| network.score().is_some()).collect();
+            networks.rows.iter().filter(|network| network.row.score().is_some()).collect();
         if scored.is_empty() {
             return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
         }
@@ -118,7 +118,7 @@ fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Agree
         (_, Some(said)) if said != bits => return Err(another("N_A", &bits, "activations", &said)),
         _ => {}
     }
-    let (log_det, score) = (kernel.log_det(), network.score().unwrap_or(f64::NAN));
+    let (log_det, score) = (kernel.log_det(), network.row.score().unwrap_or(f64::NAN));
     if log_det == score || (log_det - score).abs() <= TOLERANCE {
         Ok(kernel)
     } else {

@@ -15,6 +15,7 @@ use clap::Args;
 pub use crate::accuracies::By;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::measure::Ranking;
 use crate::options::within;
 use crate::output::{Draft, Existing};
 use crate::row_file::RowFile;
@@ -54,6 +55,10 @@ pub(crate) struct Report {
     /// Join by this alone [default: by id, else by arch]
     #[arg(long, requires = "accuracy")]
     by: Option<By>,
+    /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
+    /// are added up by the logarithms of their ranks
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
+    score: Ranking,
     /// Resamples for the intervals of correlations, at most 100000; 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, 100_000), requires = "accuracy")]
     bootstrap: usize,
@@ -89,7 +94,7 @@ impl Report {
     }
 
     fn page(&self, console: &Console) -> Result<String> {
-        let mut networks = Networks::read(&self.scores)?;
+        let mut networks = Networks::read(&self.scores, &self.score)?;
         if networks.rows.len() > MANY {
             let rows = networks.rows.len();
             console.warning(format_args!(

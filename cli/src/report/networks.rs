@@ -6,7 +6,9 @@ use std::path::Path;
 use naswot::{Architecture, Space};
 
 use crate::accuracies::{Accuracies, By, Unit};
+use crate::columns;
 use crate::exit::{Failure, Result};
+use crate::measure::Ranking;
 use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::Row;
@@ -16,6 +18,8 @@ use crate::table::Columns;
 pub struct Networks {
     /// The file's name.
     pub(super) name: String,
+    /// What they are ranked by.
+    pub(super) ranking: Ranking,
     pub(super) rows: Vec<Network>,
     /// What the accuracies are; none where there is no table.
     pub(super) accuracy: Option<Accuracy>,
@@ -26,6 +30,8 @@ pub(super) struct Network {
     /// Line of the file, from 1; in Parquet the position, from 0.
     pub(super) line: usize,
     pub(super) row: Row,
+    /// What the network is ranked by, among those of its space: finite or minus infinity; none of one that failed.
+    pub(super) score: Option<f64>,
     /// None where the line of the input could not be read.
     pub(super) architecture: Option<Architecture>,
     /// In percent where the table has fractions.
@@ -44,28 +50,84 @@ pub(super) struct Accuracy {
 
 impl Networks {
     /// Reads rows to the last one.
-    pub fn read(file: &RowFile) -> Result<Self> {
-        let rows = RowReader::open(file, Columns::AtLeast)?;
-        let rows = rows.map(|written| written.map(|WrittenRow { line, row, .. }| (line, row)));
-        Networks::of(file.path().display().to_string(), rows)
+    pub fn read(file: &RowFile, ranking: &Ranking) -> Result<Self> {
+        let mut rows = RowReader::open(file, Columns::AtLeast)?;
+        let own: Vec<&str> = own_columns(ranking).collect();
+        rows.read_besides(&own)?;
+        let rows =
+            rows.map(|written| written.map(|WrittenRow { line, row, besides, .. }| (line, row, besides)));
+        Networks::ranked(file.path().display().to_string(), ranking, rows)
     }
 
     /// Takes rows, each with its line, of a file of this name or of what messages are to call so.
     pub fn of(name: String, written: impl IntoIterator<Item = Result<(usize, Row)>>) -> Result<Self> {
+        let rows = written.into_iter().map(|written| written.map(|(line, row)| (line, row, Vec::new())));
+        Networks::ranked(name, &Ranking::default(), rows)
+    }
+
+    /// Takes rows, each with its line and its numbers in the columns of a ranking that are none of rows.
+    fn ranked(
+        name: String,
+        ranking: &Ranking,
+        written: impl IntoIterator<Item = Result<(usize, Row, Vec<Option<f64>>)>>,
+    ) -> Result<Self> {
         let mut rows: Vec<Network> = Vec::new();
+        let mut terms: Vec<Vec<Option<f64>>> = Vec::new();
         let mut seen = HashSet::new();
         for written in written {
-            let (line, row) = written?;
+            let (line, row, besides) = written?;
             let architecture = row.architecture();
             let repeated = architecture.is_some() && !seen.insert(row.text("id").to_owned());
-            rows.push(Network { line, row, architecture, accuracy: None, repeated });
+            let term = |name: &str| match own_columns(ranking).position(|own| own == name) {
+                Some(place) => besides[place],
+                None => row.number(name),
+            };
+            terms.push(ranking.columns().map(term).collect());
+            rows.push(Network { line, row, score: None, architecture, accuracy: None, repeated });
         }
         if rows.is_empty() {
             return Err(Failure::unusable(format_args!(
                 "{name}: holds no rows, so there is nothing to report; has `naswot score` scored any network?"
             )));
         }
-        Ok(Networks { name, rows, accuracy: None })
+        let mut networks = Networks { name, ranking: ranking.clone(), rows, accuracy: None };
+        networks.rank(&terms)?;
+        if !networks.is_naswot() && networks.rows.iter().all(|network| network.score.is_none()) {
+            return Err(Failure::unusable(format_args!("{}: no row has {ranking}", networks.name)));
+        }
+        Ok(networks)
+    }
+
+    /// Ranks the networks of each space, given what each row has in the columns of the ranking. Rows of one network have one
+    /// rank, that of the first among them that can be ranked.
+    fn rank(&mut self, terms: &[Vec<Option<f64>>]) -> Result<()> {
+        let mut firsts: HashMap<(Option<Space>, String), usize> = HashMap::new();
+        let ranked = |row: usize| !terms[row].contains(&None);
+        for (place, network) in self.rows.iter().enumerate().filter(|(place, _)| ranked(*place)) {
+            firsts.entry(network.name()).or_insert(place);
+        }
+        let spaces: HashSet<Option<Space>> = firsts.keys().map(|(space, _)| *space).collect();
+        for space in spaces {
+            let places: Vec<usize> =
+                firsts.iter().filter(|((of, _), _)| *of == space).map(|(_, at)| *at).collect();
+            let list = |term: usize| places.iter().map(|&place| terms[place][term]).collect();
+            let lists: Vec<Vec<Option<f64>>> = (0..self.ranking.columns().count()).map(list).collect();
+            let scores = self.ranking.values(&lists)?;
+            places.iter().zip(scores).for_each(|(&place, score)| self.rows[place].score = score);
+        }
+        for place in (0..self.rows.len()).filter(|&place| ranked(place)) {
+            self.rows[place].score = match terms[place][..] {
+                // A score of its own, though of a network that has another row.
+                [term] => term,
+                _ => self.rows[firsts[&self.rows[place].name()]].score,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether networks are ranked by the score that K gives.
+    pub(super) fn is_naswot(&self) -> bool {
+        self.ranking.columns().eq(["score"])
     }
 
     /// Joins accuracies to the networks.
@@ -114,10 +176,15 @@ impl Networks {
     }
 }
 
+/// The columns of a ranking that are none of rows.
+fn own_columns(ranking: &Ranking) -> impl Iterator<Item = &str> {
+    ranking.columns().filter(|name| columns::find(name).is_none())
+}
+
 impl Network {
-    /// Finite or minus infinity; none of a network that failed.
-    pub(super) fn score(&self) -> Option<f64> {
-        self.row.score()
+    /// Which network it is, of which space.
+    fn name(&self) -> (Option<Space>, String) {
+        (self.space(), self.row.text("id").to_owned())
     }
 
     pub(super) fn space(&self) -> Option<Space> {

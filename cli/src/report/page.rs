@@ -12,10 +12,11 @@ use naswot::analysis::drawing::escape;
 use sha2::{Digest, Sha256};
 
 use super::data;
-use super::figures::{Against, Comparison, Figures, grouped, shown, signed};
+use super::figures::{Against, Figures, grouped, shown, signed};
 use super::heat::Heat;
 use super::networks::Networks;
 use super::settings;
+use crate::comparison::{Comparison, Comparisons, FILTER};
 use crate::exit::Result;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -45,11 +46,12 @@ pub fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Resul
         "default-src 'none'; script-src '{charts_digest}' '{script_digest}'; style-src '{style_digest}'; \
          img-src data:; base-uri 'none'; form-action 'none'"
     );
+    let title = escape(&title(networks)).into_owned();
     let hidden = |hide: bool| if hide { "hidden" } else { "" };
     let parts = [
         ("policy", policy.as_str()),
         ("version", env!("CARGO_PKG_VERSION")),
-        ("title", &title(networks)),
+        ("title", &title),
         ("style", &style),
         ("lede", &lede(networks, heat)),
         ("without_scores", hidden(figures.counts.finite == 0)),
@@ -119,13 +121,19 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 fn title(networks: &Networks) -> String {
     let spaces: Vec<&str> = networks.spaces().into_iter().map(Space::title).collect();
     let of = if spaces.is_empty() { String::new() } else { format!(" of {}", spaces.join(" and ")) };
-    format!("NASWOT scores of {}{of}", counted(networks.rows.len(), "network", "networks"))
+    let what = if networks.is_naswot() {
+        "NASWOT scores".to_owned()
+    } else {
+        format!("Scores ({})", networks.ranking)
+    };
+    format!("{what} of {}{of}", counted(networks.rows.len(), "network", "networks"))
 }
 
 fn lede(networks: &Networks, heat: Option<&Heat>) -> String {
     let kernels = if heat.is_some() { " with its agreement matrix" } else { "" };
     let accuracy = if networks.accuracy.is_some() { ", and what training them has come to" } else { "" };
-    format!("Untrained networks, scored by log |det K|. Every cell{kernels}{accuracy}.")
+    let by = if networks.is_naswot() { "log |det K|".to_owned() } else { networks.ranking.title() };
+    format!("Untrained networks, scored by {}. Every cell{kernels}{accuracy}.", escape(&by))
 }
 
 fn tiles(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> String {
@@ -148,7 +156,7 @@ fn tiles(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> String 
         ));
     }
     if let [against] = &figures.against[..] {
-        tiles.push(("Kendall tau-b", shown(against.comparisons[0].correlation.kendall_tau, None)));
+        tiles.push(("Kendall tau-b", shown(against.comparisons.asked.correlation.kendall_tau, None)));
     }
     tiles.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect()
 }
@@ -172,11 +180,12 @@ fn notes(networks: &Networks, figures: &Figures) -> String {
     if networks.spaces().len() > 1 {
         note(1, "The rows are of two search spaces. Figures are of each by itself.".to_owned());
     }
+    let singular = if networks.is_naswot() { ": K is singular" } else { "" };
     let have = |count| if count == 1 { "has" } else { "have" };
     note(
         counts.infinite,
         format!(
-            "{} {} a score of −inf: K is singular. No axis has a place for it, so the charts leave it out; the gallery lists \
+            "{} {} a score of −inf{singular}. No axis has a place for it, so the charts leave it out; the gallery lists \
              it, and among ranks it is the lowest.",
             counted(counts.infinite, "network", "networks"),
             have(counts.infinite)
@@ -322,21 +331,31 @@ fn against_accuracy(networks: &Networks, figures: &Figures) -> String {
 fn correlations(networks: &Networks, against: &Against) -> String {
     let of =
         if networks.spaces().len() > 1 { format!(" of {}", against.space.title()) } else { String::new() };
-    let resamples =
-        against.comparisons.iter().find_map(|comparison| comparison.intervals).map(|all| all.resamples);
+    let Comparisons { asked, above_15_percent, scores, sizes } = &against.comparisons;
+    let resamples = asked.intervals.map(|all| all.resamples);
     let brackets = resamples.map_or(String::new(), |resamples| {
         format!(" Brackets: 95 % of {} bootstrap resamples.", grouped(resamples))
     });
     let mut table = format!(
         "<p class=\"caption\">Correlation with accuracy{of}.{brackets}</p><div class=\"scroll\"><table><thead><tr><td></td>\
-         <th>networks</th><th>Kendall tau-b</th><th>Spearman rho</th><th>Pearson r</th></tr></thead><tbody>"
+         <th>networks</th><th>Kendall tau-b</th><th>Spearman rho</th><th>Pearson r</th>\
+         <th>tau-b among equally many convolutions</th></tr></thead><tbody>"
     );
-    for Comparison { what, correlation, intervals } in &against.comparisons {
+    let label = networks.ranking.label();
+    let above =
+        above_15_percent.as_ref().filter(|above| above.correlation.networks < asked.correlation.networks);
+    let above = above.map(|above| (format!("{label}, accuracy above {FILTER} %"), above));
+    let others = scores.iter().chain(sizes.iter()).filter(|(column, _)| column.name != label);
+    let others = others.map(|(column, comparison)| (column.title.to_owned(), comparison));
+    for (what, comparison) in std::iter::once((networks.ranking.title(), asked)).chain(above).chain(others) {
+        let Comparison { correlation, intervals, kendall_tau_equal_convs, .. } = comparison;
         let all = [
             shown(correlation.kendall_tau, intervals.and_then(|all| all.kendall_tau)),
             shown(correlation.spearman, intervals.and_then(|all| all.spearman)),
             shown(correlation.pearson, intervals.and_then(|all| all.pearson)),
+            shown(*kendall_tau_equal_convs, None),
         ];
+        let what = escape(&what);
         let _ = write!(table, "<tr><th scope=\"row\">{what}</th><td>{}</td>", grouped(correlation.networks));
         for value in all {
             let _ = write!(table, "<td>{value}</td>");

@@ -17,11 +17,13 @@ use serde::Serialize;
 use crate::accuracies::{Accuracies, By, Unit};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::field::Field;
 use crate::interrupt;
 use crate::lines::Lines;
+use crate::measure::Measure;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, initializer, space,
-    within,
+    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    initializer, space, within,
 };
 use crate::progress::Progress;
 use crate::row_file::RowFile;
@@ -32,7 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   naswot search --space nasbench201 --samples 100
   naswot search --space nasbench101 --algorithm evolution --samples 500 --max-parameters 100000
-  naswot search --space nasbench201 --samples 10,100,1000 --runs 500 --scores scores.csv \\
+  naswot search --space nasbench201 --samples 10,100,1000 --runs 500 --known scores.csv \\
       --accuracy nasbench201.csv --column cifar10_test
   naswot search --space nasbench201 --algorithm area --samples 300 --runs 50 \\
       --accuracy nasbench201.csv --column cifar10_valid --report cifar10_test";
@@ -68,7 +70,10 @@ pub(crate) struct Search {
     search_seed: u64,
     /// Scores that are known already: rows of `naswot score`, made with the same settings
     #[arg(long, value_name = "FILE", value_parser = RowFile::parse)]
-    scores: Option<RowFile>,
+    known: Option<RowFile>,
+    /// What to search by: a score, or a column of rows such as parameters, macs or convs
+    #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_rows)]
+    score: Measure,
     /// Print the K best networks of each run
     #[arg(
         long,
@@ -91,6 +96,8 @@ pub(crate) struct Search {
     network: NetworkOptions,
     #[command(flatten)]
     weights: SeedOptions,
+    #[command(flatten)]
+    scores: ScoresOptions,
     #[command(flatten)]
     machine: MachineOptions,
     #[command(flatten)]
@@ -201,10 +208,10 @@ impl Search {
         };
         let progress = RefCell::new(Progress::start(console, true, || None));
         let open = || self.scorer();
-        let mut scores = Scores::new(&candidates, self.network.skeleton, open, |score| {
-            progress.borrow_mut().scored(score);
+        let mut scores = Scores::new(&candidates, self.network.skeleton, &self.score, open, |row| {
+            progress.borrow_mut().scored(row);
         });
-        if let Some(file) = &self.scores {
+        if let Some(file) = &self.known {
             let known = scores.read(file)?;
             console.detail(format_args!("{}: {known} scores", file.path().display()));
         }
@@ -236,6 +243,7 @@ impl Search {
             init: self.weights.init,
             convention: self.network.convention,
             precision: self.precision.precision,
+            scores: self.scores.with(self.score.score()),
         };
         Ok(self.machine.scorer(self.data.batch()?, settings).build()?)
     }
@@ -382,7 +390,7 @@ impl Search {
             let mut printed: Vec<Architecture> = Vec::new();
             for (cell, score) in history {
                 if printed.len() < self.best && !printed.contains(&cell) {
-                    lines.print(with_score(&cell, score, run))?;
+                    lines.print(with_score(&cell, &self.score, score, run))?;
                     printed.push(cell);
                 }
             }
@@ -393,8 +401,7 @@ impl Search {
 }
 
 /// A line of an architecture file, with the score behind.
-fn with_score(cell: &Architecture, score: f64, run: usize) -> String {
-    let line = cell.to_json();
-    let score = if score.is_finite() { score.to_string() } else { "\"-inf\"".to_owned() };
-    format!("{},\"score\":{score},\"run\":{run}}}", line.trim_end_matches('}'))
+fn with_score(cell: &Architecture, measure: &Measure, score: f64, run: usize) -> String {
+    let (line, column, score) = (cell.to_json(), measure.column(), Field::Real(score).json());
+    format!("{},\"{column}\":{score},\"run\":{run}}}", line.trim_end_matches('}'))
 }

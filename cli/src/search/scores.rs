@@ -8,10 +8,11 @@ use naswot::{Architecture, Error, Scorer};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
+use crate::measure::Measure;
 use crate::options::SkeletonOptions;
 use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
-use crate::rows::{Outcome, RowMaker, Subject};
+use crate::rows::{Facts, Outcome, Row, RowMaker, Subject};
 use crate::settings::SettingsOfAll;
 use crate::table::Columns;
 
@@ -19,14 +20,17 @@ use crate::table::Columns;
 pub(super) struct Scores<'a> {
     candidates: &'a Candidates,
     skeleton: SkeletonOptions,
-    known: RefCell<Vec<Option<Outcome>>>,
+    /// What candidates are searched by.
+    measure: &'a Measure,
+    /// Its value, and what scoring the candidate took.
+    known: RefCell<Vec<Option<(f64, f64)>>>,
     /// The settings that the known ones were made with.
     settings: SettingsOfAll,
     /// Opens the device when the first score is to be computed.
     open: Box<dyn Fn() -> Result<Scorer> + 'a>,
     scorer: RefCell<Option<Scorer>>,
-    /// Called with each score that is computed.
-    computed: Box<dyn Fn(f64) + 'a>,
+    /// Called with the row of each candidate that is scored.
+    computed: Box<dyn Fn(&Row) + 'a>,
     /// What scoring the candidates that were asked for took, since it was last looked at.
     seconds: Cell<f64>,
     /// Why the device could not be opened: a closure of the library returns an error of the library.
@@ -37,12 +41,14 @@ impl<'a> Scores<'a> {
     pub(super) fn new(
         candidates: &'a Candidates,
         skeleton: SkeletonOptions,
+        measure: &'a Measure,
         open: impl Fn() -> Result<Scorer> + 'a,
-        computed: impl Fn(f64) + 'a,
+        computed: impl Fn(&Row) + 'a,
     ) -> Self {
         Scores {
             candidates,
             skeleton,
+            measure,
             known: RefCell::new(vec![None; candidates.architectures().len()]),
             settings: SettingsOfAll::default(),
             open: Box::new(open),
@@ -62,8 +68,8 @@ impl<'a> Scores<'a> {
         while let Some(written) = rows.next() {
             let WrittenRow { line, row, .. } = written?;
             self.settings.add(&row).map_err(|why| rows.wrong(line, why))?;
-            if let (Some(&position), Some(outcome)) = (archs.get(row.text("arch")), row.outcome()) {
-                self.known.borrow_mut()[position] = Some(outcome);
+            if let (Some(&position), Some(found)) = (archs.get(row.text("arch")), self.found(&row)) {
+                self.known.borrow_mut()[position] = Some(found);
                 read += 1;
             }
         }
@@ -84,9 +90,14 @@ impl<'a> Scores<'a> {
             self.compute(&missing)?;
         }
         let known = self.known.borrow();
-        let outcomes = || positions.iter().filter_map(|&at| known[at]);
-        self.seconds.set(self.seconds.get() + outcomes().map(|outcome| outcome.seconds).sum::<f64>());
-        Ok(outcomes().map(|outcome| outcome.score).collect())
+        let found = || positions.iter().filter_map(|&at| known[at]);
+        self.seconds.set(self.seconds.get() + found().map(|(_, seconds)| seconds).sum::<f64>());
+        Ok(found().map(|(value, _)| value).collect())
+    }
+
+    /// What is searched by, and what it took; none of a row that lacks it.
+    fn found(&self, row: &Row) -> Option<(f64, f64)> {
+        row.number(self.measure.column()).zip(row.number("seconds"))
     }
 
     fn position(&self, cell: &Architecture) -> naswot::Result<usize> {
@@ -108,7 +119,11 @@ impl<'a> Scores<'a> {
         let network =
             |cell| if interrupt::requested() { Err(Error::Cancelled) } else { self.skeleton.network(cell) };
         let networks = cells.iter().map(network).collect::<naswot::Result<Vec<_>>>()?;
-        for ((&at, cell), score) in missing.iter().zip(&cells).zip(scorer.stream(networks)) {
+        let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
+        let facts: Vec<Facts> = networks.iter().map(|network| maker.facts(network)).collect();
+        for (((&at, cell), facts), score) in
+            missing.iter().zip(&cells).zip(&facts).zip(scorer.stream(networks))
+        {
             if interrupt::requested() {
                 return Err(Error::Cancelled);
             }
@@ -116,8 +131,12 @@ impl<'a> Scores<'a> {
                 error if error.is_fatal() => error,
                 error => Error::Search { message: format!("{}: {error}", cell.arch()) },
             })?;
-            (self.computed)(score.log_det);
-            self.known.borrow_mut()[at] = Some(Outcome::from(&score));
+            let subject = Subject { index: at, line: None, architecture: Some(cell), facts: Some(facts) };
+            let row = maker.row(&subject, Ok(&Outcome::from(&score)));
+            (self.computed)(&row);
+            let lacks =
+                || Error::Search { message: format!("{}: has no {}", cell.arch(), self.measure.name()) };
+            self.known.borrow_mut()[at] = Some(self.found(&row).ok_or_else(lacks)?);
         }
         Ok(())
     }
@@ -130,7 +149,7 @@ impl<'a> Scores<'a> {
         let row = RowMaker::new(scorer.settings().clone(), self.skeleton).row(&subject, Err(""));
         self.settings.compare(&row).map_err(|why| {
             Failure::unusable(format_args!(
-                "--scores lacks networks that are needed, and of its settings {why}"
+                "--known lacks networks that are needed, and of its settings {why}"
             ))
         })?;
         Ok(scorer)

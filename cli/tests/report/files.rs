@@ -96,6 +96,8 @@ impl Row {
             ("naswot_version", "0.1.0".to_owned()),
             ("noise", "0".to_owned()),
             ("repeats", "1".to_owned()),
+            ("convs", (10 + index % 7).to_string()),
+            ("scores", "nwot".to_owned()),
         ] {
             row = row.with(column, &value);
         }

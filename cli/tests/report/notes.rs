@@ -83,7 +83,7 @@ pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
     folder.kernel(12, &kernel(40, 90))?;
     rows.push(again);
     rows.push(rows[1].clone().with("index", "13").failed("out of memory"));
-    let unread = ["space", "id", "arch", "activations", "parameters", "macs", "cells"];
+    let unread = ["space", "id", "arch", "activations", "parameters", "macs", "convs", "cells"];
     let row = rows[2].clone().with("index", "14").failed("no such space");
     rows.push(unread.iter().fold(row, |row, column| row.with(column, "")));
     folder.write("scores.csv", &csv(&rows)?)?;

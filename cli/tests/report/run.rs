@@ -108,9 +108,9 @@ fn figures(run: &Run, browser: &mut Browser) -> Outcome {
         serde_json::from_str(&run.folder.done("correlate scores.csv --accuracy table.csv --json")?)?;
     let shown = text(browser, "#accuracy tbody tr")?;
     let cells: Vec<&str> = shown.split('\t').collect();
-    assert_eq!(cells[..2], ["score", "90"]);
+    assert_eq!(cells[..2], ["score, ln |det K|", "90"]);
+    let number = |value: &Value| format!("{:.3}", value.as_f64().unwrap_or(f64::NAN)).replace('-', "−");
     for (cell, name) in cells[2..].iter().zip(["kendall_tau", "spearman", "pearson"]) {
-        let number = |value: &Value| format!("{:.3}", value.as_f64().unwrap_or(f64::NAN)).replace('-', "−");
         let interval = &expected["intervals"][name];
         let expected = format!(
             "{} [{}, {}]",
@@ -120,6 +120,7 @@ fn figures(run: &Run, browser: &mut Browser) -> Outcome {
         );
         assert_eq!(*cell, expected, "{name}");
     }
+    assert_eq!(cells[5], number(&expected["kendall_tau_equal_convs"]));
     assert!(text(browser, "#settings, .settings")?.contains("synthetic"));
     assert!(text(browser, ".notes")?.contains("10 networks with a score have no accuracy in the table."));
     let bars = browser

@@ -17,9 +17,6 @@ fn colors(theme: Theme) -> (Color, Color) {
     }
 }
 
-/// Name of the score and its unit.
-const SCORE: &str = "score, ln |det K|";
-
 /// The values that scores are drawn against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Against<'a> {
@@ -32,20 +29,20 @@ pub struct Against<'a> {
 }
 
 /// A scatter plot of scores: a dot for each network, the least-squares line, and below it Kendall's tau-b and Pearson's r.
-/// Scores of minus infinity have no dot, and the picture says how many.
+/// Scores of minus infinity have no dot, and the picture says how many. `name` is that of the score, with its unit.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Against, Theme, scatter_svg};
 ///
 /// let accuracies = Against { label: "accuracy, %", values: &[91.0, 92.0, 93.0], logarithmic: false };
-/// let svg = scatter_svg(&[310.0, f64::NEG_INFINITY, 330.0], &accuracies, Theme::Light)?;
+/// let svg = scatter_svg(&[310.0, f64::NEG_INFINITY, 330.0], "score", &accuracies, Theme::Light)?;
 /// assert!(svg.contains("1 of score -inf"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::Correlation`] as [`Correlation::of`], and where no score is finite or a logarithm is not.
-pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<String> {
+pub fn scatter_svg(scores: &[f64], name: &str, against: &Against, theme: Theme) -> Result<String> {
     let scale = |value: f64| if against.logarithmic { value.log10() } else { value };
     let values: Vec<f64> = against.values.iter().map(|&value| scale(value)).collect();
     let correlation = Correlation::of(scores, &values)?;
@@ -70,7 +67,7 @@ pub fn scatter_svg(scores: &[f64], against: &Against, theme: Theme) -> Result<St
         ));
     }
     let x = Axis::around(points.iter().map(|point| point.x), against.label, against.logarithmic);
-    let y = Axis::around(points.iter().map(|point| point.y), SCORE, false);
+    let y = Axis::around(points.iter().map(|point| point.y), name, false);
     let title = format!("Score against {}, {} networks", against.label, scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (dots, line) = colors(theme);
@@ -97,18 +94,19 @@ fn within(trend: Trend, x: RangeInclusive<f64>, y: RangeInclusive<f64>) -> Range
 }
 
 /// The distribution of scores, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
+/// `name` is that of the score, with its unit.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Theme, histogram_svg};
 ///
-/// let svg = histogram_svg(&[310.0, 312.5, 311.0, f64::NEG_INFINITY], Theme::Light)?;
+/// let svg = histogram_svg(&[310.0, 312.5, 311.0, f64::NEG_INFINITY], "score", Theme::Light)?;
 /// assert!(svg.contains("3 networks"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::Correlation`] where no score is finite.
-pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
+pub fn histogram_svg(scores: &[f64], name: &str, theme: Theme) -> Result<String> {
     let Some(Histogram { start, width, counts }) = Histogram::of(scores) else {
         return Err(nothing("no score is finite"));
     };
@@ -122,7 +120,7 @@ pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
     if infinite > 0 {
         notes.push(format!("{} more of score -inf", grouped(infinite as u64)));
     }
-    let (x, y) = (Axis::between(start, end, SCORE), Axis::between(0.0, highest * 1.05, "networks"));
+    let (x, y) = (Axis::between(start, end, name), Axis::between(0.0, highest * 1.05, "networks"));
     let title = format!("Distribution of {} scores", scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let mut bars = String::new();
@@ -141,19 +139,19 @@ pub fn histogram_svg(scores: &[f64], theme: Theme) -> Result<String> {
 /// The score of one architecture over its training: a dot for each checkpoint, joined in the order of their epochs. Where a
 /// score is minus infinity or missing (none) the line breaks, and the picture says how many.
 ///
-/// `label` says what the first number of a point is, an epoch most often.
+/// `label` says what the first number of a point is, an epoch most often, and `name` which score the second.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Theme, trace_svg};
 ///
-/// let svg = trace_svg(&[(0.0, Some(371.5)), (1.0, Some(380.0)), (2.0, None)], "epoch", Theme::Light)?;
+/// let svg = trace_svg(&[(0.0, Some(371.5)), (1.0, Some(380.0)), (2.0, None)], "epoch", "score", Theme::Light)?;
 /// assert!(svg.contains("1 failed"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::Correlation`] where no score is finite.
-pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Result<String> {
+pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, name: &str, theme: Theme) -> Result<String> {
     let mut points = points.to_vec();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let is_drawn = |&(_, score): &(f64, Option<f64>)| score.is_some_and(f64::is_finite);
@@ -176,7 +174,7 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, theme: Theme) -> Re
         notes.push(format!("Not drawn: {}", said.collect::<Vec<_>>().join(", ")));
     }
     let x = Axis::around(all.iter().map(|point| point.x), label, false);
-    let y = Axis::around(all.iter().map(|point| point.y), SCORE, false);
+    let y = Axis::around(all.iter().map(|point| point.y), name, false);
     let title = format!("Score over training, {} checkpoints", points.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (color, _) = colors(theme);

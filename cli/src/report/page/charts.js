@@ -65,7 +65,7 @@ function histogram() {
     "bar",
     datasets,
     {
-      x: axis("score", { offset: false, stacked: true, grid: { display: false }, ...ends }),
+      x: axis(SCORE_TITLE, { offset: false, stacked: true, grid: { display: false }, ...ends }),
       y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: colour("--muted") } }),
     },
     {
@@ -160,7 +160,7 @@ function byKeys(id, chart, points) {
 /** The fitted lines, over the scores that there are. */
 function trends() {
   return data.trends.map(([space, { slope, intercept }]) => {
-    const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => value("score", row)).filter(Number.isFinite);
+    const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => scoreOf(row)).filter(Number.isFinite);
     const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
     const label = several ? `least squares, ${data.titles[space]}` : "least squares";
     const borderColor = several ? series(space) : colour("--trend");
@@ -170,7 +170,7 @@ function trends() {
 
 /** The accuracy that 5 % of the drawn networks are below. */
 function lowest() {
-  const all = rows.filter((row) => Number.isFinite(value("score", row))).map((row) => value("accuracy", row)).filter((found) => found !== null);
+  const all = rows.filter((row) => Number.isFinite(scoreOf(row))).map((row) => value("accuracy", row)).filter((found) => found !== null);
   return all.sort((a, b) => a - b)[Math.floor(all.length / 20)];
 }
 
@@ -184,10 +184,10 @@ function drawCharts() {
   if (hasAccuracy) {
     const name = `accuracy, ${data.accuracy[0]}${unit && " (%)"}`;
     const zoomed = document.getElementById("zoom").checked;
-    scatter("by-accuracy", "score", "accuracy", { x: axis("score"), y: axis(name, zoomed ? { min: lowest() } : {}) }, trends());
+    scatter("by-accuracy", SCORE, "accuracy", { x: axis(SCORE_TITLE), y: axis(name, zoomed ? { min: lowest() } : {}) }, trends());
   }
   // 10K, 20K, 50K, 100K and so on.
   const compact = new Intl.NumberFormat("en", { notation: "compact" });
   const ticks = { color: colour("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
-  scatter("by-parameters", "parameters", "score", { x: axis("parameters", { type: "logarithmic", ticks }), y: axis("score") });
+  scatter("by-parameters", "parameters", SCORE, { x: axis("parameters", { type: "logarithmic", ticks }), y: axis(SCORE_TITLE) });
 }

@@ -6,13 +6,9 @@ const form = document.getElementById("filter");
 let found = rows;
 let page = 0;
 
-const SORTS = [
-  ["score", "score"],
-  ...(hasAccuracy ? [["accuracy", "accuracy"]] : []),
-  ["parameters", "parameters"],
-  ["index", "index"],
-];
-for (const [column, name] of SORTS) form.elements.sort.append(element("option", { value: column }, name));
+for (const column of [SCORE, ...(hasAccuracy ? ["accuracy"] : []), ...data.others, ...data.sizes, "index"]) {
+  form.elements.sort.append(element("option", { value: column }, column));
+}
 {
   const used = new Set(data.cells.flatMap((cell) => (cell ? [...cell[1]] : [])));
   data.kinds.forEach((kind, i) => {
@@ -33,9 +29,9 @@ function textOf(row) {
 
 const STATES = {
   all: () => true,
-  finite: (row) => Number.isFinite(value("score", row)),
-  infinite: (row) => value("score", row) === -Infinity,
-  failed: (row) => value("score", row) === null,
+  finite: (row) => Number.isFinite(scoreOf(row)),
+  infinite: (row) => scoreOf(row) === -Infinity,
+  failed: (row) => scoreOf(row) === null,
   repeated: (row) => repeated.has(row),
 };
 
@@ -45,7 +41,7 @@ function filter() {
   const words = text.value.toLowerCase().trim();
   const low = from.valueAsNumber, high = to.valueAsNumber;
   found = rows.filter((row) => {
-    const its = value("score", row);
+    const its = scoreOf(row);
     return (
       STATES[state.value](row) &&
       (Number.isNaN(low) || (its !== null && its >= low)) &&

@@ -26,7 +26,7 @@ document.getElementById("zoom").addEventListener("change", drawCharts);
 function drawPair() {
   const finite = rows.filter(STATES.finite);
   if (!finite.length) return;
-  const by = (better) => finite.reduce((a, b) => (better(value("score", b), value("score", a)) ? b : a));
+  const by = (better) => finite.reduce((a, b) => (better(scoreOf(b), scoreOf(a)) ? b : a));
   const highest = by((a, b) => a > b), lowest = by((a, b) => a < b);
   // One where all scores are equal.
   const pair = highest === lowest ? [["Highest and lowest", highest]] : [["Highest", highest], ["Lowest", lowest]];

@@ -2,12 +2,18 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
+/** The column that networks are ranked by, and all columns of scores. */
+const [SCORE, SCORE_TITLE] = data.score;
+const SCORES = new Set(["score", SCORE, ...data.others]);
+
 /** The value of a column in a row; a score of minus infinity as such. */
 function value(column, row) {
   const { same, each, of, at } = data.columns[column];
   const found = of ? of[at[row]] : each ? each[row] : same;
-  return column === "score" && found === "-inf" ? -Infinity : (found ?? null);
+  return SCORES.has(column) && found === "-inf" ? -Infinity : (found ?? null);
 }
+
+const scoreOf = (row) => value(SCORE, row);
 
 const rows = Array.from({ length: data.networks }, (_, row) => row);
 const hasAccuracy = data.accuracy !== null;
@@ -31,7 +37,11 @@ function number(value, decimals) {
 }
 
 const unit = hasAccuracy && data.accuracy[1] ? " %" : "";
-const score = (row) => number(value("score", row), 2);
+/** A score with two decimals, unless it is a count. */
+const scoreText = (column, row) => {
+  const found = value(column, row);
+  return number(found, column !== "score" && Number.isInteger(found) ? 0 : 2);
+};
 const accuracy = (row) => {
   const found = value("accuracy", row);
   return found === null ? "none" : number(found, unit ? 2 : 4) + unit;
@@ -40,9 +50,10 @@ const count = (column, row) => number(value(column, row), 0);
 
 /** The name, value and unit of what is said of every network. */
 function facts(row) {
-  const all = [["score", score(row)]];
+  const all = [[SCORE, scoreText(SCORE, row)]];
   if (hasAccuracy) all.push(["accuracy", accuracy(row)]);
-  all.push(["parameters", count("parameters", row)]);
+  for (const column of data.others) all.push([column, scoreText(column, row)]);
+  for (const column of data.sizes) all.push([column, count(column, row)]);
   return all;
 }
 

@@ -1,0 +1,140 @@
+//! How well what networks are ranked by agrees with their accuracies: all figures of `correlate` and of the report.
+
+use naswot::analysis::{Correlation, Intervals, stratified_tau, weighted_tau};
+use serde::{Serialize, Serializer};
+
+use crate::accuracies::Unit;
+use crate::columns::Column;
+use crate::exit::Result;
+use crate::measure::{scores, sizes};
+
+/// The paper's filter: networks that learned something, in percent.
+pub(crate) const FILTER: f64 = 15.0;
+
+/// The column of the number of convolutions.
+const CONVOLUTIONS: &str = "convs";
+
+/// How well something ranks networks by their accuracy.
+#[derive(Serialize)]
+pub(crate) struct Comparison {
+    #[serde(flatten)]
+    pub(crate) correlation: Correlation,
+    pub(crate) weighted_tau: Option<f64>,
+    /// Kendall's tau-b among networks with equally many convolutions; none where rows do not say how many.
+    pub(crate) kendall_tau_equal_convs: Option<f64>,
+    pub(crate) intervals: Option<Intervals>,
+}
+
+/// Comparisons of columns, by name.
+pub(crate) struct Named(Vec<(&'static str, &'static Column, Option<Comparison>)>);
+
+impl Named {
+    /// Those that there are, with their columns.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Column, &Comparison)> {
+        self.0.iter().filter_map(|(_, column, comparison)| Some((*column, comparison.as_ref()?)))
+    }
+}
+
+impl Serialize for Named {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, _, comparison)| (name, comparison)))
+    }
+}
+
+/// All that is compared with the accuracies of some networks.
+#[derive(Serialize)]
+pub(crate) struct Comparisons {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub(crate) asked: Comparison,
+    /// The same over networks above the paper's filter; none where accuracies are neither fractions nor percent.
+    pub(crate) above_15_percent: Option<Comparison>,
+    /// All scores, by name; none of those that some network lacks.
+    pub(crate) scores: Named,
+    /// What a score has to beat, likewise.
+    #[serde(flatten)]
+    pub(crate) sizes: Named,
+}
+
+/// Networks with their accuracies. Equal places of all lists are one network.
+pub(crate) struct Networks<'a> {
+    /// What they are ranked by.
+    pub(crate) asked: &'a [f64],
+    pub(crate) accuracies: &'a [f64],
+    pub(crate) unit: Unit,
+    /// The numbers in a column; none where a network has none.
+    pub(crate) numbers: &'a dyn Fn(&Column) -> Option<Vec<f64>>,
+    /// Resamples for the intervals.
+    pub(crate) resamples: usize,
+}
+
+impl Comparisons {
+    pub(crate) fn of(networks: &Networks) -> Result<Self> {
+        let Networks { asked, accuracies, unit, numbers, .. } = networks;
+        let convolutions = sizes().find(|column| column.name == CONVOLUTIONS).and_then(numbers);
+        let convolutions =
+            convolutions.map(|counts| counts.iter().map(|&count| count as u64).collect::<Vec<u64>>());
+        let whole =
+            Lists { accuracies, convolutions: convolutions.as_deref(), resamples: networks.resamples };
+        let of_column = &|column: &Column| numbers(column).map(|values| whole.compare(&values)).transpose();
+        Ok(Comparisons {
+            asked: whole.compare(asked)?,
+            above_15_percent: unit
+                .percent(FILTER)
+                .map(|least| whole.above(least, asked))
+                .transpose()?
+                .flatten(),
+            scores: named(scores(), of_column)?,
+            sizes: named(sizes().map(|column| (column.name, column)), of_column)?,
+        })
+    }
+}
+
+fn named(
+    columns: impl Iterator<Item = (&'static str, &'static Column)>,
+    compare: impl Fn(&Column) -> Result<Option<Comparison>>,
+) -> Result<Named> {
+    let compared = columns.map(|(name, column)| Ok((name, column, compare(column)?)));
+    Ok(Named(compared.collect::<Result<_>>()?))
+}
+
+/// What values are compared with.
+struct Lists<'a> {
+    accuracies: &'a [f64],
+    convolutions: Option<&'a [u64]>,
+    resamples: usize,
+}
+
+impl Lists<'_> {
+    fn compare(&self, values: &[f64]) -> Result<Comparison> {
+        let Lists { accuracies, convolutions, resamples } = *self;
+        let in_strata = |strata| stratified_tau(values, accuracies, strata);
+        let intervals = match resamples {
+            0 => None,
+            _ => Some(Intervals::of(values, accuracies, resamples, 0)?),
+        };
+        Ok(Comparison {
+            correlation: Correlation::of(values, accuracies)?,
+            weighted_tau: weighted_tau(values, accuracies)?,
+            kendall_tau_equal_convs: convolutions.map(in_strata).transpose()?.flatten(),
+            intervals,
+        })
+    }
+
+    /// As [`Lists::compare`], over networks above an accuracy; none of too few.
+    fn above(&self, least: f64, values: &[f64]) -> Result<Option<Comparison>> {
+        let above: Vec<usize> = (0..values.len()).filter(|&i| self.accuracies[i] > least).collect();
+        if above.len() < 2 {
+            return Ok(None);
+        }
+        let pick = |list: &[f64]| above.iter().map(|&i| list[i]).collect::<Vec<f64>>();
+        let convolutions =
+            self.convolutions.map(|counts| above.iter().map(|&i| counts[i]).collect::<Vec<u64>>());
+        let lists = Lists {
+            accuracies: &pick(self.accuracies),
+            convolutions: convolutions.as_deref(),
+            resamples: self.resamples,
+        };
+        lists.compare(&pick(values)).map(Some)
+    }
+}
