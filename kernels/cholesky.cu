@@ -41,7 +41,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) cholesky(const Arguments a
     const Cholesky job = a.choleskys[a.launch.first + blockIdx.y];
     u32 n = a.launch.images, thread = threadIdx.x, i = thread / PANEL, j = thread % PANEL;
     double *u = (double *)(a.arena + 2 * (u64)job.scratch);
-    const u32 *k = a.kernels + job.kernel;
+    const u32 *k = a.kernels + (u64)job.network * n * n;
+    double *pivots = a.pivots + (u64)job.network * n;
     for (u32 entry = thread; entry < n * n; entry += THREADS) u[entry] = (double)k[entry] / (double)job.activations;
     for (u32 first = 0; first < n; first += PANEL) {
         u32 last = min(first + PANEL, n), rows = last - first;
@@ -50,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cholesky(const Arguments a
         if (i < rows && j < rows) square[i][j] = u[(u64)(first + i) * n + first + j];
         __syncthreads();
         factorize(square, inverse, rows);
-        if (thread < rows) a.pivots[job.pivots + first + thread] = square[thread][thread];
+        if (thread < rows) pivots[first + thread] = square[thread][thread];
         // Only a full panel has columns behind it.
         for (u32 column = last + thread; column < n; column += THREADS) {
             // Else the compiler takes the whole square into registers before the loop, and spills it.

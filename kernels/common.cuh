@@ -43,21 +43,21 @@ struct alignas(16) Norm {
 };
 
 struct alignas(16) Agreement {
-    u32 codes, words_per_image, words, weight, kernel, unused[11];
+    u32 codes, words_per_image, words, weight, network, unused[11];
 };
 
 struct alignas(16) Cholesky {
-    u32 kernel, activations, pivots, status, scratch, unused[11];
+    u32 network, activations, scratch, unused[13];
 };
 
 struct alignas(16) Launch {
     u32 first, jobs, images, height, width, block, blocks, tiles;
 };
 
-// Tables, buffers and launch: src/backend/cuda/launches.rs has the same.
+// Addresses of device memory, in the order of src/backend/group/memory.rs; then what the jobs of the launch share.
 struct Arguments {
-    const Weights *weights;
     const unsigned short *quantiles;
+    float4 *pool;
     const Term *terms;
     const Combine *combines;
     const Conv *convs;
@@ -65,7 +65,7 @@ struct Arguments {
     const Norm *norm_jobs;
     const Agreement *agreements;
     const Cholesky *choleskys;
-    float4 *pool;
+    const Weights *weights_jobs;
     float4 *arena;
     float *norms;
     float *partials;
@@ -73,8 +73,8 @@ struct Arguments {
     u32 *kernels;
     double *pivots;
     u32 *statuses;
-    // Blocks of each convolution, and of each combine, that have ended; back at zero when all have.
-    u32 *counters;
+    // Blocks of each convolution, and of each combine, that have ended; back at zero when all have (CUDA's alone).
+    u32 *conv_counters;
     u32 *combine_counters;
     Launch launch;
 };
@@ -82,7 +82,6 @@ struct Arguments {
 static_assert(sizeof(Term) == 32 && sizeof(Launch) == 32, "as in records.rs");
 static_assert(sizeof(Weights) == 64 && sizeof(Conv) == 64 && sizeof(Combine) == 64, "as in records.rs");
 static_assert(sizeof(Norm) == 64 && sizeof(Agreement) == 64 && sizeof(Cholesky) == 64, "as in records.rs");
-static_assert(sizeof(Arguments) == 19 * 8 + 40, "as in launches.rs");
 
 // Two sizes that share a word.
 DEVICE u32 low(u32 pair) { return pair & 0xffffu; }

@@ -183,7 +183,7 @@ template <u32 QUADS> DEVICE void leave_partials(const Arguments &a, const Conv &
 
 // The last block of the job joins the partial statistics of all.
 DEVICE void join_last(const Arguments &a, const Conv &job) {
-    bool is_last = is_last_block(&a.counters[a.launch.first + blockIdx.y], a.launch.blocks);
+    bool is_last = is_last_block(&a.conv_counters[a.launch.first + blockIdx.y], a.launch.blocks);
     u32 channel = threadIdx.x, out_octets = low(job.out_octets);
     if (is_last && channel < 8 * out_octets) {
         const float *sums = a.partials + 16 * (u64)(job.partials + channel / 8) + channel % 8;

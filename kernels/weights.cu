@@ -25,7 +25,7 @@ DEVICE Words philox(Words counter, u32 key0, u32 key1) {
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) weights(const Arguments a) {
-    const Weights job = a.weights[a.launch.first + blockIdx.y];
+    const Weights job = a.weights_jobs[a.launch.first + blockIdx.y];
     const unsigned short *table = a.quantiles + (job.table << 16);
     for (u32 block = threadIdx.x; block < job.blocks; block += THREADS) {
         Words words = philox({{job.first + block, job.name[0], job.name[1], 0}}, job.key[0], job.key[1]);

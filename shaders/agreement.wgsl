@@ -7,11 +7,11 @@
 // taken off both K_ij and K_ji. Codes pass through workgroup memory 32 words at a time.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Agreement>;
+@group(0) @binding(1) var<storage, read> agreements: array<Agreement>;
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> kernels: array<atomic<u32>>;
 // Of `start`.
-@group(0) @binding(4) var<storage, read> networks: array<Cholesky>;
+@group(0) @binding(4) var<storage, read> choleskys: array<Cholesky>;
 @group(0) @binding(5) var<storage, read_write> statuses: array<u32>;
 
 const SIDE: u32 = 16u;
@@ -28,13 +28,14 @@ fn start(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let job = networks[launch.first + workgroup.y];
+    let job = choleskys[launch.first + workgroup.y];
+    let n = launch.images;
     let entry = tile_of(workgroup, workgroups) * 256u + thread;
-    if (entry < launch.images * launch.images) {
-        atomicStore(&kernels[job.kernel + entry], job.activations);
+    if (entry < n * n) {
+        atomicStore(&kernels[job.network * n * n + entry], job.activations);
     }
     if (entry == 0u) {
-        statuses[job.status] = NONE;
+        statuses[job.network] = NONE;
     }
 }
 
@@ -48,7 +49,7 @@ fn agreement(
     if (tile >= launch.tiles) {
         return;
     }
-    let job = jobs[launch.first + workgroup.y];
+    let job = agreements[launch.first + workgroup.y];
     // The tile's place in the upper triangle, row by row.
     var row = 0u;
     var column = tile;
@@ -90,7 +91,9 @@ fn agreement(
     let b = columns + j;
     if (a < b && b < launch.images) {
         let taken = job.weight * hamming;
-        atomicSub(&kernels[job.kernel + a * launch.images + b], taken);
-        atomicSub(&kernels[job.kernel + b * launch.images + a], taken);
+        let n = launch.images;
+        let k = job.network * n * n;
+        atomicSub(&kernels[k + a * n + b], taken);
+        atomicSub(&kernels[k + b * n + a], taken);
     }
 }

@@ -7,7 +7,7 @@
 // of a stored sum itself, a thread a block of one octet, and joins them at once.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Norm>;
+@group(0) @binding(1) var<storage, read> norm_jobs: array<Norm>;
 @group(0) @binding(2) var<storage, read> pool: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> statuses: array<atomic<u32>>;
@@ -63,7 +63,7 @@ fn batch_norm(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let job = jobs[launch.first + workgroup.y];
+    let job = norm_jobs[launch.first + workgroup.y];
     for (var channel = thread; channel < job.channels; channel += 64u) {
         var all = Joined(0u, 0.0, 0.0);
         for (var block = 0u; block < launch.blocks; block++) {
@@ -125,7 +125,7 @@ fn stored_batch_norm(
         }
         // Several batch norms may read one sum.
         for (var norm = combine.first_norm; norm < combine.first_norm + combine.norms; norm++) {
-            let job = jobs[norm];
+            let job = norm_jobs[norm];
             let channel = (octet - (job.partials - combine.partials)) * 8u + lane;
             if (channel < job.channels) {
                 leave(job, channel, all);

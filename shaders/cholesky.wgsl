@@ -8,7 +8,7 @@
 // host looks at the first such pivot.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Cholesky>;
+@group(0) @binding(1) var<storage, read> choleskys: array<Cholesky>;
 @group(0) @binding(2) var<storage, read> kernels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> arena: array<f32>;
 @group(0) @binding(4) var<storage, read_write> pivots: array<f32>;
@@ -22,11 +22,11 @@ fn cholesky(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let job = jobs[launch.first + workgroup.y];
+    let job = choleskys[launch.first + workgroup.y];
     let n = launch.images;
     let u = job.scratch * 8u;
     for (var entry = thread; entry < n * n; entry += THREADS) {
-        arena[u + entry] = f32(kernels[job.kernel + entry]) / f32(job.activations);
+        arena[u + entry] = f32(kernels[job.network * n * n + entry]) / f32(job.activations);
     }
     storageBarrier();
     for (var first = 0u; first < n; first += PANEL) {
@@ -39,7 +39,7 @@ fn cholesky(
                 arena[row + j] /= sqrt(pivot);
             }
             if (thread == 0u) {
-                pivots[job.pivots + p] = pivot;
+                pivots[job.network * n + p] = pivot;
             }
             storageBarrier();
             for (var j = p + 1u + thread; j < n; j += THREADS) {

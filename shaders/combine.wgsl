@@ -8,7 +8,7 @@
 // of what it stores. Four threads leave a byte each of a code word, which one of them stores.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Combine>;
+@group(0) @binding(1) var<storage, read> combines: array<Combine>;
 @group(0) @binding(2) var<storage, read> terms: array<Term>;
 @group(0) @binding(3) var<storage, read> norms: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> arena: array<vec4<f32>>;
@@ -191,7 +191,7 @@ fn combine(
     if (tile >= launch.tiles) {
         return;
     }
-    let job = jobs[launch.first + workgroup.y];
+    let job = combines[launch.first + workgroup.y];
     let octets = (job.channels + 7u) / 8u;
     let pixels = launch.height * launch.width;
     let tiles = launch.tiles / launch.images;

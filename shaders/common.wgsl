@@ -1,7 +1,8 @@
 // What all shaders share: the records of src/backend/group/records.rs, which tells their fields and units, and octets.
 //
-// Every stage has binding 0 for what the jobs of its launch share, and binding 1 for the jobs. A workgroup takes one
-// tile of one job; more tiles than a grid is wide are folded into its third dimension.
+// Binding 0 of every shader is what the jobs of its launch share. Other variables are memory of the device under its
+// name in src/backend/group/memory.rs; build.rs reads the bindings. A workgroup takes one tile of one job; more tiles than
+// a grid is wide are folded into its third dimension.
 
 const NONE: u32 = 0xffffffffu;
 
@@ -80,7 +81,6 @@ struct Combine {
 
 const NO_POOL: u32 = 0u;
 const MAX_POOL: u32 = 1u;
-const AVERAGE_POOL: u32 = 2u;
 
 struct Norm {
     partials: u32,
@@ -98,17 +98,15 @@ struct Agreement {
     words_per_image: u32,
     words: u32,
     weight: u32,
-    kernel: u32,
+    network: u32,
     unused: array<u32, 11>,
 }
 
 struct Cholesky {
-    kernel: u32,
+    network: u32,
     activations: u32,
-    pivots: u32,
-    status: u32,
     scratch: u32,
-    unused: array<u32, 11>,
+    unused: array<u32, 13>,
 }
 
 // Two sizes that share a word.

@@ -13,7 +13,7 @@
 // QUADS and TILE_OCTETS come from build.rs: 32 and 8 for narrow tiles, 16 and 16 for wide ones.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Conv>;
+@group(0) @binding(1) var<storage, read> convs: array<Conv>;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read> pool: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> arena: array<vec4<f32>>;
@@ -187,7 +187,7 @@ fn conv(
     if (block >= launch.tiles) {
         return;
     }
-    let job = jobs[launch.first + workgroup.y];
+    let job = convs[launch.first + workgroup.y];
     let out_octets = low(job.out_octets);
     let first = block * launch.block;
     let end = min(first + launch.block, launch.images * launch.height * launch.width);

@@ -6,8 +6,8 @@
 // normal distribution first. A thread makes blocks of eight elements, an octet each.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
-@group(0) @binding(1) var<storage, read> jobs: array<Weights>;
-@group(0) @binding(2) var<storage, read> tables: array<u32>;
+@group(0) @binding(1) var<storage, read> weights_jobs: array<Weights>;
+@group(0) @binding(2) var<storage, read> quantiles: array<u32>;
 @group(0) @binding(3) var<storage, read_write> pool: array<vec4<f32>>;
 
 const THREADS: u32 = 256u;
@@ -39,7 +39,7 @@ fn philox(first: vec4<u32>, first_key: vec2<u32>) -> vec4<u32> {
 }
 
 fn entry(table: u32, lane: u32) -> f32 {
-    let word = tables[table * TABLE_WORDS + (lane >> 1u)];
+    let word = quantiles[table * TABLE_WORDS + (lane >> 1u)];
     return bitcast<f32>((word >> (16u * (lane & 1u))) << 16u);
 }
 
@@ -53,7 +53,7 @@ fn weights(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let job = jobs[launch.first + workgroup.y];
+    let job = weights_jobs[launch.first + workgroup.y];
     for (var block = thread; block < job.blocks; block += THREADS) {
         let words = philox(vec4<u32>(job.first + block, job.name, 0u), job.key);
         let place = (job.place + block) * 2u;

@@ -1,27 +1,36 @@
-//! Memory on the device. Buffers grow to the largest group that they have seen.
+//! Memory on the device. It grows to the largest group that it has seen.
 
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::launches::Addresses;
+use super::launches::{Addresses, Counters};
 use crate::backend::group::run::Fault;
-use crate::backend::group::{Group, Limits, Mirror};
+use crate::backend::group::{
+    Buffer, Fresh, Group, Limits, Mirror, PerBuffer, PerShared, PerTable, Table, mirror,
+};
 
-/// Bytes of a buffer at least.
+/// The stream that makes weights; those of the lanes are 0 and 1.
+pub(super) const WEIGHTS: usize = 2;
+/// Bytes of an allocation at least.
 const LEAST: u64 = 256;
 
-/// A piece of memory, given back when it is dropped; what uses it must have ended by then.
+/// A piece of memory, or none yet; given back when it is dropped. What uses it must have ended by then.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(super) struct Allocation {
     driver: Arc<dyn Driver>,
     pub(super) address: u64,
     bytes: u64,
 }
 
-impl Buffer {
+impl Allocation {
     pub(super) fn new(driver: &Arc<dyn Driver>, bytes: u64) -> Result<Self, Fault> {
-        let bytes = bytes.max(LEAST);
-        Ok(Buffer { address: driver.allocate(bytes)?, bytes, driver: Arc::clone(driver) })
+        let mut allocation = Allocation::none(driver);
+        allocation.reserve(bytes)?;
+        Ok(allocation)
+    }
+
+    pub(super) fn none(driver: &Arc<dyn Driver>) -> Self {
+        Allocation { driver: Arc::clone(driver), address: 0, bytes: 0 }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -29,13 +38,13 @@ impl Buffer {
     }
 
     /// Makes room for so many bytes; whether what was there is lost.
-    fn reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
-        let grows = self.bytes < bytes;
+    pub(super) fn reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
+        let grows = self.bytes < bytes.max(LEAST);
         if grows {
             // The old one goes first: there may not be room for both.
             self.give_back();
-            self.address = self.driver.allocate(bytes)?;
-            self.bytes = bytes;
+            self.address = self.driver.allocate(bytes.max(LEAST))?;
+            self.bytes = bytes.max(LEAST);
         }
         Ok(grows)
     }
@@ -48,34 +57,21 @@ impl Buffer {
     }
 }
 
-impl Drop for Buffer {
+impl Drop for Allocation {
     fn drop(&mut self) {
         self.give_back();
     }
 }
 
-/// What one group in flight works on: its tables, and its buffers but for the weights.
+/// What one group in flight works on: its tables and buffers.
 #[derive(Debug)]
 pub(super) struct Lane {
     driver: Arc<dyn Driver>,
     /// The stream that the group runs on.
     pub(super) stream: usize,
-    terms: Buffer,
-    combines: Buffer,
-    convs: Buffer,
-    rows: Buffer,
-    norm_jobs: Buffer,
-    agreements: Buffer,
-    choleskys: Buffer,
-    arena: Buffer,
-    norms: Buffer,
-    partials: Buffer,
-    codes: Buffer,
-    kernels: Buffer,
-    pivots: Buffer,
-    statuses: Buffer,
-    counters: Buffer,
-    combine_counters: Buffer,
+    tables: PerTable<Allocation>,
+    buffers: PerBuffer<Allocation>,
+    counters: Counters<Allocation>,
     /// Whether the arena holds the batch, and the counters are zeros.
     has_image: bool,
     has_counters: bool,
@@ -83,36 +79,23 @@ pub(super) struct Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // Its buffers are freed next. On a device that is lost nothing runs.
-        let _ = self.driver.wait(self.stream);
+        // Its memory is freed next. On a device that is lost nothing runs.
+        let _ = [WEIGHTS, self.stream].map(|stream| self.driver.wait(stream));
     }
 }
 
 impl Lane {
-    pub(super) fn new(driver: &Arc<dyn Driver>, stream: usize) -> Result<Self, Fault> {
-        let buffer = || Buffer::new(driver, LEAST);
-        Ok(Lane {
+    pub(super) fn new(driver: &Arc<dyn Driver>, stream: usize) -> Self {
+        let none = || Allocation::none(driver);
+        Lane {
             driver: Arc::clone(driver),
             stream,
-            terms: buffer()?,
-            combines: buffer()?,
-            convs: buffer()?,
-            rows: buffer()?,
-            norm_jobs: buffer()?,
-            agreements: buffer()?,
-            choleskys: buffer()?,
-            arena: buffer()?,
-            norms: buffer()?,
-            partials: buffer()?,
-            codes: buffer()?,
-            kernels: buffer()?,
-            pivots: buffer()?,
-            statuses: buffer()?,
-            counters: buffer()?,
-            combine_counters: buffer()?,
+            tables: PerTable::from_fn(|_| none()),
+            buffers: PerBuffer::from_fn(|_| none()),
+            counters: Counters { convs: none(), combines: none() },
             has_image: false,
             has_counters: false,
-        })
+        }
     }
 
     /// Whether it is memory of a device.
@@ -120,122 +103,78 @@ impl Lane {
         Arc::ptr_eq(&self.driver, driver)
     }
 
-    /// Addresses of all that it holds.
-    pub(super) fn addresses(&self) -> Addresses {
-        Addresses {
-            terms: self.terms.address,
-            combines: self.combines.address,
-            convs: self.convs.address,
-            rows: self.rows.address,
-            norm_jobs: self.norm_jobs.address,
-            agreements: self.agreements.address,
-            choleskys: self.choleskys.address,
-            arena: self.arena.address,
-            norms: self.norms.address,
-            partials: self.partials.address,
-            codes: self.codes.address,
-            kernels: self.kernels.address,
-            pivots: self.pivots.address,
-            statuses: self.statuses.address,
-            counters: self.counters.address,
-            combine_counters: self.combine_counters.address,
-            ..Addresses::default()
-        }
+    /// Addresses of all that it holds, and of what its session shares.
+    pub(super) fn addresses(&self, shared: PerShared<u64>) -> Addresses {
+        Addresses::new(
+            shared,
+            PerTable::from_fn(|table| self.tables[table].address),
+            PerBuffer::from_fn(|buffer| self.buffers[buffer].address),
+            Counters { convs: self.counters.convs.address, combines: self.counters.combines.address },
+        )
     }
 
     /// Makes room for a group and writes its tables and, where it is not there yet, the batch.
-    pub(super) fn upload(&mut self, group: &Group, limits: &Limits, image: &[f32]) -> Result<(), Fault> {
-        let [arena, norms, partials, codes, kernels, pivots, statuses] = group.sizes.bytes(limits);
-        let tables = &group.tables;
-        self.has_image &= !self.arena.reserve(arena)?;
-        for (buffer, jobs) in
-            [(&mut self.counters, tables.convs.len()), (&mut self.combine_counters, tables.combines.len())]
-        {
-            if buffer.reserve((jobs * size_of::<u32>()) as u64)? || !self.has_counters {
-                self.driver.write(self.stream, buffer.address, &vec![0; buffer.bytes() as usize])?;
+    pub(super) fn upload(
+        &mut self,
+        group: &Group,
+        fresh: &Fresh,
+        limits: &Limits,
+        image: &[f32],
+    ) -> Result<(), Fault> {
+        for (buffer, &bytes) in limits.bytes(&group.sizes).iter() {
+            let is_lost = self.buffers[buffer].reserve(bytes)?;
+            self.has_image &= buffer != Buffer::Arena || !is_lost;
+        }
+        if !self.has_image {
+            let arena = self.buffers[Buffer::Arena].address;
+            self.driver.write(self.stream, arena, bytemuck::cast_slice(image))?;
+            self.has_image = true;
+        }
+        self.zero_counters(group)?;
+        for table in Table::ALL {
+            let content = group.tables.bytes(table, &fresh.jobs);
+            if !content.is_empty() {
+                self.tables[table].reserve(content.len() as u64)?;
+                let stream = if table == Table::WeightsJobs { WEIGHTS } else { self.stream };
+                self.driver.write(stream, self.tables[table].address, content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes counters for all jobs of a group, which start at zero and end there.
+    fn zero_counters(&mut self, group: &Group) -> Result<(), Fault> {
+        let Counters { convs, combines } = &mut self.counters;
+        for (counters, jobs) in [(convs, group.tables.convs.len()), (combines, group.tables.combines.len())] {
+            if counters.reserve((jobs * size_of::<u32>()) as u64)? || !self.has_counters {
+                self.driver.write(self.stream, counters.address, &vec![0; counters.bytes() as usize])?;
             }
         }
         self.has_counters = true;
-        for (buffer, bytes) in [
-            (&mut self.norms, norms),
-            (&mut self.partials, partials),
-            (&mut self.codes, codes),
-            (&mut self.kernels, kernels),
-            (&mut self.pivots, pivots),
-            (&mut self.statuses, statuses),
-        ] {
-            buffer.reserve(bytes)?;
-        }
-        if !self.has_image {
-            self.driver.write(self.stream, self.arena.address, bytemuck::cast_slice(image))?;
-            self.has_image = true;
-        }
-        for (buffer, table) in [
-            (&mut self.terms, bytemuck::cast_slice::<_, u8>(&tables.terms)),
-            (&mut self.combines, bytemuck::cast_slice(&tables.combines)),
-            (&mut self.convs, bytemuck::cast_slice(&tables.convs)),
-            (&mut self.rows, bytemuck::cast_slice(&tables.rows)),
-            (&mut self.norm_jobs, bytemuck::cast_slice(&tables.norms)),
-            (&mut self.agreements, bytemuck::cast_slice(&tables.agreements)),
-            (&mut self.choleskys, bytemuck::cast_slice(&tables.choleskys)),
-        ] {
-            if !table.is_empty() {
-                buffer.reserve(table.len() as u64)?;
-                self.driver.write(self.stream, buffer.address, table)?;
-            }
-        }
         Ok(())
     }
 
-    pub(super) fn statuses(&self, count: usize) -> Result<Vec<u32>, Fault> {
-        self.read(&self.statuses, count)
+    /// The first bytes of a buffer, once the group has run.
+    pub(super) fn read(&self, buffer: Buffer, bytes: u64) -> Result<Vec<u8>, Fault> {
+        let mut content = vec![0; bytes as usize];
+        self.driver.read(self.stream, self.buffers[buffer].address, &mut content)?;
+        Ok(content)
     }
 
-    pub(super) fn pivots(&self, count: usize) -> Result<Vec<f64>, Fault> {
-        self.read(&self.pivots, count)
-    }
-
-    pub(super) fn kernels(&self, count: usize) -> Result<Vec<u32>, Fault> {
-        self.read(&self.kernels, count)
-    }
-
-    pub(super) fn codes(&self, count: usize) -> Result<Vec<u32>, Fault> {
-        self.read(&self.codes, count)
-    }
-
-    /// Copies all buffers of a group to the host, but for the weights.
-    pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
-        let mut mirror = Mirror::new(group, 0, 0.0);
-        mirror.arena = self.read(&self.arena, mirror.arena.len())?;
-        mirror.norms = self.read(&self.norms, mirror.norms.len())?;
-        mirror.partials = self.read(&self.partials, mirror.partials.len())?;
-        mirror.codes = self.codes(mirror.codes.len())?;
-        mirror.kernels = self.kernels(mirror.kernels.len())?;
-        mirror.pivots = self.pivots(mirror.pivots.len())?.into_iter().map(|pivot| pivot as f32).collect();
-        mirror.statuses = self.statuses(mirror.statuses.len())?;
-        Ok(mirror)
-    }
-
-    /// Copies all buffers of a group back to the device, but for the weights.
-    pub(super) fn restore(&self, mirror: &Mirror) -> Result<(), Fault> {
-        let pivots: Vec<f64> = mirror.pivots.iter().map(|&pivot| f64::from(pivot)).collect();
-        for (buffer, content) in [
-            (&self.arena, bytemuck::cast_slice::<_, u8>(&mirror.arena)),
-            (&self.norms, bytemuck::cast_slice(&mirror.norms)),
-            (&self.partials, bytemuck::cast_slice(&mirror.partials)),
-            (&self.codes, bytemuck::cast_slice(&mirror.codes)),
-            (&self.kernels, bytemuck::cast_slice(&mirror.kernels)),
-            (&self.pivots, bytemuck::cast_slice(&pivots)),
-            (&self.statuses, bytemuck::cast_slice(&mirror.statuses)),
-        ] {
-            self.driver.write(self.stream, buffer.address, content)?;
+    /// Copies all buffers of a group to the host.
+    pub(super) fn download(&self, group: &Group, limits: &Limits) -> Result<PerBuffer<Vec<u32>>, Fault> {
+        let mut buffers = PerBuffer::default();
+        for (buffer, &bytes) in limits.bytes(&group.sizes).iter() {
+            buffers[buffer] = mirror::from_device(buffer, &self.read(buffer, bytes)?, limits);
         }
-        Ok(())
+        Ok(buffers)
     }
 
-    fn read<T: bytemuck::Pod>(&self, buffer: &Buffer, count: usize) -> Result<Vec<T>, Fault> {
-        let mut numbers = vec![T::zeroed(); count];
-        self.driver.read(self.stream, buffer.address, bytemuck::cast_slice_mut(&mut numbers))?;
-        Ok(numbers)
+    /// Copies all buffers of a group back to the device.
+    pub(super) fn restore(&self, mirror: &Mirror, limits: &Limits) -> Result<(), Fault> {
+        mirror.buffers.iter().try_for_each(|(buffer, content)| {
+            let bytes = mirror::to_device(buffer, content, limits);
+            self.driver.write(self.stream, self.buffers[buffer].address, &bytes)
+        })
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn lockstep(
     let limits = *session.limits();
     let (group, fresh) = lay_out(networks, &setup, &limits, &mut session.pool, Joins::LastBlock)?;
     let (all, used) = (group.all_launches(&fresh), session.pool.used());
-    let mut lane = session.lane().map_err(fatal)?;
+    let mut lane = session.lane();
     session.upload(&group, &fresh, false, &mut lane).map_err(fatal)?;
     let mut device = Checked { session, lane, group: &group, name: &name };
     run(&mut device, &group, &all, (&fresh, used), &*setup.source, &image)

@@ -3,43 +3,49 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::driver::KernelLaunch;
-use crate::backend::group::{Launch, LaunchRecord, Step};
+use crate::backend::group::{
+    Buffer, Launch, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Step, Table,
+};
 
 /// Blocks down a grid at most.
 const MOST_JOBS: u32 = 65_535;
 
-/// Addresses of tables and buffers, which all kernels take: `Arguments` of `kernels/common.cuh`, but for the launch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Addresses {
-    pub(super) weights_jobs: u64,
-    pub(super) quantiles: u64,
-    pub(super) terms: u64,
-    pub(super) combines: u64,
-    pub(super) convs: u64,
-    pub(super) rows: u64,
-    pub(super) norm_jobs: u64,
-    pub(super) agreements: u64,
-    pub(super) choleskys: u64,
-    pub(super) pool: u64,
-    pub(super) arena: u64,
-    pub(super) norms: u64,
-    pub(super) partials: u64,
-    pub(super) codes: u64,
-    pub(super) kernels: u64,
-    pub(super) pivots: u64,
-    pub(super) statuses: u64,
-    pub(super) counters: u64,
-    pub(super) combine_counters: u64,
+/// Counters of a job's blocks that have ended, for which jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters<T> {
+    pub(super) convs: T,
+    pub(super) combines: T,
+}
+
+/// How many addresses a kernel takes, and what fills the gap before the launch: records are aligned to 16 bytes.
+const ADDRESSES: usize = (Shared::ALL.len() + Table::ALL.len() + Buffer::ALL.len() + 2).next_multiple_of(2);
+
+/// Addresses of device memory, which all kernels take: `Arguments` of `kernels/common.cuh`, but for the launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Addresses([u64; ADDRESSES]);
+
+impl Addresses {
+    pub(super) fn new(
+        shared: PerShared<u64>,
+        tables: PerTable<u64>,
+        buffers: PerBuffer<u64>,
+        counters: Counters<u64>,
+    ) -> Self {
+        let mut all = Addresses::default();
+        let shared = shared.iter().map(|(_, &address)| address);
+        let tables = tables.iter().map(|(_, &address)| address);
+        let buffers = buffers.iter().map(|(_, &address)| address);
+        let addresses = shared.chain(tables).chain(buffers).chain([counters.convs, counters.combines]);
+        all.0.iter_mut().zip(addresses).for_each(|(to, address)| *to = address);
+        all
+    }
 }
 
 /// A kernel's argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 struct Arguments {
-    addresses: Addresses,
-    /// The records are aligned to 16 bytes.
-    gap: u64,
+    addresses: [u64; ADDRESSES],
     launch: LaunchRecord,
 }
 
@@ -69,7 +75,7 @@ pub(super) fn each_kernel<E>(
     for start in (0..jobs).step_by(MOST_JOBS as usize) {
         let jobs = MOST_JOBS.min(jobs - start);
         let record = LaunchRecord { first: first + start, jobs, ..launch.record };
-        let arguments = Arguments { addresses: *addresses, gap: 0, launch: record };
+        let arguments = Arguments { addresses: addresses.0, launch: record };
         put(&KernelLaunch {
             kernel,
             grid: [tiles, jobs],

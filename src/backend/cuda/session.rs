@@ -4,20 +4,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::buffers::{Buffer, Lane};
+use super::buffers::{Allocation, Lane, WEIGHTS};
 use super::driver::Driver;
-use super::launches::{Addresses, each_kernel};
+use super::launches::each_kernel;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
-use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Step, run, twin};
+use crate::backend::group::{
+    Fresh, Group, Joins, Launch, Limits, Mirror, PerBuffer, PerShared, Pool, Shared, Step, run, twin,
+};
 use crate::plan::jobs::OCTET;
 use crate::probe::Probe;
 use crate::random::quantiles;
 use crate::{Distribution, Error, Result};
 
-/// The stream that makes weights; those of the lanes are 0 and 1.
-const WEIGHTS: usize = 2;
 /// Bytes of the weight pool at most, and at first.
 const POOL_BYTES: u64 = 1 << 30;
 const FIRST_POOL_BYTES: u64 = 1 << 22;
@@ -31,9 +31,7 @@ pub(super) struct Session {
     pub(super) driver: Arc<dyn Driver>,
     limits: Limits,
     pub(super) pool: Pool,
-    pool_buffer: Buffer,
-    quantiles: Buffer,
-    weights_jobs: Buffer,
+    shared: PerShared<Allocation>,
     /// Lanes that no group in flight has. Runs of several threads may have more than two of them in all.
     spare: Vec<Lane>,
     /// The stream of the next group.
@@ -48,7 +46,9 @@ pub(super) struct Session {
 pub(super) struct Flying {
     pub(super) flight: Flight,
     pub(super) lane: Lane,
-    pub(super) keeps_codes: bool,
+    /// Bytes that the host reads of each buffer.
+    pub(super) reads: PerBuffer<u64>,
+    pub(super) factor_number: usize,
 }
 
 impl Session {
@@ -68,12 +68,13 @@ impl Session {
             [Distribution::Normal, Distribution::Uniform].map(|d| &quantiles::table(d)[..]).concat();
         let quantiles: &[u8] = bytemuck::cast_slice(&quantiles);
         let capacity = (POOL_BYTES / OCTET_BYTES as u64) as usize;
+        let mut shared = PerShared::from_fn(|_| Allocation::none(&driver));
+        shared[Shared::Quantiles].reserve(quantiles.len() as u64)?;
+        shared[Shared::Pool].reserve(FIRST_POOL_BYTES)?;
         let session = Session {
             limits,
             pool: Pool::new(Arc::clone(&setup.source), capacity),
-            pool_buffer: Buffer::new(&driver, FIRST_POOL_BYTES)?,
-            quantiles: Buffer::new(&driver, quantiles.len() as u64)?,
-            weights_jobs: Buffer::new(&driver, 0)?,
+            shared,
             spare: Vec::new(),
             next: 0,
             image,
@@ -81,16 +82,16 @@ impl Session {
             setup: setup.clone(),
             driver,
         };
-        session.driver.write(WEIGHTS, session.quantiles.address, quantiles)?;
+        session.driver.write(WEIGHTS, session.shared[Shared::Quantiles].address, quantiles)?;
         Ok(session)
     }
 
     /// A lane for the next group.
-    pub(super) fn lane(&mut self) -> Result<Lane, Fault> {
+    pub(super) fn lane(&mut self) -> Lane {
         let stream = self.next;
         self.next = 1 - stream;
         match self.spare.iter().position(|lane| lane.stream == stream) {
-            Some(position) => Ok(self.spare.swap_remove(position)),
+            Some(position) => self.spare.swap_remove(position),
             None => Lane::new(&self.driver, stream),
         }
     }
@@ -136,19 +137,11 @@ impl Session {
             self.driver.follow(WEIGHTS, 0)?;
             self.driver.follow(WEIGHTS, 1)?;
         }
-        lane.upload(group, &self.limits, &self.image)?;
+        lane.upload(group, fresh, &self.limits, &self.image)?;
         self.grow_pool()?;
         if !fresh.numbers.is_empty() {
-            let place = self.pool_buffer.address + u64::from(fresh.place) * OCTET_BYTES as u64;
+            let place = self.shared[Shared::Pool].address + u64::from(fresh.place) * OCTET_BYTES as u64;
             self.driver.write(WEIGHTS, place, bytemuck::cast_slice(&fresh.numbers))?;
-        }
-        if !fresh.jobs.is_empty() {
-            let jobs: &[u8] = bytemuck::cast_slice(&fresh.jobs);
-            if self.weights_jobs.bytes() < jobs.len() as u64 {
-                self.driver.wait(WEIGHTS)?;
-                self.weights_jobs = Buffer::new(&self.driver, 2 * jobs.len() as u64)?;
-            }
-            self.driver.write(WEIGHTS, self.weights_jobs.address, jobs)?;
         }
         // Checkpoints have no launch of weights to wait for.
         self.driver.follow(lane.stream, WEIGHTS)
@@ -157,25 +150,21 @@ impl Session {
     /// Makes room for the pool's rows, and has what is there copied.
     fn grow_pool(&mut self) -> Result<(), Fault> {
         let needed = (self.pool.used() * OCTET_BYTES) as u64;
-        let old = self.pool_buffer.bytes();
+        let pool = &self.shared[Shared::Pool];
+        let old = pool.bytes();
         if old < needed {
             // Twice as large, so that it seldom happens.
-            let grown = Buffer::new(&self.driver, needed.max(2 * old).min(POOL_BYTES.max(needed)))?;
-            self.driver.copy(WEIGHTS, self.pool_buffer.address, grown.address, old)?;
+            let grown = Allocation::new(&self.driver, needed.max(2 * old).min(POOL_BYTES.max(needed)))?;
+            self.driver.copy(WEIGHTS, pool.address, grown.address, old)?;
             self.wait()?;
-            self.pool_buffer = grown;
+            self.shared[Shared::Pool] = grown;
         }
         Ok(())
     }
 
     /// Puts a launch on its stream.
     pub(super) fn launch(&self, launch: &Launch, lane: &Lane) -> Result<(), Fault> {
-        let addresses = Addresses {
-            weights_jobs: self.weights_jobs.address,
-            quantiles: self.quantiles.address,
-            pool: self.pool_buffer.address,
-            ..lane.addresses()
-        };
+        let addresses = lane.addresses(PerShared::from_fn(|shared| self.shared[shared].address));
         let stream = if launch.step == Step::Weights { WEIGHTS } else { lane.stream };
         each_kernel(launch, &addresses, |kernel| self.driver.launch(stream, kernel))?;
         // The group reads what was made.
@@ -190,14 +179,16 @@ impl Session {
     /// Copies all buffers of a group to the host.
     pub(super) fn mirror(&self, group: &Group, lane: &Lane) -> Result<Mirror, Fault> {
         let mut pool = vec![0.0; self.pool.used() * OCTET];
-        self.driver.read(WEIGHTS, self.pool_buffer.address, bytemuck::cast_slice_mut(&mut pool))?;
-        Ok(Mirror { pool, ..lane.mirror(group)? })
+        let address = self.shared[Shared::Pool].address;
+        self.driver.read(WEIGHTS, address, bytemuck::cast_slice_mut(&mut pool))?;
+        Ok(Mirror { pool, buffers: lane.download(group, &self.limits)? })
     }
 
     /// Copies all buffers of a group back to the device.
     pub(super) fn restore(&self, mirror: &Mirror, lane: &Lane) -> Result<(), Fault> {
-        self.driver.write(WEIGHTS, self.pool_buffer.address, bytemuck::cast_slice(&mirror.pool))?;
-        lane.restore(mirror)?;
+        let address = self.shared[Shared::Pool].address;
+        self.driver.write(WEIGHTS, address, bytemuck::cast_slice(&mirror.pool))?;
+        lane.restore(mirror, &self.limits)?;
         self.wait()
     }
 }
@@ -205,13 +196,11 @@ impl Session {
 impl Flying {
     /// Waits for the group.
     fn results(&self) -> Result<Results, Fault> {
-        let (sizes, lane) = (self.flight.group.sizes, &self.lane);
-        Ok(Results {
-            statuses: lane.statuses(sizes.statuses)?,
-            pivots: lane.pivots(sizes.pivots)?,
-            kernels: lane.kernels(sizes.kernels)?,
-            codes: lane.codes(if self.keeps_codes { sizes.codes } else { 0 })?,
-        })
+        let mut results = Results { bytes: PerBuffer::default(), factor_number: self.factor_number };
+        for (buffer, &bytes) in self.reads.iter().filter(|&(_, &bytes)| bytes > 0) {
+            results.bytes[buffer] = self.lane.read(buffer, bytes)?;
+        }
+        Ok(results)
     }
 }
 
@@ -240,12 +229,13 @@ impl run::Session for Session {
         let (flight, left) = gathered.lay_out(Joins::LastBlock);
         let Some(flight) = flight else { return Ok((None, left)) };
         let keeps_codes = self.probe.as_ref().is_some_and(|probe| probe.wants_codes());
-        let flown = self.lane().and_then(|mut lane| {
-            self.fly(&flight.group, cleared, &mut lane)?;
-            Ok(lane)
-        });
-        match flown {
-            Ok(lane) => Ok((Some(Flying { flight, lane, keeps_codes }), left)),
+        let reads = self.limits.reads(&flight.group.sizes, keeps_codes);
+        let mut lane = self.lane();
+        match self.fly(&flight.group, cleared, &mut lane) {
+            Ok(()) => {
+                let factor_number = self.limits.factor_number;
+                Ok((Some(Flying { flight, lane, reads, factor_number }), left))
+            }
             Err(fault) => {
                 let networks = flight.into_waiting().into_iter().chain(left).collect();
                 Err(Failed { fault, networks })
@@ -275,8 +265,8 @@ impl run::Session for Session {
         let _ = self.wait();
         self.pool.clear();
         self.spare.clear();
-        if let Ok(empty) = Buffer::new(&self.driver, FIRST_POOL_BYTES) {
-            self.pool_buffer = empty;
+        if let Ok(empty) = Allocation::new(&self.driver, FIRST_POOL_BYTES) {
+            self.shared[Shared::Pool] = empty;
         }
     }
 

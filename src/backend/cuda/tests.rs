@@ -125,10 +125,14 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 all[3] += lap(&mut now);
                 assert!(left.is_empty());
                 let flight = flight.unwrap();
-                let mut lane = session.lane().unwrap();
+                let mut lane = session.lane();
                 session.fly(&flight.group, false, &mut lane).unwrap();
                 all[4] += lap(&mut now);
-                let flying = Flying { flight, lane, keeps_codes: false };
+                let flying = {
+                    let limits = session.limits();
+                    let reads = limits.reads(&flight.group.sizes, false);
+                    Flying { flight, lane, reads, factor_number: limits.factor_number }
+                };
                 let (flight, results, lane) = Session::land(flying).ok().unwrap();
                 let outcomes = flight.outcomes(&results, &setup, None);
                 all[5] += lap(&mut now);

@@ -1,7 +1,9 @@
-//! Looks whether every extent that a kernel touches lies inside its buffer: kernels check nothing.
+//! Checks that every extent that a kernel touches lies inside its buffer: kernels check nothing.
+
+use std::fmt::Debug;
 
 use super::records::*;
-use super::{Group, Launch, Step};
+use super::{Buffer, Group, Launch, Shared, Step, Table};
 use crate::plan::jobs::octets;
 use crate::{Error, Result};
 
@@ -11,108 +13,140 @@ impl Group {
     /// # Errors
     /// A place outside its buffer, which is a fault of this crate.
     pub(crate) fn check(&self, pool: usize) -> Result<()> {
-        self.launches.iter().try_for_each(|launch| self.check_launch(launch, pool))
+        self.launches.iter().try_for_each(|launch| Extents::new(self, launch, pool).check())
+    }
+}
+
+/// The extents of one launch.
+struct Extents<'a> {
+    group: &'a Group,
+    launch: &'a Launch,
+    /// Octets of the weight pool.
+    pool: usize,
+    images: usize,
+    /// Pixels of the outputs of one image.
+    pixels: usize,
+    blocks: usize,
+}
+
+impl<'a> Extents<'a> {
+    fn new(group: &'a Group, launch: &'a Launch, pool: usize) -> Self {
+        let LaunchRecord { images, height, width, blocks, .. } = launch.record;
+        let pixels = height as usize * width as usize;
+        Extents { group, launch, pool, images: images as usize, pixels, blocks: blocks as usize }
     }
 
-    fn check_launch(&self, launch: &Launch, pool: usize) -> Result<()> {
-        let LaunchRecord { images, height, width, blocks, .. } = launch.record;
-        let range = launch.jobs();
-        let (images, pixels) = (images as usize, (images * height * width) as usize);
-        let inside = |what: &str, end: usize, size: usize| {
-            if end <= size { Ok(()) } else { Err(outside(launch, what, end, size)) }
-        };
-        let sizes = self.sizes;
-        let partials = |place: u32, octets: usize| match place {
-            NONE => Ok(()),
-            place => inside("partials", place as usize + blocks as usize * octets, sizes.partials),
-        };
-        match launch.step {
+    fn check(&self) -> Result<()> {
+        let (tables, range) = (&self.group.tables, self.launch.jobs());
+        match self.launch.step {
             Step::Combine | Step::StoredBatchNorm => {
-                for job in &self.tables.combines[range] {
-                    let octets = octets(job.channels as usize);
-                    let region = (height as usize * width as usize * octets).div_ceil(4);
-                    let code = |code: u32| match code {
-                        NONE => Ok(()),
-                        code => inside("codes", code as usize + region, job.words_per_image as usize),
-                    };
-                    inside("codes", job.codes as usize + images * job.words_per_image as usize, sizes.codes)?;
-                    code(job.code)?;
-                    partials(job.partials, octets)?;
-                    if job.output != NONE {
-                        inside("arena", job.output as usize + pixels * octets, sizes.arena)?;
-                    }
-                    let terms = job.first_term as usize..(job.first_term + job.terms) as usize;
-                    for term in &self.tables.terms[terms] {
-                        self.check_term(term, images, &inside)?;
-                        code(term.code)?;
-                        inside("channels", (term.to + term.channels) as usize, job.channels as usize)?;
-                    }
-                }
+                tables.combines[range].iter().try_for_each(|job| self.combine(job))
             }
             Step::ConvNarrow | Step::ConvWide => {
-                for job in &self.tables.convs[range] {
-                    let (octets, pitch) = halves(job.out_octets);
-                    let ((kernel_height, kernel_width), in_octets) =
-                        (halves(job.kernel), job.in_octets as usize);
-                    inside("arena", last(job.output, pixels, pitch) + octets, sizes.arena)?;
-                    inside("arena", job.input as usize + images * area(job.size) * in_octets, sizes.arena)?;
-                    partials(job.partials, octets)?;
-                    let rows = job.rows as usize..job.rows as usize + octets;
-                    inside("rows", rows.end, self.tables.rows.len())?;
-                    for &row in &self.tables.rows[rows] {
-                        inside("pool", row as usize + 8 * kernel_height * kernel_width * in_octets, pool)?;
-                    }
-                }
+                tables.convs[range].iter().try_for_each(|job| self.conv(job))
             }
-            Step::BatchNorm => {
-                for job in &self.tables.norms[range] {
-                    let octets = octets(job.channels as usize);
-                    let last = job.partials as usize + (blocks as usize - 1) * job.pitch as usize;
-                    inside("partials", last + octets, sizes.partials)?;
-                    inside("norms", job.norm as usize + octets, sizes.norms)?;
-                    if job.affine != NONE {
-                        inside("pool", job.affine as usize + 2 * octets, pool)?;
-                    }
-                }
-            }
-            Step::Agreement => {
-                for job in &self.tables.agreements[range] {
-                    let last = job.codes as usize + (images - 1) * job.words_per_image as usize;
-                    inside("codes", last + job.words as usize, sizes.codes)?;
-                    inside("kernels", job.kernel as usize + images * images, sizes.kernels)?;
-                }
-            }
+            Step::BatchNorm => tables.norm_jobs[range].iter().try_for_each(|job| self.norm(job)),
+            Step::Agreement => tables.agreements[range].iter().try_for_each(|job| self.agreement(job)),
             Step::Start | Step::Cholesky => {
-                for job in &self.tables.choleskys[range] {
-                    inside("kernels", job.kernel as usize + images * images, sizes.kernels)?;
-                    inside("pivots", job.pivots as usize + images, sizes.pivots)?;
-                    inside("statuses", job.status as usize + 1, sizes.statuses)?;
-                }
+                tables.choleskys[range].iter().try_for_each(|job| self.network(job.network))
             }
-            Step::Weights => {}
+            Step::Weights => Ok(()),
+        }
+    }
+
+    fn combine(&self, job: &CombineRecord) -> Result<()> {
+        let octets = octets(job.channels as usize);
+        let words = job.words_per_image as usize;
+        let region = (self.pixels * octets).div_ceil(4);
+        let code = |code: u32| match code {
+            NONE => Ok(()),
+            code => self.inside("code words", code as usize + region, words),
+        };
+        self.within(Buffer::Codes, job.codes as usize + self.images * words)?;
+        code(job.code)?;
+        self.partials(job.partials, octets)?;
+        if job.output != NONE {
+            self.within(Buffer::Arena, job.output as usize + self.images * self.pixels * octets)?;
+        }
+        let terms = job.first_term as usize..(job.first_term + job.terms) as usize;
+        for term in &self.group.tables.terms[terms] {
+            self.term(term)?;
+            code(term.code)?;
+            self.inside("channels", (term.to + term.channels) as usize, job.channels as usize)?;
         }
         Ok(())
     }
 
-    fn check_term(
-        &self,
-        term: &TermRecord,
-        images: usize,
-        inside: &impl Fn(&str, usize, usize) -> Result<()>,
-    ) -> Result<()> {
+    fn term(&self, term: &TermRecord) -> Result<()> {
         let octets = octets(term.channels as usize);
-        let end = last(term.source, images * area(term.size), term.pitch as usize) + octets;
-        inside("arena", end, self.sizes.arena)?;
+        let pixels = self.images * area(term.size);
+        self.within(Buffer::Arena, last(term.source, pixels, term.pitch as usize) + octets)?;
         match term.norm {
             NONE => Ok(()),
-            norm => inside("norms", norm as usize + octets, self.sizes.norms),
+            norm => self.within(Buffer::Norms, norm as usize + octets),
         }
+    }
+
+    fn conv(&self, job: &ConvRecord) -> Result<()> {
+        let ((octets, pitch), in_octets) = (halves(job.out_octets), job.in_octets as usize);
+        self.within(Buffer::Arena, last(job.output, self.images * self.pixels, pitch) + octets)?;
+        self.within(Buffer::Arena, job.input as usize + self.images * area(job.size) * in_octets)?;
+        self.partials(job.partials, octets)?;
+        let rows = job.rows as usize..job.rows as usize + octets;
+        self.inside(Table::Rows, rows.end, self.group.tables.rows.len())?;
+        let row = 8 * area(job.kernel) * in_octets;
+        let mut places = self.group.tables.rows[rows].iter();
+        places.try_for_each(|&place| self.inside(Shared::Pool, place as usize + row, self.pool))
+    }
+
+    fn norm(&self, job: &NormRecord) -> Result<()> {
+        let octets = octets(job.channels as usize);
+        let last = last(job.partials, self.blocks, job.pitch as usize);
+        self.within(Buffer::Partials, last + octets)?;
+        self.within(Buffer::Norms, job.norm as usize + octets)?;
+        match job.affine {
+            NONE => Ok(()),
+            affine => self.inside(Shared::Pool, affine as usize + 2 * octets, self.pool),
+        }
+    }
+
+    fn agreement(&self, job: &AgreementRecord) -> Result<()> {
+        let last = last(job.codes, self.images, job.words_per_image as usize);
+        self.within(Buffer::Codes, last + job.words as usize)?;
+        self.network(job.network)
+    }
+
+    /// What all networks have as much of is found by the network's position.
+    fn network(&self, network: u32) -> Result<()> {
+        self.inside("networks", network as usize + 1, self.group.members.len())
+    }
+
+    fn partials(&self, place: u32, octets: usize) -> Result<()> {
+        match place {
+            NONE => Ok(()),
+            place => self.within(Buffer::Partials, place as usize + self.blocks * octets),
+        }
+    }
+
+    fn within(&self, buffer: Buffer, end: usize) -> Result<()> {
+        self.inside(buffer, end, self.group.sizes[buffer])
+    }
+
+    fn inside(&self, what: impl Debug, end: usize, size: usize) -> Result<()> {
+        if end <= size {
+            return Ok(());
+        }
+        let reason = format!(
+            "a place of {:?} ends at {end} of {size} of {what:?}: this is a fault of naswot, please report it",
+            self.launch.step
+        );
+        Err(Error::Backend { backend: "gpu".to_owned(), reason })
     }
 }
 
-/// The last pixel's place.
-fn last(first: u32, pixels: usize, pitch: usize) -> usize {
-    first as usize + (pixels - 1) * pitch
+/// Place of the last of some pixels, images or blocks.
+fn last(first: u32, count: usize, pitch: usize) -> usize {
+    first as usize + (count - 1) * pitch
 }
 
 fn halves(pair: u32) -> (usize, usize) {
@@ -122,12 +156,4 @@ fn halves(pair: u32) -> (usize, usize) {
 fn area(size: u32) -> usize {
     let (height, width) = halves(size);
     height * width
-}
-
-fn outside(launch: &Launch, what: &str, end: usize, size: usize) -> Error {
-    let reason = format!(
-        "a place of {:?} ends at {end} of {size} {what}: this is a fault of naswot, please report it",
-        launch.step
-    );
-    Error::Backend { backend: "gpu".to_owned(), reason }
 }

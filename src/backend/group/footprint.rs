@@ -1,7 +1,6 @@
 //! What a network takes in each of a group's buffers, and how many networks make a group.
 
-use std::ops::{Add, AddAssign};
-
+use super::memory::{Buffer, PerBuffer, Sizes, Unit};
 use super::records::NONE;
 use crate::graph::Window;
 use crate::plan::Plan;
@@ -12,62 +11,6 @@ use crate::{Error, Result};
 const MOST_NETWORKS: usize = 256;
 /// What two sizes that share a word stay below.
 const HALF_WORD: usize = 1 << 16;
-
-/// Sizes of buffers, in the units of [`super::records`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    pub(crate) arena: usize,
-    pub(crate) norms: usize,
-    pub(crate) partials: usize,
-    pub(crate) codes: usize,
-    pub(crate) kernels: usize,
-    pub(crate) pivots: usize,
-    pub(crate) statuses: usize,
-}
-
-impl Sizes {
-    /// Bytes of each buffer, with numbers of the sizes that a device computes in.
-    pub(crate) fn bytes(&self, &Limits { number, factor_number, .. }: &Limits) -> [u64; 7] {
-        let octet = OCTET * number;
-        let Sizes { arena, norms, partials, codes, kernels, pivots, statuses } = *self;
-        [
-            arena * octet,
-            norms * 3 * octet,
-            partials * 2 * octet,
-            codes * 4,
-            kernels * 4,
-            pivots * factor_number,
-            statuses * 4,
-        ]
-        .map(|bytes| bytes as u64)
-    }
-
-    fn each(self, other: Self, join: impl Fn(usize, usize) -> usize) -> Self {
-        Sizes {
-            arena: join(self.arena, other.arena),
-            norms: join(self.norms, other.norms),
-            partials: join(self.partials, other.partials),
-            codes: join(self.codes, other.codes),
-            kernels: join(self.kernels, other.kernels),
-            pivots: join(self.pivots, other.pivots),
-            statuses: join(self.statuses, other.statuses),
-        }
-    }
-}
-
-impl Add for Sizes {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        self.each(other, usize::add)
-    }
-}
-
-impl AddAssign for Sizes {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
 
 /// What a device can hold, and what it is worth filling with.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +27,38 @@ pub(crate) struct Limits {
     /// Bytes of a number of activations, and of one of the Cholesky factor in the free arena and its pivots.
     pub(crate) number: usize,
     pub(crate) factor_number: usize,
+}
+
+impl Limits {
+    /// Bytes of each buffer.
+    pub(crate) fn bytes(&self, sizes: &Sizes) -> PerBuffer<u64> {
+        PerBuffer::from_fn(|buffer| {
+            let unit = match buffer.unit() {
+                Unit::Octet(numbers) => numbers * OCTET * self.number,
+                Unit::Factor => self.factor_number,
+                Unit::Word => size_of::<u32>(),
+            };
+            (sizes[buffer] * unit) as u64
+        })
+    }
+
+    /// Bytes of each buffer that the host reads after a group.
+    pub(crate) fn reads(&self, sizes: &Sizes, keeps_codes: bool) -> PerBuffer<u64> {
+        let bytes = self.bytes(sizes);
+        PerBuffer::from_fn(|buffer| if buffer.is_read(keeps_codes) { bytes[buffer] } else { 0 })
+    }
+
+    /// Bytes of all buffers together, where none is larger than a buffer can be.
+    ///
+    /// # Errors
+    /// Bytes of the first that is.
+    fn total(&self, sizes: &Sizes) -> Result<u64, u64> {
+        let bytes = self.bytes(sizes);
+        match bytes.iter().find(|&(_, &bytes)| bytes > self.buffer) {
+            Some((_, &bytes)) => Err(bytes),
+            None => Ok(bytes.iter().map(|(_, bytes)| bytes).sum()),
+        }
+    }
 }
 
 /// Networks on their way into a group.
@@ -110,14 +85,12 @@ impl Load {
             traffic: traffic(plan, limits.number),
             slots: plan.slots.len(),
         };
-        let alone = load.sizes + image(plan);
-        let bytes = alone.bytes(limits);
-        for (needed, limit) in
-            bytes.map(|bytes| (bytes, limits.buffer)).into_iter().chain([(bytes.iter().sum(), limits.memory)])
-        {
-            if needed > limit {
-                return Err(Error::Memory { needed, limit });
+        match limits.total(&(load.sizes + image(plan))) {
+            Err(needed) => return Err(Error::Memory { needed, limit: limits.buffer }),
+            Ok(needed) if needed > limits.memory => {
+                return Err(Error::Memory { needed, limit: limits.memory });
             }
+            Ok(_) => {}
         }
         Ok(load)
     }
@@ -126,15 +99,15 @@ impl Load {
     pub(crate) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
         let n = plan.images();
         let factor = (n * n * limits.factor_number).div_ceil(OCTET * limits.number);
-        Sizes {
-            arena: plan.arena_octets.max(factor),
-            norms: plan.norm_entries.div_ceil(OCTET),
-            partials: plan.partial_entries.div_ceil(OCTET),
-            codes: n * plan.words_per_image,
-            kernels: n * n,
-            pivots: n,
-            statuses: 1,
-        }
+        PerBuffer::from_fn(|buffer| match buffer {
+            Buffer::Arena => plan.arena_octets.max(factor),
+            Buffer::Norms => plan.norm_entries.div_ceil(OCTET),
+            Buffer::Partials => plan.partial_entries.div_ceil(OCTET),
+            Buffer::Codes => n * plan.words_per_image,
+            Buffer::Kernels => n * n,
+            Buffer::Pivots => n,
+            Buffer::Statuses => 1,
+        })
     }
 
     /// Whether another network should still join: there is room for it, and launches are not full yet.
@@ -142,9 +115,9 @@ impl Load {
         if self.networks == 0 {
             return true;
         }
-        let bytes = (self.sizes + other.sizes + image).bytes(limits);
-        let room = bytes.iter().all(|&bytes| bytes <= limits.buffer)
-            && bytes.iter().sum::<u64>() <= limits.memory / limits.in_flight;
+        let room = limits
+            .total(&(self.sizes + other.sizes + image))
+            .is_ok_and(|bytes| bytes <= limits.memory / limits.in_flight);
         let wanted = match limits.networks {
             Some(networks) => self.networks < networks,
             None => self.traffic < self.slots as u64 * limits.launch_bytes,
@@ -168,8 +141,9 @@ pub(crate) fn most_networks(limits: &Limits) -> usize {
 
 /// The batch, which every group's arena starts with.
 pub(crate) fn image(plan: &Plan) -> Sizes {
-    let image = &plan.tensors[IMAGE];
-    Sizes { arena: (plan.images() * image.image_octets()).next_multiple_of(16), ..Sizes::default() }
+    let mut sizes = Sizes::default();
+    sizes[Buffer::Arena] = (plan.images() * plan.tensors[IMAGE].image_octets()).next_multiple_of(16);
+    sizes
 }
 
 /// Bytes of activations that a plan's jobs read and write, each once.

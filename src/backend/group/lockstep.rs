@@ -4,7 +4,10 @@
 //! reads what nobody has written, is seen. After each launch the device goes on from what the twin has made, so that each
 //! deviation belongs to one stage.
 
-use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, image, twin};
+use std::fmt::Debug;
+
+use super::memory::{Buffer, Unit};
+use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, Shared, Step, image, twin};
 use crate::backend::Setup;
 use crate::plan::jobs::OCTET;
 use crate::probe::Stage;
@@ -88,13 +91,14 @@ pub(crate) fn lockstep(
     batch: &[f32],
 ) -> Result<Vec<Deviation>> {
     let mut before = Mirror::new(group, pool, f32::from_bits(SENTINEL));
-    before.arena[..batch.len()].copy_from_slice(batch);
+    let arena = before.numbers_mut(Buffer::Arena);
+    arena[..batch.len()].copy_from_slice(batch);
+    let end = group.members.first().map_or(0, |member| image(member.plan())[Buffer::Arena] * OCTET);
+    arena[batch.len()..end].fill(0.0);
     let place = fresh.place as usize * OCTET;
     if !fresh.numbers.is_empty() {
         before.pool[place..place + fresh.numbers.len()].copy_from_slice(&fresh.numbers);
     }
-    let end = group.members.first().map_or(0, |member| image(member.plan()).arena * OCTET);
-    before.arena[batch.len()..end].fill(0.0);
     let mut deviations = Vec::new();
     for launch in launches {
         let mut expected = before.clone();
@@ -116,56 +120,71 @@ fn worst(deviations: &[Deviation], stage: Stage) -> Option<Deviation> {
 
 fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror) -> Deviation {
     let mut all = Deviation { stage: launch.step.stage(), numbers: 0.0, bits: 0.0, strays: Vec::new() };
-    let where_ = |buffer: &str, place: usize| format!("{buffer}[{place}] after {launch:?}");
-    // U overwrites the arena of Cholesky, whatever it was.
-    let arena = launch.step != super::Step::Cholesky;
-    for (buffer, before, expected, found) in [
-        ("pool", &before.pool, &expected.pool, &found.pool),
-        ("arena", &before.arena, &expected.arena, &found.arena),
-        ("norms", &before.norms, &expected.norms, &found.norms),
-        ("partials", &before.partials, &expected.partials, &found.partials),
-        ("pivots", &before.pivots, &expected.pivots, &found.pivots),
-    ] {
-        if buffer == "arena" && !arena {
-            continue;
-        }
-        let written = |i: usize| expected[i].to_bits() != before[i].to_bits();
-        let scale =
-            (0..expected.len()).filter(|&i| written(i)).map(|i| expected[i].abs()).fold(0.0, f32::max);
-        for i in 0..expected.len() {
-            if expected[i].to_bits() == found[i].to_bits() {
-                continue;
+    let pool = [before, expected, found].map(|mirror| &mirror.pool[..]);
+    numbers(&mut all, launch, Shared::Pool, pool);
+    for buffer in Buffer::ALL {
+        match (buffer, buffer.unit()) {
+            // U overwrites the arena of Cholesky, whatever it was.
+            (Buffer::Arena, _) if launch.step == Step::Cholesky => {}
+            (Buffer::Codes, _) => {
+                codes(&mut all, launch, [before, expected, found].map(|mirror| &mirror.buffers[buffer][..]));
             }
-            let difference =
-                f64::from((expected[i] - found[i]).abs()) / f64::from(scale.max(f32::MIN_POSITIVE));
-            // NaN compares false.
-            if written(i) && difference.is_finite() {
-                all.numbers = all.numbers.max(difference);
-            } else {
-                all.stray(where_(buffer, i), expected[i].into(), found[i].into());
+            (_, Unit::Octet(_) | Unit::Factor) => {
+                numbers(
+                    &mut all,
+                    launch,
+                    buffer,
+                    [before, expected, found].map(|mirror| mirror.numbers(buffer)),
+                );
             }
-        }
-    }
-    let mut differing = 0;
-    for (i, ((&before, &expected), &found)) in
-        before.codes.iter().zip(&expected.codes).zip(&found.codes).enumerate()
-    {
-        if before == expected && expected != found && launch.step != super::Step::Combine {
-            all.stray(where_("codes", i), expected.into(), found.into());
-        }
-        differing += (expected ^ found).count_ones();
-    }
-    let written =
-        before.codes.iter().zip(&expected.codes).filter(|(before, expected)| before != expected).count();
-    all.bits = f64::from(differing) / (32 * written.max(1)) as f64;
-    for (buffer, expected, found) in
-        [("kernels", &expected.kernels, &found.kernels), ("statuses", &expected.statuses, &found.statuses)]
-    {
-        for (i, (&expected, &found)) in expected.iter().zip(found).enumerate() {
-            if expected != found {
-                all.stray(where_(buffer, i), expected.into(), found.into());
+            (_, Unit::Word) => {
+                words(&mut all, launch, buffer, [expected, found].map(|mirror| &mirror.buffers[buffer][..]));
             }
         }
     }
     all
+}
+
+/// Compares floating-point numbers: those that the twin has written may differ by rounding, others are equal.
+fn numbers(all: &mut Deviation, launch: &Launch, memory: impl Debug, [before, expected, found]: [&[f32]; 3]) {
+    let written = |i: usize| expected[i].to_bits() != before[i].to_bits();
+    let scale = (0..expected.len()).filter(|&i| written(i)).map(|i| expected[i].abs()).fold(0.0, f32::max);
+    for i in 0..expected.len() {
+        if expected[i].to_bits() == found[i].to_bits() {
+            continue;
+        }
+        let difference = f64::from((expected[i] - found[i]).abs()) / f64::from(scale.max(f32::MIN_POSITIVE));
+        // NaN compares false.
+        if written(i) && difference.is_finite() {
+            all.numbers = all.numbers.max(difference);
+        } else {
+            all.stray(place(launch, &memory, i), expected[i].into(), found[i].into());
+        }
+    }
+}
+
+/// Compares code words: bits differ where numbers near zero do, and only in what combines write.
+fn codes(all: &mut Deviation, launch: &Launch, [before, expected, found]: [&[u32]; 3]) {
+    let (mut differing, mut written) = (0, 0);
+    for (i, ((&before, &expected), &found)) in before.iter().zip(expected).zip(found).enumerate() {
+        if before == expected && expected != found && launch.step != Step::Combine {
+            all.stray(place(launch, Buffer::Codes, i), expected.into(), found.into());
+        }
+        differing += (expected ^ found).count_ones();
+        written += usize::from(before != expected);
+    }
+    all.bits = f64::from(differing) / (32 * written.max(1)) as f64;
+}
+
+/// Compares integers, which are equal.
+fn words(all: &mut Deviation, launch: &Launch, buffer: Buffer, [expected, found]: [&[u32]; 2]) {
+    for (i, (&expected, &found)) in expected.iter().zip(found).enumerate() {
+        if expected != found {
+            all.stray(place(launch, buffer, i), expected.into(), found.into());
+        }
+    }
+}
+
+fn place(launch: &Launch, memory: impl Debug, place: usize) -> String {
+    format!("{memory:?}[{place}] after {launch:?}")
 }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::footprint::image;
+use super::memory::{Buffer, PerBuffer};
 use super::pool::Resident;
 use super::records::*;
 use super::tables::{SlotTables, Tables};
@@ -148,7 +149,7 @@ impl Merge<'_> {
             terms: Vec::with_capacity(terms),
             combines: vec![CombineRecord::default(); combines],
             convs: vec![ConvRecord::default(); convs],
-            norms: vec![NormRecord::default(); norms],
+            norm_jobs: vec![NormRecord::default(); norms],
             rows: Vec::with_capacity(rows),
             agreements: Vec::with_capacity(agreements),
             choleskys: Vec::with_capacity(members),
@@ -193,7 +194,7 @@ impl Merge<'_> {
         tables.choleskys.extend(own.choleskys.iter().map(|job| moves.cholesky(job)));
         tables.agreements.extend(own.agreements.iter().map(|job| moves.agreement(job)));
         let (mut combines, mut convs) = (own.combines.iter(), own.convs.iter());
-        let (mut norms, mut norm) = (own.norms.iter(), 0);
+        let (mut norms, mut norm) = (own.norm_jobs.iter(), 0);
         let mut place = 0;
         for part in &member.network.slots {
             place += before(&slots[place..], part);
@@ -202,7 +203,7 @@ impl Merge<'_> {
             let mut add_norms = |kind: usize| {
                 let to = slot.take(kind, counts[kind]);
                 let by = (to.start as u32).wrapping_sub(norm as u32);
-                for (to, job) in tables.norms[to].iter_mut().zip(&mut norms) {
+                for (to, job) in tables.norm_jobs[to].iter_mut().zip(&mut norms) {
                     *to = moves.norm(job, resident.affines.get(norm).copied().unwrap_or(NONE));
                     norm += 1;
                 }
@@ -225,14 +226,9 @@ impl Merge<'_> {
 #[derive(Clone, Copy, Debug)]
 struct Moves {
     member: u32,
+    /// Octets of the batch.
     batch: u32,
-    arena: u32,
-    norms: u32,
-    partials: u32,
-    codes: u32,
-    kernels: u32,
-    pivots: u32,
-    statuses: u32,
+    by: PerBuffer<u32>,
     rows: u32,
     terms: u32,
 }
@@ -245,36 +241,35 @@ fn moved(place: u32, by: u32) -> u32 {
 impl Moves {
     /// The moves of the next member of some tables.
     fn new(m: usize, member: &Member, tables: &Tables) -> Self {
-        let (batch, places) = (image(member.plan()), member.places);
+        // A network that is alone has its places behind the batch.
+        let (alone, places) = (image(member.plan()), member.places);
         Moves {
             member: m as u32,
-            batch: batch.arena as u32,
-            arena: (places.arena - batch.arena) as u32,
-            norms: places.norms as u32,
-            partials: places.partials as u32,
-            codes: places.codes as u32,
-            kernels: places.kernels as u32,
-            pivots: places.pivots as u32,
-            statuses: places.statuses as u32,
+            batch: alone[Buffer::Arena] as u32,
+            by: PerBuffer::from_fn(|buffer| (places[buffer] - alone[buffer]) as u32),
             rows: tables.rows.len() as u32,
             terms: tables.terms.len() as u32,
         }
     }
 
     fn arena(&self, place: u32) -> u32 {
-        if place < self.batch { place } else { moved(place, self.arena) }
+        if place < self.batch { place } else { moved(place, self.by[Buffer::Arena]) }
     }
 
     fn term(&self, term: &TermRecord) -> TermRecord {
-        TermRecord { source: self.arena(term.source), norm: moved(term.norm, self.norms), ..*term }
+        TermRecord {
+            source: self.arena(term.source),
+            norm: moved(term.norm, self.by[Buffer::Norms]),
+            ..*term
+        }
     }
 
     fn combine(&self, job: &CombineRecord, norms: u32) -> CombineRecord {
         CombineRecord {
             first_term: job.first_term + self.terms,
             output: self.arena(job.output),
-            codes: job.codes + self.codes,
-            partials: moved(job.partials, self.partials),
+            codes: job.codes + self.by[Buffer::Codes],
+            partials: moved(job.partials, self.by[Buffer::Partials]),
             first_norm: job.first_norm.wrapping_add(norms),
             status: job.status + self.member,
             ..*job
@@ -286,7 +281,7 @@ impl Moves {
             input: self.arena(job.input),
             output: self.arena(job.output),
             rows: job.rows + self.rows,
-            partials: moved(job.partials, self.partials),
+            partials: moved(job.partials, self.by[Buffer::Partials]),
             first_norm: job.first_norm.wrapping_add(norms),
             network: self.member,
             ..*job
@@ -295,8 +290,8 @@ impl Moves {
 
     fn norm(&self, job: &NormRecord, affine: u32) -> NormRecord {
         NormRecord {
-            partials: job.partials + self.partials,
-            norm: job.norm + self.norms,
+            partials: job.partials + self.by[Buffer::Partials],
+            norm: job.norm + self.by[Buffer::Norms],
             status: job.status + self.member,
             affine,
             ..*job
@@ -304,16 +299,10 @@ impl Moves {
     }
 
     fn agreement(&self, job: &AgreementRecord) -> AgreementRecord {
-        AgreementRecord { codes: job.codes + self.codes, kernel: job.kernel + self.kernels, ..*job }
+        AgreementRecord { codes: job.codes + self.by[Buffer::Codes], network: self.member, ..*job }
     }
 
     fn cholesky(&self, job: &CholeskyRecord) -> CholeskyRecord {
-        CholeskyRecord {
-            kernel: job.kernel + self.kernels,
-            pivots: job.pivots + self.pivots,
-            status: job.status + self.statuses,
-            scratch: job.scratch + self.arena,
-            ..*job
-        }
+        CholeskyRecord { network: self.member, scratch: job.scratch + self.by[Buffer::Arena], ..*job }
     }
 }

@@ -5,7 +5,8 @@
 //! So a group costs the launches of its deepest network. A job's arithmetic is a function of its own plan: a group says
 //! where and when, never how.
 //!
-//! - `records` has the structs that kernels read, and the units of places.
+//! - `memory` is the register of the memory that kernels work on: tables and buffers.
+//! - `records` has the structs that kernels read.
 //! - `footprint` says what a network takes, and when a group is full.
 //! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
 //! - `pool` knows which weights are on the device.
@@ -13,11 +14,6 @@
 //! - `twin` runs a launch on the processor, `lockstep` compares a device with it.
 //! - `run` takes the networks of a queue through a device, and `executor` is such a device.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
-//!
-//! # Buffers
-//!
-//! The arena starts with the batch; then comes the arena of each network, whose octets are those of its plan. Norms,
-//! partial statistics, codes, K, pivots and statuses are those of the networks one after the other.
 //!
 //! # Order of launches
 //!
@@ -29,8 +25,9 @@ mod check;
 mod executor;
 mod footprint;
 pub(crate) mod lockstep;
+mod memory;
 mod merge;
-mod mirror;
+pub(crate) mod mirror;
 mod pool;
 mod prepared;
 mod records;
@@ -41,12 +38,14 @@ mod tests;
 pub(crate) mod twin;
 
 pub(crate) use executor::{Grouped, check_precision};
-pub(crate) use footprint::{Limits, Load, Sizes, image, most_networks};
+pub(crate) use footprint::{Limits, Load, image, most_networks};
+pub(crate) use memory::{Buffer, Memory, PerBuffer, PerShared, PerTable, Shared, Sizes, Table};
 use merge::merge;
 pub(crate) use mirror::Mirror;
 pub(crate) use pool::{Fresh, Pool, Resident};
 pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
+use run::Results;
 pub(crate) use tables::Tables;
 
 use crate::plan::Plan;
@@ -55,9 +54,11 @@ use crate::probe::Stage;
 use crate::score::cholesky::Pivots;
 use crate::{Agreement, Error, Result};
 
-/// A step of a run, by the kernel that takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Step {
+memory::register! {
+    /// A step of a run, by the kernel that takes it.
+    enum Step;
+    /// A value for each step.
+    map PerStep;
     /// Makes rows of the weight pool. Jobs are those of [`Fresh`].
     Weights,
     /// Sets K to N_A everywhere and the statuses to NONE.
@@ -120,7 +121,7 @@ impl Launch {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) network: Box<Prepared>,
-    /// First of everything: arena, norms, ..
+    /// Where it begins in each buffer.
     pub(crate) places: Sizes,
 }
 
@@ -129,29 +130,28 @@ impl Member {
         &self.network.plan
     }
 
-    /// ln |det K| and K from what came back: K itself, the pivots of K / N_A and the status.
+    /// ln |det K| and K from what came back: the status, K itself and the pivots of K / N_A.
     ///
     /// # Errors
     /// Numbers that were not finite, or a K that is none.
-    pub(crate) fn judge(
-        &self,
-        status: u32,
-        kernel: Vec<u32>,
-        pivots: impl Iterator<Item = f64>,
-        precision: &'static str,
-    ) -> Result<(f64, Agreement)> {
-        if status != NONE {
+    fn judge(&self, results: &Results, precision: &'static str) -> Result<(f64, Agreement)> {
+        let (places, n) = (&self.places, self.plan().images());
+        let words = |buffer: Buffer, count: usize| results.words(buffer, places[buffer], count);
+        if let [status] = words(Buffer::Statuses, 1)[..]
+            && status != NONE
+        {
             let node = self.network.culprit(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
-        let kernel = Agreement::new(self.plan().images(), kernel)?;
+        let kernel = Agreement::new(n, words(Buffer::Kernels, n * n))?;
+        let pivots = results.factors(Buffer::Pivots, places[Buffer::Pivots], n);
         Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
     }
 }
 
 /// N ln N_A + sum_p ln d_p of the pivots of K / N_A, which stand up to the first that is not positive. Logarithms are
 /// taken here, in f64: those of shaders are rough.
-fn log_det(pivots: impl Iterator<Item = f64>, activations: u32) -> Pivots {
+fn log_det(pivots: Vec<f64>, activations: u32) -> Pivots {
     let mut all = Pivots { log_det: 0.0, smallest_pivot: f64::INFINITY };
     let ln_activations = f64::from(activations).ln();
     for pivot in pivots {
@@ -168,7 +168,6 @@ fn log_det(pivots: impl Iterator<Item = f64>, activations: u32) -> Pivots {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) members: Vec<Member>,
-    /// Sizes of the buffers.
     pub(crate) sizes: Sizes,
     pub(crate) tables: Tables,
     pub(crate) joins: Joins,

@@ -1,17 +1,7 @@
-//! What kernels and shaders read: one record a job, one a term. Every field is a u32, an f32 or a pair of u32, so
+//! Records that kernels and shaders read: one a job, one a term. Every field is a u32, an f32 or a pair of u32, so
 //! that WGSL and CUDA read the same bytes; `shaders/common.wgsl` and `kernels/common.cuh` declare the same structs.
 //!
-//! Places are absolute in their buffer, and in these units:
-//!
-//! | buffer | unit | what one holds |
-//! |---|---|---|
-//! | arena, pool | octet | 8 f32 |
-//! | norms | octet | 8 means, 8 a, 8 betas, f32 |
-//! | partials | octet | 8 sums, 8 M2, f32 |
-//! | codes, kernels, statuses | word | a u32 |
-//! | pivots | number | a floating-point number |
-//!
-//! A gamma-and-beta place in the pool is of two octets for each octet of channels: 8 gammas, 8 betas. Two sizes that
+//! Places are absolute in their buffer, in its units ([`super::memory`]); those in the pool are octets, 8 f32. A gamma-and-beta place in the pool is of two octets for each octet of channels: 8 gammas, 8 betas. Two sizes that
 //! share a word are `low | high << 16`; of heights and widths, the height is the low one.
 
 use bytemuck::{Pod, Zeroable};
@@ -165,25 +155,23 @@ pub(crate) struct AgreementRecord {
     /// At most 4096.
     pub(crate) words: u32,
     pub(crate) weight: u32,
-    /// First word of K.
-    pub(crate) kernel: u32,
+    /// Position of the network in the group.
+    pub(crate) network: u32,
     pub(crate) unused: [u32; 11],
 }
 
-/// Starts a network's K and status, and ends in the pivots of K / N_A.
+/// Starts a network's K and status, and ends in the pivots of K / N_A. Of K, pivots and statuses all networks of a group
+/// have as much: position and N say where a network's are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct CholeskyRecord {
-    pub(crate) kernel: u32,
+    /// Position of the network in the group.
+    pub(crate) network: u32,
     /// N_A.
     pub(crate) activations: u32,
-    /// N of them.
-    pub(crate) pivots: u32,
-    /// Its status word: NONE while all numbers are finite.
-    pub(crate) status: u32,
     /// First octet of the arena that is free by then, for N x N numbers.
     pub(crate) scratch: u32,
-    pub(crate) unused: [u32; 11],
+    pub(crate) unused: [u32; 13],
 }
 
 /// What all jobs of a launch share; a kernel's own argument.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::memory::{Buffer, PerBuffer, Unit};
 use super::{Group, Joins, Limits, Load, Member, Pool, Prepared, Resident, image, most_networks};
 use crate::backend::queue::{Queue, Ticket};
 use crate::backend::{Outcome, Setup};
@@ -61,13 +62,31 @@ pub(crate) struct Flight {
     start: Instant,
 }
 
-/// What a device says of a group.
+/// What a device says of a group: the buffers that the host reads, in the device's own bytes; others are empty.
 pub(crate) struct Results {
-    pub(crate) statuses: Vec<u32>,
-    pub(crate) pivots: Vec<f64>,
-    pub(crate) kernels: Vec<u32>,
-    /// Empty unless the probe wants them.
-    pub(crate) codes: Vec<u32>,
+    pub(crate) bytes: PerBuffer<Vec<u8>>,
+    /// Bytes of a number of Cholesky's factor.
+    pub(crate) factor_number: usize,
+}
+
+impl Results {
+    /// Some words of a buffer, from a place on.
+    pub(crate) fn words(&self, buffer: Buffer, place: usize, count: usize) -> Vec<u32> {
+        debug_assert_eq!(buffer.unit(), Unit::Word);
+        bytemuck::pod_collect_to_vec(&self.bytes[buffer][place * 4..][..count * 4])
+    }
+
+    /// Some numbers of Cholesky's factor, from a place on.
+    pub(crate) fn factors(&self, buffer: Buffer, place: usize, count: usize) -> Vec<f64> {
+        debug_assert_eq!(buffer.unit(), Unit::Factor);
+        let size = self.factor_number;
+        let bytes = &self.bytes[buffer][place * size..][..count * size];
+        if size == size_of::<f64>() {
+            return bytemuck::pod_collect_to_vec(bytes);
+        }
+        let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+        numbers.into_iter().map(f64::from).collect()
+    }
 }
 
 /// Outcomes by position in the input.
@@ -85,14 +104,12 @@ impl Flight {
         // Two groups overlap: this one's time begins when the one before has landed.
         let start = previous.map_or(self.start, |previous| previous.max(self.start));
         let seconds = start.elapsed().as_secs_f64() / self.group.members.len() as f64;
-        let outcome = |(m, member): (usize, &Member)| {
-            let n = member.plan().images();
-            let kernel = results.kernels[member.places.kernels..][..n * n].to_vec();
-            let pivots = results.pivots[member.places.pivots..][..n].iter().copied();
-            let (log_det, kernel) = member.judge(results.statuses[m], kernel, pivots, "f32")?;
+        let outcome = |member: &Member| {
+            let (log_det, kernel) = member.judge(results, "f32")?;
             if let Some(probe) = setup.probe.as_ref().filter(|probe| probe.wants_codes()) {
-                let words = n * member.plan().words_per_image;
-                probe.see_codes(member.plan(), &results.codes[member.places.codes..][..words]);
+                let words = member.plan().images() * member.plan().words_per_image;
+                let codes = results.words(Buffer::Codes, member.places[Buffer::Codes], words);
+                probe.see_codes(member.plan(), &codes);
             }
             Ok(Outcome {
                 log_det,
@@ -102,7 +119,7 @@ impl Flight {
                 seconds,
             })
         };
-        self.indices.iter().copied().zip(self.group.members.iter().enumerate().map(outcome)).collect()
+        self.indices.iter().copied().zip(self.group.members.iter().map(outcome)).collect()
     }
 }
 
@@ -198,7 +215,7 @@ pub(crate) trait Session: Send + Sized {
 
 /// Bytes that a plan takes by itself.
 pub(super) fn bytes(plan: &Plan, limits: &Limits) -> u64 {
-    (Load::sizes(plan, limits) + image(plan)).bytes(limits).iter().sum()
+    limits.bytes(&(Load::sizes(plan, limits) + image(plan))).iter().map(|(_, bytes)| bytes).sum()
 }
 
 /// Networks that are taken from the queue at once.

@@ -1,6 +1,7 @@
 //! Makes the records of a network's jobs, as they are when it is alone in its group.
 
-use super::footprint::{Sizes, image};
+use super::footprint::image;
+use super::memory::{Buffer, Sizes, Table};
 use super::prepared::Culprit;
 use super::records::*;
 use crate::graph::Window;
@@ -15,9 +16,25 @@ pub(crate) struct Tables {
     pub(crate) combines: Vec<CombineRecord>,
     pub(crate) convs: Vec<ConvRecord>,
     pub(crate) rows: Vec<u32>,
-    pub(crate) norms: Vec<NormRecord>,
+    pub(crate) norm_jobs: Vec<NormRecord>,
     pub(crate) agreements: Vec<AgreementRecord>,
     pub(crate) choleskys: Vec<CholeskyRecord>,
+}
+
+impl Tables {
+    /// The bytes of a table, for a device; weights to make come from elsewhere, since they are no network's.
+    pub(crate) fn bytes<'a>(&'a self, table: Table, weights_jobs: &'a [WeightsRecord]) -> &'a [u8] {
+        match table {
+            Table::Terms => bytemuck::cast_slice(&self.terms),
+            Table::Combines => bytemuck::cast_slice(&self.combines),
+            Table::Convs => bytemuck::cast_slice(&self.convs),
+            Table::Rows => bytemuck::cast_slice(&self.rows),
+            Table::NormJobs => bytemuck::cast_slice(&self.norm_jobs),
+            Table::Agreements => bytemuck::cast_slice(&self.agreements),
+            Table::Choleskys => bytemuck::cast_slice(&self.choleskys),
+            Table::WeightsJobs => bytemuck::cast_slice(weights_jobs),
+        }
+    }
 }
 
 /// How many of a network's records belong to a slot; they stand one after the other, slot by slot.
@@ -63,7 +80,7 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
             terms: Vec::with_capacity(terms),
             combines: Vec::with_capacity(plan.combines.len()),
             convs: Vec::with_capacity(plan.convs.len()),
-            norms: Vec::with_capacity(conv_norms + combine_norms),
+            norm_jobs: Vec::with_capacity(conv_norms + combine_norms),
             ..Tables::default()
         },
         culprits: Vec::with_capacity(plan.combines.len() + conv_norms + combine_norms),
@@ -73,19 +90,17 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
     };
     let slots = (0..plan.slots.len()).map(|slot| builder.slot(slot)).collect();
     builder.tables.choleskys.push(CholeskyRecord {
-        kernel: places.kernels as u32,
+        network: 0,
         activations: plan.activations(),
-        pivots: places.pivots as u32,
-        status: places.statuses as u32,
-        scratch: places.arena as u32,
+        scratch: places[Buffer::Arena] as u32,
         ..CholeskyRecord::default()
     });
     builder.tables.agreements.extend(plan.agreements.iter().map(|job| AgreementRecord {
-        codes: (places.codes + job.word) as u32,
+        codes: (places[Buffer::Codes] + job.word) as u32,
         words_per_image: plan.words_per_image as u32,
         words: job.words as u32,
         weight: job.weight,
-        kernel: places.kernels as u32,
+        network: 0,
         ..AgreementRecord::default()
     }));
     (builder.tables, slots, builder.culprits)
@@ -98,7 +113,7 @@ impl Builder<'_> {
         let leaves = |&id: &usize| !plan.combines[id].statistics.norms.is_empty();
         let (plain, stored): (Vec<usize>, Vec<usize>) = jobs.combines.clone().partition(|id| !leaves(id));
         plain.iter().chain(&stored).for_each(|&id| self.combine(id));
-        let norms = self.tables.norms.len();
+        let norms = self.tables.norm_jobs.len();
         jobs.convs.clone().for_each(|id| self.conv(id));
         let left = |id: &usize| plan.combines[*id].statistics.norms.len() as u32;
         SlotTables {
@@ -110,7 +125,7 @@ impl Builder<'_> {
             // The class is the segment's.
             class: plan.convs.get(jobs.convs.start).map_or(TileClass::Narrow, |job| job.class),
             convs: jobs.convs.len() as u32,
-            norms: (self.tables.norms.len() - norms) as u32,
+            norms: (self.tables.norm_jobs.len() - norms) as u32,
         }
     }
 
@@ -128,7 +143,7 @@ impl Builder<'_> {
                 size: pair(tensor.shape.height, tensor.shape.width),
                 to: term.to as u32,
                 channels: term.channels as u32,
-                norm: term.norm.map_or(NONE, |entry| (places.norms + entry / OCTET) as u32),
+                norm: term.norm.map_or(NONE, |entry| (places[Buffer::Norms] + entry / OCTET) as u32),
                 flags: flag(term.relu, TermRecord::RELU) | flag(term.average, TermRecord::AVERAGE),
                 code,
             });
@@ -149,11 +164,11 @@ impl Builder<'_> {
             window: pair(window.kernel[0], window.kernel[1]),
             stride: pair(window.stride[0], window.stride[1]),
             padding: pair(window.padding[0], window.padding[1]),
-            codes: places.codes as u32,
+            codes: places[Buffer::Codes] as u32,
             words_per_image: plan.words_per_image as u32,
             code: job.code.map_or(NONE, |region| plan.regions[region].word as u32),
             partials: self.partials(&job.statistics),
-            first_norm: self.tables.norms.len() as u32,
+            first_norm: self.tables.norm_jobs.len() as u32,
             norms: job.statistics.norms.len() as u32,
             status: self.status(),
         };
@@ -185,7 +200,7 @@ impl Builder<'_> {
             rows: self.rows as u32,
             alpha: if job.scaled { self.source.scale(deviation) as f32 } else { 1.0 },
             partials: self.partials(&job.statistics),
-            first_norm: self.tables.norms.len() as u32,
+            first_norm: self.tables.norm_jobs.len() as u32,
             norms: job.statistics.norms.len() as u32,
             relu: u32::from(job.relu),
             network: 0,
@@ -206,13 +221,13 @@ impl Builder<'_> {
                 partials: partials + (job.channel / OCTET - octet) as u32,
                 pitch: pitch as u32,
                 channels: job.channels as u32,
-                norm: (self.places.norms + job.entry / OCTET) as u32,
+                norm: (self.places[Buffer::Norms] + job.entry / OCTET) as u32,
                 eps: (job.eps.get() / (scale * scale)) as f32,
                 affine: NONE,
                 status: self.status(),
                 ..NormRecord::default()
             };
-            self.tables.norms.push(record);
+            self.tables.norm_jobs.push(record);
             self.culprits.push(Culprit::Norm(position));
         }
     }
@@ -224,7 +239,11 @@ impl Builder<'_> {
 
     /// First octet of a tensor in the arena.
     fn place(&self, tensor: TensorId) -> u32 {
-        if tensor == IMAGE { 0 } else { (self.places.arena + self.plan.tensors[tensor].offset) as u32 }
+        if tensor == IMAGE {
+            0
+        } else {
+            (self.places[Buffer::Arena] + self.plan.tensors[tensor].offset) as u32
+        }
     }
 
     /// First octet of a job's partial statistics.
@@ -232,7 +251,7 @@ impl Builder<'_> {
         if statistics.norms.is_empty() {
             NONE
         } else {
-            (self.places.partials + statistics.partials / OCTET) as u32
+            (self.places[Buffer::Partials] + statistics.partials / OCTET) as u32
         }
     }
 }

@@ -110,8 +110,8 @@ fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
     for plans in mixed().chunks(16).take(6) {
         let group = group(plans, Joins::Launches);
         // For each octet of the arena, by which launch it was written last.
-        let mut written: Vec<Option<usize>> = vec![None; group.sizes.arena];
-        let batch = image(&plans[0]).arena;
+        let mut written: Vec<Option<usize>> = vec![None; group.sizes[Buffer::Arena]];
+        let batch = image(&plans[0])[Buffer::Arena];
         written[..batch].fill(Some(0));
         for (position, launch) in group.launches.iter().enumerate() {
             let Traffic { reads, writes } = traffic(&group, launch);
@@ -145,13 +145,13 @@ fn networks_have_places_of_their_own() {
     let jobs = |job: &CombineRecord| (job.status & 0xffff) as usize;
     for job in &group.tables.combines {
         let member = &group.members[jobs(job)];
-        let arena = member.places.arena..member.places.arena + member.plan().arena_octets;
+        let arena = member.places[Buffer::Arena]..member.places[Buffer::Arena] + member.plan().arena_octets;
         assert!(job.output == NONE || arena.contains(&(job.output as usize)));
-        assert_eq!(job.codes as usize, member.places.codes);
+        assert_eq!(job.codes as usize, member.places[Buffer::Codes]);
     }
     for job in &group.tables.convs {
         let member = &group.members[job.network as usize];
-        let arena = member.places.arena..member.places.arena + member.plan().arena_octets;
+        let arena = member.places[Buffer::Arena]..member.places[Buffer::Arena] + member.plan().arena_octets;
         assert!(arena.contains(&(job.output as usize)));
     }
 }
@@ -161,14 +161,14 @@ fn a_place_outside_its_buffer_is_found() {
     let plans = &mixed()[..4];
     let sound = group(plans, Joins::Launches);
     let damages: [fn(&mut Group); 8] = [
-        |group| group.tables.terms[3].source += group.sizes.arena as u32,
-        |group| group.tables.convs[3].output += group.sizes.arena as u32,
+        |group| group.tables.terms[3].source += group.sizes[Buffer::Arena] as u32,
+        |group| group.tables.convs[3].output += group.sizes[Buffer::Arena] as u32,
         |group| group.tables.rows[5] = 1 << 30,
-        |group| group.tables.norms[2].norm = group.sizes.norms as u32,
-        |group| group.tables.combines[1].codes = group.sizes.codes as u32,
-        |group| group.tables.agreements[0].words += group.sizes.codes as u32,
-        |group| group.tables.choleskys[1].pivots += group.sizes.pivots as u32,
-        |group| group.sizes.partials = 1,
+        |group| group.tables.norm_jobs[2].norm = group.sizes[Buffer::Norms] as u32,
+        |group| group.tables.combines[1].codes = group.sizes[Buffer::Codes] as u32,
+        |group| group.tables.agreements[0].words += group.sizes[Buffer::Codes] as u32,
+        |group| group.tables.choleskys[1].network += 4,
+        |group| group.sizes[Buffer::Partials] = 1,
     ];
     assert!(sound.check(1 << 27).is_ok());
     for (i, damage) in damages.iter().enumerate() {
@@ -200,7 +200,7 @@ fn a_group_is_full_when_launches_are_or_the_memory_is() {
     assert_eq!(size(&Limits { networks: Some(1000), ..LIMITS }).0, 256);
     let (few, sizes) = size(&Limits { buffer: 64 << 20, ..LIMITS });
     assert!(few < networks);
-    assert!((sizes + image).bytes(&LIMITS).iter().all(|&bytes| bytes <= 64 << 20));
+    assert!(LIMITS.bytes(&(sizes + image)).iter().all(|(_, &bytes)| bytes <= 64 << 20));
     let alone = Load::of(&plans[0], &Limits { buffer: 1 << 20, ..LIMITS });
     assert!(matches!(alone, Err(Error::Memory { limit, needed }) if limit == 1 << 20 && needed > limit));
 }

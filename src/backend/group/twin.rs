@@ -1,7 +1,7 @@
 //! One launch of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
 //! for, and the oracle of every shader and kernel.
 
-use super::{Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image};
+use super::{Buffer, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image};
 use crate::Distribution;
 use crate::backend::cpu::batch_norm::{self, Layout};
 use crate::backend::cpu::combine::{Combine, Scratch};
@@ -29,8 +29,8 @@ pub(crate) fn launch(
         Step::Start => {
             for member in &group.members {
                 let n = member.plan().images();
-                mirror.kernels[member.places.kernels..][..n * n].fill(member.plan().activations());
-                mirror.statuses[member.places.statuses] = NONE;
+                words(member, Buffer::Kernels, n * n, mirror).fill(member.plan().activations());
+                words(member, Buffer::Statuses, 1, mirror).fill(NONE);
             }
         }
         Step::Combine => {
@@ -39,7 +39,7 @@ pub(crate) fn launch(
                 combine(member, job, record.status, mirror);
                 if group.joins == Joins::LastBlock {
                     let job = &member.plan().combines[job];
-                    let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
+                    let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
                     stored_batch_norm(member, job, &statuses, source, mirror);
                 }
             }
@@ -50,7 +50,7 @@ pub(crate) fn launch(
                 conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
                 if group.joins == Joins::LastBlock {
                     let job = &member.plan().convs[job];
-                    let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
+                    let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
                     let layout = conv_layout(member.plan(), job);
                     batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
                 }
@@ -61,7 +61,7 @@ pub(crate) fn launch(
                 let jobs = member.plan().convs.iter();
                 for job in jobs.filter(|job| Some(job.slot) == launch.slot) {
                     let layout = conv_layout(member.plan(), job);
-                    let records = group.tables.norms[range.clone()].iter();
+                    let records = group.tables.norm_jobs[range.clone()].iter();
                     let records = records.filter(|record| (record.status & 0xffff) as usize == m);
                     let statuses: Vec<(u32, u32)> =
                         records.map(|record| (record.norm, record.status)).collect();
@@ -73,15 +73,16 @@ pub(crate) fn launch(
             for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
                 let member = &group.members[m];
                 let job = &member.plan().combines[job];
-                let statuses = statuses(&group.tables.norms, record.first_norm, record.norms);
+                let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
                 stored_batch_norm(member, job, &statuses, source, mirror);
             }
         }
         Step::Agreement => {
             for member in &group.members {
                 let (plan, n) = (member.plan(), member.plan().images());
-                let codes = &mirror.codes[member.places.codes..][..n * plan.words_per_image];
-                let k = &mut mirror.kernels[member.places.kernels..][..n * n];
+                let [codes, kernels] = mirror.buffers.split([Buffer::Codes, Buffer::Kernels]);
+                let codes = &codes[member.places[Buffer::Codes]..][..n * plan.words_per_image];
+                let k = &mut kernels[member.places[Buffer::Kernels]..][..n * n];
                 for job in &plan.agreements {
                     agreement(&section(plan, job, codes), k, n);
                 }
@@ -89,6 +90,11 @@ pub(crate) fn launch(
         }
         Step::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
     }
+}
+
+/// Some words of a member's part of a buffer.
+fn words<'a>(member: &Member, buffer: Buffer, count: usize, mirror: &'a mut Mirror) -> &'a mut [u32] {
+    &mut mirror.buffers[buffer][member.places[buffer]..][..count]
 }
 
 /// Place and status of each of some batch norms.
@@ -107,8 +113,8 @@ fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
 
 /// The batch and a member's own arena.
 fn arenas<'a>(member: &Member, arena: &'a mut [f32]) -> (&'a [f32], &'a mut [f32]) {
-    let (batch, networks) = arena.split_at_mut(image(member.plan()).arena * OCTET);
-    let start = member.places.arena * OCTET - batch.len();
+    let (batch, networks) = arena.split_at_mut(image(member.plan())[Buffer::Arena] * OCTET);
+    let start = member.places[Buffer::Arena] * OCTET - batch.len();
     (batch, &mut networks[start..start + member.plan().arena_octets * OCTET])
 }
 
@@ -116,11 +122,12 @@ fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
     let plan = member.plan();
     let job = &plan.combines[job];
     let norms = norms(member, mirror);
-    let (image, arena) = arenas(member, &mut mirror.arena);
+    let [arena, codes] = mirror.buffers.split([Buffer::Arena, Buffer::Codes]);
+    let (image, arena) = arenas(member, bytemuck::cast_slice_mut(arena));
     let (sources, output) = Sources::split(plan, image, arena, job.output);
     let combine = Combine { plan, job, norms: &norms };
     let (n, words) = (plan.images(), plan.words_per_image);
-    let codes = &mut mirror.codes[member.places.codes..][..n * words];
+    let codes = &mut codes[member.places[Buffer::Codes]..][..n * words];
     // Twins add bits to words of zeros, a shader stores whole words.
     let regions = job.terms.iter().filter_map(|term| term.code).chain(job.code);
     for region in regions.map(|region| &plan.regions[region]) {
@@ -131,15 +138,15 @@ fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
     for i in 0..n {
         let (output, codes) = (&mut output[i * length..][..length], &mut codes[i * words..][..words]);
         if combine.image(&mut scratch, &sources, i, output, codes).is_err() {
-            say(mirror.statuses.as_mut_slice(), status);
+            say(mirror, status);
             return;
         }
     }
 }
 
 /// Notes that a number was not finite.
-fn say(statuses: &mut [u32], status: u32) {
-    let place = &mut statuses[(status & 0xffff) as usize];
+fn say(mirror: &mut Mirror, status: u32) {
+    let place = &mut mirror.buffers[Buffer::Statuses][(status & 0xffff) as usize];
     *place = (*place).min(status >> 16);
 }
 
@@ -156,7 +163,7 @@ fn conv(member: &Member, id: usize, rows: &[u32], source: &dyn WeightSource, mir
     let tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
     let group_channels = [parameter.shape.in_channels, parameter.shape.out_channels];
     let conv = Conv::new(job, tensors, group_channels, &weights, &scales);
-    let (image, arena) = arenas(member, &mut mirror.arena);
+    let (image, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
     let (sources, y) = Sources::split(plan, image, arena, Some(job.output));
     let mut frame = conv.frame();
     let length = tensors[1].image_octets() * OCTET;
@@ -192,10 +199,11 @@ fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statisti
 
 fn leave_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
     let mut partials = partials(member, mirror);
-    let (_, arena) = arenas(member, &mut mirror.arena);
+    let (_, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
     batch_norm::partials(false, &arena[numbers(member.plan(), tensor)], layout, &mut partials);
     let pieces = partials.sum.chunks(OCTET).zip(partials.m2.chunks(OCTET));
-    let to = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact_mut(2 * OCTET);
+    let to = &mut mirror.numbers_mut(Buffer::Partials)[member.places[Buffer::Partials] * 2 * OCTET..];
+    let to = to.chunks_exact_mut(2 * OCTET);
     for (to, (sum, m2)) in to.zip(pieces) {
         to[..OCTET].copy_from_slice(sum);
         to[OCTET..].copy_from_slice(m2);
@@ -213,10 +221,10 @@ fn stored_batch_norm(
     let tensor = &member.plan().tensors[output];
     let layout = layout(member.plan(), tensor, 0..job.octets(), &job.statistics);
     // A shader keeps these to itself.
-    let before = mirror.partials.clone();
+    let before = mirror.buffers[Buffer::Partials].clone();
     leave_partials(member, tensor, &layout, mirror);
     batch_norms(member, &job.statistics, &layout, statuses, source, mirror);
-    mirror.partials = before;
+    mirror.buffers[Buffer::Partials] = before;
 }
 
 /// Joins the partial statistics of a job; `statuses` has (place, status) of each batch norm.
@@ -233,14 +241,14 @@ fn batch_norms(
     for job in &statistics.norms {
         let parameters = &member.plan().parameters;
         if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
-            let place = (member.places.norms + job.entry / OCTET) as u32;
+            let place = (member.places[Buffer::Norms] + job.entry / OCTET) as u32;
             let status = statuses.iter().find(|(norm, _)| *norm == place);
-            status.iter().for_each(|(_, status)| say(&mut mirror.statuses, *status));
+            status.iter().for_each(|(_, status)| say(mirror, *status));
         }
         // Pad channels have no batch norm.
         for c in 0..job.channels {
-            let (octet, lane) = (member.places.norms + (job.entry + c) / OCTET, c % OCTET);
-            let to = &mut mirror.norms[octet * 3 * OCTET..][..3 * OCTET];
+            let (octet, lane) = (member.places[Buffer::Norms] + (job.entry + c) / OCTET, c % OCTET);
+            let to = &mut mirror.numbers_mut(Buffer::Norms)[octet * 3 * OCTET..][..3 * OCTET];
             to[lane] = norms.mean[job.entry + c];
             to[OCTET + lane] = norms.a[job.entry + c];
             to[2 * OCTET + lane] = norms.beta[job.entry + c];
@@ -250,7 +258,8 @@ fn batch_norms(
 
 fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
     let mut norms = Norms::default();
-    let octets = mirror.norms[member.places.norms * 3 * OCTET..].chunks_exact(3 * OCTET);
+    let octets =
+        mirror.numbers(Buffer::Norms)[member.places[Buffer::Norms] * 3 * OCTET..].chunks_exact(3 * OCTET);
     for octet in octets.take(member.plan().norm_entries.div_ceil(OCTET)) {
         norms.mean.extend(&octet[..OCTET]);
         norms.a.extend(&octet[OCTET..2 * OCTET]);
@@ -261,7 +270,8 @@ fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
 
 fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
     let mut partials = Partials::default();
-    let octets = mirror.partials[member.places.partials * 2 * OCTET..].chunks_exact(2 * OCTET);
+    let octets = mirror.numbers(Buffer::Partials)[member.places[Buffer::Partials] * 2 * OCTET..]
+        .chunks_exact(2 * OCTET);
     for octet in octets.take(member.plan().partial_entries.div_ceil(OCTET)) {
         partials.sum.extend(&octet[..OCTET]);
         partials.m2.extend(&octet[OCTET..]);
@@ -271,8 +281,8 @@ fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
 
 fn cholesky(member: &Member, mirror: &mut Mirror) {
     let (plan, n) = (member.plan(), member.plan().images());
-    let mut a = scaled::<f64>(&mirror.kernels[member.places.kernels..][..n * n], plan.activations());
+    let mut a = scaled::<f64>(words(member, Buffer::Kernels, n * n, mirror), plan.activations());
     factorize(&mut a, n);
-    let pivots = mirror.pivots[member.places.pivots..][..n].iter_mut();
+    let pivots = mirror.numbers_mut(Buffer::Pivots)[member.places[Buffer::Pivots]..][..n].iter_mut();
     pivots.enumerate().for_each(|(p, pivot)| *pivot = (a[p * n + p] * a[p * n + p]) as f32);
 }

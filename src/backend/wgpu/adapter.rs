@@ -5,13 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, Limits};
 
+use super::pipelines::EntryPoint;
 use crate::backend::Device;
 use crate::{Error, Precision, Result};
-
-/// Threads of a workgroup, bytes of its memory and storage buffers of a stage, at most, in all shaders.
-const THREADS: u32 = 256;
-const WORKGROUP_BYTES: u32 = 12_800;
-const STORAGE_BUFFERS: u32 = 6;
 
 /// Adapters as they were found first: looking takes tens of milliseconds.
 static FOUND: Mutex<Option<Vec<Adapter>>> = Mutex::new(None);
@@ -155,11 +151,16 @@ fn details(adapter: &Adapter) -> String {
 
 /// Why the shaders cannot run.
 fn unusable(limits: &Limits) -> Option<String> {
+    // As much of each as the shader takes that takes most of it.
+    let most = |of: fn(EntryPoint) -> u32| EntryPoint::all().map(of).max().unwrap_or(0);
+    let threads = most(|entry| entry.threads);
+    let bytes = most(|entry| entry.workgroup_bytes);
+    let buffers = most(|entry| entry.bindings.len() as u32);
     let needs = [
-        ("threads in a workgroup", THREADS, limits.max_compute_invocations_per_workgroup),
-        ("threads along a workgroup", THREADS, limits.max_compute_workgroup_size_x),
-        ("bytes of workgroup memory", WORKGROUP_BYTES, limits.max_compute_workgroup_storage_size),
-        ("storage buffers in a stage", STORAGE_BUFFERS, limits.max_storage_buffers_per_shader_stage),
+        ("threads in a workgroup", threads, limits.max_compute_invocations_per_workgroup),
+        ("threads along a workgroup", threads, limits.max_compute_workgroup_size_x),
+        ("bytes of workgroup memory", bytes, limits.max_compute_workgroup_storage_size),
+        ("storage buffers in a stage", buffers, limits.max_storage_buffers_per_shader_stage),
     ];
     needs.into_iter().find(|(_, needed, found)| found < needed).map(|(what, needed, found)| {
         format!("its limit of {found} {what} is too small, {needed} are needed; use another backend")

@@ -1,6 +1,5 @@
 //! A device at work: opened once a process, its pipelines made once, and what can go wrong with it.
 
-use std::collections::HashMap;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +10,7 @@ use wgpu::{
 
 use super::adapter;
 use super::pipelines::{Pipeline, pipelines};
-use crate::backend::group::Step;
+use crate::backend::group::PerStep;
 use crate::backend::group::run::Fault;
 use crate::{Error, Result};
 
@@ -28,7 +27,7 @@ pub(super) enum Checks {
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) pipelines: HashMap<Step, Pipeline>,
+    pub(super) pipelines: PerStep<Pipeline>,
     pub(super) name: String,
     pub(super) kind: DeviceType,
     lost: Arc<Mutex<Option<String>>>,

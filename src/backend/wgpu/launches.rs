@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 
 use super::buffers::{Buffers, LAUNCH_STRIDE};
 use super::gpu::Gpu;
-use super::pipelines::Content;
+use super::pipelines::Binding;
 use crate::backend::group::{Launch, LaunchRecord, Step};
 
 /// One dispatch.
@@ -47,14 +47,19 @@ pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> Has
     let mut groups = HashMap::new();
     for step in dispatches.iter().map(|dispatch| dispatch.step) {
         groups.entry(step).or_insert_with(|| {
-            let pipeline = &gpu.pipelines[&step];
-            let entry = |&(binding, content): &(u32, Content)| {
-                let size = (content == Content::Launches).then_some(size_of::<LaunchRecord>() as u64);
-                let buffer = buffers.get(content);
-                let whole = BufferBinding { buffer, offset: 0, size: size.and_then(NonZeroU64::new) };
-                BindGroupEntry { binding, resource: BindingResource::Buffer(whole) }
+            let pipeline = &gpu.pipelines[step];
+            let launch = BufferBinding {
+                buffer: &buffers.launches,
+                offset: 0,
+                size: NonZeroU64::new(size_of::<LaunchRecord>() as u64),
             };
-            let entries: Vec<BindGroupEntry> = pipeline.bindings.iter().map(entry).collect();
+            let launch = BindGroupEntry { binding: 0, resource: BindingResource::Buffer(launch) };
+            let entry = |&Binding { number, memory, .. }: &Binding| {
+                let resource = buffers.get(memory).as_entire_binding();
+                BindGroupEntry { binding: number, resource }
+            };
+            let entries: Vec<BindGroupEntry> =
+                std::iter::once(launch).chain(pipeline.bindings.iter().map(entry)).collect();
             gpu.device.create_bind_group(&BindGroupDescriptor {
                 label: None,
                 layout: &pipeline.layout,
@@ -76,7 +81,7 @@ pub(super) fn encode(
     let mut last = None;
     for Dispatch { step, offset, grid: [x, y, z] } in dispatches {
         if last.replace(*step) != Some(*step) {
-            pass.set_pipeline(&gpu.pipelines[step].pipeline);
+            pass.set_pipeline(&gpu.pipelines[*step].pipeline);
         }
         pass.set_bind_group(0, &groups[step], &[*offset]);
         pass.dispatch_workgroups(*x, *y, *z);

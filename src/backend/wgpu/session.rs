@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wgpu::{Buffer, CommandEncoder, DeviceType, SubmissionIndex};
+use wgpu::{CommandEncoder, DeviceType, SubmissionIndex};
 
 use super::adapter;
 use super::buffers::Buffers;
 use super::gpu::{Checks, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
-use super::pipelines::Content;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
-use crate::backend::group::{Fresh, Group, Joins, Launch, Limits, Pool, Step, run, twin};
+use crate::backend::group::{
+    Buffer, Fresh, Group, Joins, Launch, Limits, PerBuffer, Pool, Shared, Step, Table, run, twin,
+};
 use crate::plan::jobs::OCTET;
 use crate::probe::{InjectedFault, Probe};
 use crate::{Error, Result};
@@ -38,16 +39,17 @@ pub(super) struct Session {
     probe: Option<Arc<Probe>>,
     setup: Setup,
     /// Buffers for results that are not in use.
-    spare: VecDeque<Buffer>,
+    spare: VecDeque<wgpu::Buffer>,
 }
 
 /// A group that has been submitted.
 pub(super) struct Flying {
     gpu: Arc<Gpu>,
     flight: Flight,
-    results: Buffer,
-    /// What the results are, one after the other, and their bytes: statuses, pivots, K, and codes where they are kept.
-    pieces: [(Content, u64); 4],
+    results: wgpu::Buffer,
+    /// Bytes of each buffer among the results, which stand one after the other.
+    reads: PerBuffer<u64>,
+    factor_number: usize,
     submission: SubmissionIndex,
 }
 
@@ -100,7 +102,7 @@ impl Session {
     }
 
     /// Uploads a group's tables, runs its launches, and asks for the results.
-    fn fly(&mut self, group: &Group) -> Result<(Buffer, SubmissionIndex), Fault> {
+    fn fly(&mut self, group: &Group) -> Result<(wgpu::Buffer, SubmissionIndex), Fault> {
         group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
         let gpu = Arc::clone(&self.gpu);
         match self.probe.as_ref().and_then(|probe| probe.next_fault()) {
@@ -159,41 +161,26 @@ impl Session {
     /// Writes all that the launches of a group read.
     pub(super) fn upload(&mut self, group: &Group, fresh: &Fresh) {
         let gpu = &*Arc::clone(&self.gpu);
-        let [arena, norms, partials, codes, kernels, pivots, statuses] = group.sizes.bytes(&self.limits);
-        if self.buffers.reserve(gpu, Content::Arena, arena) || !self.image_is_there {
-            gpu.queue.write_buffer(self.buffers.get(Content::Arena), 0, bytemuck::cast_slice(&self.image));
+        for (buffer, &bytes) in self.limits.bytes(&group.sizes).iter() {
+            let is_lost = self.buffers.reserve(gpu, buffer.memory(), bytes);
+            self.image_is_there &= buffer != Buffer::Arena || !is_lost;
+        }
+        if !self.image_is_there {
+            let arena = self.buffers.get(Buffer::Arena.memory());
+            gpu.queue.write_buffer(arena, 0, bytemuck::cast_slice(&self.image));
             self.image_is_there = true;
         }
-        for (content, bytes) in [
-            (Content::Norms, norms),
-            (Content::Partials, partials),
-            (Content::Codes, codes),
-            (Content::Kernels, kernels),
-            (Content::Pivots, pivots),
-            (Content::Statuses, statuses),
-        ] {
-            self.buffers.reserve(gpu, content, bytes);
+        for table in Table::ALL {
+            self.buffers.write(gpu, table.memory(), group.tables.bytes(table, &fresh.jobs));
         }
-        let tables = &group.tables;
-        self.buffers.write(gpu, Content::Terms, &tables.terms);
-        self.buffers.write(gpu, Content::Combines, &tables.combines);
-        self.buffers.write(gpu, Content::Convs, &tables.convs);
-        self.buffers.write(gpu, Content::Rows, &tables.rows);
-        self.buffers.write(gpu, Content::NormJobs, &tables.norms);
-        self.buffers.write(gpu, Content::Agreements, &tables.agreements);
-        self.buffers.write(gpu, Content::Choleskys, &tables.choleskys);
-        self.buffers.write(gpu, Content::WeightsJobs, &fresh.jobs);
+        let pool = Shared::Pool.memory();
         let needed = (self.pool.used() * OCTET_BYTES) as u64;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        self.buffers.grow(gpu, &mut encoder, Content::Pool, needed);
+        self.buffers.grow(gpu, &mut encoder, pool, needed);
         gpu.queue.submit([encoder.finish()]);
         if !fresh.numbers.is_empty() {
             let place = u64::from(fresh.place) * OCTET_BYTES as u64;
-            gpu.queue.write_buffer(
-                self.buffers.get(Content::Pool),
-                place,
-                bytemuck::cast_slice(&fresh.numbers),
-            );
+            gpu.queue.write_buffer(self.buffers.get(pool), place, bytemuck::cast_slice(&fresh.numbers));
         }
     }
 
@@ -207,7 +194,7 @@ impl Session {
         let mut shared = Vec::new();
         let side = gpu.device.limits().max_compute_workgroups_per_dimension;
         let dispatches: Vec<Dispatch> = dispatches(launches, side, &mut shared);
-        self.buffers.write(gpu, Content::Launches, &shared);
+        self.buffers.write_launches(gpu, &shared);
         let groups = bind(gpu, &self.buffers, &dispatches);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         encode(gpu, &mut encoder, &groups, &dispatches);
@@ -215,31 +202,23 @@ impl Session {
         gpu.queue.submit([encoder.finish()])
     }
 
-    /// What comes back of a group, in this order, and its bytes.
-    fn results(&self, group: &Group) -> [(Content, u64); 4] {
-        let [.., codes, kernels, pivots, statuses] = group.sizes.bytes(&self.limits);
-        let codes = if self.keeps_codes() { codes } else { 0 };
-        [
-            (Content::Statuses, statuses),
-            (Content::Pivots, pivots),
-            (Content::Kernels, kernels),
-            (Content::Codes, codes),
-        ]
+    /// Bytes of each buffer that comes back of a group.
+    fn reads(&self, group: &Group) -> PerBuffer<u64> {
+        self.limits.reads(&group.sizes, self.keeps_codes())
     }
 
-    fn results_buffer(&mut self, group: &Group) -> Buffer {
-        let size = self.results(group).iter().map(|(_, bytes)| bytes).sum();
+    fn results_buffer(&mut self, group: &Group) -> wgpu::Buffer {
+        let size = self.reads(group).iter().map(|(_, bytes)| bytes).sum();
         let spare = self.spare.iter().position(|buffer| buffer.size() >= size);
         spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| self.gpu.readable(size))
     }
 
-    fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &Buffer) {
+    fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &wgpu::Buffer) {
         let mut place = 0;
-        for (content, bytes) in self.results(group) {
-            if bytes > 0 {
-                encoder.copy_buffer_to_buffer(self.buffers.get(content), 0, results, place, bytes);
-                place += bytes;
-            }
+        for (buffer, &bytes) in self.reads(group).iter().filter(|&(_, &bytes)| bytes > 0) {
+            let from = self.buffers.get(buffer.memory());
+            encoder.copy_buffer_to_buffer(from, 0, results, place, bytes);
+            place += bytes;
         }
     }
 }
@@ -247,27 +226,21 @@ impl Session {
 impl Flying {
     /// Waits for the group.
     fn results(&self) -> Result<Results, Fault> {
-        let size = self.pieces.iter().map(|(_, bytes)| bytes).sum();
+        let size = self.reads.iter().map(|(_, bytes)| bytes).sum();
         let bytes = self.gpu.read(&self.results, size, Some(self.submission.clone()))?;
         let mut rest = &bytes[..];
-        let [statuses, pivots, kernels, codes] = self.pieces.map(|(_, bytes)| {
-            let (piece, after) = rest.split_at(bytes as usize);
+        let bytes = PerBuffer::from_fn(|buffer| {
+            let (piece, after) = rest.split_at(self.reads[buffer] as usize);
             rest = after;
-            piece
+            piece.to_vec()
         });
-        let pivots: Vec<f32> = bytemuck::pod_collect_to_vec(pivots);
-        Ok(Results {
-            statuses: bytemuck::pod_collect_to_vec(statuses),
-            pivots: pivots.into_iter().map(f64::from).collect(),
-            kernels: bytemuck::pod_collect_to_vec(kernels),
-            codes: bytemuck::pod_collect_to_vec(codes),
-        })
+        Ok(Results { bytes, factor_number: self.factor_number })
     }
 }
 
 impl run::Session for Session {
     type Flight = Flying;
-    type Spare = (Arc<Gpu>, Buffer);
+    type Spare = (Arc<Gpu>, wgpu::Buffer);
 
     fn limits(&mut self) -> &mut Limits {
         &mut self.limits
@@ -283,8 +256,9 @@ impl run::Session for Session {
         let Some(flight) = flight else { return Ok((None, left)) };
         match self.fly(&flight.group) {
             Ok((results, submission)) => {
-                let (gpu, pieces) = (Arc::clone(&self.gpu), self.results(&flight.group));
-                Ok((Some(Flying { gpu, flight, results, pieces, submission }), left))
+                let (gpu, reads) = (Arc::clone(&self.gpu), self.reads(&flight.group));
+                let factor_number = self.limits.factor_number;
+                Ok((Some(Flying { gpu, flight, results, reads, factor_number, submission }), left))
             }
             Err(fault) => {
                 let networks = flight.into_waiting().into_iter().chain(left).collect();
