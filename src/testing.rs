@@ -27,7 +27,9 @@ pub mod cuda {
     use std::sync::Arc;
 
     use super::Deviation;
-    pub use crate::backend::cuda::{Compiled, Driver, HEADERS, KernelLaunch, SOURCES, STREAMS, compile};
+    pub use crate::backend::cuda::{
+        Compiled, ComputeCapability, Driver, HEADERS, KERNELS, Kernel, KernelLaunch, STREAMS, Source, compile,
+    };
     pub use crate::backend::group::run::Fault;
     use crate::{Batch, Convention, Network, Result, Weights};
 

@@ -12,7 +12,7 @@ use common::harness::{Requirement, needs, run};
 use common::networks::{mixed, noise, relu_of_the_image};
 use common::shim::{Build, Shim, host};
 use common::stages::{agree, kernels};
-use naswot::testing::cuda::{Driver, Fault, KernelLaunch};
+use naswot::testing::cuda::{ComputeCapability, Driver, Fault, KernelLaunch};
 use naswot::{Backend, Batch, Error, Graph, Network, Precision, Probe, Scorer, Stage};
 
 fn main() -> ExitCode {
@@ -102,6 +102,9 @@ impl Faulty {
 impl Driver for Faulty {
     fn name(&self) -> &str {
         "faulty"
+    }
+    fn compute_capability(&self) -> ComputeCapability {
+        self.inner.compute_capability()
     }
     fn free_memory(&self) -> Result<u64, Fault> {
         self.inner.free_memory()

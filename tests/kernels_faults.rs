@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use common::harness::{Requirement, needs, run};
 use common::shim::{Build, Shim, mutant};
 use common::stages::is_sound;
-use naswot::Weights;
-use naswot::testing::cuda::{HEADERS, SOURCES, lockstep};
+use naswot::testing::cuda::{HEADERS, KERNELS, Kernel, KernelLaunch, Source, lockstep};
 use naswot::testing::{Case, cases};
+use naswot::{Stage, Weights};
 
 /// Orders of blocks and threads that are tried for each fault.
 const ORDERS: u32 = 3;
@@ -27,12 +27,12 @@ const SLIPS: [(&str, &str, &str, Build); 5] = [
     ("conv.cu", "if (quad >= 2 * low(job.out_octets)) return;", "", Build::Race),
 ];
 
-/// Cases, by their names, that put a source's kernels to work.
-fn names(source: &str) -> &'static [&'static str] {
-    match source {
-        "agreement.cu" => &["33 images", "jobs of 4096 words and more"],
-        "cholesky.cu" => &["70 images"],
-        "combine.cu" => {
+/// Cases, by their names, that put a stage's kernels to work.
+fn names(stage: Stage) -> &'static [&'static str] {
+    match stage {
+        Stage::Agreement => &["33 images", "jobs of 4096 words and more"],
+        Stage::Cholesky => &["70 images"],
+        Stage::Combine => {
             &["packed concat with a projection over it", "more pixels than a tile", "of stored sums"]
         }
         _ => &["one image", "odd channels", "merged projections", "blocks of two tiles"],
@@ -42,48 +42,123 @@ fn names(source: &str) -> &'static [&'static str] {
 fn main() -> ExitCode {
     let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
     let mut trials = Vec::new();
-    let mut add = |name: String, source: &'static str, text: String, build: Build| {
+    let mut add = |name: String, kernel: &'static Kernel, text: String, build: Build| {
         let id = format!("mutant-{}", trials.len());
         trials.push(needs(Requirement::Shim, &name, move |_| {
-            let program = mutant(build, &id, source, &text)?;
-            is_found(&program, source, seed)
+            let program = mutant(build, &id, kernel.source.file, &text)?;
+            is_found(&program, kernel, seed)
         }));
     };
-    let sources = SOURCES.map(|(name, text)| (name, with_batch_norm(text)));
-    for (source, text) in &sources {
+    // A kernel of each source, and its text.
+    let mut sources: Vec<(&Kernel, String)> = Vec::new();
+    for kernel in KERNELS {
+        if sources.iter().all(|(other, _)| other.source.file != kernel.source.file) {
+            sources.push((kernel, with_headers(kernel.source.text)));
+        }
+    }
+    for (kernel, text) in &sources {
+        let source = kernel.source.file;
         for statement in ["__syncthreads();", "__threadfence();"] {
             for (place, _) in text.match_indices(statement) {
                 let line = 1 + text[..place].matches('\n').count();
                 let without = [&text[..place], ";", &text[place + statement.len()..]].concat();
-                add(format!("{source}, line {line}, without {statement}"), source, without, Build::Race);
+                add(format!("{source}, line {line}, without {statement}"), kernel, without, Build::Race);
             }
         }
     }
     for (source, before, after, build) in SLIPS {
-        let (_, text) = sources.iter().find(|(name, _)| *name == source).unwrap();
+        let (kernel, text) = sources.iter().find(|(kernel, _)| kernel.source.file == source).unwrap();
         assert!(text.contains(before), "{source} has no {before}");
-        add(format!("{source}: {after}, not {before}"), source, text.replace(before, after), build);
+        add(format!("{source}: {after}, not {before}"), kernel, text.replace(before, after), build);
+    }
+    for (name, before, after, builds) in SHARED_FAULTS {
+        assert!(SHARED.contains(before));
+        for build in *builds {
+            let name = format!("dynamic shared memory, {}: {name}", build.name());
+            let id = format!("shared-{}", trials.len());
+            let is_sound = before == after;
+            trials.push(needs(Requirement::Shim, &name, move |_| {
+                let program = mutant(*build, &id, "shared.cu", &SHARED.replace(before, after))?;
+                match reverse(&program, seed as u32) {
+                    Ok(()) if !is_sound => Err("nobody noticed it".into()),
+                    Err(error) if is_sound => Err(error),
+                    _ => Ok(()),
+                }
+            }));
+        }
     }
     run(trials)
 }
 
-/// A source in which the headers that have barriers of their own stand in full, to be changed too.
-fn with_batch_norm(text: &str) -> String {
-    let header = |text: String, wanted: &str| {
-        let (name, header) = HEADERS.into_iter().find(|(name, _)| *name == wanted).unwrap();
-        text.replace(&format!("#include \"{name}\""), &header.replace("#pragma once", ""))
+/// Words of shared memory that no kernel can have but dynamically: 96 KB.
+const WORDS: u32 = 24_000;
+
+/// A kernel that turns words around in dynamic shared memory.
+const SHARED: &str = r#"
+#include "common.cuh"
+struct Reverse { u32 *words; u64 count; };
+extern "C" __global__ void __launch_bounds__(256) reverse(const Reverse a) {
+    DYNAMIC_SHARED(u32, all);
+    for (u32 i = threadIdx.x; i < a.count; i += 256) all[i] = a.words[i];
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < a.count; i += 256) a.words[i] = all[a.count - 1 - i];
+}
+"#;
+
+/// What a slip would have written for what stands there, and who finds it; none in the first.
+const SHARED_FAULTS: &[(&str, &str, &str, &[Build])] = &[
+    ("sound", "", "", &Build::ALL),
+    ("no barrier", "__syncthreads();", "", &[Build::Race]),
+    ("a word too many", "all[i] = a", "all[i + 1] = a", &[Build::Asan, Build::Race]),
+    ("a word that is not written", "all[a.count", "all[a.count / 2 + a.count", &[Build::Asan, Build::Race]),
+];
+
+/// Runs that kernel.
+fn reverse(program: &Path, seed: u32) -> Result<(), Box<dyn Error>> {
+    let device = Shim::start(program, seed)?;
+    let text = |fault| format!("{fault:?}");
+    let words: Vec<u32> = (0..WORDS).collect();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let address = device.allocate(bytes.len() as u64).map_err(text)?;
+    device.write(0, address, &bytes).map_err(text)?;
+    let argument = [address, u64::from(WORDS)].map(u64::to_le_bytes).concat();
+    let launch = KernelLaunch {
+        kernel: "reverse",
+        grid: [1, 1],
+        threads: 256,
+        shared: bytes.len() as u32,
+        argument: &argument,
     };
-    header(header(text.to_owned(), "stored_batch_norm.cuh"), "batch_norm.cuh")
+    device.launch(0, &launch).map_err(text)?;
+    let mut back = vec![0; bytes.len()];
+    device.read(0, address, &mut back).map_err(text)?;
+    let back: Vec<u32> =
+        back.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+    assert!(back.iter().eq(words.iter().rev()));
+    Ok(())
+}
+
+/// A source in which the headers that have barriers of their own stand in full, to be changed too.
+fn with_headers(text: &str) -> String {
+    let has_barriers =
+        |header: &&Source| header.text.contains("__syncthreads") || header.text.contains("__threadfence");
+    let mut text = text.to_owned();
+    // Headers include others.
+    for header in [HEADERS, HEADERS].concat().iter().filter(has_barriers) {
+        let include = format!("#include \"{}\"", header.file);
+        text = text.replace(&include, &header.text.replace("#pragma once", ""));
+    }
+    text
 }
 
 /// Whether some order of blocks and threads shows that something is wrong.
-fn is_found(program: &Path, source: &str, seed: u64) -> Result<(), Box<dyn Error>> {
-    let cases: Vec<Case> =
-        cases(seed)?.into_iter().filter(|case| names(source).contains(&&*case.name)).collect();
-    assert_eq!(cases.len(), names(source).len());
+fn is_found(program: &Path, kernel: &Kernel, seed: u64) -> Result<(), Box<dyn Error>> {
+    let names = names(kernel.stage());
+    let cases: Vec<Case> = cases(seed)?.into_iter().filter(|case| names.contains(&&*case.name)).collect();
+    assert_eq!(cases.len(), names.len());
     for order in 0..ORDERS {
         for case in &cases {
-            let device = Shim::start(program, seed as u32 + order)?;
+            let device = Shim::start_as(kernel.from, program, seed as u32 + order)?;
             let (batch, networks) = (case.batch(seed)?, [case.network.clone()]);
             let weights = Weights::Seeded { seed };
             match lockstep(device, &networks, &batch, &weights, case.convention) {

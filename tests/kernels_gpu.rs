@@ -12,7 +12,7 @@ use common::cuda::{Open, Outcome, cuda, does_not_depend_on_the_group, reference,
 use common::harness::{Requirement, needs, run_one_by_one};
 use common::networks::{mixed, noise};
 use common::stages::kernels;
-use naswot::testing::cuda::{Driver, Fault, KernelLaunch, open};
+use naswot::testing::cuda::{ComputeCapability, Driver, Fault, KernelLaunch, open};
 
 fn main() -> ExitCode {
     let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
@@ -54,6 +54,9 @@ struct Counting {
 impl Driver for Counting {
     fn name(&self) -> &str {
         self.device.name()
+    }
+    fn compute_capability(&self) -> ComputeCapability {
+        self.device.compute_capability()
     }
     fn free_memory(&self) -> Result<u64, Fault> {
         self.device.free_memory()

@@ -10,14 +10,23 @@ use std::time::SystemTime;
 use common::cuda::{Open, reference, stages};
 use common::harness::{Requirement, run};
 use common::shim::{Build, Shim, host};
+use naswot::testing::cuda::ComputeCapability;
 
 fn main() -> ExitCode {
     // Other random shapes and orders each time; a failure names them.
     let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
-    let open = |build: Build| -> Open { Arc::new(move || Ok(Shim::start(&host(build)?, seed as u32)?)) };
-    let mut trials = reference(Requirement::Shim, &open(Build::Plain));
-    for build in Build::ALL {
-        trials.extend(stages(build.name(), Requirement::Shim, &open(build), seed));
+    let open = |capability: ComputeCapability, build: Build| -> Open {
+        Arc::new(move || Ok(Shim::start_as(capability, &host(build)?, seed as u32)?))
+    };
+    let mut trials = Vec::new();
+    for (position, capability) in ComputeCapability::all().into_iter().enumerate() {
+        // Kernels of later architectures have names of their own.
+        let suffix = if position == 0 { String::new() } else { format!(" from {capability} on") };
+        for build in Build::ALL {
+            let name = format!("{}{suffix}", build.name());
+            trials.extend(stages(&name, Requirement::Shim, &open(capability, build), seed));
+        }
     }
+    trials.extend(reference(Requirement::Shim, &open(ComputeCapability::OLDEST, Build::Plain)));
     run(trials)
 }

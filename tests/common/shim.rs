@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use naswot::testing::cuda::{Driver, Fault, KernelLaunch};
+use naswot::testing::cuda::{ComputeCapability, Driver, Fault, KernelLaunch};
 
 /// What a build looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,14 +112,25 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 pub struct Shim {
     program: PathBuf,
     seed: u32,
+    capability: ComputeCapability,
     host: Mutex<Host>,
 }
 
 impl Shim {
-    /// Starts a program; the seed is of the order of blocks and threads.
+    /// Starts a program; the seed is of the order of blocks and threads. It takes the kernels of the newest architecture.
     pub fn start(program: &Path, seed: u32) -> Result<Arc<dyn Driver>, String> {
-        let host = Host::start(program, seed)?;
-        Ok(Arc::new(Shim { program: program.to_owned(), seed, host: Mutex::new(host) }))
+        let newest = ComputeCapability::all().pop().ok_or("no kernels")?;
+        Self::start_as(newest, program, seed)
+    }
+
+    /// The same with the kernels of an architecture.
+    pub fn start_as(
+        capability: ComputeCapability,
+        program: &Path,
+        seed: u32,
+    ) -> Result<Arc<dyn Driver>, String> {
+        let host = Mutex::new(Host::start(program, seed)?);
+        Ok(Arc::new(Shim { program: program.to_owned(), seed, capability, host }))
     }
 
     fn call(&self, op: u32, parts: &[&[u8]]) -> Result<Vec<u8>, Fault> {
@@ -130,6 +141,10 @@ impl Shim {
 impl Driver for Shim {
     fn name(&self) -> &str {
         "shim"
+    }
+
+    fn compute_capability(&self) -> ComputeCapability {
+        self.capability
     }
 
     fn free_memory(&self) -> Result<u64, Fault> {
@@ -162,8 +177,8 @@ impl Driver for Shim {
     }
 
     fn launch(&self, _: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
-        let KernelLaunch { kernel, grid, threads, argument } = *launch;
-        let head = [grid[0], grid[1], threads, kernel.len() as u32].map(u32::to_le_bytes).concat();
+        let KernelLaunch { kernel, grid: [x, y], threads, shared, argument } = *launch;
+        let head = [x, y, threads, shared, kernel.len() as u32].map(u32::to_le_bytes).concat();
         self.call(5, &[&head, kernel.as_bytes(), argument]).map(drop)
     }
 
@@ -183,7 +198,7 @@ impl Driver for Shim {
 
     fn renew(&self) -> naswot::Result<Arc<dyn Driver>> {
         let refused = |reason| naswot::Error::Backend { backend: "cuda".to_owned(), reason };
-        Shim::start(&self.program, self.seed).map_err(refused)
+        Shim::start_as(self.capability, &self.program, self.seed).map_err(refused)
     }
 }
 

@@ -88,8 +88,9 @@ typedef void ShimOp(unsigned mask, void *const *in, void *const *out);  // runs 
 extern ShimThread *shim_cur;                                            // the running CUDA thread
 extern dim3 shim_block, shim_grid;
 extern ShimKernel *shim_kernels;
-// nullptr, or why it was not launched. The argument is one struct.
-const char *shim_launch(const char *name, dim3 grid, unsigned threads, const void *argument, size_t size);
+// nullptr, or why it was not launched. `shared` is in bytes; the argument is one struct.
+const char *shim_launch(const char *name, dim3 grid, unsigned threads, size_t shared, const void *argument, size_t size);
+void *shim_dynamic_shared();
 void *shim_alloc(size_t bytes);  // global memory: exact size, all 0xFF
 void shim_free(void *);
 void shim_seed(unsigned);  // order of threads and blocks
@@ -233,6 +234,7 @@ static std::vector<Fiber *> ready, atbar;
 static std::vector<Warp> warps;
 static const ShimKernel *kernel;
 static const void *karg;
+static void *dynamic_shared;
 static std::mt19937 rng(1);
 static unsigned nthr, live;
 static int bar_line;
@@ -333,6 +335,7 @@ void shim_warp(unsigned mask, ShimOp op, const void *in, void *out, int line) {
   block_here();
 }
 void shim_seed(unsigned s) { rng.seed(s); }
+void *shim_dynamic_shared() { return dynamic_shared; }
 int shim_errors() { RACE(return rc_errors;) return 0; }
 void *shim_alloc(size_t n) {
   void *p;
@@ -369,7 +372,7 @@ static void run_block(unsigned b) {
   }
   block_here();  // comes back when live == 0
 }
-const char *shim_launch(const char *name, dim3 grid, unsigned threads, const void *argument, size_t size) {
+const char *shim_launch(const char *name, dim3 grid, unsigned threads, size_t shared, const void *argument, size_t size) {
   static std::string why;
   alignas(64) static char store[1024];  // static: the race checker skips the program's own image
   auto fail = [&](std::string s) {
@@ -382,7 +385,9 @@ const char *shim_launch(const char *name, dim3 grid, unsigned threads, const voi
   if (!k) return fail("no such kernel");
   if (size != k->size || size > sizeof store)
     return fail("the argument has " + std::to_string(size) + " bytes, the kernel takes " + std::to_string(k->size));
-  if (!blocks || blocks > 1u << 31 || grid.y > 65535 || !threads || threads > 1024) return fail("bad grid or block");
+  if (!blocks || blocks > 1u << 31 || grid.y > 65535 || !threads || threads > 1024 || shared > 227 << 10)
+    return fail("bad grid or block");
+  if (shared && posix_memalign(&dynamic_shared, 16, shared)) return fail("out of memory");
   memcpy(store, argument, size);
   karg = store;
   kernel = k;
@@ -396,16 +401,20 @@ const char *shim_launch(const char *name, dim3 grid, unsigned threads, const voi
       f->bottom = f->stack += GUARD;
       f->size = STACK;
     }
-  RACE(race_kernel(nthr); if (ns) race_region(__start_cuda_shared, ns, "static shared");)
+  RACE(race_kernel(nthr); if (ns) race_region(__start_cuda_shared, ns, "static shared");
+       if (shared) race_region(dynamic_shared, shared, "dynamic shared");)
   std::vector<unsigned> order(blocks);
   for (size_t i = 0; i < blocks; i++) order[i] = i;
   for (size_t i = blocks; i > 1; i--) std::swap(order[i - 1], order[rng() % i]);
   for (unsigned b : order) {
     RACE(race_block(b);)
     if (ns) memset(__start_cuda_shared, 0xFF, ns);
+    if (shared) memset(dynamic_shared, 0xFF, shared);
     run_block(b);
   }
-  RACE(if (ns) race_unregion(__start_cuda_shared);)
+  RACE(if (ns) race_unregion(__start_cuda_shared); if (shared) race_unregion(dynamic_shared);)
+  free(dynamic_shared);
+  dynamic_shared = nullptr;
   return nullptr;
 }
 // ---- warp operations: run once per warp, see all lanes ---------------------------------------------------------------

@@ -9,6 +9,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 
 use super::driver::{Driver, KernelLaunch, STREAMS};
+use super::kernels::ComputeCapability;
 use super::nvrtc;
 use crate::backend::Device;
 use crate::backend::group::run::Fault;
@@ -16,8 +17,6 @@ use crate::{Error, Precision, Result};
 
 /// Bytes of pinned memory that a stream copies through.
 const STAGING: usize = 8 << 20;
-/// The oldest architecture that the kernels run on: atomics, fences and shuffles as they use them.
-const OLDEST: (i32, i32) = (7, 0);
 
 /// GPUs as `naswot devices` lists them.
 pub(crate) fn devices() -> Vec<Device> {
@@ -66,8 +65,7 @@ fn count() -> Result<usize, String> {
 struct Facts {
     device: sys::CUdevice,
     model: String,
-    /// Major and minor number of its architecture.
-    capability: (i32, i32),
+    capability: ComputeCapability,
     driver: i32,
     memory: usize,
     bandwidth: u64,
@@ -81,10 +79,10 @@ impl Facts {
             // SAFETY: the device is one that the driver has given.
             let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) };
             use CUdevice_attribute::*;
-            let capability = (
-                attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-                attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-            );
+            let capability = ComputeCapability {
+                major: attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?.unsigned_abs(),
+                minor: attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?.unsigned_abs(),
+            };
             let mut driver = 0;
             // SAFETY: the place lives through the call.
             unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
@@ -108,33 +106,29 @@ impl Facts {
     }
 
     fn details(&self) -> String {
-        let Facts { capability: (major, minor), memory, bandwidth, .. } = self;
+        let Facts { capability, memory, bandwidth, .. } = self;
         let (mib, rate) = (memory >> 20, bandwidth / 1_000_000_000);
-        format!("compute capability {major}.{minor}, {mib} MiB of memory at {rate} GB/s")
+        format!("compute capability {capability}, {mib} MiB of memory at {rate} GB/s")
     }
 
     /// Why the kernels cannot run on it.
     fn unusable(&self) -> Option<String> {
-        if self.capability < OLDEST {
-            let ((major, minor), oldest) = (self.capability, OLDEST);
+        if self.is_too_old() {
             return Some(format!(
-                "its compute capability {major}.{minor} is too old, {}.{} is needed; use another backend",
-                oldest.0, oldest.1
+                "its compute capability {} is too old, {} is needed; use another backend",
+                self.capability,
+                ComputeCapability::OLDEST
             ));
         }
-        match nvrtc::load(&self.architecture()) {
+        match nvrtc::load(self.capability) {
             Ok(_) => None,
             Err(Error::Backend { reason, .. }) => Some(reason),
             Err(error) => Some(error.to_string()),
         }
     }
 
-    /// As NVRTC calls it; Hopper's with the instructions that are Hopper's alone.
-    fn architecture(&self) -> String {
-        match self.capability {
-            (9, 0) => "sm_90a".to_owned(),
-            (major, minor) => format!("sm_{major}{minor}"),
-        }
+    fn is_too_old(&self) -> bool {
+        self.capability < ComputeCapability::OLDEST
     }
 }
 
@@ -163,7 +157,7 @@ pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
         return Err(refused(format!("there is no such GPU; there are {count}, counted from 0")));
     }
     let facts = Facts::of(number).map_err(refused)?;
-    if facts.capability < OLDEST {
+    if facts.is_too_old() {
         return Err(refused(facts.unusable().unwrap_or_default()));
     }
     let gpu = Gpu::new(number, &facts)?;
@@ -177,6 +171,7 @@ pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
 struct Gpu {
     number: usize,
     name: String,
+    capability: ComputeCapability,
     bandwidth: u64,
     device: sys::CUdevice,
     context: sys::CUcontext,
@@ -203,27 +198,19 @@ unsafe impl Send for Gpu {}
 // SAFETY: as above.
 unsafe impl Sync for Gpu {}
 
-/// Names of the kernels, by their source.
-const KERNELS: [(&str, &[&str]); 5] = [
-    ("agreement.cu", &["start", "agreement"]),
-    ("cholesky.cu", &["cholesky"]),
-    ("combine.cu", &["combine"]),
-    ("conv.cu", &["conv_narrow", "conv_wide"]),
-    ("weights.cu", &["weights"]),
-];
-
 impl Gpu {
     fn new(number: usize, facts: &Facts) -> Result<Self> {
         let refused = |error: DriverError| Error::Backend {
             backend: format!("cuda:{number}"),
             reason: format!("{} cannot be opened: {}; use another backend", facts.name(), describe(error)),
         };
-        let kernels = nvrtc::load(&facts.architecture())?;
+        let kernels = nvrtc::load(facts.capability)?;
         // SAFETY: the device is one that the driver has given; `drop` releases the context.
         let context = unsafe { result::primary_ctx::retain(facts.device) }.map_err(refused)?;
         let mut gpu = Gpu {
             number,
             name: facts.name(),
+            capability: facts.capability,
             bandwidth: facts.bandwidth,
             device: facts.device,
             context,
@@ -244,11 +231,15 @@ impl Gpu {
             for compiled in kernels {
                 let module = result::module::load_data(compiled.cubin.as_ptr().cast())?;
                 self.modules.push(module);
-                let names = KERNELS.iter().find(|(source, _)| *source == compiled.source);
-                for &name in names.iter().flat_map(|(_, names)| *names) {
-                    let function =
-                        CString::new(name).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
-                    self.functions.insert(name, result::module::get_function(module, function)?);
+                let kernels = self.capability.kernels();
+                for kernel in kernels.filter(|kernel| kernel.source.file == compiled.source) {
+                    let name =
+                        CString::new(kernel.name).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
+                    let function = result::module::get_function(module, name)?;
+                    // More than 48 KB have to be asked for.
+                    let shared = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                    result::function::set_function_attribute(function, shared, kernel.shared as i32)?;
+                    self.functions.insert(kernel.name, function);
                 }
             }
             for _ in 0..STREAMS {
@@ -296,6 +287,10 @@ impl Stream {
 impl Driver for Gpu {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn compute_capability(&self) -> ComputeCapability {
+        self.capability
     }
 
     fn free_memory(&self) -> Result<u64, Fault> {
@@ -350,7 +345,7 @@ impl Driver for Gpu {
 
     fn launch(&self, stream: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
         let stream = self.stream(stream)?;
-        let KernelLaunch { kernel, grid: [x, y], threads, argument } = *launch;
+        let KernelLaunch { kernel, grid: [x, y], threads, shared, argument } = *launch;
         let function = self.functions.get(kernel);
         let function = function.ok_or_else(|| Fault::Failed(format!("there is no kernel {kernel}")))?;
         // SAFETY: the function lives as long as its module. It takes one argument, of which `launches.rs` and
@@ -358,7 +353,14 @@ impl Driver for Gpu {
         // name lie inside what was allocated, as `Group::check` has seen.
         unsafe {
             let mut parameters = [argument.as_ptr().cast_mut().cast::<c_void>()];
-            result::launch_kernel(*function, (x, y, 1), (threads, 1, 1), 0, stream.stream, &mut parameters)
+            result::launch_kernel(
+                *function,
+                (x, y, 1),
+                (threads, 1, 1),
+                shared,
+                stream.stream,
+                &mut parameters,
+            )
         }
         .map_err(fault)
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::kernels::ComputeCapability;
 use crate::Result;
 use crate::backend::group::run::Fault;
 
@@ -19,6 +20,8 @@ pub struct KernelLaunch<'a> {
     pub grid: [u32; 2],
     /// Threads of a block.
     pub threads: u32,
+    /// Bytes of its dynamic shared memory.
+    pub shared: u32,
     /// Its one argument, by value.
     pub argument: &'a [u8],
 }
@@ -30,6 +33,8 @@ pub struct KernelLaunch<'a> {
 pub trait Driver: fmt::Debug + Send + Sync {
     /// Name of the device, and its driver's version.
     fn name(&self) -> &str;
+    /// Its architecture.
+    fn compute_capability(&self) -> ComputeCapability;
     /// Bytes of memory that are free.
     fn free_memory(&self) -> Result<u64, Fault>;
     /// Bytes that its memory moves in a second, by its data sheet.

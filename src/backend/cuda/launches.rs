@@ -1,11 +1,10 @@
-//! Launches as kernels: names, block sizes, grids within the device's limits, and their one argument.
+//! Launches as kernels: grids within the device's limits, and their one argument.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::driver::KernelLaunch;
-use crate::backend::group::{
-    Buffer, Launch, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Step, Table,
-};
+use super::kernels::{ComputeCapability, Kernel};
+use crate::backend::group::{Buffer, Launch, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Table};
 
 /// Blocks down a grid at most.
 const MOST_JOBS: u32 = 65_535;
@@ -49,39 +48,23 @@ struct Arguments {
     launch: LaunchRecord,
 }
 
-/// The kernel of a step, and the threads of its blocks.
-fn kernel(step: Step) -> (&'static str, u32) {
-    match step {
-        Step::Weights => ("weights", 256),
-        Step::Start => ("start", 256),
-        Step::Combine => ("combine", 128),
-        Step::ConvNarrow => ("conv_narrow", 256),
-        Step::ConvWide => ("conv_wide", 256),
-        // The last block of a job joins its own: no group of this backend has these steps.
-        Step::BatchNorm | Step::StoredBatchNorm => ("batch_norm", 256),
-        Step::Agreement => ("agreement", 256),
-        Step::Cholesky => ("cholesky", 256),
-    }
-}
-
 /// Hands a launch out as kernels: several where it has more jobs than a grid is high.
 pub(super) fn each_kernel<E>(
     launch: &Launch,
     addresses: &Addresses,
+    capability: ComputeCapability,
     mut put: impl FnMut(&KernelLaunch<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (kernel, threads) = kernel(launch.step);
+    let Some(&Kernel { name: kernel, threads, shared, .. }) = capability.kernel(launch.step) else {
+        unreachable!("no kernel for {:?} on compute capability {capability}", launch.step)
+    };
     let LaunchRecord { first, jobs, tiles, .. } = launch.record;
     for start in (0..jobs).step_by(MOST_JOBS as usize) {
         let jobs = MOST_JOBS.min(jobs - start);
         let record = LaunchRecord { first: first + start, jobs, ..launch.record };
         let arguments = Arguments { addresses: addresses.0, launch: record };
-        put(&KernelLaunch {
-            kernel,
-            grid: [tiles, jobs],
-            threads,
-            argument: bytemuck::bytes_of(&arguments),
-        })?;
+        let (grid, argument) = ([tiles, jobs], bytemuck::bytes_of(&arguments));
+        put(&KernelLaunch { kernel, grid, threads, shared, argument })?;
     }
     Ok(())
 }
@@ -89,6 +72,7 @@ pub(super) fn each_kernel<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::group::Step;
 
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {
@@ -100,9 +84,30 @@ mod tests {
             seen.push((kernel.grid, arguments.launch.first, arguments.launch.jobs));
             Ok::<(), ()>(())
         };
-        each_kernel(&launch, &Addresses::default(), put).unwrap();
+        each_kernel(&launch, &Addresses::default(), ComputeCapability::OLDEST, put).unwrap();
         let expected =
             [([3, 65_535], 7, 65_535), ([3, 65_535], 65_542, 65_535), ([3, 18_930], 131_077, 18_930)];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_kernels_have_the_addresses_in_this_order() {
+        let text = include_str!("../../../kernels/common.cuh");
+        let (_, members) = text.split_once("struct Arguments {").unwrap();
+        let (members, _) = members.split_once("};").unwrap();
+        let members = members.lines().map(|line| line.split("//").next().unwrap().trim());
+        let names =
+            members.filter_map(|line| Some(line.strip_suffix(';')?.rsplit([' ', '*']).next()?.to_owned()));
+        let snake = |name: String| {
+            let word =
+                |c: char| if c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.to_string() };
+            name.chars().map(word).collect::<String>().trim_start_matches('_').to_owned()
+        };
+        let mut expected: Vec<String> =
+            Shared::ALL.iter().map(|shared| snake(format!("{shared:?}"))).collect();
+        expected.extend(Table::ALL.iter().map(|table| snake(format!("{table:?}"))));
+        expected.extend(Buffer::ALL.iter().map(|buffer| snake(format!("{buffer:?}"))));
+        expected.extend(["conv_counters", "combine_counters", "launch"].map(str::to_owned));
+        assert_eq!(names.collect::<Vec<_>>(), expected);
     }
 }

@@ -5,6 +5,7 @@
 //! flight, each on a stream and in buffers of its own, so that the host lays one out while the other runs and no end of a
 //! group leaves the device idle. The kernels are in `kernels/`, one file a stage, with the stems of the CPU's twins.
 //!
+//! - `kernels` is the register of kernels.
 //! - `driver` is what the rest asks of a device.
 //! - `device` gives it through CUDA's driver, `nvrtc` and `cache` load its kernels: all unsafe code is in these.
 //! - `launches`, `buffers` and `session` take groups through it.
@@ -14,6 +15,7 @@ mod cache;
 mod check;
 mod device;
 mod driver;
+mod kernels;
 mod launches;
 mod nvrtc;
 mod session;
@@ -29,7 +31,8 @@ pub(crate) use check::lockstep;
 pub(super) use device::devices;
 pub(crate) use device::open as open_device;
 pub use driver::{Driver, KernelLaunch, STREAMS};
-pub use nvrtc::{Compiled, HEADERS, SOURCES, compile};
+pub use kernels::{ComputeCapability, HEADERS, KERNELS, Kernel, Source};
+pub use nvrtc::{Compiled, compile};
 use session::Session;
 
 /// Opens a GPU by its number.

@@ -1,5 +1,5 @@
-//! The kernels' sources, and NVRTC, the compiler that makes them into machine code for one architecture. It needs neither
-//! a GPU nor its driver, and is found when it is first needed.
+//! NVRTC, the compiler that makes the kernels' sources into machine code for one architecture. It needs neither a GPU nor
+//! its driver, and is found when it is first needed.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -8,24 +8,8 @@ use std::{env, fs, ptr};
 use libloading::Library;
 
 use super::cache;
+use super::kernels::{ComputeCapability, HEADERS, Source};
 use crate::{Error, Result};
-
-/// File in `kernels/`, and its text: each is compiled by itself.
-pub const SOURCES: [(&str, &str); 5] = [
-    ("agreement.cu", include_str!("../../../kernels/agreement.cu")),
-    ("cholesky.cu", include_str!("../../../kernels/cholesky.cu")),
-    ("combine.cu", include_str!("../../../kernels/combine.cu")),
-    ("conv.cu", include_str!("../../../kernels/conv.cu")),
-    ("weights.cu", include_str!("../../../kernels/weights.cu")),
-];
-
-/// Files that they include, and their texts.
-pub const HEADERS: [(&str, &str); 4] = [
-    ("batch_norm.cuh", include_str!("../../../kernels/batch_norm.cuh")),
-    ("common.cuh", include_str!("../../../kernels/common.cuh")),
-    ("mma.cuh", include_str!("../../../kernels/mma.cuh")),
-    ("stored_batch_norm.cuh", include_str!("../../../kernels/stored_batch_norm.cuh")),
-];
 
 /// The last option has the assembler say what each kernel takes, which tests read.
 const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
@@ -41,34 +25,36 @@ pub struct Compiled {
     pub log: String,
 }
 
-/// Compiles all kernels for an architecture (`sm_80`, say) with NVRTC from a file, else with the first that is found; none
-/// comes from the cache.
+/// Compiles the kernels of an architecture with NVRTC from a file, else with the first that is found; none comes from the
+/// cache.
 ///
 /// # Errors
 /// No NVRTC, one that does not know the architecture, an error in a source.
-pub fn compile(library: Option<&Path>, architecture: &str) -> Result<Vec<Compiled>> {
+pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<Vec<Compiled>> {
     let nvrtc = match library {
         Some(path) => Nvrtc::load(path.as_os_str()).map_err(unavailable)?,
         None => Nvrtc::find()?,
     };
-    SOURCES.into_iter().map(|source| nvrtc.compile(source, architecture)).collect()
+    let architecture = capability.architecture();
+    capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
 }
 
-/// All kernels for an architecture, from the cache as far as it has them.
-pub(super) fn load(architecture: &str) -> Result<Vec<Compiled>> {
-    let (nvrtc, folder) = (Nvrtc::find()?, cache::folder());
-    let load = |(source, text): (&'static str, &str)| {
-        let headers = HEADERS.iter().flat_map(|&(name, text)| [name, text]);
-        let texts = [architecture, &nvrtc.version, source, text].into_iter().chain(headers).chain(OPTIONS);
+/// The kernels of an architecture, from the cache as far as it has them.
+pub(super) fn load(capability: ComputeCapability) -> Result<Vec<Compiled>> {
+    let (nvrtc, folder, architecture) = (Nvrtc::find()?, cache::folder(), capability.architecture());
+    let load = |source: Source| {
+        let Source { file, text } = source;
+        let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
+        let texts = [&*architecture, &nvrtc.version, file, text].into_iter().chain(headers).chain(OPTIONS);
         let key = cache::key(texts);
         if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &key)) {
-            return Ok(Compiled { source, cubin, log: String::new() });
+            return Ok(Compiled { source: file, cubin, log: String::new() });
         }
-        let compiled = nvrtc.compile((source, text), architecture)?;
+        let compiled = nvrtc.compile(source, &architecture)?;
         folder.iter().for_each(|folder| cache::write(folder, &key, &compiled.cubin));
         Ok(compiled)
     };
-    SOURCES.into_iter().map(load).collect()
+    capability.sources().into_iter().map(load).collect()
 }
 
 /// The library, and its version.
@@ -129,7 +115,7 @@ impl Nvrtc {
         }
     }
 
-    fn compile(&self, (source, text): (&'static str, &str), architecture: &str) -> Result<Compiled> {
+    fn compile(&self, Source { file: source, text }: Source, architecture: &str) -> Result<Compiled> {
         let failed = |reason: String| {
             let reason = format!(
                 "NVRTC {} cannot compile {source} for {architecture}: {reason}; install the nvidia-cuda-nvrtc \
@@ -138,7 +124,7 @@ impl Nvrtc {
             );
             Error::Backend { backend: "cuda".to_owned(), reason }
         };
-        let program = Source::new(self, source, text).map_err(failed)?;
+        let program = NvrtcProgram::new(self, source, text).map_err(failed)?;
         let options = [&format!("--gpu-architecture={architecture}")[..], OPTIONS[0], OPTIONS[1]];
         let outcome = program.compile(&options);
         let log = program.text("nvrtcGetProgramLogSize", "nvrtcGetProgramLog").map_err(failed)?;
@@ -150,14 +136,15 @@ impl Nvrtc {
 }
 
 /// A program, destroyed when it is dropped.
-struct Source<'a> {
+struct NvrtcProgram<'a> {
     nvrtc: &'a Nvrtc,
     program: Program,
 }
 
-impl<'a> Source<'a> {
+impl<'a> NvrtcProgram<'a> {
     fn new(nvrtc: &'a Nvrtc, name: &str, text: &str) -> Result<Self, String> {
-        let texts = [name, text].into_iter().chain(HEADERS.iter().flat_map(|&(name, text)| [name, text]));
+        let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
+        let texts = [name, text].into_iter().chain(headers);
         let texts: Vec<CString> = c_strings(texts)?;
         let (names, headers): (Vec<*const c_char>, Vec<*const c_char>) =
             texts[2..].chunks(2).map(|header| (header[0].as_ptr(), header[1].as_ptr())).unzip();
@@ -175,7 +162,7 @@ impl<'a> Source<'a> {
             let (text, name) = (texts[1].as_ptr(), texts[0].as_ptr());
             create(&mut program, text, name, names.len() as c_int, headers.as_ptr(), names.as_ptr())
         })?;
-        Ok(Source { nvrtc, program })
+        Ok(NvrtcProgram { nvrtc, program })
     }
 
     fn compile(&self, options: &[&str]) -> Result<(), String> {
@@ -204,7 +191,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Drop for Source<'_> {
+impl Drop for NvrtcProgram<'_> {
     fn drop(&mut self) {
         // SAFETY: the type is that of nvrtc.h; the program lives, and nobody uses it after this.
         let destroyed = self

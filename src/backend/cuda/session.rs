@@ -9,9 +9,9 @@ use super::driver::Driver;
 use super::launches::each_kernel;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
-use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
+use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Waiting};
 use crate::backend::group::{
-    Fresh, Group, Joins, Launch, Limits, Mirror, PerBuffer, PerShared, Pool, Shared, Step, run, twin,
+    Fresh, Group, Joins, Launch, Limits, Mirror, PerBuffer, PerShared, Pool, Results, Shared, Step, run, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::probe::Probe;
@@ -166,7 +166,8 @@ impl Session {
     pub(super) fn launch(&self, launch: &Launch, lane: &Lane) -> Result<(), Fault> {
         let addresses = lane.addresses(PerShared::from_fn(|shared| self.shared[shared].address));
         let stream = if launch.step == Step::Weights { WEIGHTS } else { lane.stream };
-        each_kernel(launch, &addresses, |kernel| self.driver.launch(stream, kernel))?;
+        let capability = self.driver.compute_capability();
+        each_kernel(launch, &addresses, capability, |kernel| self.driver.launch(stream, kernel))?;
         // The group reads what was made.
         if stream == WEIGHTS { self.driver.follow(lane.stream, WEIGHTS) } else { Ok(()) }
     }

@@ -29,6 +29,9 @@ impl Driver for Nothing {
     fn name(&self) -> &str {
         "nothing"
     }
+    fn compute_capability(&self) -> ComputeCapability {
+        ComputeCapability { major: 9, minor: 0 }
+    }
     fn free_memory(&self) -> Result<u64, Fault> {
         Ok(80 << 30)
     }

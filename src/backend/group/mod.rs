@@ -31,6 +31,7 @@ pub(crate) mod mirror;
 mod pool;
 mod prepared;
 mod records;
+mod results;
 pub(crate) mod run;
 mod tables;
 #[cfg(test)]
@@ -45,7 +46,7 @@ pub(crate) use mirror::Mirror;
 pub(crate) use pool::{Fresh, Pool, Resident};
 pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
-use run::Results;
+pub(crate) use results::Results;
 pub(crate) use tables::Tables;
 
 use crate::plan::Plan;

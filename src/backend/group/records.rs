@@ -203,3 +203,99 @@ const _: () = {
     assert!(size_of::<CombineRecord>() == 64 && size_of::<NormRecord>() == 64);
     assert!(size_of::<AgreementRecord>() == 64 && size_of::<CholeskyRecord>() == 64);
 };
+
+#[cfg(test)]
+mod tests {
+    /// A record's name, and its fields in order: name, kind of number, and how many.
+    type Record = (String, Vec<(String, String, usize)>);
+
+    /// The structs of a text that have these first words, without comments and attributes.
+    fn structs<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = (String, Vec<String>)> + 'a {
+        text.split(start).skip(1).filter_map(|rest| {
+            let (name, rest) = rest.split_once('{')?;
+            let (body, _) = rest.split_once("\n}")?;
+            let lines =
+                body.lines().map(|line| line.split("//").next().unwrap_or_default().trim().to_owned());
+            Some((name.trim().to_owned(), lines.filter(|line| !line.is_empty()).collect()))
+        })
+    }
+
+    /// The records of this file.
+    fn rust() -> Vec<Record> {
+        let field = |line: String| {
+            let (name, kind) = line.strip_prefix("pub(crate) ")?.strip_suffix(',')?.split_once(": ")?;
+            Some(match kind.trim_matches(['[', ']']).split_once("; ") {
+                Some((kind, count)) => (name.to_owned(), kind.to_owned(), count.parse().ok()?),
+                None => (name.to_owned(), kind.to_owned(), 1),
+            })
+        };
+        let all = structs(include_str!("records.rs"), "\npub(crate) struct ");
+        all.map(|(name, lines)| {
+            let name = name.strip_suffix("Record").unwrap().to_owned();
+            (name, lines.into_iter().map(|line| field(line).unwrap()).collect())
+        })
+        .collect()
+    }
+
+    /// Those of the shaders.
+    fn wgsl() -> Vec<Record> {
+        let field = |line: String| {
+            let (name, kind) = line.strip_suffix(',')?.split_once(": ")?;
+            let (kind, count) = match kind.strip_prefix("array<").and_then(|kind| kind.strip_suffix('>')) {
+                Some(array) => array.split_once(", ").map(|(kind, count)| (kind, count.parse().ok()))?,
+                None if kind == "vec2<u32>" => ("u32", Some(2)),
+                None => (kind, Some(1)),
+            };
+            Some((name.to_owned(), kind.to_owned(), count?))
+        };
+        let all = structs(include_str!("../../../shaders/common.wgsl"), "\nstruct ");
+        all.filter(|(name, _)| name != "Octet")
+            .map(|(name, lines)| (name, lines.into_iter().map(|line| field(line).unwrap()).collect()))
+            .collect()
+    }
+
+    /// Those of the CUDA kernels.
+    fn cuda() -> Vec<Record> {
+        let fields = |line: &String| {
+            let (kind, names) = line.strip_suffix(';').unwrap().split_once(' ').unwrap();
+            let kind = if kind == "float" { "f32" } else { kind };
+            let field = |name: &str| match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+                Some((name, count)) => (name.to_owned(), kind.to_owned(), count.parse().unwrap()),
+                None => (name.to_owned(), kind.to_owned(), 1),
+            };
+            names.split(", ").map(field).collect::<Vec<_>>()
+        };
+        let text = include_str!("../../../kernels/common.cuh").replace("};", "}");
+        let all = structs(&text, "\nstruct alignas(16) ");
+        all.map(|(name, lines)| (name, lines.iter().flat_map(fields).collect())).collect()
+    }
+
+    #[test]
+    fn the_fields_of_records_stand_in_one_order_in_rust_wgsl_and_cuda() {
+        let [mut rust, mut wgsl, mut cuda] = [rust(), wgsl(), cuda()];
+        rust.sort();
+        wgsl.sort();
+        cuda.sort();
+        assert!(rust.len() >= 8 && rust.iter().all(|(_, fields)| fields.len() >= 4), "{rust:?}");
+        assert_eq!(rust, wgsl);
+        assert_eq!(rust, cuda);
+    }
+
+    #[test]
+    fn constants_are_the_same_in_rust_wgsl_and_cuda() {
+        let wgsl = include_str!("../../../shaders/common.wgsl");
+        let cuda = include_str!("../../../kernels/common.cuh").replace("constexpr u32", ",");
+        for (name, value) in [
+            ("NONE", super::NONE),
+            ("RELU", super::TermRecord::RELU),
+            ("AVERAGE", super::TermRecord::AVERAGE),
+            ("NO_POOL", super::CombineRecord::NO_POOL),
+            ("MAX_POOL", super::CombineRecord::MAX_POOL),
+        ] {
+            let value = if value == super::NONE { "0xffffffff".to_owned() } else { value.to_string() };
+            assert!(wgsl.contains(&format!("const {name}: u32 = {value}u;")), "{name}");
+            let is_value = |end| cuda.contains(&format!(", {name} = {value}{end}"));
+            assert!([";", ",", "u;"].into_iter().any(is_value), "{name}");
+        }
+    }
+}

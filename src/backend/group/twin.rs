@@ -1,7 +1,9 @@
 //! One launch of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
 //! for, and the oracle of every shader and kernel.
 
-use super::{Buffer, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image};
+use super::{
+    Buffer, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
+};
 use crate::Distribution;
 use crate::backend::cpu::batch_norm::{self, Layout};
 use crate::backend::cpu::combine::{Combine, Scratch};

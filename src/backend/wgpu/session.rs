@@ -12,9 +12,9 @@ use super::gpu::{Checks, Gpu};
 use super::launches::{Dispatch, bind, dispatches, encode};
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
-use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Results, Waiting};
+use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Waiting};
 use crate::backend::group::{
-    Buffer, Fresh, Group, Joins, Launch, Limits, PerBuffer, Pool, Shared, Step, Table, run, twin,
+    Buffer, Fresh, Group, Joins, Launch, Limits, PerBuffer, Pool, Results, Shared, Step, Table, run, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::probe::{InjectedFault, Probe};

@@ -1,0 +1,227 @@
+//! The register of CUDA kernels: the files that NVRTC compiles, and what each kernel in them is for. Another form of a
+//! kernel, for the GPUs from some architecture on, is one more entry.
+
+use std::fmt;
+
+use crate::backend::group::Step;
+use crate::probe::Stage;
+
+/// A file of `kernels/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Its name.
+    pub file: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+macro_rules! source {
+    ($file:literal) => {
+        Source { file: $file, text: include_str!(concat!("../../../kernels/", $file)) }
+    };
+}
+
+/// A kernel: a function of a source that a step of a group is launched as.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// The function's name, which no other kernel has.
+    pub name: &'static str,
+    /// Where it is.
+    pub source: Source,
+    pub(crate) step: Step,
+    /// The oldest architecture that takes it. Of the kernels of one step that it could take, a GPU takes the newest.
+    pub from: ComputeCapability,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory of a block, which may be more than 48 KB.
+    pub shared: u32,
+    /// Blocks that shall run at once on a multiprocessor, as far as registers go.
+    pub blocks: u32,
+    /// Instructions without which its machine code is not what was meant.
+    pub instructions: &'static [&'static str],
+}
+
+/// All kernels.
+pub const KERNELS: &[Kernel] = &[
+    Kernel {
+        name: "weights",
+        source: source!("weights.cu"),
+        step: Step::Weights,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 4,
+        // 32-bit products in halves.
+        instructions: &["IMAD.WIDE", "STG.E.128"],
+    },
+    Kernel {
+        name: "start",
+        source: source!("agreement.cu"),
+        step: Step::Start,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 8,
+        instructions: &[],
+    },
+    Kernel {
+        name: "combine",
+        source: source!("combine.cu"),
+        step: Step::Combine,
+        from: ComputeCapability::OLDEST,
+        threads: 128,
+        shared: 0,
+        blocks: 4,
+        instructions: &["LDG.E.128", "STG.E.128", "SHFL.BFLY"],
+    },
+    Kernel {
+        name: "conv_narrow",
+        source: source!("conv.cu"),
+        step: Step::ConvNarrow,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 2,
+        instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"],
+    },
+    Kernel {
+        name: "conv_wide",
+        source: source!("conv.cu"),
+        step: Step::ConvWide,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 2,
+        instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"],
+    },
+    Kernel {
+        name: "agreement",
+        source: source!("agreement.cu"),
+        step: Step::Agreement,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 4,
+        instructions: &["POPC", "E.ADD.STRONG.GPU"],
+    },
+    Kernel {
+        name: "cholesky",
+        source: source!("cholesky.cu"),
+        step: Step::Cholesky,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        // A block a network: a launch has few, so each may take what it likes.
+        blocks: 1,
+        instructions: &["DFMA", "MUFU.RSQ64H"],
+    },
+];
+
+/// Files that sources include.
+pub const HEADERS: [Source; 4] =
+    [source!("batch_norm.cuh"), source!("common.cuh"), source!("mma.cuh"), source!("stored_batch_norm.cuh")];
+
+/// NVIDIA's number for an architecture: 9.0 is Hopper's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ComputeCapability {
+    /// The architecture's.
+    pub major: u32,
+    /// That of its form.
+    pub minor: u32,
+}
+
+impl ComputeCapability {
+    /// The oldest one that the kernels run on: atomics, fences and shuffles as they use them.
+    pub const OLDEST: Self = ComputeCapability { major: 7, minor: 0 };
+
+    /// As NVRTC calls it; Hopper's with the instructions that are Hopper's alone.
+    pub fn architecture(self) -> String {
+        let ComputeCapability { major, minor } = self;
+        let suffix = if (major, minor) == (9, 0) { "a" } else { "" };
+        format!("sm_{major}{minor}{suffix}")
+    }
+
+    /// The kernels that a GPU of this architecture takes.
+    pub fn kernels(self) -> impl Iterator<Item = &'static Kernel> {
+        Step::ALL.into_iter().filter_map(move |step| self.kernel(step))
+    }
+
+    /// The sources of these, each once.
+    pub fn sources(self) -> Vec<Source> {
+        let mut sources: Vec<Source> = Vec::new();
+        for Kernel { source, .. } in self.kernels() {
+            if sources.iter().all(|other| other.file != source.file) {
+                sources.push(*source);
+            }
+        }
+        sources
+    }
+
+    /// The kernel of a step; none of batch norms, which the last block of a convolution or combine makes.
+    pub(super) fn kernel(self, step: Step) -> Option<&'static Kernel> {
+        KERNELS
+            .iter()
+            .filter(|kernel| kernel.step == step && kernel.from <= self)
+            .max_by_key(|kernel| kernel.from)
+    }
+
+    /// Those from which on some step takes another kernel, the oldest one first: on them all kernels can be seen.
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = KERNELS.iter().map(|kernel| kernel.from).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+impl fmt::Display for ComputeCapability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Kernel {
+    /// The stage that it is a form of.
+    pub fn stage(&self) -> Stage {
+        self.step.stage()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_step_but_batch_norms_has_one_kernel_on_every_architecture() {
+        for capability in ComputeCapability::all() {
+            let steps: Vec<Step> = capability.kernels().map(|kernel| kernel.step).collect();
+            let joined = [Step::BatchNorm, Step::StoredBatchNorm];
+            let expected = Step::ALL.into_iter().filter(|step| !joined.contains(step));
+            assert_eq!(steps, expected.collect::<Vec<_>>(), "{capability}");
+        }
+        assert_eq!(ComputeCapability::all()[0], ComputeCapability::OLDEST);
+        let distinct: HashSet<_> =
+            KERNELS.iter().map(|kernel| (kernel.step, kernel.from.architecture())).collect();
+        assert_eq!(distinct.len(), KERNELS.len());
+        assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<HashSet<_>>().len(), KERNELS.len());
+    }
+
+    #[test]
+    fn the_sources_say_the_same() {
+        for Kernel { name, source, threads, blocks, .. } in KERNELS {
+            let text = source.text;
+            let threads = format!("constexpr u32 THREADS = {threads};");
+            assert!(text.contains(&threads), "{name}: no {threads}");
+            let bounds = [String::new(), format!(", {blocks}")]
+                .map(|blocks| format!("__launch_bounds__(THREADS{blocks}) {name}(const Arguments a)"));
+            assert!(bounds.iter().any(|bounds| text.contains(bounds)), "{name}: no {bounds:?}");
+            assert_eq!(
+                text.contains("DYNAMIC_SHARED("),
+                KERNELS.iter().any(|other| { other.source.file == source.file && other.shared > 0 }),
+                "{name}"
+            );
+        }
+    }
+}
