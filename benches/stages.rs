@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naswot::testing::cases;
-use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, Stage};
+use naswot::{Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, Scores, Stage};
 
 /// Height and width, kernel, input and output channels.
 const CONVS: [(usize, usize, usize, usize); 16] = [
@@ -61,7 +61,7 @@ fn main() {
             println!("  {kernel}x{kernel} {size:>2}x{size:<2} {from:>3} -> {to:<3} {rate:>7.1}");
         }
     }
-    println!("agreement and cholesky, one thread");
+    println!("agreement, cholesky and swap, one thread");
     for (channels, images) in KERNELS {
         let network = relu(channels);
         let shape = [images, channels, 32, 32];
@@ -76,6 +76,9 @@ fn main() {
             1e3 * agreement
         );
         println!("  N = {images:<5}              cholesky  {:>9.3} ms", 1e3 * cholesky);
+        let swap = time(Stage::Swap);
+        let rate = bits as f64 / swap / 1e9;
+        println!("  N = {images:<5} {bits:>6} units: swap      {:>9.3} ms, {rate:>6.2} Gunit/s", 1e3 * swap);
     }
 }
 
@@ -154,6 +157,8 @@ fn fastest(network: &Network, shape: [usize; 4], device: &Device, stage: Stage, 
     let probe = Arc::new(Probe::default());
     let builder = Scorer::builder(batch(shape)).backend(device.backend.clone()).precision(device.precision);
     let builder = builder.threads(1).group_size(device.copies).probe(Arc::clone(&probe));
+    // All stages have work.
+    let builder = builder.scores(Scores::all());
     let scorer = builder.build().unwrap();
     let trial = || {
         let before = probe.time(stage);

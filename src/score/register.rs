@@ -138,6 +138,16 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Every score of the register.
+    ///
+    /// ```
+    /// use naswot::{ScoreKind, Scores};
+    /// assert!(Scores::all().iter().eq(ScoreKind::ALL.iter().copied()));
+    /// ```
+    pub fn all() -> Self {
+        ScoreKind::ALL.iter().copied().collect()
+    }
+
     /// Whether a score is in it.
     ///
     /// ```

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use naswot::testing::Codes;
-use naswot::{Backend, Batch, Network, Precision, Probe, Scorer};
+use naswot::{Backend, Batch, Network, Precision, Probe, Scorer, Scores};
 
 use crate::exit::{Failure, Result};
 
@@ -38,7 +38,8 @@ impl Contender {
     pub(super) fn scorer(&self, batch: &Batch, probe: Option<Arc<Probe>>) -> Result<Scorer> {
         let builder = Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision);
         Ok(match probe {
-            Some(probe) => builder.probe(probe).build()?,
+            // All scores, so that every stage has work.
+            Some(probe) => builder.probe(probe).scores(Scores::all()).build()?,
             None => builder.build()?,
         })
     }
