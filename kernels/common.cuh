@@ -50,6 +50,10 @@ struct alignas(16) Cholesky {
     u32 network, activations, scratch, unused[13];
 };
 
+struct alignas(16) Swap {
+    u32 codes, words_per_image, images, network, unused[12];
+};
+
 struct alignas(16) Launch {
     u32 first, jobs, images, height, width, block, blocks, tiles;
 };
@@ -65,6 +69,7 @@ struct Arguments {
     const Norm *norm_jobs;
     const Agreement *agreements;
     const Cholesky *choleskys;
+    const Swap *swaps;
     const Weights *weights_jobs;
     float4 *arena;
     float *norms;
@@ -73,6 +78,8 @@ struct Arguments {
     u32 *kernels;
     double *pivots;
     u32 *statuses;
+    u32 *maps;
+    u32 *patterns;
     // Blocks of each convolution, and of each combine, that have ended; back at zero when all have (CUDA's alone).
     u32 *conv_counters;
     u32 *combine_counters;

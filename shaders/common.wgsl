@@ -109,6 +109,14 @@ struct Cholesky {
     unused: array<u32, 13>,
 }
 
+struct Swap {
+    codes: u32,
+    words_per_image: u32,
+    images: u32,
+    network: u32,
+    unused: array<u32, 12>,
+}
+
 // Two sizes that share a word.
 fn low(pair: u32) -> u32 {
     return pair & 0xffffu;

@@ -228,6 +228,16 @@ fn codes(cases: &mut Vec<Case>) -> Result<()> {
     }
     cases
         .push(case(Stage::Agreement, "jobs of 4096 words and more", [3, 64, 50, 50], |g| g.relu(g.input()))?);
+    // Of few images a block marks patterns for itself first; these take two tiles, with pad bits in every pixel.
+    for images in [9, 17] {
+        let name = format!("patterns of {images} images");
+        cases.push(case(Stage::Swap, name, [images, 41, 37, 37], |g| g.relu(g.input()))?);
+    }
+    cases.push(case(Stage::Swap, "patterns of zeros", [4, 3, 4, 4], |g| {
+        let zero = g.zero(g.input())?;
+        let (zero, image) = (g.relu(zero)?, g.relu(g.input())?);
+        g.concat(&[zero, image])
+    })?);
     cases.push(case(Stage::Cholesky, "256 images", [256, 16, 4, 4], |g| g.relu(g.input()))?);
     Ok(())
 }

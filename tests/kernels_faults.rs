@@ -19,12 +19,14 @@ use naswot::{Stage, Weights};
 const ORDERS: u32 = 3;
 
 /// Source, what stands there, and what a slip would have written.
-const SLIPS: [(&str, &str, &str, Build); 5] = [
+const SLIPS: [(&str, &str, &str, Build); 7] = [
     ("agreement.cu", "place < SIDE * WORDS;", "place <= SIDE * WORDS;", Build::Asan),
     ("combine.cu", "min(run + RUN, count)", "(run + RUN)", Build::Race),
     ("combine.cu", "threadIdx.x % 4 == 0 && place < octets", "threadIdx.x % 4 == 0", Build::Race),
     ("conv.cu", "if (p < at.count) store", "store", Build::Race),
     ("conv.cu", "if (quad >= 2 * low(job.out_octets)) return;", "", Build::Race),
+    ("swap.cu", "min(first + TILE, job.words_per_image)", "first + TILE", Build::Race),
+    ("swap.cu", "if (word < size)", "", Build::Race),
 ];
 
 /// Cases, by their names, that put a stage's kernels to work.
@@ -32,6 +34,7 @@ fn names(stage: Stage) -> &'static [&'static str] {
     match stage {
         Stage::Agreement => &["33 images", "jobs of 4096 words and more"],
         Stage::Cholesky => &["70 images"],
+        Stage::Swap => &["patterns of 9 images", "patterns of 17 images"],
         Stage::Combine => {
             &["packed concat with a projection over it", "more pixels than a tile", "of stored sums"]
         }

@@ -16,7 +16,7 @@ use common::stages::{agree, kernels};
 use naswot::nasbench101::{self, Skeleton};
 use naswot::testing::InjectedFault;
 use naswot::{
-    Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, ScorerBuilder, Stage,
+    Backend, Batch, Conv, Convention, Graph, Network, Precision, Probe, Scorer, ScorerBuilder, Scores, Stage,
     Weights, nasbench201,
 };
 
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     for case in CASES {
         let name = format!("{case}_as_pytorch_has_it");
         trials.push(needs_all(&[Requirement::Reference, Requirement::Wgpu], &name, move |folder| {
-            Case::read(&folder.join(case))?.agrees(&Backend::Wgpu(None), Precision::F32)
+            let case = Case::read(&folder.join(case))?;
+            case.agrees(&Backend::Wgpu(None), Precision::F32)?;
+            case.agrees_in_patterns(|builder| builder.backend(Backend::Wgpu(None)), Precision::F32)
         }));
     }
     type Test = fn() -> Result<(), Box<dyn Error>>;
@@ -55,7 +57,8 @@ fn main() -> ExitCode {
 }
 
 fn wgpu(batch: &Batch) -> ScorerBuilder {
-    Scorer::builder(batch.clone()).backend(Backend::Wgpu(None)).keep_kernels(true)
+    let builder = Scorer::builder(batch.clone()).backend(Backend::Wgpu(None));
+    builder.scores(Scores::all()).keep_kernels(true)
 }
 
 fn cpu(batch: &Batch) -> ScorerBuilder {
@@ -140,7 +143,7 @@ fn twice() -> Result<(), Box<dyn Error>> {
     // A stream is the same once more.
     let streamed: Vec<f64> =
         scorer.stream(networks.clone()).map(|s| Ok(s?.log_det)).collect::<naswot::Result<_>>()?;
-    let all: Vec<f64> = kernels(&scorer, &networks)?.into_iter().map(|(_, score)| score).collect();
+    let all: Vec<f64> = kernels(&scorer, &networks)?.into_iter().map(|scored| scored.log_det).collect();
     assert_eq!(streamed, all);
     Ok(())
 }
@@ -246,8 +249,8 @@ fn singular() -> Result<(), Box<dyn Error>> {
     let one = noise(1, 4);
     let twice = Batch::new([2, 3, 8, 8], [one.data(), one.data()].concat())?;
     let networks = mixed(4);
-    for (_, score) in kernels(&wgpu(&twice).build()?, &networks)? {
-        assert_eq!(score, f64::NEG_INFINITY);
+    for scored in kernels(&wgpu(&twice).build()?, &networks)? {
+        assert_eq!(scored.log_det, f64::NEG_INFINITY);
     }
     Ok(())
 }
@@ -287,7 +290,7 @@ fn thousand() -> Result<(), Box<dyn Error>> {
 fn at_once() -> Result<(), Box<dyn Error>> {
     let scorer = wgpu(&noise(2, 9)).group_size(2).build()?;
     let networks = mixed(6);
-    let alone: Vec<f64> = kernels(&scorer, &networks)?.into_iter().map(|(_, score)| score).collect();
+    let alone: Vec<f64> = kernels(&scorer, &networks)?.into_iter().map(|scored| scored.log_det).collect();
     for (score, expected) in scorer.stream(networks.clone()).zip(&alone) {
         assert_eq!(score?.log_det, *expected);
         // While the stream goes on.

@@ -54,6 +54,12 @@ impl Setup {
         }
     }
 
+    /// With all scores, so that every stage has work, and for SWAP with more images than kernels mark in shared memory.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn with_every_stage(self) -> Self {
+        Setup { scores: Scores::all(), swap_images: 18, ..self }
+    }
+
     /// Does some work of a stage, and tells the probe how long it took where there is one.
     pub(crate) fn timed<R>(&self, stage: Stage, spread: bool, work: impl FnOnce() -> R) -> R {
         match &self.probe {

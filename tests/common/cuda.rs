@@ -6,12 +6,12 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 use naswot::testing::cases;
 use naswot::testing::cuda::{Driver, lockstep};
-use naswot::{Agreement, Backend, Batch, Convention, Network, Precision, Scorer, ScorerBuilder, Weights};
+use naswot::{Backend, Batch, Convention, Network, Precision, Scorer, ScorerBuilder, Scores, Weights};
 
 use super::harness::{Requirement, needs, needs_all};
 use super::networks::{mixed, noise};
 use super::reference::{CASES, Case};
-use super::stages::{affine, agree, follows, kernels};
+use super::stages::{Scored, affine, agree, follows, kernels};
 
 pub type Outcome = Result<(), Box<dyn Error>>;
 
@@ -55,20 +55,22 @@ pub fn reference(requirement: Requirement, open: &Open) -> Vec<Trial> {
         let (open, name) = (Arc::clone(open), format!("{case}_as_pytorch_has_it"));
         needs_all(&[Requirement::Reference, requirement], &name, move |folder| {
             let device = open()?;
-            Case::read(&folder.join(case))?.agrees_on(|builder| builder.cuda_driver(device), Precision::F32)
+            let case = Case::read(&folder.join(case))?;
+            case.agrees_on(|builder| builder.cuda_driver(Arc::clone(&device)), Precision::F32)?;
+            case.agrees_in_patterns(|builder| builder.cuda_driver(device), Precision::F32)
         })
     };
     CASES.into_iter().map(trial).collect()
 }
 
-/// K of each network, and its score, is the same in groups of these sizes, and in other company.
+/// K of each network, and its scores, are the same in groups of these sizes, and in other company.
 pub fn does_not_depend_on_the_group(
     device: &Arc<dyn Driver>,
     networks: &[Network],
     sizes: &[usize],
 ) -> Outcome {
     let batch = noise(5, 2);
-    let score = |size, networks: &[Network]| -> Result<Vec<(Agreement, f64)>, Box<dyn Error>> {
+    let score = |size, networks: &[Network]| -> Result<Vec<Scored>, Box<dyn Error>> {
         kernels(&cuda(&batch, Arc::clone(device)).group_size(size).build()?, networks)
     };
     let one = score(1, networks)?;
@@ -83,7 +85,7 @@ pub fn does_not_depend_on_the_group(
 }
 
 pub fn cuda(batch: &Batch, device: Arc<dyn Driver>) -> ScorerBuilder {
-    Scorer::builder(batch.clone()).cuda_driver(device).keep_kernels(true)
+    Scorer::builder(batch.clone()).cuda_driver(device).scores(Scores::all()).keep_kernels(true)
 }
 
 pub fn cpu(batch: &Batch) -> ScorerBuilder {

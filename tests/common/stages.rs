@@ -53,19 +53,29 @@ pub fn affine(seed: u64) -> naswot::Result<(Network, Batch, Weights)> {
     Ok((network, Batch::new([4, 3, 8, 8], images)?, weights))
 }
 
-/// K of each network, and its score.
-pub fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<(Agreement, f64)>, Box<dyn Error>> {
-    let kernel = |score: naswot::Result<naswot::Score>| -> Result<(Agreement, f64), Box<dyn Error>> {
+/// What is compared of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    pub kernel: Agreement,
+    pub log_det: f64,
+    pub swap: Option<f64>,
+}
+
+/// K of each network, and its scores.
+pub fn kernels(scorer: &Scorer, networks: &[Network]) -> Result<Vec<Scored>, Box<dyn Error>> {
+    let kernel = |score: naswot::Result<naswot::Score>| -> Result<Scored, Box<dyn Error>> {
         let score = score?;
-        Ok((score.kernel.ok_or("no kernel")?, score.log_det))
+        let swap = score.get("swap");
+        Ok(Scored { kernel: score.kernel.ok_or("no kernel")?, log_det: score.log_det, swap })
     };
     scorer.score_all(networks).into_iter().map(kernel).collect()
 }
 
 /// The design's criterion: sum |K - K_ref| <= 1e-5 N N N_A over a set, scores within 1e-3.
-pub fn agree(networks: &[Network], ours: &[(Agreement, f64)], reference: &[(Agreement, f64)]) {
+pub fn agree(networks: &[Network], ours: &[Scored], reference: &[Scored]) {
     let (mut difference, mut all) = (0.0, 0.0);
-    for ((network, (a, score)), (b, expected)) in networks.iter().zip(ours).zip(reference) {
+    for ((network, ours), reference) in networks.iter().zip(ours).zip(reference) {
+        let [(a, score), (b, expected)] = [ours, reference].map(|scored| (&scored.kernel, scored.log_det));
         let pairs = a.as_slice().iter().zip(b.as_slice());
         difference += pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
         all += a.as_slice().len() as f64 * f64::from(a.activations());

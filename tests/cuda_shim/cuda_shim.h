@@ -181,7 +181,7 @@ T shim_rmw(T *p, F f) {
     return shim_rmw(p, [v](T o) { return expr; }); \
   }
 SHIM_ATOMIC(atomicAdd, o + v)
-SHIM_ATOMIC(atomicSub, o - v) SHIM_ATOMIC(atomicMin, v < o ? v : o) SHIM_ATOMIC(atomicInc, o >= v ? 0 : o + 1)
+SHIM_ATOMIC(atomicSub, o - v) SHIM_ATOMIC(atomicOr, o | v) SHIM_ATOMIC(atomicMin, v < o ? v : o) SHIM_ATOMIC(atomicInc, o >= v ? 0 : o + 1)
 
 #else
 // ============================================ runtime side ===========================================================

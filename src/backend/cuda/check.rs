@@ -21,7 +21,7 @@ pub(crate) fn lockstep(
     weights: &Weights,
     convention: Convention,
 ) -> Result<Vec<Deviation>> {
-    let setup = Setup::new(batch.clone(), weights.clone(), convention);
+    let setup = Setup::new(batch.clone(), weights.clone(), convention).with_every_stage();
     let image: Arc<[f32]> = octets_last(batch).into();
     let name = driver.name().to_owned();
     let fatal = |fault: Fault| fault.fatal("cuda", &name);

@@ -115,6 +115,26 @@ pub const KERNELS: &[Kernel] = &[
         blocks: 1,
         instructions: &["DFMA", "MUFU.RSQ64H"],
     },
+    Kernel {
+        name: "clear_patterns",
+        source: source!("swap.cu"),
+        step: Step::ClearPatterns,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 8,
+        instructions: &[],
+    },
+    Kernel {
+        name: "swap",
+        source: source!("swap.cu"),
+        step: Step::Swap,
+        from: ComputeCapability::OLDEST,
+        threads: 256,
+        shared: 0,
+        blocks: 8,
+        instructions: &["ATOMS.OR", "POPC", "E.OR.STRONG.GPU"],
+    },
 ];
 
 /// Files that sources include.

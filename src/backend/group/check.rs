@@ -50,6 +50,7 @@ impl<'a> Extents<'a> {
             Step::Start | Step::Cholesky => {
                 tables.choleskys[range].iter().try_for_each(|job| self.network(job.network))
             }
+            Step::ClearPatterns | Step::Swap => tables.swaps[range].iter().try_for_each(|job| self.swap(job)),
             Step::Weights => Ok(()),
         }
     }
@@ -113,6 +114,12 @@ impl<'a> Extents<'a> {
     fn agreement(&self, job: &AgreementRecord) -> Result<()> {
         let last = last(job.codes, self.images, job.words_per_image as usize);
         self.within(Buffer::Codes, last + job.words as usize)?;
+        self.network(job.network)
+    }
+
+    fn swap(&self, job: &SwapRecord) -> Result<()> {
+        let words = job.words_per_image as usize;
+        self.within(Buffer::Codes, last(job.codes, job.images as usize, words) + words)?;
         self.network(job.network)
     }
 

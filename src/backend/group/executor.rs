@@ -24,10 +24,6 @@ pub(crate) struct Grouped<S> {
 /// # Errors
 /// They do not.
 pub(crate) fn check_precision(backend: &str, setup: &Setup) -> Result<()> {
-    if setup.swap_images().is_some() {
-        let message = format!("the {backend} backend does not count activation patterns yet; use cpu");
-        return Err(Error::Setting { name: "scores", message });
-    }
     if matches!(setup.precision, Precision::Auto | Precision::F32) {
         return Ok(());
     }

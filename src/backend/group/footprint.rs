@@ -1,5 +1,6 @@
 //! What a network takes in each of a group's buffers, and how many networks make a group.
 
+use super::COUNTS;
 use super::memory::{Buffer, PerBuffer, Sizes, Unit};
 use super::records::NONE;
 use crate::graph::Window;
@@ -107,6 +108,8 @@ impl Load {
             Buffer::Kernels => n * n,
             Buffer::Pivots => n,
             Buffer::Statuses => 1,
+            Buffer::Maps => plan.memory().patterns,
+            Buffer::Patterns => plan.swap.map_or(0, |_| COUNTS),
         })
     }
 

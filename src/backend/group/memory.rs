@@ -111,6 +111,7 @@ register! {
     NormJobs,
     Agreements,
     Choleskys,
+    Swaps,
     /// Weights to make.
     WeightsJobs,
 }
@@ -134,6 +135,10 @@ register! {
     Pivots = (Unit::Factor, Read::Always),
     /// The first node where a number was not finite, else NONE.
     Statuses = (Unit::Word, Read::Always),
+    /// A bit for each activation pattern.
+    Maps = (Unit::Word, Read::Never),
+    /// Distinct patterns that are not zero, and units that have one.
+    Patterns = (Unit::Word, Read::Always),
 }
 
 /// What places in a buffer and its size count.

@@ -22,6 +22,9 @@ const COMBINE_PIXELS: usize = 128;
 const AGREEMENT_IMAGES: usize = 16;
 /// Entries of K that a tile of `start` sets.
 const START_ENTRIES: usize = 256;
+/// Words of a map that a tile of `clear_patterns` empties, and code words of a tile of `swap`.
+const MAP_WORDS: usize = 256;
+const SWAP_WORDS: usize = 2048;
 
 // Kinds of records that have places by slot: combines without statistics, those with statistics, convolutions of either
 // class, batch norms of combines and of convolutions.
@@ -145,6 +148,11 @@ impl Merge<'_> {
         let side = n.div_ceil(AGREEMENT_IMAGES);
         self.launch(Step::Agreement, None, 0..agreements, side * (side + 1) / 2);
         self.launch(Step::Cholesky, None, 0..members, 1);
+        let swaps = total(|tables| tables.swaps.len());
+        let most = |of: fn(&Plan) -> usize| self.members.iter().map(|m| of(m.plan())).max().unwrap_or(0);
+        let (map, words) = (most(|plan| plan.memory().patterns), most(|plan| plan.words_per_image));
+        self.launch(Step::ClearPatterns, None, 0..swaps, map.div_ceil(MAP_WORDS));
+        self.launch(Step::Swap, None, 0..swaps, words.div_ceil(SWAP_WORDS).max(1));
         self.tables = Tables {
             terms: Vec::with_capacity(terms),
             combines: vec![CombineRecord::default(); combines],
@@ -153,6 +161,7 @@ impl Merge<'_> {
             rows: Vec::with_capacity(rows),
             agreements: Vec::with_capacity(agreements),
             choleskys: Vec::with_capacity(members),
+            swaps: Vec::with_capacity(swaps),
         };
     }
 
@@ -193,6 +202,7 @@ impl Merge<'_> {
         tables.terms.extend(own.terms.iter().map(|term| moves.term(term)));
         tables.choleskys.extend(own.choleskys.iter().map(|job| moves.cholesky(job)));
         tables.agreements.extend(own.agreements.iter().map(|job| moves.agreement(job)));
+        tables.swaps.extend(own.swaps.iter().map(|job| moves.swap(job)));
         let (mut combines, mut convs) = (own.combines.iter(), own.convs.iter());
         let (mut norms, mut norm) = (own.norm_jobs.iter(), 0);
         let mut place = 0;
@@ -300,6 +310,10 @@ impl Moves {
 
     fn agreement(&self, job: &AgreementRecord) -> AgreementRecord {
         AgreementRecord { codes: job.codes + self.by[Buffer::Codes], network: self.member, ..*job }
+    }
+
+    fn swap(&self, job: &SwapRecord) -> SwapRecord {
+        SwapRecord { codes: job.codes + self.by[Buffer::Codes], network: self.member, ..*job }
     }
 
     fn cholesky(&self, job: &CholeskyRecord) -> CholeskyRecord {

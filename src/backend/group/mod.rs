@@ -18,8 +18,8 @@
 //! # Order of launches
 //!
 //! Weights and K's start; then the slots, combine or conv, each followed by the batch norms that it leaves; agreement;
-//! Cholesky. A backend whose last block of a job joins the statistics itself takes [`Joins::LastBlock`], and gets no launches for
-//! them.
+//! Cholesky; where SWAP was asked for, its maps are emptied and filled. A backend whose last block of a job joins the
+//! statistics itself takes [`Joins::LastBlock`], and gets no launches for them.
 
 mod check;
 mod executor;
@@ -53,6 +53,7 @@ use crate::plan::Plan;
 use crate::plan::jobs::Slot;
 use crate::probe::Stage;
 use crate::score::cholesky::Pivots;
+use crate::score::swap::Patterns;
 use crate::{Agreement, Error, Result};
 
 memory::register! {
@@ -76,6 +77,9 @@ memory::register! {
     StoredBatchNorm,
     Agreement,
     Cholesky,
+    /// Empties the maps of activation patterns and their counts.
+    ClearPatterns,
+    Swap,
 }
 
 impl Step {
@@ -88,9 +92,13 @@ impl Step {
             Step::BatchNorm | Step::StoredBatchNorm => Stage::BatchNorm,
             Step::Start | Step::Agreement => Stage::Agreement,
             Step::Cholesky => Stage::Cholesky,
+            Step::ClearPatterns | Step::Swap => Stage::Swap,
         }
     }
 }
+
+/// Words of what is counted of a network's activation patterns: distinct ones, active units.
+const COUNTS: usize = 2;
 
 /// Who makes batch norms from what a job leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +155,14 @@ impl Member {
         let kernel = Agreement::new(n, words(Buffer::Kernels, n * n))?;
         let pivots = results.factors(Buffer::Pivots, places[Buffer::Pivots], n);
         Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
+    }
+
+    /// SWAP from what came back, where it was asked for.
+    fn patterns(&self, results: &Results) -> Option<u32> {
+        self.plan().swap.map(|job| {
+            let counts = results.words(Buffer::Patterns, self.places[Buffer::Patterns], COUNTS);
+            job.score(Patterns { distinct: counts[0], active_units: counts[1] })
+        })
     }
 }
 

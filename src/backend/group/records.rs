@@ -174,6 +174,20 @@ pub(crate) struct CholeskyRecord {
     pub(crate) unused: [u32; 13],
 }
 
+/// Counts the activation patterns of a network. Of maps and counts all networks of a group have as much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct SwapRecord {
+    /// First word of the network's codes, and words from one image to the next.
+    pub(crate) codes: u32,
+    pub(crate) words_per_image: u32,
+    /// First images of the batch that are looked at.
+    pub(crate) images: u32,
+    /// Position of the network in the group.
+    pub(crate) network: u32,
+    pub(crate) unused: [u32; 12],
+}
+
 /// What all jobs of a launch share; a kernel's own argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -202,6 +216,7 @@ const _: () = {
     assert!(size_of::<WeightsRecord>() == 64 && size_of::<ConvRecord>() == 64);
     assert!(size_of::<CombineRecord>() == 64 && size_of::<NormRecord>() == 64);
     assert!(size_of::<AgreementRecord>() == 64 && size_of::<CholeskyRecord>() == 64);
+    assert!(size_of::<SwapRecord>() == 64);
 };
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Flight {
             }
             Ok(Outcome {
                 log_det,
-                patterns: None,
+                patterns: member.patterns(results),
                 kernel: setup.keep_kernels.then_some(kernel),
                 activations: member.plan().activations(),
                 seconds,

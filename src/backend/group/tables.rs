@@ -19,6 +19,7 @@ pub(crate) struct Tables {
     pub(crate) norm_jobs: Vec<NormRecord>,
     pub(crate) agreements: Vec<AgreementRecord>,
     pub(crate) choleskys: Vec<CholeskyRecord>,
+    pub(crate) swaps: Vec<SwapRecord>,
 }
 
 impl Tables {
@@ -32,6 +33,7 @@ impl Tables {
             Table::NormJobs => bytemuck::cast_slice(&self.norm_jobs),
             Table::Agreements => bytemuck::cast_slice(&self.agreements),
             Table::Choleskys => bytemuck::cast_slice(&self.choleskys),
+            Table::Swaps => bytemuck::cast_slice(&self.swaps),
             Table::WeightsJobs => bytemuck::cast_slice(weights_jobs),
         }
     }
@@ -102,6 +104,12 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
         weight: job.weight,
         network: 0,
         ..AgreementRecord::default()
+    }));
+    builder.tables.swaps.extend(plan.swap.map(|job| SwapRecord {
+        codes: places[Buffer::Codes] as u32,
+        words_per_image: plan.words_per_image as u32,
+        images: job.images as u32,
+        ..SwapRecord::default()
     }));
     (builder.tables, slots, builder.culprits)
 }

@@ -2,7 +2,7 @@
 //! for, and the oracle of every shader and kernel.
 
 use super::{
-    Buffer, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
+    Buffer, COUNTS, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
 };
 use crate::Distribution;
 use crate::backend::cpu::batch_norm::{self, Layout};
@@ -15,6 +15,7 @@ use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
 use crate::random::{philox4x32_10, quantiles};
 use crate::score::agreement::agreement;
 use crate::score::cholesky::{factorize, scaled};
+use crate::score::swap::{Patterns, swap};
 use crate::weights::WeightSource;
 
 /// Runs a launch.
@@ -91,6 +92,13 @@ pub(crate) fn launch(
             }
         }
         Step::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
+        Step::ClearPatterns => {
+            for member in &group.members {
+                words(member, Buffer::Maps, member.plan().memory().patterns, mirror).fill(0);
+                words(member, Buffer::Patterns, COUNTS, mirror).fill(0);
+            }
+        }
+        Step::Swap => group.members.iter().for_each(|member| patterns(member, mirror)),
     }
 }
 
@@ -287,4 +295,14 @@ fn cholesky(member: &Member, mirror: &mut Mirror) {
     factorize(&mut a, n);
     let pivots = mirror.numbers_mut(Buffer::Pivots)[member.places[Buffer::Pivots]..][..n].iter_mut();
     pivots.enumerate().for_each(|(p, pivot)| *pivot = (a[p * n + p] * a[p * n + p]) as f32);
+}
+
+fn patterns(member: &Member, mirror: &mut Mirror) {
+    let (plan, places) = (member.plan(), member.places);
+    let Some(job) = plan.swap else { return };
+    let [codes, maps, counts] = mirror.buffers.split([Buffer::Codes, Buffer::Maps, Buffer::Patterns]);
+    let codes = &codes[places[Buffer::Codes]..][..plan.images() * plan.words_per_image];
+    let map = &mut maps[places[Buffer::Maps]..][..plan.memory().patterns];
+    let Patterns { distinct, active_units } = swap(codes, plan.words_per_image, job.images, map);
+    counts[places[Buffer::Patterns]..][..COUNTS].copy_from_slice(&[distinct, active_units]);
 }

@@ -21,7 +21,7 @@ pub(crate) fn lockstep(
     weights: &Weights,
     convention: Convention,
 ) -> Result<Vec<Deviation>> {
-    let setup = Setup::new(batch.clone(), weights.clone(), convention);
+    let setup = Setup::new(batch.clone(), weights.clone(), convention).with_every_stage();
     let gpu = Gpu::open(&adapter::choose(name)?, Checks::Checked)?;
     let image: Arc<[f32]> = octets_last(batch).into();
     let fatal = |fault: Fault| fault.fatal("wgpu", &gpu.name);
