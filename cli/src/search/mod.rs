@@ -1,5 +1,6 @@
 //! `naswot search`: the best networks of a space, by their score.
 
+mod algorithm;
 mod published;
 mod report;
 mod scores;
@@ -8,11 +9,10 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use naswot::analysis::{Candidates, Found, Searcher};
 use naswot::{Architecture, Scorer, Space, Weights};
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::accuracies::{Accuracies, By, Unit};
 use crate::console::Console;
@@ -27,6 +27,7 @@ use crate::options::{
 };
 use crate::progress::Progress;
 use crate::row_file::RowFile;
+use algorithm::Algorithm;
 use report::{Report, Results, Run};
 use scores::Scores;
 
@@ -150,27 +151,6 @@ struct SeedOptions {
     /// Initial weights of the convolutions; `space`: each search space's own
     #[arg(long, value_name = "INIT", default_value = "space", value_parser = initializer())]
     init: Init,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Algorithm {
-    /// Draw networks with replacement, keep the best score
-    Random,
-    /// Evaluate the best by score, then evolve by the accuracies of a table
-    Area,
-    /// Regularised evolution on the score alone
-    Evolution,
-}
-
-impl Algorithm {
-    fn name(self) -> &'static str {
-        match self {
-            Algorithm::Random => "random",
-            Algorithm::Area => "area",
-            Algorithm::Evolution => "evolution",
-        }
-    }
 }
 
 /// Height and width of the images, where they are wanted.

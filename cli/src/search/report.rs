@@ -3,7 +3,7 @@
 use naswot::analysis::Summary;
 use serde::Serialize;
 
-use super::Algorithm;
+use super::algorithm::Algorithm;
 use super::published::Published;
 use crate::accuracies::Unit;
 use crate::exit::Result;
