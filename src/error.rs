@@ -1,6 +1,7 @@
 //! The one error type of the crate.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Shorthand for a result with naswot's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let error = "|none~0|+|none~0|".parse::<naswot::nasbench201::Cell>().unwrap_err();
 /// assert!(!error.is_fatal());
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A cell that its search space does not contain, or a description that is no cell.
@@ -141,11 +142,14 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The run was cancelled before this network was scored.
     #[error("cancelled")]
     Cancelled,
+    /// A network that was submitted to a session after that was closed.
+    #[error("the session is closed: networks can no longer be submitted")]
+    Closed,
 }
 
 impl Error {
@@ -155,11 +159,11 @@ impl Error {
     /// assert!(naswot::Error::Cancelled.is_fatal());
     /// ```
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Error::Backend { .. } | Error::Io { .. } | Error::Cancelled)
+        matches!(self, Error::Backend { .. } | Error::Io { .. } | Error::Cancelled | Error::Closed)
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Error::Io { path: path.to_owned(), source }
+        Error::Io { path: path.to_owned(), source: Arc::new(source) }
     }
 
     pub(crate) fn data(path: &Path, message: impl Into<String>) -> Self {

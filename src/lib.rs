@@ -65,7 +65,7 @@ pub use network::Network;
 pub use precision::Precision;
 pub use probe::{Probe, Stage};
 pub use score::{Agreement, ScoreKind, Scores};
-pub use scorer::{Score, Scorer, ScorerBuilder, Settings, Stream};
+pub use scorer::{Score, Scorer, ScorerBuilder, Session, Settings, Stream, Ticket};
 pub use space::*;
 pub use weights::{Checkpoint, Weights};
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::cuda::{Outcome, cpu, cuda, does_not_depend_on_the_group};
 use common::harness::{Requirement, needs, run};
-use common::networks::{mixed, noise, relu_of_the_image};
+use common::networks::{answers_a_producer_that_waits, mixed, noise, relu_of_the_image};
 use common::shim::{Build, Shim, host};
 use common::stages::{agree, kernels};
 use naswot::testing::cuda::{ComputeCapability, Driver, Fault, KernelLaunch};
@@ -17,7 +17,7 @@ use naswot::{Backend, Batch, Error, Graph, Network, Precision, Probe, Scorer, St
 
 fn main() -> ExitCode {
     type Test = fn() -> Outcome;
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 12] = [
         ("k_does_not_depend_on_the_group", || does_not_depend_on_the_group(&shim()?, &mixed(16), &[3, 16])),
         ("an_ordinary_run_uses_no_twin", no_twin),
         ("a_swapped_stage_changes_little", swapped),
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         ("numbers_that_are_not_finite_are_the_network_s_error", not_finite),
         ("a_network_that_does_not_fit_is_its_own_error", too_large),
         ("a_stream_and_a_single_network_take_turns", at_once),
+        ("a_producer_may_wait_for_each_result", waits),
         ("a_precision_that_it_lacks_is_refused", precision),
     ];
     run(tests.into_iter().map(|(name, test)| needs(Requirement::Shim, name, move |_| test())).collect())
@@ -239,7 +240,7 @@ fn at_once() -> Outcome {
     let (batch, networks) = (noise(4, 3), mixed(8));
     let scorer = cuda(&batch, shim()?).group_size(2).build()?;
     let expected = kernels(&cpu(&batch).build()?, &networks)?;
-    let mut stream = scorer.stream(networks.iter().cycle().cloned());
+    let mut stream = scorer.stream(networks.clone().into_iter().cycle());
     for (i, expected) in expected.iter().enumerate() {
         let score = expected.log_det;
         let streamed = stream.next().ok_or("the stream has ended")??;
@@ -247,6 +248,11 @@ fn at_once() -> Outcome {
         assert_eq!(streamed.log_det, alone.log_det);
         assert!((alone.log_det - score).abs() <= 1e-3 || alone.log_det == score);
     }
+    Ok(())
+}
+
+fn waits() -> Outcome {
+    answers_a_producer_that_waits(&cuda(&noise(2, 9), shim()?).build()?, mixed(4));
     Ok(())
 }
 

@@ -1,17 +1,20 @@
-//! What is to become rows, in order, with networks that are built ahead on all cores: the device waits for none.
+//! What is to become rows, in order: read on a thread of its own, and built ahead on all cores, so that neither the device nor
+//! the rows wait for a network, or for a line that is slow to come.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use naswot::{Architecture, Network};
 
 use crate::exit::{Failure, Result};
 use crate::input::Line;
+use crate::interrupt;
+use crate::known::SharedKnown;
 use crate::row_reader::WrittenRow;
 use crate::rows::{Facts, RowMaker};
 
-/// Most entries that are built ahead, so that memory is bounded.
-const AHEAD: usize = 256;
+/// Most entries that are ahead of the rows, so that memory is bounded: more than a stream takes networks ahead for a GPU.
+const AHEAD: usize = 1024;
 
 /// What is to become a row.
 pub(crate) struct Entry {
@@ -25,8 +28,8 @@ pub(crate) enum Work {
     Keep(WrittenRow),
     /// Why there is nothing to score.
     Fail { architecture: Option<Architecture>, error: String },
-    /// A network, until it is on its way. The row, if any, stays when the run ends before its turn.
-    Score { cell: Cell, network: Option<Network>, row: Option<WrittenRow> },
+    /// A network that is on its way to the device. The row, if any, stays when the run ends before its turn.
+    Score { cell: Cell, row: Option<WrittenRow> },
     /// A cell that has stood before: what became of it there is its outcome.
     Repeat { cell: Cell, row: Option<WrittenRow> },
 }
@@ -56,31 +59,49 @@ pub(crate) enum Ended {
     Interrupted,
 }
 
-/// The entries of a source, which is told whether to wait for what is not there yet.
-pub(crate) struct Entries<'a, S> {
-    source: &'a mut S,
+/// Something that is being made, which comes when it is there; never, if it turns out that there is none.
+type Place<T> = Receiver<T>;
+
+/// The entries of a source, in order.
+pub(crate) struct Entries(Receiver<Place<Entry>>);
+
+/// The networks among them, in the same order.
+pub(crate) struct Networks(Receiver<Place<Network>>);
+
+/// Reads a source, and has its entries built.
+pub(crate) struct Reader<'a> {
     maker: &'a RowMaker,
-    /// In order; each arrives when it is built.
-    ahead: VecDeque<Receiver<Entry>>,
-    /// How the source ended.
-    end: Option<Result<Ended>>,
+    known: SharedKnown,
+    entries: SyncSender<Place<Entry>>,
+    /// There are never more than entries.
+    networks: Sender<Place<Network>>,
 }
 
 impl Entry {
-    /// An entry for a line: its network, or why there is none.
-    fn score(line: Line, maker: &RowMaker, row: Option<WrittenRow>) -> Self {
+    /// An entry for a line, and the network that is to be scored for it.
+    fn build(
+        line: Line,
+        maker: &RowMaker,
+        row: Option<WrittenRow>,
+        repeats: bool,
+    ) -> (Self, Option<Network>) {
         let Line { index, number, architecture } = line;
-        let work = match architecture {
-            Err(error) => Work::Fail { architecture: None, error },
+        let (work, network) = match architecture {
+            Err(error) => (Work::Fail { architecture: None, error }, None),
             Ok(architecture) => match maker.network(&architecture) {
-                Err(error) => Work::Fail { architecture: Some(architecture), error: error.to_string() },
+                Err(error) => {
+                    (Work::Fail { architecture: Some(architecture), error: error.to_string() }, None)
+                }
                 Ok(network) => {
                     let cell = Cell { architecture, facts: maker.facts(&network) };
-                    Work::Score { cell, network: Some(network), row }
+                    match repeats {
+                        true => (Work::Repeat { cell, row }, None),
+                        false => (Work::Score { cell, row }, Some(network)),
+                    }
                 }
             },
         };
-        Entry { index, line: number, work }
+        (Entry { index, line: number, work }, network)
     }
 
     fn keep(line: &Line, row: WrittenRow) -> Self {
@@ -88,60 +109,80 @@ impl Entry {
     }
 }
 
-impl<'a, S: FnMut(bool) -> Result<Next>> Entries<'a, S> {
-    pub(crate) fn new(source: &'a mut S, maker: &'a RowMaker) -> Self {
-        Entries { source, maker, ahead: VecDeque::new(), end: None }
+impl Iterator for Entries {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Result<Entry>> {
+        let message = "a network was not built: please report this fault of naswot";
+        Some(self.0.recv().ok()?.recv().map_err(|_| Failure::stopped(message)))
+    }
+}
+
+impl Iterator for Networks {
+    type Item = Network;
+
+    fn next(&mut self) -> Option<Network> {
+        if interrupt::requested() {
+            return None;
+        }
+        self.0.iter().find_map(|place| place.recv().ok())
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A reader, and what it hands on.
+    pub(crate) fn new(maker: &'a RowMaker, known: SharedKnown) -> (Self, Entries, Networks) {
+        let ((entries, to_write), (networks, to_score)) = (sync_channel(AHEAD), channel());
+        (Reader { maker, known, entries, networks }, Entries(to_write), Networks(to_score))
     }
 
-    /// The next entry; none at the end, or where `wait` is false and there is none for a while.
-    pub(crate) fn next(&mut self, wait: bool) -> Option<Entry> {
-        loop {
-            match self.ahead.front().map(Receiver::try_recv) {
-                Some(Ok(entry)) => {
-                    self.ahead.pop_front();
-                    return Some(entry);
-                }
-                _ if self.end.is_some() || self.ahead.len() >= AHEAD => return self.first(),
-                _ => {}
-            }
-            match (self.source)(self.ahead.is_empty()) {
-                Ok(Next::Score(line, row)) => {
-                    let (place, maker) = (self.place(), self.maker.clone());
-                    // Where nobody waits for it any more, the run has failed.
-                    rayon::spawn_fifo(move || drop(place.send(Entry::score(line, &maker, row))));
-                }
-                Ok(Next::Keep(line, row)) => drop(self.place().send(Entry::keep(&line, row))),
-                Ok(Next::Nothing) if !self.ahead.is_empty() => return self.first(),
-                Ok(Next::Nothing) if wait => {}
-                Ok(Next::Nothing) => return None,
-                Ok(Next::End) => self.end = Some(Ok(Ended::Complete)),
-                Ok(Next::Interrupted) => self.end = Some(Ok(Ended::Interrupted)),
-                Err(failure) => self.end = Some(Err(failure)),
+    /// Reads a source to its end, until nobody takes its entries, or until it is stopped.
+    pub(crate) fn read(
+        self,
+        source: &mut impl FnMut() -> Result<Next>,
+        stopped: &AtomicBool,
+    ) -> Result<Ended> {
+        while !stopped.load(Ordering::Relaxed) {
+            let taken = match source()? {
+                Next::Score(line, row) => self.build(line, row),
+                Next::Keep(line, row) => self.keep(&line, row),
+                Next::Nothing => true,
+                Next::End => return Ok(Ended::Complete),
+                Next::Interrupted => false,
+            };
+            if !taken {
+                break;
             }
         }
+        Ok(Ended::Interrupted)
     }
 
-    /// A place behind the last entry.
-    fn place(&mut self) -> SyncSender<Entry> {
-        let (place, entry) = sync_channel(1);
-        self.ahead.push_back(entry);
-        place
+    /// Has an entry and its network built; whether anybody takes entries.
+    fn build(&self, line: Line, row: Option<WrittenRow>) -> bool {
+        let repeats = match &line.architecture {
+            Ok(architecture) => self.known.lock().repeats(architecture, line.index),
+            Err(_) => false,
+        };
+        let ((entry, place_of_entry), (network, place_of_network)) = (sync_channel(1), sync_channel(1));
+        if self.entries.send(place_of_entry).is_err() {
+            return false;
+        }
+        // A stream that was cancelled takes no more networks, but their entries may have rows to be kept.
+        let _ = self.networks.send(place_of_network);
+        let maker = self.maker.clone();
+        rayon::spawn_fifo(move || {
+            let (built, to_score) = Entry::build(line, &maker, row, repeats);
+            // Where nobody waits for them any more, the run has ended.
+            to_score.into_iter().for_each(|to_score| drop(network.send(to_score)));
+            drop(entry.send(built));
+        });
+        true
     }
 
-    /// Waits for the first of the entries that are built ahead.
-    pub(crate) fn first(&mut self) -> Option<Entry> {
-        let entry = self.ahead.pop_front()?.recv();
-        entry
-            .inspect_err(|_| {
-                self.ahead.clear();
-                let message = "a network was not built: please report this fault of naswot";
-                self.end = Some(Err(Failure::stopped(message)));
-            })
-            .ok()
-    }
-
-    /// How the source ended, when all its entries have been handed out.
-    pub(crate) fn ended(&mut self) -> Option<Result<Ended>> {
-        if self.ahead.is_empty() { self.end.take() } else { None }
+    /// Hands on a row that stays as it is; whether anybody takes entries.
+    fn keep(&self, line: &Line, row: WrittenRow) -> bool {
+        let (entry, place) = sync_channel(1);
+        drop(entry.send(Entry::keep(line, row)));
+        self.entries.send(place).is_ok()
     }
 }

@@ -159,12 +159,11 @@ impl InputOptions {
 /// Architectures, one after the other.
 pub(crate) struct Input {
     name: String,
-    lines: Receiver<io::Result<Line>>,
+    /// Lines, or what the system said where they could not be read on.
+    lines: Receiver<Result<Line, String>>,
     taken: usize,
     /// Networks that are to come, where that is known and cheap to know.
     total: Total,
-    /// Whether lines may be slow to come: from a pipe or a terminal.
-    slow: bool,
     /// Whether no cell comes twice.
     distinct: bool,
 }
@@ -216,7 +215,7 @@ impl Input {
             open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
         let lines = Architecture::read_lines(reader).map(|(number, line)| (Some(number), line));
         let total = if slow { Total::Unknown } else { Total::LinesOf(path.to_owned(), shard) };
-        Ok(Input { slow, total, ..Self::new(name, None, shard, lines) })
+        Ok(Input { total, ..Self::new(name, None, shard, lines) })
     }
 
     /// `total` counts the networks of all shards.
@@ -228,7 +227,7 @@ impl Input {
             architectures.into_iter().enumerate().filter_map(move |(index, (number, architecture))| {
                 match architecture {
                     // What cannot be read on is every shard's concern.
-                    Err(Error::Io { source, .. }) => Some(Err(source)),
+                    Err(Error::Io { source, .. }) => Some(Err(source.to_string())),
                     architecture => shard.holds(index).then(|| {
                         let architecture = architecture.map_err(|error| error.to_string());
                         Ok(Line { index, number, architecture })
@@ -243,14 +242,14 @@ impl Input {
     fn of(
         name: String,
         total: Total,
-        mut lines: impl Iterator<Item = io::Result<Line>> + Send + 'static,
+        mut lines: impl Iterator<Item = Result<Line, String>> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = sync_channel(AHEAD);
         thread::spawn(move || {
             // A receiver that is gone wants no more lines.
             let _ = lines.try_for_each(|line| sender.send(line));
         });
-        Input { name, lines: receiver, taken: 0, total, slow: false, distinct: false }
+        Input { name, lines: receiver, taken: 0, total, distinct: false }
     }
 
     /// The same lines once more, all of which have been taken from it.
@@ -284,27 +283,23 @@ impl Input {
         self.taken
     }
 
-    /// The next line; where it is not waited for, nothing if it has not been read yet.
-    pub(crate) fn next(&mut self, wait: bool) -> Result<Next> {
-        let patience = if wait { PATIENCE } else { Duration::ZERO };
-        loop {
-            if interrupt::requested() {
-                return Ok(Next::Interrupted);
+    /// The next line, if it comes in a while.
+    pub(crate) fn next(&mut self) -> Result<Next> {
+        if interrupt::requested() {
+            return Ok(Next::Interrupted);
+        }
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(Err(error)) => Err(self.broken(&error)),
+            Ok(Ok(line)) => {
+                self.taken += 1;
+                Ok(Next::Line(line))
             }
-            match self.lines.recv_timeout(patience) {
-                Ok(Err(error)) => return Err(self.broken(&error)),
-                Ok(Ok(line)) => {
-                    self.taken += 1;
-                    return Ok(Next::Line(line));
-                }
-                Err(RecvTimeoutError::Timeout) if self.slow || !wait => return Ok(Next::Nothing),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
-            }
+            Err(RecvTimeoutError::Timeout) => Ok(Next::Nothing),
+            Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
         }
     }
 
-    fn broken(&self, error: &io::Error) -> Failure {
+    fn broken(&self, error: &str) -> Failure {
         let message = format!("{}: {error}", self.name);
         if self.taken == 0 { Failure::unusable(message) } else { Failure::stopped(message) }
     }

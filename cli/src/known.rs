@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use naswot::Architecture;
 
@@ -26,9 +27,23 @@ pub(crate) struct Known {
     most: usize,
 }
 
+/// The same, for the thread that reads cells and the one that writes rows.
+#[derive(Clone)]
+pub(crate) struct SharedKnown(Arc<Mutex<Known>>);
+
+impl SharedKnown {
+    pub(crate) fn new(distinct: bool) -> Self {
+        SharedKnown(Arc::new(Mutex::new(Known::new(distinct))))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Known {
     /// Remembers cells, unless they are known to differ from each other.
-    pub(crate) fn new(distinct: bool) -> Self {
+    fn new(distinct: bool) -> Self {
         Known { cells: HashMap::new(), most: if distinct { 0 } else { MOST } }
     }
 

@@ -1,73 +1,21 @@
 //! Turns networks into rows, in the order in which they came, without keeping more than run at once.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use naswot::{Error, Network, Score, Scorer};
+use naswot::{Architecture, Error, Score, Scorer, Stream};
 
-use crate::entries::{Cell, Ended, Entries, Entry, Next, Work};
+use crate::entries::{Cell, Ended, Entries, Entry, Next, Reader, Work};
 use crate::exit::{Failure, Result};
 use crate::input::{self, Input};
 use crate::interrupt;
 use crate::kernels::Kernels;
-use crate::known::{First, Known};
+use crate::known::{First, SharedKnown};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::row_reader::WrittenRow;
 use crate::rows::{Outcome, Row, RowMaker, Subject, one_line};
-
-/// Entries without a network that are taken in one go; rows are written in between.
-const MOST_WITHOUT_NETWORK: usize = 1000;
-
-/// What stands between the stream of scores and the rows.
-struct Shared<'a, S> {
-    entries: Entries<'a, S>,
-    known: Rc<RefCell<Known>>,
-    /// Entries without a row yet, in order.
-    pending: VecDeque<Entry>,
-}
-
-impl<S: FnMut(bool) -> Result<Next>> Shared<'_, S> {
-    /// Has an entry wait for its row; its network, unless its cell has stood before.
-    fn wait(&mut self, mut entry: Entry) -> Option<Network> {
-        let (work, network) = match entry.work {
-            Work::Score { cell, row, .. }
-                if self.known.borrow_mut().repeats(&cell.architecture, entry.index) =>
-            {
-                (Work::Repeat { cell, row }, None)
-            }
-            Work::Score { cell, network, row } => (Work::Score { cell, network: None, row }, network),
-            work => (work, None),
-        };
-        entry.work = work;
-        self.pending.push_back(entry);
-        network
-    }
-}
-
-/// The networks among the entries of a source. Ends early, for the rows so far to be written, where entries
-/// are slow to come or have no networks; the pipeline then starts another stream.
-struct Networks<'a, 'b, S>(&'a RefCell<Shared<'b, S>>);
-
-impl<S: FnMut(bool) -> Result<Next>> Iterator for Networks<'_, '_, S> {
-    type Item = Network;
-
-    fn next(&mut self) -> Option<Network> {
-        let mut shared = self.0.borrow_mut();
-        for _ in 0..MOST_WITHOUT_NETWORK {
-            if interrupt::requested() {
-                return None;
-            }
-            let idle = shared.pending.is_empty();
-            let entry = shared.entries.next(idle)?;
-            if let Some(network) = shared.wait(entry) {
-                return Some(network);
-            }
-        }
-        None
-    }
-}
 
 /// What all rows of a run have in common.
 #[derive(Clone, Copy)]
@@ -87,7 +35,7 @@ pub(crate) struct Pipeline<'a> {
     progress: &'a mut Progress,
     /// Told of every row, in order.
     seen: &'a mut dyn FnMut(&Row),
-    known: Rc<RefCell<Known>>,
+    known: SharedKnown,
 }
 
 impl<'a> Pipeline<'a> {
@@ -98,7 +46,7 @@ impl<'a> Pipeline<'a> {
         seen: &'a mut dyn FnMut(&Row),
         distinct: bool,
     ) -> Self {
-        Pipeline { run, progress, seen, known: Rc::new(RefCell::new(Known::new(distinct))) }
+        Pipeline { run, progress, seen, known: SharedKnown::new(distinct) }
     }
 
     /// Takes note of a row of an earlier run that stays as it is.
@@ -108,14 +56,14 @@ impl<'a> Pipeline<'a> {
     }
 
     /// The cells that it knows, to be told of those in rows that are kept.
-    pub(crate) fn known(&self) -> Rc<RefCell<Known>> {
-        Rc::clone(&self.known)
+    pub(crate) fn known(&self) -> SharedKnown {
+        self.known.clone()
     }
 
     /// As [`Self::run`], for every network that is left of an input.
     pub(crate) fn run_all(&mut self, input: &mut Input, output: &mut Output) -> Result<Ended> {
-        let source = &mut |wait| {
-            Ok(match input.next(wait)? {
+        let source = &mut || {
+            Ok(match input.next()? {
                 input::Next::Line(line) => Next::Score(line, None),
                 input::Next::Nothing => Next::Nothing,
                 input::Next::End => Next::End,
@@ -128,107 +76,115 @@ impl<'a> Pipeline<'a> {
     /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
     /// scored are waited for, and the rows end before the first one that was not; rows that stood in the
     /// place of others are kept.
+    ///
+    /// One thread reads the source, the stream's pulls the networks, and this one writes. They never wait in a circle: the
+    /// reader hands an entry on before its network, so each result that is waited for is of a network that is on its way.
     pub(crate) fn run(
         &mut self,
-        source: &mut impl FnMut(bool) -> Result<Next>,
+        source: &mut (impl FnMut() -> Result<Next> + Send),
         output: &mut Output,
     ) -> Result<Ended> {
-        let entries = Entries::new(source, self.run.maker);
-        let known = Rc::clone(&self.known);
-        let shared = RefCell::new(Shared { entries, known, pending: VecDeque::new() });
-        loop {
-            let mut stream = self.run.scorer.stream(Networks(&shared));
-            let mut cut = false;
-            while let Some(result) = stream.next() {
-                cut |= self.settle(&shared, Some(result), cut, output)? == Ended::Interrupted;
-                if interrupt::requested() {
-                    stream.cancel();
-                }
+        let stopped = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (reader, entries, networks) = Reader::new(self.run.maker, self.known());
+            let reading = scope.spawn(|| reader.read(source, &stopped));
+            let mut stream = self.run.scorer.stream(networks);
+            let written = self.rows(entries, &mut stream, output);
+            // After a failure the source may have more to come, slowly.
+            stopped.store(true, Ordering::Relaxed);
+            let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+            match written? {
+                Ended::Interrupted => Ok(Ended::Interrupted),
+                Ended::Complete => read,
             }
-            drop(stream);
-            let interrupted = interrupt::requested();
-            if interrupted {
-                let mut shared = shared.borrow_mut();
-                while let Some(entry) = shared.entries.first() {
-                    shared.wait(entry);
-                }
-            }
-            cut |= self.settle(&shared, None, cut, output)? == Ended::Interrupted;
-            match shared.borrow_mut().entries.ended() {
-                _ if cut => return Ok(Ended::Interrupted),
-                Some(end) => return end,
-                None if interrupted => return Ok(Ended::Interrupted),
-                None => {}
-            }
-        }
+        })
     }
 
-    /// Writes the rows up to that of the next network in the stream, or all where there is none.
-    fn settle<S>(
-        &mut self,
-        shared: &RefCell<Shared<S>>,
-        mut result: Option<naswot::Result<Score>>,
-        mut cut: bool,
-        output: &mut Output,
-    ) -> Result<Ended> {
-        let all = result.is_none();
-        loop {
-            let Some(entry) = shared.borrow_mut().pending.pop_front() else { break };
-            let Entry { index, line, work } = entry;
+    /// Writes the rows of entries, whose networks a stream scores.
+    fn rows(&mut self, entries: Entries, stream: &mut Stream, output: &mut Output) -> Result<Ended> {
+        let mut ended = Ended::Complete;
+        for entry in entries {
+            let Entry { index, line, work } = entry?;
             match work {
                 Work::Keep(row) => self.keep(&row, output)?,
-                _ if cut => {}
+                _ if ended == Ended::Interrupted => {}
                 Work::Fail { architecture, error } => {
                     let subject = Subject { index, line, architecture: architecture.as_ref(), facts: None };
                     self.fail(&subject, &error, output)?;
                 }
-                Work::Score { cell, row, .. } => {
-                    let Cell { architecture, facts } = &cell;
-                    let subject =
-                        Subject { index, line, architecture: Some(architecture), facts: Some(facts) };
-                    match result.take().unwrap_or(Err(Error::Cancelled)) {
-                        Ok(score) => {
-                            self.known.borrow_mut().settle(architecture, Ok((&score).into()));
-                            self.score(&subject, &score, output)?;
-                        }
-                        Err(Error::Cancelled) if interrupt::requested() => match row {
-                            Some(row) => self.keep(&row, output)?,
-                            None => cut = true,
-                        },
-                        Err(Error::Cancelled) => {
-                            return Err(Failure::stopped(
-                                "scoring ended by itself: please report this fault of naswot",
-                            ));
-                        }
-                        Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
-                        Err(error) => {
-                            self.known.borrow_mut().settle(architecture, Err(&one_line(&error.to_string())));
-                            self.fail(&subject, &error, output)?;
-                        }
-                    }
-                    if !all {
-                        break;
-                    }
-                }
-                Work::Repeat { cell: Cell { architecture, facts }, row } => {
-                    let first = self.known.borrow().first(&architecture);
+                Work::Score { cell: Cell { architecture, facts }, row } => {
+                    // None, if the stream was cancelled before it took the network.
+                    let result = stream.next().unwrap_or(Err(Error::Cancelled));
                     let subject =
                         Subject { index, line, architecture: Some(&architecture), facts: Some(&facts) };
-                    match (first, row) {
-                        (Some(First { index, outcome: Some(Ok(outcome)) }), _) => {
-                            self.repeat(&subject, index, outcome, output)?;
-                        }
-                        (Some(First { outcome: Some(Err(message)), .. }), _) => {
-                            self.fail(&subject, &message, output)?;
-                        }
-                        // The run ends before the turn of the first.
-                        (_, Some(row)) => self.keep(&row, output)?,
-                        (_, None) => cut = true,
-                    }
+                    ended = self.settle(&architecture, &subject, result, row.as_ref(), output)?;
+                }
+                Work::Repeat { cell: Cell { architecture, facts }, row } => {
+                    let first = self.known.lock().first(&architecture);
+                    let subject =
+                        Subject { index, line, architecture: Some(&architecture), facts: Some(&facts) };
+                    ended = self.settle_repeat(&subject, first, row.as_ref(), output)?;
                 }
             }
+            if interrupt::requested() {
+                stream.cancel();
+            }
         }
-        Ok(if cut { Ended::Interrupted } else { Ended::Complete })
+        Ok(ended)
+    }
+
+    /// Writes the row of a cell whose network was scored.
+    fn settle(
+        &mut self,
+        cell: &Architecture,
+        subject: &Subject,
+        result: naswot::Result<Score>,
+        row: Option<&WrittenRow>,
+        output: &mut Output,
+    ) -> Result<Ended> {
+        match result {
+            Ok(score) => {
+                self.known.lock().settle(cell, Ok((&score).into()));
+                self.score(subject, &score, output)?;
+            }
+            Err(Error::Cancelled) if interrupt::requested() => return self.unfinished(row, output),
+            Err(Error::Cancelled) => {
+                return Err(Failure::stopped("scoring ended by itself: please report this fault of naswot"));
+            }
+            Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
+            Err(error) => {
+                self.known.lock().settle(cell, Err(&one_line(&error.to_string())));
+                self.fail(subject, &error, output)?;
+            }
+        }
+        Ok(Ended::Complete)
+    }
+
+    /// Writes the row of a cell that has stood before.
+    fn settle_repeat(
+        &mut self,
+        subject: &Subject,
+        first: Option<First>,
+        row: Option<&WrittenRow>,
+        output: &mut Output,
+    ) -> Result<Ended> {
+        match first {
+            Some(First { index, outcome: Some(Ok(outcome)) }) => {
+                self.repeat(subject, index, outcome, output)?;
+            }
+            Some(First { outcome: Some(Err(message)), .. }) => self.fail(subject, &message, output)?,
+            // The run ends before the turn of the first.
+            _ => return self.unfinished(row, output),
+        }
+        Ok(Ended::Complete)
+    }
+
+    /// Keeps the row that stands in the place of a network that was not scored. Where there is none, the rows end.
+    fn unfinished(&mut self, row: Option<&WrittenRow>, output: &mut Output) -> Result<Ended> {
+        match row {
+            Some(row) => self.keep(row, output).map(|()| Ended::Complete),
+            None => Ok(Ended::Interrupted),
+        }
     }
 
     fn keep(&mut self, written: &WrittenRow, output: &mut Output) -> Result<()> {

@@ -60,7 +60,7 @@ impl PlanCommand {
         let mut lines = Lines::new();
         let mut exit = Exit::Success;
         loop {
-            match input.next(true)? {
+            match input.next()? {
                 Next::Line(line) => {
                     let (index, number) = (line.index, line.number);
                     if let Err(error) = self.print(line, &mut lines)? {

@@ -61,9 +61,9 @@ fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipelin
     let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
     let known = pipeline.known();
     loop {
-        match pairs.next(input, true)? {
+        match pairs.next(input)? {
             Pair::Both(written, line) => {
-                known.borrow_mut().keep(&written.row, &line);
+                known.lock().keep(&written.row, &line);
                 pipeline.kept(&written.row);
             }
             Pair::Nothing => {}
@@ -96,11 +96,11 @@ fn rewrite(
 ) -> Result<Output> {
     let mut output = draft.output(out)?;
     let known = pipeline.known();
-    let source = &mut |wait| {
-        Ok(match pairs.next(input, wait)? {
+    let source = &mut || {
+        Ok(match pairs.next(input)? {
             Pair::Both(written, line) if written.row.failed() => Next::Score(line, Some(written)),
             Pair::Both(written, line) => {
-                known.borrow_mut().keep(&written.row, &line);
+                known.lock().keep(&written.row, &line);
                 Next::Keep(line, written)
             }
             Pair::Nothing => Next::Nothing,
@@ -149,9 +149,9 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn next(&mut self, input: &mut Input, wait: bool) -> Result<Pair> {
+    fn next(&mut self, input: &mut Input) -> Result<Pair> {
         let Some(written) = self.next_row()? else { return Ok(Pair::End) };
-        match input.next(wait)? {
+        match input.next()? {
             input::Next::Line(line) => {
                 self.check(&written, &line).map_err(|why| self.rows.wrong(written.line, why))?;
                 Ok(Pair::Both(written, line))

@@ -271,7 +271,7 @@ impl Sweep {
         let mut input = self.input.open()?;
         let mut lines = Vec::new();
         loop {
-            match input.next(true)? {
+            match input.next()? {
                 Next::Line(line) => lines.push(line),
                 Next::Nothing => {}
                 Next::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),

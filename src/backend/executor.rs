@@ -17,10 +17,14 @@ pub(crate) trait Executor: Send + Sync {
     fn precision(&self) -> Precision;
     /// Bytes that running a plan takes, the weights not counted.
     fn bytes(&self, plan: &Plan) -> u64;
-    /// Networks that a stream keeps waiting, so that the device never does.
+    /// Networks that are submitted and unfinished at most: so many that the device never waits.
     fn lookahead(&self) -> usize;
-    /// Takes networks from the queue until it is closed and empty, and puts their outcomes back.
-    fn run(&self, queue: &Queue);
+    /// Takes requests from the queue until it is closed and empty, and puts their outcomes back. Starts what waits as soon
+    /// as the device is idle, be it one network: more may not come before its outcome is known.
+    ///
+    /// # Errors
+    /// The device has failed: requests without an outcome will get none.
+    fn run(&self, queue: &Queue) -> Result<()>;
     /// The same device with another batch, other weights or other settings.
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>>;
 }

@@ -1,19 +1,24 @@
 //! Scores networks: the front door of the crate.
 
 mod builder;
+mod requests;
+mod session;
 mod stream;
+#[cfg(test)]
+mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::analysis::Summary;
-use crate::backend::queue::Queue;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::{
-    Agreement, Batch, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
+    Agreement, Batch, Convention, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
 };
 pub use builder::ScorerBuilder;
 use builder::shares;
+pub use session::{Session, Ticket};
 pub use stream::Stream;
 
 /// What made a score. Everything here but [`Settings::device`] takes part in it.
@@ -252,7 +257,8 @@ impl Scorer {
     /// # Errors
     /// The network does not fit the batch, the weights or the memory, or its activations are not finite.
     pub fn score(&self, network: &Network) -> Result<Score> {
-        self.score_all(std::slice::from_ref(network)).pop().unwrap_or(Err(Error::Cancelled))
+        let score = self.score_all(std::slice::from_ref(network)).pop();
+        score.unwrap_or_else(|| unreachable!("every network has a result"))
     }
 
     /// Scores networks; results are in the order of the networks, and a failure leaves the others alone.
@@ -267,40 +273,58 @@ impl Scorer {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn score_all(&self, networks: &[Network]) -> Vec<Result<Score>> {
-        let queue = || Queue::of(networks.iter().map(|network| self.initialized(network.clone())));
-        let queues: Vec<Queue> = self.executors.iter().map(|_| queue()).collect();
-        std::thread::scope(|scope| {
-            for (executor, queue) in self.executors.iter().zip(&queues) {
-                scope.spawn(|| run(&**executor, queue));
-            }
-        });
-        let finish = |(index, network)| self.finish(network, queues.iter().map(|queue| queue.wait(index)));
-        networks.iter().enumerate().map(finish).collect()
+        // All are there before the device starts: it sees how many there are.
+        let session = Session::start(self.clone(), networks.iter().cloned(), true);
+        let mut scores: Vec<(Ticket, Result<Score>)> = std::iter::from_fn(|| session.recv()).collect();
+        scores.sort_unstable_by_key(|(ticket, _)| *ticket);
+        scores.into_iter().map(|(_, score)| score).collect()
     }
 
-    /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it is
-    /// known. Takes a bounded number of networks ahead of what it yields, so memory stays bounded. Dropping the
-    /// stream cancels what has not started and waits for what has.
+    /// Puts the device to work for networks that come as their makers please: from a search that waits for scores before
+    /// it makes further networks, or from several threads.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
+    /// # let mut cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
+    /// let session = Scorer::builder(Batch::synthetic(4, 0)?).build()?.session();
+    /// for step in 0..3 {
+    ///     session.submit(cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
+    ///     let (_, score) = session.recv().expect("it is open");
+    ///     if score?.log_det < 100.0 {
+    ///         cell = cell.mutate(step);
+    ///     }
+    /// }
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn session(&self) -> Session {
+        Session::start(self.clone(), [], false)
+    }
+
+    /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it and those
+    /// before it are known. The iterator is pulled on a thread of its own, ahead of what is yielded by a bounded number of
+    /// networks, so that the device never waits and memory stays bounded; it may wait for results itself. A panic of the
+    /// iterator goes on in the caller, behind the results of the networks before. Dropping the stream cancels what has not
+    /// started and waits for what has, but not for an iterator that still waits for its next network.
     ///
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201};
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
     /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
-    /// let networks = nasbench201::all().filter_map(|cell| cell.network(&small).ok());
+    /// let networks = nasbench201::all().filter_map(move |cell| cell.network(&small).ok());
     /// for score in scorer.stream(networks).take(2) {
     ///     println!("{}", score?.log_det);
     /// }
     /// # Ok::<(), naswot::Error>(())
     /// ```
-    pub fn stream<I: IntoIterator<Item = Network>>(&self, networks: I) -> Stream<I::IntoIter> {
+    pub fn stream<I>(&self, networks: I) -> Stream
+    where
+        I: IntoIterator<Item = Network, IntoIter: Send + 'static>,
+    {
         Stream::start(self.clone(), networks.into_iter())
     }
 
     /// The score of a network from the outcomes of its repeats.
-    fn finish(&self, network: &Network, outcomes: impl Iterator<Item = Result<Outcome>>) -> Result<Score> {
-        // Each is waited for, also behind one that failed.
-        let outcomes: Vec<Result<Outcome>> = outcomes.collect();
-        let mut outcomes = outcomes.into_iter().collect::<Result<Vec<Outcome>>>()?;
+    fn finish(&self, network: &Network, mut outcomes: Vec<Outcome>) -> Result<Score> {
         let [_, _, height, width] = self.settings.batch_shape;
         let Some(scores) = Summary::of(outcomes.iter().map(|outcome| outcome.log_det)) else {
             unreachable!("a network is scored under one seed or more");
@@ -323,15 +347,8 @@ impl Scorer {
     }
 }
 
-/// Runs a queue to its end.
-fn run(executor: &dyn Executor, queue: &Queue) {
-    /// Says that nothing more will come, also when the executor panics: nobody may wait for ever.
-    struct End<'a>(&'a Queue);
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.end();
-        }
+impl fmt::Debug for Scorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scorer").field("settings", &self.settings).finish_non_exhaustive()
     }
-    let _end = End(queue);
-    executor.run(queue);
 }

@@ -1,48 +1,44 @@
 //! Networks as an iterator gives them, and their scores in the same order.
 
-use std::collections::VecDeque;
-use std::iter::Fuse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Score, Scorer, run};
-use crate::backend::Executor;
-use crate::backend::queue::{Queue, Ticket};
+use super::{Score, Scorer, Session, Ticket};
 use crate::{Network, Result};
 
+/// Networks that are taken from the iterator and not yielded, at most, as a multiple of those that are unfinished. The rest
+/// are results that wait for an earlier one: the device still has all that it looks ahead.
+const WINDOW: usize = 2;
+
 /// Scores in the order of the networks; see [`Scorer::stream`].
-pub struct Stream<I: Iterator<Item = Network>> {
-    networks: Fuse<I>,
-    /// Networks handed to the device whose results have not been yielded.
-    ahead: VecDeque<Network>,
-    /// Index of the next result to yield.
-    next: usize,
+pub struct Stream {
+    session: Arc<Session>,
+    /// The thread that pulls the iterator, until it was waited for.
+    puller: Option<JoinHandle<()>>,
+    /// One item for each network that was taken and has not been yielded.
+    window: Receiver<()>,
+    /// Results that were known before their turn.
+    early: BTreeMap<Ticket, Result<Score>>,
+    /// Results that were yielded.
+    yielded: usize,
     cancelled: bool,
-    scorer: Scorer,
-    /// Queue and thread of each repeat.
-    repeats: Vec<(Arc<Queue>, Option<JoinHandle<()>>)>,
 }
 
-impl<I: Iterator<Item = Network>> Stream<I> {
-    /// Starts the devices.
-    pub(super) fn start(scorer: Scorer, networks: I) -> Self {
-        let start = |executor: &Arc<dyn Executor>| {
-            let (executor, queue) = (Arc::clone(executor), Arc::new(Queue::default()));
-            let runner = std::thread::spawn({
-                let queue = Arc::clone(&queue);
-                move || run(&*executor, &queue)
-            });
-            (queue, Some(runner))
-        };
-        let repeats = scorer.executors.iter().map(start).collect();
-        Stream {
-            networks: networks.fuse(),
-            ahead: VecDeque::new(),
-            next: 0,
-            cancelled: false,
-            scorer,
-            repeats,
-        }
+impl Stream {
+    /// Starts the devices, and a thread that pulls the networks.
+    pub(super) fn start(scorer: Scorer, networks: impl Iterator<Item = Network> + Send + 'static) -> Self {
+        let most = WINDOW * scorer.executors[0].lookahead();
+        let session = Arc::new(Session::start(scorer, [], false));
+        let (sender, window) = sync_channel(most);
+        let puller = std::thread::spawn({
+            let session = Arc::clone(&session);
+            move || pull(networks, &session, &sender)
+        });
+        Stream { session, puller: Some(puller), window, early: BTreeMap::new(), yielded: 0, cancelled: false }
     }
 
     /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and
@@ -52,7 +48,7 @@ impl<I: Iterator<Item = Network>> Stream<I> {
     /// # use naswot::{Batch, Scorer, nasbench201};
     /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
     /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
-    /// let mut stream = scorer.stream(nasbench201::all().filter_map(|cell| cell.network(&small).ok()));
+    /// let mut stream = scorer.stream(nasbench201::all().filter_map(move |cell| cell.network(&small).ok()));
     /// assert!(stream.next().is_some_and(|score| score.is_ok()));
     /// stream.cancel();
     /// let finished = stream.take_while(|score| score.is_ok()).count();
@@ -61,38 +57,73 @@ impl<I: Iterator<Item = Network>> Stream<I> {
     /// ```
     pub fn cancel(&mut self) {
         self.cancelled = true;
-        self.repeats.iter().for_each(|(queue, _)| queue.cancel());
+        self.session.cancel_all();
+    }
+
+    /// Goes on with the panic of an iterator that has ended by one.
+    fn resume_panic(&mut self) {
+        // One that was cancelled may still be waiting for the next network, and its thread is left to itself. Else that
+        // thread closes the session as the last thing it does.
+        let ended = |puller: &mut JoinHandle<()>| !self.cancelled || puller.is_finished();
+        if let Some(puller) = self.puller.take_if(ended)
+            && let Err(panic) = puller.join()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 
-impl<I: Iterator<Item = Network>> Iterator for Stream<I> {
+impl Iterator for Stream {
     type Item = Result<Score>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.cancelled && self.ahead.len() < self.scorer.executors[0].lookahead() {
-            let Some(network) = self.networks.next() else {
-                self.repeats.iter().for_each(|(queue, _)| queue.close());
-                break;
-            };
-            let network = self.scorer.initialized(network);
-            for (queue, _) in &self.repeats {
-                queue.push(Ticket { index: self.next + self.ahead.len(), network: network.clone() });
+        let turn = Ticket(self.yielded);
+        loop {
+            if let Some(score) = self.early.remove(&turn) {
+                self.yielded += 1;
+                // Room for one more.
+                let taken = self.window.try_recv();
+                debug_assert!(taken.is_ok(), "a network was taken for each result");
+                return Some(score);
             }
-            self.ahead.push_back(network);
+            let Some((ticket, score)) = self.session.recv() else {
+                debug_assert!(self.early.is_empty(), "every network before these has a result");
+                self.resume_panic();
+                return None;
+            };
+            self.early.insert(ticket, score);
         }
-        let network = self.ahead.pop_front()?;
-        let index = self.next;
-        self.next += 1;
-        Some(self.scorer.finish(&network, self.repeats.iter().map(|(queue, _)| queue.wait(index))))
     }
 }
 
-impl<I: Iterator<Item = Network>> Drop for Stream<I> {
+impl Drop for Stream {
     fn drop(&mut self) {
-        self.cancel();
-        for runner in self.repeats.iter_mut().filter_map(|(_, runner)| runner.take()) {
-            // A panic of the runner has been reported on its own thread; there is nothing to add.
-            let _ = runner.join();
+        // The puller may be waiting for its iterator: it ends on its own when that gives something.
+        self.session.stop();
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("yielded", &self.yielded).finish_non_exhaustive()
+    }
+}
+
+/// Submits the networks of an iterator, as long as somebody wants them. The session is closed when the iterator is gone, also
+/// by a panic: what was submitted before is still scored.
+fn pull(networks: impl Iterator<Item = Network>, session: &Session, window: &SyncSender<()>) {
+    struct Close<'a>(&'a Session);
+    impl Drop for Close<'_> {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+    let _close = Close(session);
+    let mut networks = networks;
+    while window.send(()).is_ok() {
+        let Some(network) = networks.next() else { return };
+        if session.submit(network).is_err() {
+            return;
         }
     }
 }

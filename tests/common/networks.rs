@@ -1,8 +1,10 @@
 //! Small networks and batches that tests score.
 
+use std::sync::mpsc::{Sender, channel};
+
 use naswot::nasbench101::{self, Skeleton};
 use naswot::workloads::{NASBENCH101, NASBENCH201};
-use naswot::{Architecture, Batch, Graph, Network, nasbench201};
+use naswot::{Architecture, Batch, Graph, Network, Score, Scorer, nasbench201};
 
 use super::graphs::Noise;
 
@@ -22,6 +24,26 @@ pub fn mixed(count: usize) -> Vec<Network> {
         networks.insert(2 * i + 1, cell.network(&nasbench201::Skeleton { stem: 4, cells: 1 }).unwrap());
     }
     networks
+}
+
+/// Networks of a producer that waits for a message before it makes the next one, and what sends them.
+pub fn waiting(networks: Vec<Network>) -> (impl Iterator<Item = Network> + Send + 'static, Sender<()>) {
+    let (known, wait) = channel();
+    let producer = (0..).zip(networks).take_while(move |&(i, _)| i == 0 || wait.recv().is_ok());
+    (producer.map(|(_, network)| network), known)
+}
+
+/// Checks that a scorer answers a producer which waits for each score before it makes the next network.
+pub fn answers_a_producer_that_waits(scorer: &Scorer, networks: Vec<Network>) {
+    let score = |score: naswot::Result<Score>| score.unwrap().log_det.to_bits();
+    let expected: Vec<u64> = scorer.score_all(&networks).into_iter().map(score).collect();
+    let (producer, known) = waiting(networks);
+    let streamed = scorer.stream(producer).map(|result| {
+        // The producer of the last network waits for nothing.
+        let _ = known.send(());
+        score(result)
+    });
+    assert_eq!(streamed.collect::<Vec<_>>(), expected);
 }
 
 /// A network without weights: the ReLU of the image.

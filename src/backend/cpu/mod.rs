@@ -19,7 +19,7 @@ pub(super) mod workspace;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::queue::{Queue, Ticket};
+use super::queue::{Queue, Request};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
@@ -29,7 +29,7 @@ use lanes::Lanes;
 use lanes::simd::{Isa, Simd};
 use path::Path;
 
-/// Networks that a stream keeps waiting for each thread.
+/// Networks that may be unfinished for each thread.
 const LOOKAHEAD: usize = 16;
 
 /// The processor as a device.
@@ -117,21 +117,38 @@ impl<P: Path> Cpu<P> {
         Ok(Cpu { device, path, threads, gate: Gate::new(setup.memory_limit), setup })
     }
 
-    /// Takes groups of networks until there are no more.
-    fn work(&self, queue: &Queue, spread: bool) {
-        let mut workspace = P::Workspace::default();
-        loop {
-            let group = queue.take(self.setup.group_size.unwrap_or(1));
-            if group.is_empty() {
-                return;
+    /// Networks that are taken at once.
+    fn group_size(&self) -> usize {
+        self.setup.group_size.unwrap_or(1)
+    }
+
+    /// Scores networks of a queue, one on each core, until all cores are idle.
+    fn one_on_each_core(&self, queue: &Queue, workspaces: &mut [P::Workspace]) {
+        let work = |workspace: &mut P::Workspace| {
+            let _cancel = CancelOnPanic(queue);
+            loop {
+                let group = queue.take_while_busy(self.group_size());
+                if group.is_empty() {
+                    return;
+                }
+                self.score(queue, group, workspace, false);
             }
-            let start = Instant::now();
-            let outcomes: Vec<Result<Outcome>> =
-                group.iter().map(|ticket| self.network(&ticket.network, &mut workspace, spread)).collect();
-            let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
-            for (Ticket { index, .. }, outcome) in group.into_iter().zip(outcomes) {
-                queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
+        };
+        std::thread::scope(|scope| {
+            for workspace in workspaces {
+                scope.spawn(move || work(workspace));
             }
+        });
+    }
+
+    /// Scores a group of networks, one after the other.
+    fn score(&self, queue: &Queue, group: Vec<Request>, workspace: &mut P::Workspace, spread: bool) {
+        let start = Instant::now();
+        let outcomes: Vec<Result<Outcome>> =
+            group.iter().map(|request| self.network(&request.network, workspace, spread)).collect();
+        let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
+        for (Request { index, .. }, outcome) in group.into_iter().zip(outcomes) {
+            queue.put(index, outcome.map(|outcome| Outcome { seconds, ..outcome }));
         }
     }
 
@@ -171,23 +188,39 @@ impl<P: Path> Executor for Cpu<P> {
         LOOKAHEAD * self.setup.threads
     }
 
-    fn run(&self, queue: &Queue) {
-        let threads = self.setup.threads;
-        if threads == 1 {
-            self.work(queue, false);
-        } else if queue.has(threads) {
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(|| self.work(queue, false));
-                }
-            });
-        } else {
-            self.work(queue, true);
+    fn run(&self, queue: &Queue) -> Result<()> {
+        let mut workspaces: Vec<P::Workspace> = Vec::new();
+        workspaces.resize_with(self.setup.threads, P::Workspace::default);
+        loop {
+            let waiting = queue.wait();
+            if waiting == 0 {
+                return Ok(());
+            }
+            if waiting >= self.setup.threads {
+                self.one_on_each_core(queue, &mut workspaces);
+                continue;
+            }
+            // None, if the one that waited was cancelled since.
+            let group = queue.take_waiting(self.group_size());
+            if !group.is_empty() {
+                self.score(queue, group, &mut workspaces[0], true);
+            }
         }
     }
 
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {
         open(setup)
+    }
+}
+
+/// Cancels a queue when the thread of a worker panics: the other workers end, and the panic goes on to who runs them.
+struct CancelOnPanic<'a>(&'a Queue);
+
+impl Drop for CancelOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.cancel();
+        }
     }
 }
 

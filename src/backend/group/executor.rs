@@ -70,8 +70,8 @@ impl<S: Session + 'static> Executor for Grouped<S> {
         4 * ask(&self.limits)
     }
 
-    fn run(&self, queue: &Queue) {
-        run(&self.session, &self.setup, &self.threads, queue);
+    fn run(&self, queue: &Queue) -> Result<()> {
+        run(&self.session, &self.setup, &self.threads, queue)
     }
 
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::memory::Buffer;
 use super::results::Results;
 use super::{Group, Joins, Limits, Load, Member, Pool, Prepared, Resident, image, most_networks};
-use crate::backend::queue::{Queue, Ticket};
+use crate::backend::queue::{Queue, Request};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::{Error, Result};
@@ -198,8 +198,16 @@ pub(super) fn ask(limits: &Limits) -> usize {
 }
 
 /// Runs all networks of a queue. Runs of several threads take turns on a session, group by group.
-pub(super) fn run<S: Session>(session: &Mutex<S>, setup: &Setup, threads: &rayon::ThreadPool, queue: &Queue) {
-    Run {
+///
+/// # Errors
+/// A fault that ends the run.
+pub(super) fn run<S: Session>(
+    session: &Mutex<S>,
+    setup: &Setup,
+    threads: &rayon::ThreadPool,
+    queue: &Queue,
+) -> Result<()> {
+    let mut run = Run {
         session,
         setup,
         threads,
@@ -209,9 +217,8 @@ pub(super) fn run<S: Session>(session: &Mutex<S>, setup: &Setup, threads: &rayon
         landed: None,
         renewed: false,
         refused: None,
-        ended: false,
-    }
-    .all();
+    };
+    run.all().inspect_err(|_| run.abandon_all())
 }
 
 struct Run<'a, S: Session> {
@@ -229,8 +236,6 @@ struct Run<'a, S: Session> {
     renewed: bool,
     /// The network that had no room by itself, and is tried once more with nothing else on the device.
     refused: Option<usize>,
-    /// Whether a fault has ended the run.
-    ended: bool,
 }
 
 impl<S: Session> Run<'_, S> {
@@ -239,27 +244,27 @@ impl<S: Session> Run<'_, S> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn all(&mut self) {
-        while !self.ended {
+    fn all(&mut self) -> Result<()> {
+        loop {
             let group = self.next_group();
             if group.is_empty() {
                 if self.air.is_empty() {
-                    return;
+                    return Ok(());
                 }
-                self.land();
+                self.land()?;
                 continue;
             }
             let alone = self.stands_alone(&group);
             if alone && !self.air.is_empty() {
                 self.wait_again(group);
-                self.clear();
+                self.clear()?;
                 continue;
             }
             match self.submit(group) {
-                Ok(()) if alone => self.clear(),
-                Ok(()) if self.air.len() > 1 => self.land(),
+                Ok(()) if alone => self.clear()?,
+                Ok(()) if self.air.len() > 1 => self.land()?,
                 Ok(()) => {}
-                Err(failed) => self.again(failed),
+                Err(failed) => self.again(failed)?,
             }
         }
     }
@@ -274,14 +279,16 @@ impl<S: Session> Run<'_, S> {
     }
 
     /// Waits for all groups in the air, and gives back the memory of all buffers.
-    fn clear(&mut self) {
+    fn clear(&mut self) -> Result<()> {
         while !self.air.is_empty() {
-            self.land();
+            self.land()?;
         }
         self.session().release();
+        Ok(())
     }
 
-    /// Networks of the next group; none when there are none now, or, with no group in the air, ever.
+    /// Networks of the next group; none when there are none now, or, with no group in the air, ever. The group is as full as
+    /// the networks that wait make it: an idle device waits for no more.
     fn next_group(&mut self) -> Vec<Waiting> {
         let mut group = Vec::new();
         let mut load = Load::default();
@@ -307,23 +314,20 @@ impl<S: Session> Run<'_, S> {
         }
     }
 
-    /// Takes networks from the queue and compiles them on all cores; waits for a group of them when asked to. Whether there
+    /// Takes networks from the queue and compiles them on all cores; waits for the first one when asked to. Whether there
     /// were any.
     fn compile(&mut self, wait: bool) -> bool {
         let limits = *self.session().limits();
         let ask = ask(&limits);
-        if wait {
-            self.queue.has(ask);
-        }
-        let tickets = self.queue.take_waiting(ask);
-        let any = !tickets.is_empty();
+        let requests = if wait { self.queue.take(ask) } else { self.queue.take_waiting(ask) };
+        let any = !requests.is_empty();
         let setup = self.setup;
         let compiled: Vec<(usize, Result<Box<Prepared>>)> = self.threads.install(|| {
-            let prepare = |Ticket { index, network }| {
+            let prepare = |Request { index, network }| {
                 let plan = setup.plan(&network);
                 (index, plan.and_then(|plan| Prepared::new(plan, &limits, &*setup.source)))
             };
-            tickets.into_par_iter().map(prepare).collect()
+            requests.into_par_iter().map(prepare).collect()
         });
         for (index, network) in compiled {
             match network {
@@ -348,9 +352,9 @@ impl<S: Session> Run<'_, S> {
         networks.into_iter().rev().for_each(|network| self.waiting.push_front(network));
     }
 
-    /// Waits for the oldest group in the air, and hands in its outcomes.
-    fn land(&mut self) {
-        let Some(flight) = self.air.pop_front() else { return };
+    /// Waits for the oldest group in the air, if there is one, and hands in its outcomes.
+    fn land(&mut self) -> Result<()> {
+        let Some(flight) = self.air.pop_front() else { return Ok(()) };
         match S::land(flight) {
             Ok((flight, results, spare)) => {
                 self.session().give_back(spare);
@@ -359,26 +363,28 @@ impl<S: Session> Run<'_, S> {
                 outcomes.into_iter().for_each(|(index, outcome)| self.queue.put(index, outcome));
                 // Taking networks apart takes longer than judging them, and this thread has to keep the device busy.
                 self.threads.spawn(move || drop(flight));
+                Ok(())
             }
             Err(failed) => self.again(failed),
         }
     }
 
     /// Has networks whose group has failed run again: on a new device where the old one was lost, in smaller groups where
-    /// there was no memory. What fails for another reason, or a second time, ends the run.
-    fn again(&mut self, Failed { fault, networks }: Failed) {
+    /// there was no memory.
+    ///
+    /// # Errors
+    /// What fails for another reason, or a second time, ends the run.
+    fn again(&mut self, Failed { fault, networks }: Failed) -> Result<()> {
         match fault {
             Fault::Lost(_) if !self.renewed => {
                 self.renewed = true;
                 let networks = self.abandon(networks);
                 let renewed = self.session().renew();
-                match renewed {
-                    Ok(()) => self.wait_again(networks),
-                    Err(error) => self.end(&error, networks),
-                }
+                renewed.map_err(|error| self.fatal(error))?;
+                self.wait_again(networks);
             }
             Fault::Memory => {
-                self.clear();
+                self.clear()?;
                 let mut session = self.session();
                 match &networks[..] {
                     [Waiting { index, network }] if self.refused == Some(*index) => {
@@ -394,12 +400,19 @@ impl<S: Session> Run<'_, S> {
                 }
             }
             fault => {
-                let networks = self.abandon(networks);
-                let error = {
-                    let session = self.session();
-                    fault.fatal(session.backend(), &session.device())
-                };
-                self.end(&error, networks);
+                let session = self.session();
+                return Err(fault.fatal(session.backend(), &session.device()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a backend that has failed.
+    fn fatal(&self, error: Error) -> Error {
+        match error {
+            Error::Backend { .. } => error,
+            other => {
+                Error::Backend { backend: self.session().backend().to_owned(), reason: other.to_string() }
             }
         }
     }
@@ -409,24 +422,10 @@ impl<S: Session> Run<'_, S> {
         self.air.drain(..).flat_map(S::abandon).chain(networks).collect()
     }
 
-    /// Ends the run: these networks and all that wait get the error.
-    fn end(&mut self, error: &Error, networks: Vec<Waiting>) {
-        self.ended = true;
-        let backend = {
-            let mut session = self.session();
-            // Rows that were not made are in the pool's directory.
-            session.release();
-            session.backend()
-        };
-        let reason = match error {
-            Error::Backend { reason, .. } => reason.clone(),
-            other => other.to_string(),
-        };
-        let refuse = |index| {
-            let error = Error::Backend { backend: backend.to_owned(), reason: reason.clone() };
-            self.queue.put(index, Err(error));
-        };
-        networks.into_iter().chain(self.waiting.drain(..)).for_each(|network| refuse(network.index));
-        self.queue.take_waiting(usize::MAX).into_iter().for_each(|ticket| refuse(ticket.index));
+    /// Gives up all that the run has on the device, after a fault has ended it.
+    fn abandon_all(&mut self) {
+        self.abandon(Vec::new());
+        // Rows that were not made are in the pool's directory.
+        self.session().release();
     }
 }

@@ -94,10 +94,12 @@ where
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
     use crate::backend::cpu::lanes::Lanes;
     use crate::backend::cpu::{open, open_path};
-    use crate::backend::queue::Queue;
+    use crate::backend::queue::{Queue, Request};
     use crate::backend::{Executor, Outcome, Setup};
     use crate::{Batch, Convention, Network, Precision, Weights, nasbench101, nasbench201};
 
@@ -105,9 +107,15 @@ pub(super) mod tests {
     pub(in super::super) type Wide = Arrays<16, 28, u16>;
 
     fn outcomes(executor: &dyn Executor, networks: &[Network]) -> Vec<Outcome> {
-        let queue = Queue::of(networks.iter().cloned());
-        executor.run(&queue);
-        (0..networks.len()).map(|index| queue.wait(index).unwrap()).collect()
+        let (sender, delivered) = channel();
+        let queue = Queue::new(move |index, outcome| sender.send((index, outcome.unwrap())).unwrap());
+        let networks = networks.iter().cloned().enumerate();
+        networks.for_each(|(index, network)| queue.push(Request { index, network }));
+        queue.close();
+        executor.run(&queue).unwrap();
+        let mut outcomes: Vec<(usize, Outcome)> = delivered.try_iter().collect();
+        outcomes.sort_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     #[test]
