@@ -51,7 +51,7 @@ struct alignas(16) Cholesky {
 };
 
 struct alignas(16) Swap {
-    u32 codes, words_per_image, images, network, unused[12];
+    u32 codes, words_per_image, words, images, network, unused[11];
 };
 
 struct alignas(16) Launch {

@@ -112,9 +112,10 @@ struct Cholesky {
 struct Swap {
     codes: u32,
     words_per_image: u32,
+    words: u32,
     images: u32,
     network: u32,
-    unused: array<u32, 12>,
+    unused: array<u32, 11>,
 }
 
 // Two sizes that share a word.

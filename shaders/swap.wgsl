@@ -3,8 +3,8 @@
 //     swap = |{ (code_1[u], .., code_M[u]) : u a unit }|
 //
 // A pattern is a column of the code matrix, as a number of M bits, image i at bit i; a map of 2^M bits has a bit for each.
-// `clear_patterns` empties the map and the counts of a network; a tile of `swap` is some code words of one network, a
-// thread a column of them at a time. Up to 16 images a workgroup marks patterns in a map in its own memory first, which it
+// `clear_patterns` empties the map and the counts of a network; a job of `swap` is a section of its codes, a tile some
+// words of it, a thread a column of them at a time. Up to 16 images a workgroup marks patterns in a map in its own memory first, which it
 // then joins with the network's. Marks are made by OR, and whoever makes one that was not there counts it, so the order
 // does not matter. Padding looks like a unit that no image activates: such columns are left out, and the others counted, so
 // that the host knows whether a real unit is among those left out.
@@ -54,8 +54,8 @@ fn swap(
 ) {
     let job = swaps[launch.first + workgroup.y];
     let first = tile_of(workgroup, workgroups) * TILE;
-    let last = min(first + TILE, job.words_per_image);
-    // The grid is that of the network with the most words.
+    let last = min(first + TILE, job.words);
+    // The grid is that of the section with the most words.
     if (first >= last) {
         return;
     }

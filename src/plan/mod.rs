@@ -182,6 +182,14 @@ impl Plan {
         computed + self.constant_bits()
     }
 
+    /// Words of an image's code that hold bits: a range for each weight. Nobody writes the words between them.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = Range<usize>> {
+        self.agreements.chunk_by(|a, b| a.weight == b.weight).map(|pieces| {
+            let words: usize = pieces.iter().map(|piece| piece.words).sum();
+            pieces[0].word..pieces[0].word + words
+        })
+    }
+
     /// How ReLUs are counted.
     pub fn convention(&self) -> Convention {
         self.convention

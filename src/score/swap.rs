@@ -26,9 +26,16 @@ pub(crate) fn map_words(images: usize) -> usize {
     (1usize << images).div_ceil(u32::BITS as usize)
 }
 
-/// Marks the patterns of the first images of codes, [image][words_per_image], in an empty map.
-pub(crate) fn swap(codes: &[u32], words_per_image: usize, images: usize, map: &mut [u32]) -> Patterns {
-    let bits = (0..words_per_image).flat_map(|word| (0..32).map(move |bit| (word, bit)));
+/// Marks the patterns of the first images of codes, [image][words_per_image], in an empty map: those of the words of an
+/// image that hold bits. What stands in the others counts for nothing.
+pub(crate) fn swap(
+    codes: &[u32],
+    words_per_image: usize,
+    words: impl Iterator<Item = usize>,
+    images: usize,
+    map: &mut [u32],
+) -> Patterns {
+    let bits = words.flat_map(|word| (0..32).map(move |bit| (word, bit)));
     let pattern = |(word, bit): (usize, u32)| {
         let image = |i: usize| (codes[i * words_per_image + word] >> bit & 1) << i;
         (0..images).fold(0, |pattern, i| pattern | image(i))
@@ -61,6 +68,8 @@ mod tests {
         let mut rng = Rng::new(images as u64, Domain::Sampling, "codes");
         let words = units.div_ceil(32).next_multiple_of(32);
         let mut codes = vec![0; images * words];
+        // What an earlier network may have left in words without bits.
+        codes.chunks_mut(words).for_each(|code| code[units.div_ceil(32)..].fill(0xdead_beef));
         let mut patterns = Vec::new();
         for unit in 0..units {
             // Every seventh unit is dead.
@@ -79,10 +88,11 @@ mod tests {
             [(1, 1, 1), (3, 3, 100), (9, 8, 3), (16, 16, 5000), (40, 16, 5000), (24, 24, 3000), (33, 20, 90)]
         {
             let (codes, words, mut patterns) = codes(images, units, first);
+            let with_bits = 0..units.div_ceil(32);
             patterns.retain(|pattern| pattern.contains(&true));
             let active_units = patterns.len() as u32;
             let distinct = patterns.into_iter().collect::<BTreeSet<_>>().len() as u32;
-            let found = swap(&codes, words, first, &mut vec![0; map_words(first)]);
+            let found = swap(&codes, words, with_bits, first, &mut vec![0; map_words(first)]);
             assert_eq!(found, Patterns { distinct, active_units }, "{first} of {images} images");
         }
     }

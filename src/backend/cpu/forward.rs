@@ -76,7 +76,8 @@ impl<T: Real> ForwardPass<'_, T> {
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| {
             let Workspace { codes, patterns, .. } = &mut *self.workspace;
-            let count = || job.score(swap(codes, plan.words_per_image, job.images, patterns));
+            let words = plan.sections().flatten();
+            let count = || job.score(swap(codes, plan.words_per_image, words, job.images, patterns));
             self.setup.timed(Stage::Swap, self.spread, count)
         });
         let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;

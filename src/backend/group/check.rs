@@ -118,8 +118,8 @@ impl<'a> Extents<'a> {
     }
 
     fn swap(&self, job: &SwapRecord) -> Result<()> {
-        let words = job.words_per_image as usize;
-        self.within(Buffer::Codes, last(job.codes, job.images as usize, words) + words)?;
+        let last = last(job.codes, job.images as usize, job.words_per_image as usize);
+        self.within(Buffer::Codes, last + job.words as usize)?;
         self.network(job.network)
     }
 

@@ -174,18 +174,20 @@ pub(crate) struct CholeskyRecord {
     pub(crate) unused: [u32; 13],
 }
 
-/// Counts the activation patterns of a network. Of maps and counts all networks of a group have as much.
+/// Counts the activation patterns of a section of a network's codes. Of maps and counts all networks of a group have as much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct SwapRecord {
-    /// First word of the network's codes, and words from one image to the next.
+    /// First word of the section in the first image's code, and words from one image to the next.
     pub(crate) codes: u32,
     pub(crate) words_per_image: u32,
+    /// Words of the section: what stands between sections is no code.
+    pub(crate) words: u32,
     /// First images of the batch that are looked at.
     pub(crate) images: u32,
     /// Position of the network in the group.
     pub(crate) network: u32,
-    pub(crate) unused: [u32; 12],
+    pub(crate) unused: [u32; 11],
 }
 
 /// What all jobs of a launch share; a kernel's own argument.

@@ -1,5 +1,7 @@
 //! Makes the records of a network's jobs, as they are when it is alone in its group.
 
+use std::ops::Range;
+
 use super::footprint::image;
 use super::memory::{Buffer, Sizes, Table};
 use super::prepared::Culprit;
@@ -105,12 +107,20 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
         network: 0,
         ..AgreementRecord::default()
     }));
-    builder.tables.swaps.extend(plan.swap.map(|job| SwapRecord {
-        codes: places[Buffer::Codes] as u32,
-        words_per_image: plan.words_per_image as u32,
-        images: job.images as u32,
-        ..SwapRecord::default()
-    }));
+    if let Some(job) = plan.swap {
+        let record = |words: Range<usize>| SwapRecord {
+            codes: (places[Buffer::Codes] + words.start) as u32,
+            words_per_image: plan.words_per_image as u32,
+            words: words.len() as u32,
+            images: job.images as u32,
+            ..SwapRecord::default()
+        };
+        builder.tables.swaps.extend(plan.sections().map(record));
+        // A network without bits has counts to be cleared all the same.
+        if plan.agreements.is_empty() {
+            builder.tables.swaps.push(record(0..0));
+        }
+    }
     (builder.tables, slots, builder.culprits)
 }
 

@@ -303,6 +303,7 @@ fn patterns(member: &Member, mirror: &mut Mirror) {
     let [codes, maps, counts] = mirror.buffers.split([Buffer::Codes, Buffer::Maps, Buffer::Patterns]);
     let codes = &codes[places[Buffer::Codes]..][..plan.images() * plan.words_per_image];
     let map = &mut maps[places[Buffer::Maps]..][..plan.memory().patterns];
-    let Patterns { distinct, active_units } = swap(codes, plan.words_per_image, job.images, map);
+    let words = plan.sections().flatten();
+    let Patterns { distinct, active_units } = swap(codes, plan.words_per_image, words, job.images, map);
     counts[places[Buffer::Patterns]..][..COUNTS].copy_from_slice(&[distinct, active_units]);
 }
