@@ -223,19 +223,21 @@ impl Report<'_> {
         let others = others.map(|(column, comparison)| (column.name, comparison));
         let rows: Vec<(&str, &Comparison)> =
             std::iter::once((self.label.as_str(), asked)).chain(above).chain(others).collect();
+        // One character of space at least behind the longest name.
+        let width = rows.iter().map(|(name, _)| name.chars().count() + 1).fold(24, usize::max);
         // Rows that do not say how many convolutions there are have none to compare among.
         let convs = rows.iter().any(|(_, comparison)| comparison.kendall_tau_equal_convs.is_some());
         let convs = |text: &str| if convs { format!("{text:>13}") } else { String::new() };
         let title = convs("equal convs");
         lines.print(format_args!(
-            "\n{:<24}{:>9}{:>10}{:>9}{:>10}{title}{:>10}",
+            "\n{:<width$}{:>9}{:>10}{:>9}{:>10}{title}{:>10}",
             "", "Kendall", "Spearman", "Pearson", "weighted", "networks"
         ))?;
         let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
         rows.iter().try_for_each(|(name, comparison)| {
             let Comparison { correlation, weighted_tau, kendall_tau_equal_convs, .. } = comparison;
             lines.print(format_args!(
-                "{name:<24}{:>9}{:>10}{:>9}{:>10}{}{:>10}",
+                "{name:<width$}{:>9}{:>10}{:>9}{:>10}{}{:>10}",
                 number(correlation.kendall_tau),
                 number(correlation.spearman),
                 number(correlation.pearson),
