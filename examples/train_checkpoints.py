@@ -11,7 +11,7 @@ with the parameter names of the benchmarks' public PyTorch code.
 Checkpoints are named epoch000.safetensors (untrained), epoch001.safetensors and so on, with the epoch in their metadata.
 images.npy holds the first training images, normalised as the network saw them.
 
-Data: `synthetic`, which needs no file: ten kinds of stripes, by direction and width, over leaves of random colours, for
+Data: `synthetic`, which needs no file: ten kinds of stripes, by direction and width, over leaves of random colors, for
 naswot's own synthetic images have no classes; or `cifar10:PATH`, a file of CIFAR-10's binary version or a folder with
 data_batch_1.bin to data_batch_5.bin.
 """
@@ -44,7 +44,7 @@ def synthetic(n, rng):
             y, x, radius = rng.uniform(0, 32), rng.uniform(0, 32), rng.uniform(3, 12)
             leaf = (rows - y) ** 2 + (columns - x) ** 2 < radius**2
             image[:, leaf] = rng.normal(size=(3, 1))
-        # Five directions, two widths; phase, colour and contrast are no help.
+        # Five directions, two widths; phase, color and contrast are no help.
         angle = np.pi * (kind % 5) / 5 + rng.normal() * 0.1
         along = rows * np.sin(angle) + columns * np.cos(angle)
         stripes = np.sin(along * (0.6 if kind < 5 else 1.2) + rng.uniform(0, 2 * np.pi))

@@ -66,7 +66,7 @@ fn one_singular_kernel_makes_the_mean_minus_infinity() {
 }
 
 #[test]
-fn initialisers_are_those_of_pytorch() {
+fn initializers_are_those_of_pytorch() {
     // torch.nn.init on a weight of 72 x 3 x 3 x 3: the deviations of its documentation.
     let deviations = [2.0 / 648.0, 1.0 / (3.0 * 27.0), 2.0 / 27.0, 2.0 / 675.0, 2.0 / 675.0, 1.0];
     for (initializer, variance) in Initializer::ALL.into_iter().zip(deviations) {
@@ -78,7 +78,7 @@ fn initialisers_are_those_of_pytorch() {
     let (batch, networks) = (noise(6, 1), mixed(8));
     let own = scores(builder(&batch), &networks);
     let with = |initializer| scores(builder(&batch).initializer(initializer), &networks);
-    // Each space's own initialiser by its name is no other one, for the networks of that space.
+    // Each space's own initializer by its name is no other one, for the networks of that space.
     for (initializer, first) in [(Initializer::KaimingNormalFanOut, 0), (Initializer::UniformFanIn, 1)] {
         let named = with(initializer);
         for i in (first..8).step_by(2) {

@@ -93,7 +93,7 @@ fn a_png_has_the_pixels_asked_for_and_is_always_the_same() {
     assert_eq!(bytes, png(&svg, 2.0).unwrap());
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as f32;
     assert_eq!([side(16), side(20)], [(2.0 * size.width()).ceil(), (2.0 * size.height()).ceil()]);
-    // Text is drawn: without it there are fewer colours of ink.
+    // Text is drawn: without it there are fewer colors of ink.
     let bare: String = svg.lines().filter(|line| !line.contains("<text")).collect();
     assert_ne!(bytes, png(&bare, 2.0).unwrap());
     assert!(png(&svg, 1e6).unwrap_err().to_string().contains("pixels; from 1 to 16384 a side"));

@@ -233,7 +233,7 @@ pub(crate) enum Init {
     Of(Initializer),
 }
 
-/// Parses an initialiser.
+/// Parses an initializer.
 pub(crate) fn initializer() -> impl TypedValueParser<Value = Init> {
     let names = std::iter::once("space").chain(Initializer::ALL.map(Initializer::name));
     let find = |name: String| {

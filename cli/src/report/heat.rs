@@ -51,7 +51,7 @@ impl Heat {
         let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
         let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
         let least = shares().fold(1.0, f64::min);
-        // Where all agree in everything, they have the colour of 1.
+        // Where all agree in everything, they have the color of 1.
         let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
         // Conversion ends at 0 and 255.
         let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();

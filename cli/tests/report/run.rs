@@ -240,7 +240,7 @@ fn shows(run: &Run, browser: &mut Browser, network: usize) -> Outcome {
     let alt = browser.script("document.querySelector('#detail .cell').getAttribute('aria-label')")?;
     assert!(alt.as_str().unwrap_or_default().starts_with("Graph of the cell: in to "), "{alt}");
 
-    // The least share of all networks has the first colour, all bits the last.
+    // The least share of all networks has the first color, all bits the last.
     let kernel = |i: usize| Agreement::read_npy(run.folder.path(&format!("k/{i}.npy")));
     let share = |kernel: &Agreement, entry: u32| f64::from(entry) / f64::from(kernel.activations());
     let mut least = 1.0_f64;
@@ -374,12 +374,12 @@ fn themed(browser: &mut Browser, dark: bool) -> Outcome {
     for dark in [dark, !dark] {
         let found = browser.script(
             "(() => { \
-               const rgb = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number); \
-               const light = (colour) => { const [r, g, b] = rgb(colour).map((c) => c / 255) \
+               const rgb = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number); \
+               const light = (color) => { const [r, g, b] = rgb(color).map((c) => c / 255) \
                  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); \
                  return 0.2126 * r + 0.7152 * g + 0.0722 * b; }; \
                const ground = (element) => { for (let e = element; e; e = e.parentElement) { \
-                 const colour = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(colour)) return colour; } }; \
+                 const color = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(color)) return color; } }; \
                let least = 21; \
                for (const element of document.querySelectorAll('h1, h2, p, a, dt, dd, th, td, li, label, summary, small, .name')) { \
                  const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a); \

@@ -3,25 +3,25 @@
 const several = data.spaces.length > 1;
 let charts = [];
 
-/** A colour of the style sheet as it is in the theme of the page. */
-function colour(name) {
+/** A color of the style sheet as it is in the theme of the page. */
+function color(name) {
   document.body.style.setProperty("outline-color", `var(${name})`);
   return getComputedStyle(document.body).outlineColor;
 }
 
 /** The color of a space's networks; four tell apart those of one page. */
 function series(space) {
-  return colour(`--series-${data.spaces.indexOf(space) % 4}`);
+  return color(`--series-${data.spaces.indexOf(space) % 4}`);
 }
 
 function axis(title, more = {}) {
   return {
     type: "linear",
-    title: { display: true, text: title, color: colour("--muted") },
-    grid: { color: colour("--line"), lineWidth: 0.75 },
-    border: { color: colour("--line") },
+    title: { display: true, text: title, color: color("--muted") },
+    grid: { color: color("--line"), lineWidth: 0.75 },
+    border: { color: color("--line") },
     // No label for an end that is no round number.
-    ticks: { color: colour("--muted"), maxRotation: 0, includeBounds: false },
+    ticks: { color: color("--muted"), maxRotation: 0, includeBounds: false },
     ...more,
   };
 }
@@ -37,7 +37,7 @@ function chart(id, type, datasets, scales, more) {
         responsive: true,
         maintainAspectRatio: false,
         scales,
-        plugins: { legend: { display: several, labels: { usePointStyle: true, boxHeight: 7, color: colour("--ink") } }, ...plugins },
+        plugins: { legend: { display: several, labels: { usePointStyle: true, boxHeight: 7, color: color("--ink") } }, ...plugins },
         ...options,
       },
     }),
@@ -66,7 +66,7 @@ function histogram() {
     datasets,
     {
       x: axis(SCORE_TITLE, { offset: false, stacked: true, grid: { display: false }, ...ends }),
-      y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: colour("--muted") } }),
+      y: axis("networks", { beginAtZero: true, stacked: true, ticks: { precision: 0, color: color("--muted") } }),
     },
     {
       onClick: (_, [hit]) => hit && filterScores(...edges(hit.index).map((edge, i) => (i ? Math.ceil : Math.floor)(edge * 1e4) / 1e4)),
@@ -113,7 +113,7 @@ function scatter(id, x, y, scales, lines = []) {
     onClick: (_, [hit]) => hit && rowOf(hit) !== undefined && show(rowOf(hit)),
     onHover: pointer,
     plugins: {
-      legend: { display: several || lines.length > 0, labels: { usePointStyle: true, boxHeight: 7, color: colour("--ink") } },
+      legend: { display: several || lines.length > 0, labels: { usePointStyle: true, boxHeight: 7, color: color("--ink") } },
       tooltip: {
         displayColors: false,
         filter: ({ raw }) => raw.row !== undefined,
@@ -163,7 +163,7 @@ function trends() {
     const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => scoreOf(row)).filter(Number.isFinite);
     const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
     const label = several ? `least squares, ${data.titles[space]}` : "least squares";
-    const borderColor = several ? series(space) : colour("--trend");
+    const borderColor = several ? series(space) : color("--trend");
     return { label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
   });
 }
@@ -177,7 +177,7 @@ function lowest() {
 function drawCharts() {
   charts.forEach((chart) => chart.destroy());
   charts = [];
-  Chart.defaults.color = colour("--muted");
+  Chart.defaults.color = color("--muted");
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12.5;
   histogram();
@@ -188,6 +188,6 @@ function drawCharts() {
   }
   // 10K, 20K, 50K, 100K and so on.
   const compact = new Intl.NumberFormat("en", { notation: "compact" });
-  const ticks = { color: colour("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
+  const ticks = { color: color("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
   scatter("by-parameters", "parameters", SCORE, { x: axis("parameters", { type: "logarithmic", ticks }), y: axis(SCORE_TITLE) });
 }
