@@ -21,7 +21,10 @@ constexpr u32 SHARED_WORDS = (1 << SHARED_IMAGES) / 32;
 DEVICE u32 map_words(u32 images) { return images > 5 ? 1u << (images - 5) : 1; }
 
 extern "C" __global__ void __launch_bounds__(THREADS) clear_patterns(const Arguments a) {
-    const Swap job = a.swaps[a.launch.first + blockIdx.y];
+    u32 index = a.launch.first + blockIdx.y;
+    const Swap job = a.swaps[index];
+    // The first of a network's sections, which stand side by side, clears for all.
+    if (index > 0 && a.swaps[index - 1].network == job.network) return;
     u32 word = blockIdx.x * THREADS + threadIdx.x, size = map_words(job.images);
     if (word < size) a.maps[(u64)job.network * size + word] = 0;
     if (word < 2) a.patterns[2 * job.network + word] = 0;

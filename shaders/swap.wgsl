@@ -35,7 +35,12 @@ fn clear_patterns(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let job = swaps[launch.first + workgroup.y];
+    let index = launch.first + workgroup.y;
+    let job = swaps[index];
+    // The first of a network's sections, which stand side by side, clears for all.
+    if (index > 0u && swaps[index - 1u].network == job.network) {
+        return;
+    }
     let word = tile_of(workgroup, workgroups) * THREADS + thread;
     let size = map_words(job.images);
     if (word < size) {
