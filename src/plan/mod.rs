@@ -31,7 +31,7 @@ use crate::score::swap::map_words;
 use crate::{Error, Result};
 use fuse::Jobs;
 use jobs::{
-    AgreementJob, CombineJob, ConvJob, OCTET, Parameter, Region, Statistics, SwapJob, Tensor, octets,
+    AgreementJob, CombineJob, ConvJob, NormJob, OCTET, Parameter, Region, Statistics, SwapJob, Tensor, octets,
 };
 pub use jobs::{Slot, TileClass};
 
@@ -213,6 +213,16 @@ impl Plan {
             patterns: self.swap.map_or(0, |job| map_words(job.images)),
             kernel: self.images * self.images,
         }
+    }
+
+    /// Its batch norms, those of convs first.
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU takes them job by job")
+    )]
+    pub(crate) fn norms(&self) -> impl Iterator<Item = &NormJob> {
+        let convs = self.convs.iter().flat_map(|job| &job.statistics.norms);
+        convs.chain(self.combines.iter().flat_map(|job| &job.statistics.norms))
     }
 
     /// Pixels of one block of partial statistics, counted over all images: a function of N, H and W alone, so

@@ -1,8 +1,7 @@
 //! What a network takes in each of a group's buffers, and how many networks make a group.
 
-use super::COUNTS;
 use super::memory::{Buffer, PerBuffer, Sizes, Unit};
-use super::records::NONE;
+use super::records::{COUNTS, NONE};
 use crate::graph::Window;
 use crate::plan::Plan;
 use crate::plan::jobs::{IMAGE, OCTET, octets};
@@ -194,7 +193,7 @@ fn check(plan: &Plan) -> Result<()> {
         }
     }
     let extents = plan.tensors.iter().flat_map(|tensor| [tensor.shape.height, tensor.shape.width]);
-    let norms = super::prepared::norms(plan).count() + plan.combines.len();
+    let norms = plan.norms().count() + plan.combines.len();
     if extents.chain([norms]).any(|size| size >= HALF_WORD) || plan.arena_octets >= NONE as usize {
         return Err(too_large("input"));
     }

@@ -7,14 +7,70 @@
 use std::ops::Range;
 
 use super::footprint::image;
-use super::memory::{Buffer, PerBuffer};
-use super::pool::Resident;
+use super::memory::{Buffer, PerBuffer, Sizes};
+use super::pool::{Fresh, Resident};
+use super::prepared::Prepared;
 use super::records::*;
 use super::tables::{SlotTables, Tables};
 use super::{Joins, Launch, Member, Step};
 use crate::Shape;
 use crate::plan::jobs::Slot;
 use crate::plan::{Plan, TileClass};
+
+/// Plans laid out side by side.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) members: Vec<Member>,
+    pub(crate) sizes: Sizes,
+    pub(crate) tables: Tables,
+    pub(crate) joins: Joins,
+    pub(crate) launches: Vec<Launch>,
+}
+
+impl Group {
+    /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
+    /// passed.
+    pub(crate) fn new(networks: Vec<(Box<Prepared>, Resident)>, joins: Joins) -> Self {
+        let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
+        let mut members = Vec::with_capacity(networks.len());
+        let mut residents = Vec::with_capacity(networks.len());
+        for (network, resident) in networks {
+            let own = network.load.sizes;
+            members.push(Member { network, places: sizes });
+            residents.push(resident);
+            sizes += own;
+        }
+        let (tables, launches) = merge(&members, &residents, joins);
+        Group { members, sizes, tables, joins, launches }
+    }
+
+    /// All its launches, that of the weights first.
+    pub(crate) fn all_launches(&self, fresh: &Fresh) -> Vec<Launch> {
+        let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+        let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
+        weights.into_iter().chain(self.launches.iter().copied()).collect()
+    }
+
+    /// Member, and position among its plan's jobs, of each combine of a launch.
+    pub(crate) fn combine_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
+        self.tables.combines[launch.jobs()].iter().map(|record| {
+            let (member, status) = ((record.status & 0xffff) as usize, record.status >> 16);
+            (member, self.members[member].network.combine_job(status))
+        })
+    }
+
+    /// The same of each conv.
+    pub(crate) fn conv_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
+        let mut before: Option<(usize, usize)> = None;
+        self.tables.convs[launch.jobs()].iter().map(move |record| {
+            // Those of a member come one after the other, in the order of its plan.
+            let member = record.network as usize;
+            let first = || self.members[member].network.first_conv(launch.slot);
+            let job = before.filter(|(m, _)| *m == member).map_or_else(first, |(_, job)| job + 1);
+            *before.insert((member, job))
+        })
+    }
+}
 
 /// Pixels of one image that a tile of `combine` has at most.
 const COMBINE_PIXELS: usize = 128;
@@ -95,7 +151,7 @@ struct Merge<'a> {
 }
 
 /// Records of all members, and their launches.
-pub(super) fn merge(members: &[Member], residents: &[Resident], joins: Joins) -> (Tables, Vec<Launch>) {
+fn merge(members: &[Member], residents: &[Resident], joins: Joins) -> (Tables, Vec<Launch>) {
     let mut merge = Merge { members, residents, tables: Tables::default(), launches: Vec::new() };
     let mut slots = slots(members);
     merge.launches(&mut slots, joins);

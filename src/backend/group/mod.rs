@@ -41,13 +41,12 @@ pub(crate) mod twin;
 pub(crate) use executor::{Grouped, check_precision};
 pub(crate) use footprint::{Limits, Load, image, most_networks};
 pub(crate) use memory::{Buffer, Memory, PerBuffer, PerShared, PerTable, Shared, Sizes, Table};
-use merge::merge;
+pub(crate) use merge::Group;
 pub(crate) use mirror::Mirror;
 pub(crate) use pool::{Fresh, Pool, Resident};
 pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
 pub(crate) use results::Results;
-pub(crate) use tables::Tables;
 
 use crate::plan::Plan;
 use crate::plan::jobs::Slot;
@@ -96,9 +95,6 @@ impl Step {
         }
     }
 }
-
-/// Words of what is counted of a network's activation patterns: distinct ones, active units.
-const COUNTS: usize = 2;
 
 /// Who makes batch norms from what a job leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +145,7 @@ impl Member {
         if let [status] = words(Buffer::Statuses, 1)[..]
             && status != NONE
         {
-            let node = self.network.culprit(status).to_owned();
+            let node = self.network.node(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
         let kernel = Agreement::new(n, words(Buffer::Kernels, n * n))?;
@@ -179,59 +175,4 @@ fn log_det(pivots: Vec<f64>, activations: u32) -> Pivots {
         all.smallest_pivot = all.smallest_pivot.min(pivot);
     }
     all
-}
-
-/// Plans laid out side by side.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub(crate) members: Vec<Member>,
-    pub(crate) sizes: Sizes,
-    pub(crate) tables: Tables,
-    pub(crate) joins: Joins,
-    pub(crate) launches: Vec<Launch>,
-}
-
-impl Group {
-    /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
-    /// passed.
-    pub(crate) fn new(networks: Vec<(Box<Prepared>, Resident)>, joins: Joins) -> Self {
-        let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
-        let mut members = Vec::with_capacity(networks.len());
-        let mut residents = Vec::with_capacity(networks.len());
-        for (network, resident) in networks {
-            let own = network.load.sizes;
-            members.push(Member { network, places: sizes });
-            residents.push(resident);
-            sizes += own;
-        }
-        let (tables, launches) = merge(&members, &residents, joins);
-        Group { members, sizes, tables, joins, launches }
-    }
-
-    /// All its launches, that of the weights first.
-    pub(crate) fn all_launches(&self, fresh: &Fresh) -> Vec<Launch> {
-        let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
-        let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
-        weights.into_iter().chain(self.launches.iter().copied()).collect()
-    }
-
-    /// Member, and position among its plan's jobs, of each combine of a launch.
-    pub(crate) fn combine_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
-        self.tables.combines[launch.jobs()].iter().map(|record| {
-            let (member, status) = ((record.status & 0xffff) as usize, record.status >> 16);
-            (member, self.members[member].network.combine_job(status))
-        })
-    }
-
-    /// The same of each conv.
-    pub(crate) fn conv_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
-        let mut before: Option<(usize, usize)> = None;
-        self.tables.convs[launch.jobs()].iter().map(move |record| {
-            // Those of a member come one after the other, in the order of its plan.
-            let member = record.network as usize;
-            let first = || self.members[member].network.first_conv(launch.slot);
-            let job = before.filter(|(m, _)| *m == member).map_or_else(first, |(_, job)| job + 1);
-            *before.insert((member, job))
-        })
-    }
 }

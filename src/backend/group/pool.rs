@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::prepared::{Culprit, Prepared, Rows, norms};
+use super::prepared::{ParameterOctets, Prepared};
 use super::records::{NONE, WeightsRecord};
+use super::tables::StatusNode;
 use crate::plan::jobs::{NormJob, OCTET, Parameter, octets};
 use crate::random::fnv1a;
 use crate::weights::WeightSource;
@@ -124,9 +125,9 @@ impl Pool {
             self.rows(&network.plan.parameters[rows.parameter], rows, &mut resident.rows)?;
         }
         if self.source.seed().is_none() {
-            let norms: Vec<&NormJob> = norms(&network.plan).collect();
-            for culprit in &network.culprits {
-                if let Culprit::Norm(norm) = culprit {
+            let norms: Vec<&NormJob> = network.plan.norms().collect();
+            for node in &network.nodes {
+                if let StatusNode::Norm(norm) = node {
                     resident.affines.push(self.affine(norms[*norm])?);
                 }
             }
@@ -150,12 +151,12 @@ impl Pool {
         if self.source.seed().is_some() {
             return 0;
         }
-        let norms = norms(&network.plan).filter(|norm| counts(norm));
+        let norms = network.plan.norms().filter(|norm| counts(norm));
         norms.map(|norm| 2 * octets(norm.all_channels)).sum()
     }
 
     /// Appends the places of some rows.
-    fn rows(&mut self, parameter: &Parameter, rows: &Rows, out: &mut Vec<u32>) -> Result<()> {
+    fn rows(&mut self, parameter: &Parameter, rows: &ParameterOctets, out: &mut Vec<u32>) -> Result<()> {
         let octets = rows.row..rows.row + rows.octets;
         let places = self.parameters.get(&rows.hash);
         if let Some(places) = places.and_then(|places| places.get(octets.clone()))

@@ -2,24 +2,16 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::tables::{SlotTables, Tables, tables};
+use super::tables::{SlotTables, StatusNode, Tables, tables};
 use super::{Limits, Load};
 use crate::Result;
 use crate::plan::Plan;
-use crate::plan::jobs::{NormJob, Parameter, Part, Slot};
+use crate::plan::jobs::{Parameter, Part, Slot};
 use crate::weights::WeightSource;
-
-/// The node that a status speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Culprit {
-    Combine(usize),
-    /// A batch norm by its position among the plan's, those of convs first.
-    Norm(usize),
-}
 
 /// Some octets of a parameter's rows, which a conv reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rows {
+pub(super) struct ParameterOctets {
     /// Of the parameter; see [`parameter_hash`].
     pub(super) hash: u128,
     pub(super) parameter: usize,
@@ -36,10 +28,10 @@ pub(crate) struct Prepared {
     /// Its records, as they are when it is alone in its group.
     pub(super) tables: Tables,
     pub(super) slots: Vec<SlotTables>,
-    /// By status.
-    pub(super) culprits: Vec<Culprit>,
+    /// The node that each status names.
+    pub(super) nodes: Vec<StatusNode>,
     /// What its convs read, in the order of the records.
-    pub(super) rows: Vec<Rows>,
+    pub(super) rows: Vec<ParameterOctets>,
     /// Octets of all these.
     pub(super) row_octets: usize,
 }
@@ -51,10 +43,10 @@ impl Prepared {
     /// As [`Load::of`].
     pub(crate) fn new(plan: Plan, limits: &Limits, source: &dyn WeightSource) -> Result<Box<Self>> {
         let load = Load::of(&plan, limits)?;
-        let (tables, slots, culprits) = tables(&plan, source);
+        let (tables, slots, nodes) = tables(&plan, source);
         let hashes: Vec<u128> = plan.parameters.iter().map(parameter_hash).collect();
         let parts = plan.convs.iter().flat_map(|job| &job.parts);
-        let rows = parts.map(|part| Rows {
+        let rows = parts.map(|part| ParameterOctets {
             hash: hashes[part.parameter],
             parameter: part.parameter,
             row: part.row,
@@ -63,29 +55,34 @@ impl Prepared {
         let rows = rows.collect();
         let octets = |part: &Part| part.octets * plan.parameters[part.parameter].shape.row_len();
         let row_octets = plan.convs.iter().flat_map(|job| &job.parts).map(octets).sum();
-        Ok(Box::new(Prepared { plan, load, tables, slots, culprits, rows, row_octets }))
+        Ok(Box::new(Prepared { plan, load, tables, slots, nodes, rows, row_octets }))
     }
 
-    /// Name of the node that a status speaks of.
-    pub(super) fn culprit(&self, status: u32) -> &str {
-        match self.culprits.get(status as usize) {
-            Some(Culprit::Combine(job)) => &self.plan.combines[*job].name,
-            Some(Culprit::Norm(norm)) => norms(&self.plan).nth(*norm).map_or("", |norm| &norm.name),
-            None => "",
+    /// Name of the node that a status names.
+    pub(super) fn node(&self, status: u32) -> &str {
+        match self.nodes[status as usize] {
+            StatusNode::Combine(job) => &self.plan.combines[job].name,
+            StatusNode::Norm(norm) => match self.plan.norms().nth(norm) {
+                Some(norm) => &norm.name,
+                None => unreachable!("statuses are made of the plan's batch norms"),
+            },
         }
     }
 
     /// Position of the combine whose status this is.
     pub(super) fn combine_job(&self, status: u32) -> usize {
-        match self.culprits.get(status as usize) {
-            Some(Culprit::Combine(job)) => *job,
-            _ => 0,
+        match self.nodes[status as usize] {
+            StatusNode::Combine(job) => job,
+            StatusNode::Norm(_) => unreachable!("a combine's own status names the combine"),
         }
     }
 
-    /// Position of the first conv of a slot.
+    /// Position of the first conv of a slot that it has.
     pub(super) fn first_conv(&self, slot: Option<Slot>) -> usize {
-        self.plan.slots.iter().find(|jobs| Some(jobs.slot) == slot).map_or(0, |jobs| jobs.convs.start)
+        match self.plan.slots.iter().find(|jobs| Some(jobs.slot) == slot) {
+            Some(jobs) => jobs.convs.start,
+            None => unreachable!("a launch of convs has a slot of each network whose convs it runs"),
+        }
     }
 }
 
@@ -98,10 +95,4 @@ fn parameter_hash(parameter: &Parameter) -> u128 {
         hasher.finish()
     };
     u128::from(half(0)) << 64 | u128::from(half(1))
-}
-
-/// A plan's batch norms, those of convs first.
-pub(super) fn norms(plan: &Plan) -> impl Iterator<Item = &NormJob> {
-    let convs = plan.convs.iter().flat_map(|job| &job.statistics.norms);
-    convs.chain(plan.combines.iter().flat_map(|job| &job.statistics.norms))
 }

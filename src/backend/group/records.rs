@@ -9,6 +9,9 @@ use bytemuck::{Pod, Zeroable};
 /// Where there is no place.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// Words of what is counted of a network's activation patterns: distinct ones, active units.
+pub(super) const COUNTS: usize = 2;
+
 /// Some blocks of eight weights, made from the seed: block b is Philox4x32-10 of (b, name, 0) under the key, and its
 /// eight lanes are looked up in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -4,12 +4,19 @@ use std::ops::Range;
 
 use super::footprint::image;
 use super::memory::{Buffer, Sizes, Table};
-use super::prepared::Culprit;
 use super::records::*;
 use crate::graph::Window;
 use crate::plan::jobs::{IMAGE, NormJob, OCTET, Pool, Slot, Statistics, TensorId, octets};
 use crate::plan::{Plan, TileClass};
 use crate::weights::WeightSource;
+
+/// The node that a status names: the first in which a number was not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatusNode {
+    Combine(usize),
+    /// A batch norm by its position among the plan's, those of convs first.
+    Norm(usize),
+}
 
 /// Records of all jobs; places are absolute.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +69,7 @@ struct Builder<'a> {
     source: &'a dyn WeightSource,
     places: Sizes,
     tables: Tables,
-    culprits: Vec<Culprit>,
+    nodes: Vec<StatusNode>,
     /// Positions among the plan's batch norms of the next one of a conv and of a combine.
     conv_norm: usize,
     combine_norm: usize,
@@ -71,7 +78,7 @@ struct Builder<'a> {
 }
 
 /// Records of a plan's jobs, by slot, and which node each status speaks of. The places of weights are still missing.
-pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<SlotTables>, Vec<Culprit>) {
+pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<SlotTables>, Vec<StatusNode>) {
     let conv_norms: usize = plan.convs.iter().map(|job| job.statistics.norms.len()).sum();
     let combine_norms: usize = plan.combines.iter().map(|job| job.statistics.norms.len()).sum();
     let terms = plan.combines.iter().map(|job| job.terms.len()).sum();
@@ -87,7 +94,7 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
             norm_jobs: Vec::with_capacity(conv_norms + combine_norms),
             ..Tables::default()
         },
-        culprits: Vec::with_capacity(plan.combines.len() + conv_norms + combine_norms),
+        nodes: Vec::with_capacity(plan.combines.len() + conv_norms + combine_norms),
         conv_norm: 0,
         combine_norm: conv_norms,
         rows: 0,
@@ -121,7 +128,7 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
             builder.tables.swaps.push(record(0..0));
         }
     }
-    (builder.tables, slots, builder.culprits)
+    (builder.tables, slots, builder.nodes)
 }
 
 impl Builder<'_> {
@@ -191,7 +198,7 @@ impl Builder<'_> {
             status: self.status(),
         };
         self.tables.combines.push(record);
-        self.culprits.push(Culprit::Combine(id));
+        self.nodes.push(StatusNode::Combine(id));
         let first = self.combine_norm;
         self.combine_norm += job.statistics.norms.len();
         self.norms(&job.statistics.norms, first, record.partials, 0, octets(job.shape.channels));
@@ -233,26 +240,24 @@ impl Builder<'_> {
     /// Batch norms of a job whose tensor's octets begin at `octet`; the first one's position among the plan's.
     fn norms(&mut self, jobs: &[NormJob], first: usize, partials: u32, octet: usize, pitch: usize) {
         for (position, job) in (first..).zip(jobs) {
-            let deviation = job.scale.map(|parameter| self.plan.parameters[parameter].standard_deviation);
-            let scale = deviation.map_or(1.0, |deviation| self.source.scale(deviation));
             let record = NormRecord {
                 partials: partials + (job.channel / OCTET - octet) as u32,
                 pitch: pitch as u32,
                 channels: job.channels as u32,
                 norm: (self.places[Buffer::Norms] + job.entry / OCTET) as u32,
-                eps: (job.eps.get() / (scale * scale)) as f32,
+                eps: job.scaled_eps(&self.plan.parameters, self.source) as f32,
                 affine: NONE,
                 status: self.status(),
                 ..NormRecord::default()
             };
             self.tables.norm_jobs.push(record);
-            self.culprits.push(Culprit::Norm(position));
+            self.nodes.push(StatusNode::Norm(position));
         }
     }
 
-    /// What the status becomes when a number of the next culprit is not finite; the position is the first.
+    /// What the status becomes when a number of the next node is not finite; the position is the first.
     fn status(&self) -> u32 {
-        pair(0, self.culprits.len())
+        pair(0, self.nodes.len())
     }
 
     /// First octet of a tensor in the arena.

@@ -148,14 +148,14 @@ fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
     for i in 0..n {
         let (output, codes) = (&mut output[i * length..][..length], &mut codes[i * words..][..words]);
         if combine.image(&mut scratch, &sources, i, output, codes).is_err() {
-            say(mirror, status);
+            lower_status(mirror, status);
             return;
         }
     }
 }
 
-/// Notes that a number was not finite.
-fn say(mirror: &mut Mirror, status: u32) {
+/// Lowers a network's status to that of a node whose numbers were not finite.
+fn lower_status(mirror: &mut Mirror, status: u32) {
     let place = &mut mirror.buffers[Buffer::Statuses][(status & 0xffff) as usize];
     *place = (*place).min(status >> 16);
 }
@@ -227,7 +227,10 @@ fn stored_batch_norm(
     source: &dyn WeightSource,
     mirror: &mut Mirror,
 ) {
-    let Some(output) = job.output else { return };
+    if job.statistics.norms.is_empty() {
+        return;
+    }
+    let Some(output) = job.output else { unreachable!("batch norms are of what is stored") };
     let tensor = &member.plan().tensors[output];
     let layout = layout(member.plan(), tensor, 0..job.octets(), &job.statistics);
     // A shader keeps these to itself.
@@ -252,8 +255,10 @@ fn batch_norms(
         let parameters = &member.plan().parameters;
         if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
             let place = (member.places[Buffer::Norms] + job.entry / OCTET) as u32;
-            let status = statuses.iter().find(|(norm, _)| *norm == place);
-            status.iter().for_each(|(_, status)| say(mirror, *status));
+            let Some(&(_, status)) = statuses.iter().find(|(norm, _)| *norm == place) else {
+                unreachable!("each batch norm has a record")
+            };
+            lower_status(mirror, status);
         }
         // Pad channels have no batch norm.
         for c in 0..job.channels {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::adapter;
-use super::gpu::{Checks, Gpu};
+use super::gpu::Gpu;
+use super::pipelines::Checks;
 use super::session::Session;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;

@@ -9,19 +9,10 @@ use wgpu::{
 };
 
 use super::adapter;
-use super::pipelines::{Pipeline, pipelines};
+use super::pipelines::{Checks, Pipeline, pipelines};
 use crate::backend::group::PerStep;
 use crate::backend::group::run::Fault;
 use crate::{Error, Result};
-
-/// Whether shaders look at their indices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checks {
-    /// They do: for tests.
-    Checked,
-    /// They do not: checks cost up to a hundred times in inner loops.
-    Trusted,
-}
 
 /// A device, its queue and its pipelines.
 pub(super) struct Gpu {

@@ -7,11 +7,19 @@ use wgpu::{
     ComputePipelineDescriptor, Device, PipelineCompilationOptions, ShaderRuntimeChecks, ShaderStages,
 };
 
-use super::gpu::Checks;
 use crate::backend::group::{Buffer::*, Memory, PerStep, Shared::*, Step, Table::*};
 
 // SHADERS, names and sources of all shaders, and entry_point(step): build.rs makes them of `shaders/`.
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// Whether shaders look at their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// They do: for tests.
+    Checked,
+    /// They do not: checks cost up to a hundred times in inner loops.
+    Trusted,
+}
 
 /// A shader's function that runs a step.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,9 @@ use wgpu::{CommandEncoder, DeviceType, SubmissionIndex};
 
 use super::adapter;
 use super::buffers::Buffers;
-use super::gpu::{Checks, Gpu};
+use super::gpu::Gpu;
 use super::launches::{Dispatch, bind, dispatches, encode};
+use super::pipelines::Checks;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Waiting};
