@@ -29,7 +29,7 @@ mod shaders {
         ("shaders/conv.wgsl", "conv_wide", "const QUADS: u32 = 16u; const TILE_OCTETS: u32 = 16u;"),
     ];
 
-    /// Writes `shaders.rs`: the sources, and the entry point of each step (`src/backend/wgpu/pipelines.rs` includes it).
+    /// Writes `shaders.rs`: the sources, and the entry point of each kind of launch (`src/backend/wgpu/pipelines.rs` includes it).
     pub(super) fn gather() -> Result<(), String> {
         println!("cargo::rerun-if-changed=shaders");
         let common = read(COMMON)?;
@@ -48,7 +48,7 @@ mod shaders {
         }
         let registry = format!(
             "const SHADERS: &[(&str, &str)] = &[\n{sources}];\n\n\
-             fn entry_point(step: Step) -> EntryPoint {{\nmatch step {{\n{entry_points}}}\n}}\n"
+             fn entry_point(kind: LaunchKind) -> EntryPoint {{\nmatch kind {{\n{entry_points}}}\n}}\n"
         );
         let folder = env::var_os("OUT_DIR").unwrap_or_default();
         let path = Path::new(&folder).join("shaders.rs");
@@ -96,19 +96,19 @@ mod shaders {
             Ok(Shader { file, source, module, info })
         }
 
-        /// An arm for each entry point of a match over steps; the form's name stands for that of its only one.
+        /// An arm for each entry point of a match over kinds of launches; the form's name stands for that of its only one.
         fn entry_points(&self, shader: &str, form: &str) -> Result<String, String> {
             let mut arms = String::new();
             for (position, entry) in self.module.entry_points.iter().enumerate() {
                 let info = self.info.get_entry_point(position);
                 let threads: u32 = entry.workgroup_size.iter().product();
                 let (bytes, bindings) = (self.workgroup_bytes(info)?, self.bindings(info)?);
-                let (step, function) = (if form.is_empty() { &entry.name } else { form }, &entry.name);
+                let (kind, function) = (if form.is_empty() { &entry.name } else { form }, &entry.name);
                 let _ = writeln!(
                     arms,
-                    "Step::{} => EntryPoint {{ shader: {shader:?}, function: {function:?}, threads: {threads}, \
+                    "LaunchKind::{} => EntryPoint {{ shader: {shader:?}, function: {function:?}, threads: {threads}, \
                      workgroup_bytes: {bytes}, bindings: const {{ &[\n{bindings}] }} }},",
-                    camel_case(step)
+                    camel_case(kind)
                 );
             }
             Ok(arms)

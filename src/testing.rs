@@ -30,7 +30,7 @@ pub mod cuda {
     pub use crate::backend::cuda::{
         Compiled, ComputeCapability, Driver, HEADERS, KERNELS, Kernel, KernelLaunch, STREAMS, Source, compile,
     };
-    pub use crate::backend::group::run::Fault;
+    pub use crate::backend::group::Fault;
     use crate::{Batch, Convention, Network, Result, Weights};
 
     /// Opens a GPU by its number.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::launches::{Addresses, Counters};
-use crate::backend::group::run::Fault;
+use crate::backend::group::Fault;
 use crate::backend::group::{
-    Buffer, Fresh, Group, Limits, Mirror, PerBuffer, PerShared, PerTable, Table, mirror,
+    Buffer, Group, Limits, Mirror, NewWeights, PerBuffer, PerShared, PerTable, Table, mirror,
 };
 
 /// The stream that makes weights; those of the lanes are 0 and 1.
@@ -65,7 +65,7 @@ impl Drop for Allocation {
 
 /// What one group in flight works on: its tables and buffers.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct GroupMemory {
     driver: Arc<dyn Driver>,
     /// The stream that the group runs on.
     pub(super) stream: usize,
@@ -77,17 +77,17 @@ pub(super) struct Lane {
     has_counters: bool,
 }
 
-impl Drop for Lane {
+impl Drop for GroupMemory {
     fn drop(&mut self) {
         // Its memory is freed next. On a device that is lost nothing runs.
         let _ = [WEIGHTS, self.stream].map(|stream| self.driver.wait(stream));
     }
 }
 
-impl Lane {
+impl GroupMemory {
     pub(super) fn new(driver: &Arc<dyn Driver>, stream: usize) -> Self {
         let none = || Allocation::none(driver);
-        Lane {
+        GroupMemory {
             driver: Arc::clone(driver),
             stream,
             tables: PerTable::from_fn(|_| none()),
@@ -117,7 +117,7 @@ impl Lane {
     pub(super) fn upload(
         &mut self,
         group: &Group,
-        fresh: &Fresh,
+        new: &NewWeights,
         limits: &Limits,
         image: &[f32],
     ) -> Result<(), Fault> {
@@ -132,7 +132,7 @@ impl Lane {
         }
         self.zero_counters(group)?;
         for table in Table::ALL {
-            let content = group.tables.bytes(table, &fresh.jobs);
+            let content = group.tables.bytes(table, &new.jobs);
             if !content.is_empty() {
                 self.tables[table].reserve(content.len() as u64)?;
                 let stream = if table == Table::WeightsJobs { WEIGHTS } else { self.stream };

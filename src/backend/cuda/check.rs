@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::buffers::Lane;
+use super::buffers::GroupMemory;
 use super::driver::Driver;
 use super::session::Session;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
-use crate::backend::group::run::{Fault, Session as _};
-use crate::backend::group::{Group, Joins, Launch, Mirror};
+use crate::backend::group::session::Session as _;
+use crate::backend::group::{Fault, Group, Joins, Launch, Mirror};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::cuda::lockstep`].
@@ -27,31 +27,31 @@ pub(crate) fn lockstep(
     let fatal = |fault: Fault| fault.fatal("cuda", &name);
     let mut session = Session::new(driver, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, fresh) = lay_out(networks, &setup, &limits, &mut session.pool, Joins::LastBlock)?;
-    let (all, used) = (group.all_launches(&fresh), session.pool.used());
-    let mut lane = session.lane();
-    session.upload(&group, &fresh, false, &mut lane).map_err(fatal)?;
-    let mut device = Checked { session, lane, group: &group, name: &name };
-    run(&mut device, &group, &all, (&fresh, used), &*setup.source, &image)
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, Joins::LastBlock)?;
+    let (all, used) = (group.all_launches(&new), session.cache.used());
+    let mut memory = session.group_memory();
+    session.upload(&group, &new, false, &mut memory).map_err(fatal)?;
+    let mut device = Checked { session, memory, group: &group, name: &name };
+    run(&mut device, &group, &all, (&new, used), &*setup.source, &image)
 }
 
 struct Checked<'a> {
     session: Session,
-    lane: Lane,
+    memory: GroupMemory,
     group: &'a Group,
     name: &'a str,
 }
 
 impl Device for Checked<'_> {
     fn restore(&mut self, mirror: &Mirror) -> Result<()> {
-        self.session.restore(mirror, &self.lane).map_err(|fault| fault.fatal("cuda", self.name))
+        self.session.restore(mirror, &self.memory).map_err(|fault| fault.fatal("cuda", self.name))
     }
 
     fn run(&mut self, launch: &Launch) -> Result<()> {
-        self.session.launch(launch, &self.lane).map_err(|fault| fault.fatal("cuda", self.name))
+        self.session.launch(launch, &self.memory).map_err(|fault| fault.fatal("cuda", self.name))
     }
 
     fn mirror(&mut self) -> Result<Mirror> {
-        self.session.mirror(self.group, &self.lane).map_err(|fault| fault.fatal("cuda", self.name))
+        self.session.mirror(self.group, &self.memory).map_err(|fault| fault.fatal("cuda", self.name))
     }
 }

@@ -12,7 +12,7 @@ use super::driver::{Driver, KernelLaunch, STREAMS};
 use super::kernels::ComputeCapability;
 use super::nvrtc;
 use crate::backend::Device;
-use crate::backend::group::run::Fault;
+use crate::backend::group::Fault;
 use crate::{Error, Precision, Result};
 
 /// Bytes of pinned memory that a stream copies through.

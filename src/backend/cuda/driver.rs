@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::kernels::ComputeCapability;
 use crate::Result;
-use crate::backend::group::run::Fault;
+use crate::backend::group::Fault;
 
 /// Streams of a driver. What is put on one is done in order.
 pub const STREAMS: usize = 3;

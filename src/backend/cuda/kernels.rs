@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::backend::group::Step;
+use crate::backend::group::LaunchKind;
 use crate::probe::Stage;
 
 /// A file of `kernels/`.
@@ -21,15 +21,15 @@ macro_rules! source {
     };
 }
 
-/// A kernel: a function of a source that a step of a group is launched as.
+/// A kernel, for one kind of launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// The function's name, which no other kernel has.
     pub name: &'static str,
     /// Where it is.
     pub source: Source,
-    pub(crate) step: Step,
-    /// The oldest architecture that takes it. Of the kernels of one step that it could take, a GPU takes the newest.
+    pub(crate) kind: LaunchKind,
+    /// The oldest architecture that takes it. Of the kernels for one kind of launch that it could take, a GPU takes the newest.
     pub from: ComputeCapability,
     /// Threads of a block.
     pub threads: u32,
@@ -46,7 +46,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "weights",
         source: source!("weights.cu"),
-        step: Step::Weights,
+        kind: LaunchKind::Weights,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -57,7 +57,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "start",
         source: source!("agreement.cu"),
-        step: Step::Start,
+        kind: LaunchKind::Start,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -67,7 +67,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "combine",
         source: source!("combine.cu"),
-        step: Step::Combine,
+        kind: LaunchKind::Combine,
         from: ComputeCapability::OLDEST,
         threads: 128,
         shared: 0,
@@ -77,7 +77,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "conv_narrow",
         source: source!("conv.cu"),
-        step: Step::ConvNarrow,
+        kind: LaunchKind::ConvNarrow,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -87,7 +87,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "conv_wide",
         source: source!("conv.cu"),
-        step: Step::ConvWide,
+        kind: LaunchKind::ConvWide,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -97,7 +97,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "agreement",
         source: source!("agreement.cu"),
-        step: Step::Agreement,
+        kind: LaunchKind::Agreement,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -107,7 +107,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "cholesky",
         source: source!("cholesky.cu"),
-        step: Step::Cholesky,
+        kind: LaunchKind::Cholesky,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -118,7 +118,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "clear_patterns",
         source: source!("swap.cu"),
-        step: Step::ClearPatterns,
+        kind: LaunchKind::ClearPatterns,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -128,7 +128,7 @@ pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "swap",
         source: source!("swap.cu"),
-        step: Step::Swap,
+        kind: LaunchKind::Swap,
         from: ComputeCapability::OLDEST,
         threads: 256,
         shared: 0,
@@ -163,7 +163,7 @@ impl ComputeCapability {
 
     /// The kernels that a GPU of this architecture takes.
     pub fn kernels(self) -> impl Iterator<Item = &'static Kernel> {
-        Step::ALL.into_iter().filter_map(move |step| self.kernel(step))
+        LaunchKind::ALL.into_iter().filter_map(move |kind| self.kernel(kind))
     }
 
     /// The sources of these, each once.
@@ -177,15 +177,15 @@ impl ComputeCapability {
         sources
     }
 
-    /// The kernel of a step; none of batch norms, which the last block of a convolution or combine makes.
-    pub(super) fn kernel(self, step: Step) -> Option<&'static Kernel> {
+    /// The kernel for a kind of launch; none of batch norms, which the last block of a convolution or combine makes.
+    pub(super) fn kernel(self, kind: LaunchKind) -> Option<&'static Kernel> {
         KERNELS
             .iter()
-            .filter(|kernel| kernel.step == step && kernel.from <= self)
+            .filter(|kernel| kernel.kind == kind && kernel.from <= self)
             .max_by_key(|kernel| kernel.from)
     }
 
-    /// Those from which on some step takes another kernel, the oldest one first: on them all kernels can be seen.
+    /// Those from which on some kind of launch has another kernel, the oldest one first: on them all kernels can be seen.
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = KERNELS.iter().map(|kernel| kernel.from).collect();
         all.sort_unstable();
@@ -203,7 +203,7 @@ impl fmt::Display for ComputeCapability {
 impl Kernel {
     /// The stage that it is a form of.
     pub fn stage(&self) -> Stage {
-        self.step.stage()
+        self.kind.stage()
     }
 }
 
@@ -216,14 +216,14 @@ mod tests {
     #[test]
     fn every_step_but_batch_norms_has_one_kernel_on_every_architecture() {
         for capability in ComputeCapability::all() {
-            let steps: Vec<Step> = capability.kernels().map(|kernel| kernel.step).collect();
-            let joined = [Step::BatchNorm, Step::StoredBatchNorm];
-            let expected = Step::ALL.into_iter().filter(|step| !joined.contains(step));
-            assert_eq!(steps, expected.collect::<Vec<_>>(), "{capability}");
+            let kinds: Vec<LaunchKind> = capability.kernels().map(|kernel| kernel.kind).collect();
+            let joined = [LaunchKind::BatchNorm, LaunchKind::StoredBatchNorm];
+            let expected = LaunchKind::ALL.into_iter().filter(|kind| !joined.contains(kind));
+            assert_eq!(kinds, expected.collect::<Vec<_>>(), "{capability}");
         }
         assert_eq!(ComputeCapability::all()[0], ComputeCapability::OLDEST);
         let distinct: HashSet<_> =
-            KERNELS.iter().map(|kernel| (kernel.step, kernel.from.architecture())).collect();
+            KERNELS.iter().map(|kernel| (kernel.kind, kernel.from.architecture())).collect();
         assert_eq!(distinct.len(), KERNELS.len());
         assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<HashSet<_>>().len(), KERNELS.len());
     }

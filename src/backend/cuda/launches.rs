@@ -55,8 +55,8 @@ pub(super) fn each_kernel<E>(
     capability: ComputeCapability,
     mut put: impl FnMut(&KernelLaunch<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Some(&Kernel { name: kernel, threads, shared, .. }) = capability.kernel(launch.step) else {
-        unreachable!("no kernel for {:?} on compute capability {capability}", launch.step)
+    let Some(&Kernel { name: kernel, threads, shared, .. }) = capability.kernel(launch.kind) else {
+        unreachable!("no kernel for {:?} on compute capability {capability}", launch.kind)
     };
     let LaunchRecord { first, jobs, tiles, .. } = launch.record;
     for start in (0..jobs).step_by(MOST_JOBS as usize) {
@@ -72,12 +72,12 @@ pub(super) fn each_kernel<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::group::Step;
+    use crate::backend::group::LaunchKind;
 
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {
         let record = LaunchRecord { first: 7, jobs: 150_000, tiles: 3, ..LaunchRecord::default() };
-        let launch = Launch { step: Step::Weights, slot: None, record };
+        let launch = Launch { kind: LaunchKind::Weights, slot: None, record };
         let mut seen = Vec::new();
         let put = |kernel: &KernelLaunch<'_>| {
             let arguments: Arguments = bytemuck::pod_read_unaligned(kernel.argument);

@@ -4,19 +4,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::buffers::{Allocation, Lane, WEIGHTS};
+use super::buffers::{Allocation, GroupMemory, WEIGHTS};
 use super::driver::Driver;
 use super::launches::each_kernel;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
-use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Waiting};
+use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    Fresh, Group, Joins, Launch, Limits, Mirror, PerBuffer, PerShared, Pool, Results, Shared, Step, run, twin,
+    DeviceWeights, Fault, Group, Joins, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer, PerShared,
+    Results, Shared, twin,
 };
 use crate::plan::jobs::OCTET;
-use crate::probe::Probe;
 use crate::random::quantiles;
-use crate::{Distribution, Error, Result};
+use crate::{Distribution, Result};
 
 /// Bytes of the weight pool at most, and at first.
 const POOL_BYTES: u64 = 1 << 30;
@@ -30,25 +30,23 @@ const BUFFER_BYTES: u64 = 1 << 34;
 pub(super) struct Session {
     pub(super) driver: Arc<dyn Driver>,
     limits: Limits,
-    pub(super) pool: Pool,
+    pub(super) cache: DeviceWeights,
     shared: PerShared<Allocation>,
-    /// Lanes that no group in flight has. Runs of several threads may have more than two of them in all.
-    spare: Vec<Lane>,
+    /// Memory that no group in flight has. Runs of several threads may have more than two of them in all.
+    idle: Vec<GroupMemory>,
     /// The stream of the next group.
     next: usize,
     /// The batch as a plain tensor.
     image: Arc<[f32]>,
-    probe: Option<Arc<Probe>>,
     setup: Setup,
 }
 
-/// A group in flight, its lane and the codes that somebody wants of it.
-pub(super) struct Flying {
-    pub(super) flight: Flight,
-    pub(super) lane: Lane,
-    /// Bytes that the host reads of each buffer.
-    pub(super) reads: PerBuffer<u64>,
-    pub(super) factor_number: usize,
+/// What a group in flight holds of the device, and what the host reads of it.
+pub(super) struct Running {
+    memory: GroupMemory,
+    /// Bytes of each buffer.
+    reads: PerBuffer<u64>,
+    factor_number: usize,
 }
 
 impl Session {
@@ -73,12 +71,11 @@ impl Session {
         shared[Shared::Pool].reserve(FIRST_POOL_BYTES)?;
         let session = Session {
             limits,
-            pool: Pool::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeights::new(Arc::clone(&setup.source), capacity),
             shared,
-            spare: Vec::new(),
+            idle: Vec::new(),
             next: 0,
             image,
-            probe: setup.probe.clone(),
             setup: setup.clone(),
             driver,
         };
@@ -86,40 +83,38 @@ impl Session {
         Ok(session)
     }
 
-    /// A lane for the next group.
-    pub(super) fn lane(&mut self) -> Lane {
+    /// Memory and stream for the next group.
+    pub(super) fn group_memory(&mut self) -> GroupMemory {
         let stream = self.next;
         self.next = 1 - stream;
-        match self.spare.iter().position(|lane| lane.stream == stream) {
-            Some(position) => self.spare.swap_remove(position),
-            None => Lane::new(&self.driver, stream),
+        match self.idle.iter().position(|memory| memory.stream == stream) {
+            Some(position) => self.idle.swap_remove(position),
+            None => GroupMemory::new(&self.driver, stream),
         }
     }
 
     /// Uploads a group's tables and puts its launches on the streams.
-    pub(super) fn fly(&mut self, group: &Group, cleared: bool, lane: &mut Lane) -> Result<(), Fault> {
-        group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
-        let fresh = self.pool.take_fresh();
-        self.upload(group, &fresh, cleared, lane)?;
-        for launch in &group.all_launches(&fresh) {
-            let stage = launch.step.stage();
-            let is_timed = self.probe.as_ref().is_some_and(|probe| !probe.wants_codes());
-            if !is_timed && !self.setup.twins.contains(&stage) {
-                self.launch(launch, lane)?;
+    fn launch_all(&mut self, group: &Group, cleared: bool, memory: &mut GroupMemory) -> Result<(), Fault> {
+        let new = self.cache.take_new();
+        self.upload(group, &new, cleared, memory)?;
+        for launch in &group.all_launches(&new) {
+            let mode = Mode::of(launch, &self.setup);
+            if mode == Mode::Together {
+                self.launch(launch, memory)?;
                 continue;
             }
-            self.wait()?;
+            self.wait_for_all()?;
             let start = Instant::now();
-            if self.setup.twins.contains(&stage) {
-                let mut mirror = self.mirror(group, lane)?;
-                twin::launch(group, &fresh, self.pool.source(), launch, &mut mirror);
-                self.restore(&mirror, lane)?;
-                self.probe.iter().for_each(|probe| probe.see_twin());
+            if mode == Mode::Twin {
+                let mut mirror = self.mirror(group, memory)?;
+                twin::launch(group, &new, self.cache.source(), launch, &mut mirror);
+                self.restore(&mirror, memory)?;
+                self.setup.probe.iter().for_each(|probe| probe.see_twin());
             } else {
-                self.launch(launch, lane)?;
+                self.launch(launch, memory)?;
             }
-            self.wait()?;
-            self.probe.iter().for_each(|probe| probe.add(stage, start.elapsed()));
+            self.wait_for_all()?;
+            self.setup.probe.iter().for_each(|probe| probe.add(launch.kind.stage(), start.elapsed()));
         }
         Ok(())
     }
@@ -128,144 +123,119 @@ impl Session {
     pub(super) fn upload(
         &mut self,
         group: &Group,
-        fresh: &Fresh,
+        new: &NewWeights,
         cleared: bool,
-        lane: &mut Lane,
+        memory: &mut GroupMemory,
     ) -> Result<(), Fault> {
         if cleared {
             // Rows are overwritten which a group in flight may still read.
             self.driver.follow(WEIGHTS, 0)?;
             self.driver.follow(WEIGHTS, 1)?;
         }
-        lane.upload(group, fresh, &self.limits, &self.image)?;
+        memory.upload(group, new, &self.limits, &self.image)?;
         self.grow_pool()?;
-        if !fresh.numbers.is_empty() {
-            let place = self.shared[Shared::Pool].address + u64::from(fresh.place) * OCTET_BYTES as u64;
-            self.driver.write(WEIGHTS, place, bytemuck::cast_slice(&fresh.numbers))?;
+        if !new.numbers.is_empty() {
+            let place = self.shared[Shared::Pool].address + u64::from(new.place) * OCTET_BYTES as u64;
+            self.driver.write(WEIGHTS, place, bytemuck::cast_slice(&new.numbers))?;
         }
         // Checkpoints have no launch of weights to wait for.
-        self.driver.follow(lane.stream, WEIGHTS)
+        self.driver.follow(memory.stream, WEIGHTS)
     }
 
     /// Makes room for the pool's rows, and has what is there copied.
     fn grow_pool(&mut self) -> Result<(), Fault> {
-        let needed = (self.pool.used() * OCTET_BYTES) as u64;
+        let needed = (self.cache.used() * OCTET_BYTES) as u64;
         let pool = &self.shared[Shared::Pool];
         let old = pool.bytes();
         if old < needed {
             // Twice as large, so that it seldom happens.
             let grown = Allocation::new(&self.driver, needed.max(2 * old).min(POOL_BYTES.max(needed)))?;
             self.driver.copy(WEIGHTS, pool.address, grown.address, old)?;
-            self.wait()?;
+            self.wait_for_all()?;
             self.shared[Shared::Pool] = grown;
         }
         Ok(())
     }
 
     /// Puts a launch on its stream.
-    pub(super) fn launch(&self, launch: &Launch, lane: &Lane) -> Result<(), Fault> {
-        let addresses = lane.addresses(PerShared::from_fn(|shared| self.shared[shared].address));
-        let stream = if launch.step == Step::Weights { WEIGHTS } else { lane.stream };
+    pub(super) fn launch(&self, launch: &Launch, memory: &GroupMemory) -> Result<(), Fault> {
+        let addresses = memory.addresses(PerShared::from_fn(|shared| self.shared[shared].address));
+        let stream = if launch.kind == LaunchKind::Weights { WEIGHTS } else { memory.stream };
         let capability = self.driver.compute_capability();
         each_kernel(launch, &addresses, capability, |kernel| self.driver.launch(stream, kernel))?;
         // The group reads what was made.
-        if stream == WEIGHTS { self.driver.follow(lane.stream, WEIGHTS) } else { Ok(()) }
+        if stream == WEIGHTS { self.driver.follow(memory.stream, WEIGHTS) } else { Ok(()) }
     }
 
     /// Waits until nothing is under way.
-    fn wait(&self) -> Result<(), Fault> {
+    fn wait_for_all(&self) -> Result<(), Fault> {
         [WEIGHTS, 0, 1].into_iter().try_for_each(|stream| self.driver.wait(stream))
     }
 
     /// Copies all buffers of a group to the host.
-    pub(super) fn mirror(&self, group: &Group, lane: &Lane) -> Result<Mirror, Fault> {
-        let mut pool = vec![0.0; self.pool.used() * OCTET];
+    pub(super) fn mirror(&self, group: &Group, memory: &GroupMemory) -> Result<Mirror, Fault> {
+        let mut pool = vec![0.0; self.cache.used() * OCTET];
         let address = self.shared[Shared::Pool].address;
         self.driver.read(WEIGHTS, address, bytemuck::cast_slice_mut(&mut pool))?;
-        Ok(Mirror { pool, buffers: lane.download(group, &self.limits)? })
+        Ok(Mirror { pool, buffers: memory.download(group, &self.limits)? })
     }
 
     /// Copies all buffers of a group back to the device.
-    pub(super) fn restore(&self, mirror: &Mirror, lane: &Lane) -> Result<(), Fault> {
+    pub(super) fn restore(&self, mirror: &Mirror, memory: &GroupMemory) -> Result<(), Fault> {
         let address = self.shared[Shared::Pool].address;
         self.driver.write(WEIGHTS, address, bytemuck::cast_slice(&mirror.pool))?;
-        lane.restore(mirror, &self.limits)?;
-        self.wait()
-    }
-}
-
-impl Flying {
-    /// Waits for the group.
-    fn results(&self) -> Result<Results, Fault> {
-        let mut results = Results { bytes: PerBuffer::default(), factor_number: self.factor_number };
-        for (buffer, &bytes) in self.reads.iter().filter(|&(_, &bytes)| bytes > 0) {
-            results.bytes[buffer] = self.lane.read(buffer, bytes)?;
-        }
-        Ok(results)
+        memory.restore(mirror, &self.limits)?;
+        self.wait_for_all()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         // Buffers are freed next. On a device that is lost nothing runs.
-        let _ = self.wait();
+        let _ = self.wait_for_all();
     }
 }
 
-impl run::Session for Session {
-    type Flight = Flying;
-    type Spare = Lane;
+impl session::Session for Session {
+    const BACKEND: &'static str = "cuda";
+    const JOINS: Joins = Joins::LastBlock;
+    type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
         &mut self.limits
     }
 
-    fn submit(
-        &mut self,
-        networks: Vec<Waiting>,
-        fail: &mut dyn FnMut(usize, Error),
-    ) -> Result<(Option<Flying>, Vec<Waiting>), Failed> {
-        let gathered = Gathered::new(networks, &mut self.pool, fail);
-        let cleared = gathered.cleared;
-        let (flight, left) = gathered.lay_out(Joins::LastBlock);
-        let Some(flight) = flight else { return Ok((None, left)) };
-        let keeps_codes = self.probe.as_ref().is_some_and(|probe| probe.wants_codes());
-        let reads = self.limits.reads(&flight.group.sizes, keeps_codes);
-        let mut lane = self.lane();
-        match self.fly(&flight.group, cleared, &mut lane) {
-            Ok(()) => {
-                let factor_number = self.limits.factor_number;
-                Ok((Some(Flying { flight, lane, reads, factor_number }), left))
-            }
-            Err(fault) => {
-                let networks = flight.into_waiting().into_iter().chain(left).collect();
-                Err(Failed { fault, networks })
-            }
-        }
+    fn cache(&mut self) -> &mut DeviceWeights {
+        &mut self.cache
     }
 
-    fn land(flying: Flying) -> Result<(Flight, Results, Lane), Failed> {
-        match flying.results() {
-            Ok(results) => Ok((flying.flight, results, flying.lane)),
-            Err(fault) => Err(Failed { fault, networks: flying.flight.into_waiting() }),
-        }
+    fn start(&mut self, group: &Group, cleared: bool) -> Result<Running, Fault> {
+        let mut memory = self.group_memory();
+        self.launch_all(group, cleared, &mut memory)?;
+        let keeps_codes = self.setup.probe.as_ref().is_some_and(|probe| probe.wants_codes());
+        let reads = self.limits.reads(&group.sizes, keeps_codes);
+        Ok(Running { memory, reads, factor_number: self.limits.factor_number })
     }
 
-    fn give_back(&mut self, lane: Lane) {
-        if lane.is_of(&self.driver) {
-            self.spare.push(lane);
+    fn wait(running: &Running) -> Result<Results, Fault> {
+        let mut results = Results { bytes: PerBuffer::default(), factor_number: running.factor_number };
+        for (buffer, &bytes) in running.reads.iter().filter(|&(_, &bytes)| bytes > 0) {
+            results.bytes[buffer] = running.memory.read(buffer, bytes)?;
         }
+        Ok(results)
     }
 
-    fn abandon(flying: Flying) -> Vec<Waiting> {
-        flying.flight.into_waiting()
+    fn reuse(&mut self, running: Running) {
+        if running.memory.is_of(&self.driver) {
+            self.idle.push(running.memory);
+        }
     }
 
     fn release(&mut self) {
         // Where this fails, so does whatever comes next, which says why.
-        let _ = self.wait();
-        self.pool.clear();
-        self.spare.clear();
+        let _ = self.wait_for_all();
+        self.cache.clear();
+        self.idle.clear();
         if let Ok(empty) = Allocation::new(&self.driver, FIRST_POOL_BYTES) {
             self.shared[Shared::Pool] = empty;
         }
@@ -273,7 +243,7 @@ impl run::Session for Session {
 
     fn renew(&mut self) -> Result<()> {
         // On a device that is lost nothing succeeds.
-        if self.wait().is_ok() {
+        if self.wait_for_all().is_ok() {
             return Ok(());
         }
         let driver = self.driver.renew()?;
@@ -288,10 +258,6 @@ impl run::Session for Session {
 
     fn device(&self) -> String {
         self.driver.name().to_owned()
-    }
-
-    fn backend(&self) -> &'static str {
-        "cuda"
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::session::Flying;
 use super::*;
-use crate::backend::group::run::{Fault, Gathered, Session as _, Waiting};
-use crate::backend::group::{Joins, Prepared};
+use crate::backend::group::packed::{Placed, Queued};
+use crate::backend::group::session::{InFlight, Session as _};
+use crate::backend::group::{Fault, Joins, Prepared};
 use crate::space::{Architecture, SkeletonSettings};
 use crate::{Batch, Convention, Network, Weights};
 
@@ -105,7 +105,7 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
         let driver = Arc::new(Nothing::default());
         let mut session = Session::open(Arc::clone(&driver) as Arc<dyn Driver>, &setup).unwrap();
         let steps = ["network", "plan", "weights", "tables", "upload and launches", "scores", "end"];
-        // The pool knows all weights after the first round, as in any long run.
+        // The cache has all weights after the first round, as in any long run.
         let mut best = [f64::INFINITY; 7];
         for _ in 0..8 {
             let mut all = [0.0; 7];
@@ -117,31 +117,24 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 let plan = |(index, network): (usize, &Network)| {
                     let plan = setup.plan(network).unwrap();
                     let network = Prepared::new(plan, session.limits(), &*setup.source).unwrap();
-                    Waiting { index, network }
+                    Queued { index, network }
                 };
-                let group: Vec<Waiting> = networks.iter().enumerate().map(plan).collect();
+                let group: Vec<Queued> = networks.iter().enumerate().map(plan).collect();
                 all[1] += lap(&mut now);
                 let launches = driver.launches.load(Ordering::Relaxed);
-                let gathered = Gathered::new(group, &mut session.pool, &mut |_, error| panic!("{error}"));
-                all[2] += lap(&mut now);
-                let (flight, left) = gathered.lay_out(Joins::LastBlock);
-                all[3] += lap(&mut now);
+                let (placed, left) = Placed::new(group, session.cache(), &mut |_, error| panic!("{error}"));
                 assert!(left.is_empty());
-                let flight = flight.unwrap();
-                let mut lane = session.lane();
-                session.fly(&flight.group, false, &mut lane).unwrap();
+                all[2] += lap(&mut now);
+                let packed = placed.pack(Joins::LastBlock).unwrap();
+                all[3] += lap(&mut now);
+                let in_flight = InFlight::start_packed(&mut session, packed, false).ok().unwrap();
                 all[4] += lap(&mut now);
-                let flying = {
-                    let limits = session.limits();
-                    let reads = limits.reads(&flight.group.sizes, false);
-                    Flying { flight, lane, reads, factor_number: limits.factor_number }
-                };
-                let (flight, results, lane) = Session::land(flying).ok().unwrap();
-                let outcomes = flight.outcomes(&results, &setup, None);
+                let (packed, results, memory) = in_flight.wait().ok().unwrap();
+                let outcomes = packed.outcomes(&results, &setup, None);
                 all[5] += lap(&mut now);
                 assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()), "{:?}", outcomes[0]);
-                session.give_back(lane);
-                drop((flight, results, networks));
+                session.reuse(memory);
+                drop((packed, results, networks));
                 all[6] += lap(&mut now);
                 // A group costs the launches of its deepest network, that of the weights included.
                 assert!(driver.launches.load(Ordering::Relaxed) - launches <= 120);

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::records::*;
-use super::{Buffer, Group, Launch, Shared, Step, Table};
+use super::{Buffer, Group, Launch, LaunchKind, Shared, Table};
 use crate::plan::jobs::octets;
 use crate::{Error, Result};
 
@@ -38,20 +38,22 @@ impl<'a> Extents<'a> {
 
     fn check(&self) -> Result<()> {
         let (tables, range) = (&self.group.tables, self.launch.jobs());
-        match self.launch.step {
-            Step::Combine | Step::StoredBatchNorm => {
+        match self.launch.kind {
+            LaunchKind::Combine | LaunchKind::StoredBatchNorm => {
                 tables.combines[range].iter().try_for_each(|job| self.combine(job))
             }
-            Step::ConvNarrow | Step::ConvWide => {
+            LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
                 tables.convs[range].iter().try_for_each(|job| self.conv(job))
             }
-            Step::BatchNorm => tables.norm_jobs[range].iter().try_for_each(|job| self.norm(job)),
-            Step::Agreement => tables.agreements[range].iter().try_for_each(|job| self.agreement(job)),
-            Step::Start | Step::Cholesky => {
+            LaunchKind::BatchNorm => tables.norm_jobs[range].iter().try_for_each(|job| self.norm(job)),
+            LaunchKind::Agreement => tables.agreements[range].iter().try_for_each(|job| self.agreement(job)),
+            LaunchKind::Start | LaunchKind::Cholesky => {
                 tables.choleskys[range].iter().try_for_each(|job| self.network(job.network))
             }
-            Step::ClearPatterns | Step::Swap => tables.swaps[range].iter().try_for_each(|job| self.swap(job)),
-            Step::Weights => Ok(()),
+            LaunchKind::ClearPatterns | LaunchKind::Swap => {
+                tables.swaps[range].iter().try_for_each(|job| self.swap(job))
+            }
+            LaunchKind::Weights => Ok(()),
         }
     }
 
@@ -145,7 +147,7 @@ impl<'a> Extents<'a> {
         }
         let reason = format!(
             "a place of {:?} ends at {end} of {size} of {what:?}: this is a fault of naswot, please report it",
-            self.launch.step
+            self.launch.kind
         );
         Err(Error::Backend { backend: "gpu".to_owned(), reason })
     }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Limits;
-use super::run::{Session, ask, bytes, run};
+use super::run::{ask, bytes, run};
+use super::session::Session;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Setup};
 use crate::plan::Plan;
@@ -11,7 +12,6 @@ use crate::{Error, Precision, Result};
 
 /// A device at work. Runs of several threads take turns on its session.
 pub(crate) struct Grouped<S> {
-    backend: &'static str,
     name: String,
     setup: Setup,
     limits: Limits,
@@ -37,20 +37,19 @@ impl<S: Session> Grouped<S> {
     /// # Errors
     /// Threads cannot be started.
     pub(crate) fn new(mut session: S, setup: Setup) -> Result<Self> {
-        let backend = session.backend();
         let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build();
         let threads = threads.map_err(|error| {
             let reason = format!("cannot start threads: {error}");
-            Error::Backend { backend: backend.to_owned(), reason }
+            Error::Backend { backend: S::BACKEND.to_owned(), reason }
         })?;
         let (name, limits) = (session.device(), *session.limits());
-        Ok(Grouped { backend, name, setup, limits, threads, session: Mutex::new(session) })
+        Ok(Grouped { name, setup, limits, threads, session: Mutex::new(session) })
     }
 }
 
 impl<S: Session + 'static> Executor for Grouped<S> {
     fn backend(&self) -> &'static str {
-        self.backend
+        S::BACKEND
     }
 
     fn device(&self) -> &str {

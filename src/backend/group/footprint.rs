@@ -113,7 +113,7 @@ impl Load {
     }
 
     /// Whether another network should still join: there is room for it, and launches are not full yet.
-    pub(crate) fn takes(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
+    pub(crate) fn has_room_for(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
         if self.networks == 0 {
             return true;
         }
@@ -128,7 +128,7 @@ impl Load {
     }
 
     /// Adds another network.
-    pub(crate) fn join(&mut self, other: &Load) {
+    pub(crate) fn add(&mut self, other: &Load) {
         self.networks += other.networks;
         self.sizes += other.sizes;
         self.traffic += other.traffic;

@@ -7,7 +7,10 @@
 use std::fmt::Debug;
 
 use super::memory::{Buffer, Unit};
-use super::{Fresh, Group, Joins, Launch, Limits, Mirror, Pool, Prepared, Shared, Step, image, twin};
+use super::{
+    DeviceWeights, Group, Joins, Launch, LaunchKind, Limits, Mirror, NewWeights, Prepared, Shared, image,
+    twin,
+};
 use crate::backend::Setup;
 use crate::plan::jobs::OCTET;
 use crate::probe::Stage;
@@ -58,27 +61,27 @@ pub(crate) trait Device {
 /// Lays networks out as one group, and hands over the weights that it needs.
 ///
 /// # Errors
-/// As [`Prepared::new`], [`Pool::place`] and [`Group::check`]; weights that the pool has no room for.
+/// As [`Prepared::new`], [`DeviceWeights::place`] and [`Group::check`]; weights that the cache has no room for.
 pub(crate) fn lay_out(
     networks: &[Network],
     setup: &Setup,
     limits: &Limits,
-    pool: &mut Pool,
+    cache: &mut DeviceWeights,
     joins: Joins,
-) -> Result<(Group, Fresh)> {
+) -> Result<(Group, NewWeights)> {
     let mut placed = Vec::new();
     for network in networks {
-        let network = Prepared::new(setup.plan(network)?, limits, pool.source())?;
+        let network = Prepared::new(setup.plan(network)?, limits, cache.source())?;
         let full = || Error::Backend {
             backend: "gpu".to_owned(),
             reason: "the weight pool has no room for these networks together".to_owned(),
         };
-        let resident = pool.place(&network)?.ok_or_else(full)?;
-        placed.push((network, resident));
+        let places = cache.place(&network)?.ok_or_else(full)?;
+        placed.push((network, places));
     }
     let group = Group::new(placed, joins);
-    group.check(pool.used())?;
-    Ok((group, pool.take_fresh()))
+    group.check(cache.used())?;
+    Ok((group, cache.take_new()))
 }
 
 /// Deviations of the stages of a group, on a batch that is a plain tensor: for each stage the largest.
@@ -86,7 +89,7 @@ pub(crate) fn lockstep(
     device: &mut dyn Device,
     group: &Group,
     launches: &[Launch],
-    (fresh, pool): (&Fresh, usize),
+    (new, pool): (&NewWeights, usize),
     source: &dyn WeightSource,
     batch: &[f32],
 ) -> Result<Vec<Deviation>> {
@@ -95,14 +98,14 @@ pub(crate) fn lockstep(
     arena[..batch.len()].copy_from_slice(batch);
     let end = group.members.first().map_or(0, |member| image(member.plan())[Buffer::Arena] * OCTET);
     arena[batch.len()..end].fill(0.0);
-    let place = fresh.place as usize * OCTET;
-    if !fresh.numbers.is_empty() {
-        before.pool[place..place + fresh.numbers.len()].copy_from_slice(&fresh.numbers);
+    let place = new.place as usize * OCTET;
+    if !new.numbers.is_empty() {
+        before.pool[place..place + new.numbers.len()].copy_from_slice(&new.numbers);
     }
     let mut deviations = Vec::new();
     for launch in launches {
         let mut expected = before.clone();
-        twin::launch(group, fresh, source, launch, &mut expected);
+        twin::launch(group, new, source, launch, &mut expected);
         device.restore(&before)?;
         device.run(launch)?;
         let found = device.mirror()?;
@@ -119,13 +122,13 @@ fn worst(deviations: &[Deviation], stage: Stage) -> Option<Deviation> {
 }
 
 fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror) -> Deviation {
-    let mut all = Deviation { stage: launch.step.stage(), numbers: 0.0, bits: 0.0, strays: Vec::new() };
+    let mut all = Deviation { stage: launch.kind.stage(), numbers: 0.0, bits: 0.0, strays: Vec::new() };
     let pool = [before, expected, found].map(|mirror| &mirror.pool[..]);
     numbers(&mut all, launch, Shared::Pool, pool);
     for buffer in Buffer::ALL {
         match (buffer, buffer.unit()) {
             // U overwrites the arena of Cholesky, whatever it was.
-            (Buffer::Arena, _) if launch.step == Step::Cholesky => {}
+            (Buffer::Arena, _) if launch.kind == LaunchKind::Cholesky => {}
             (Buffer::Codes, _) => {
                 codes(&mut all, launch, [before, expected, found].map(|mirror| &mirror.buffers[buffer][..]));
             }
@@ -167,7 +170,7 @@ fn numbers(all: &mut Deviation, launch: &Launch, memory: impl Debug, [before, ex
 fn codes(all: &mut Deviation, launch: &Launch, [before, expected, found]: [&[u32]; 3]) {
     let (mut differing, mut written) = (0, 0);
     for (i, ((&before, &expected), &found)) in before.iter().zip(expected).zip(found).enumerate() {
-        if before == expected && expected != found && launch.step != Step::Combine {
+        if before == expected && expected != found && launch.kind != LaunchKind::Combine {
             all.stray(place(launch, Buffer::Codes, i), expected.into(), found.into());
         }
         differing += (expected ^ found).count_ones();

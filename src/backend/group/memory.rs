@@ -92,7 +92,7 @@ register! {
     map PerShared;
     /// The quantiles of both distributions, bf16, the normal one's first.
     Quantiles,
-    /// Rows of weights, and gammas and betas, by octet; [`super::WeightCache`] knows what is where.
+    /// Rows of weights, and gammas and betas, by octet; [`super::DeviceWeights`] knows what is where.
     Pool,
 }
 

@@ -6,13 +6,13 @@
 
 use std::ops::Range;
 
+use super::device_weights::{NewWeights, WeightPlaces};
 use super::footprint::image;
 use super::memory::{Buffer, PerBuffer, Sizes};
-use super::pool::{Fresh, Resident};
 use super::prepared::Prepared;
 use super::records::*;
 use super::tables::{SlotTables, Tables};
-use super::{Joins, Launch, Member, Step};
+use super::{Joins, Launch, LaunchKind, Member};
 use crate::Shape;
 use crate::plan::jobs::Slot;
 use crate::plan::{Plan, TileClass};
@@ -30,24 +30,25 @@ pub(crate) struct Group {
 impl Group {
     /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
     /// passed.
-    pub(crate) fn new(networks: Vec<(Box<Prepared>, Resident)>, joins: Joins) -> Self {
+    pub(crate) fn new(networks: Vec<(Box<Prepared>, WeightPlaces)>, joins: Joins) -> Self {
         let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
         let mut members = Vec::with_capacity(networks.len());
-        let mut residents = Vec::with_capacity(networks.len());
-        for (network, resident) in networks {
+        let mut weights = Vec::with_capacity(networks.len());
+        for (network, places) in networks {
             let own = network.load.sizes;
             members.push(Member { network, places: sizes });
-            residents.push(resident);
+            weights.push(places);
             sizes += own;
         }
-        let (tables, launches) = merge(&members, &residents, joins);
+        let (tables, launches) = merge(&members, &weights, joins);
         Group { members, sizes, tables, joins, launches }
     }
 
     /// All its launches, that of the weights first.
-    pub(crate) fn all_launches(&self, fresh: &Fresh) -> Vec<Launch> {
-        let record = LaunchRecord { jobs: fresh.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
-        let weights = (!fresh.jobs.is_empty()).then_some(Launch { step: Step::Weights, slot: None, record });
+    pub(crate) fn all_launches(&self, new: &NewWeights) -> Vec<Launch> {
+        let record = LaunchRecord { jobs: new.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+        let weights =
+            (!new.jobs.is_empty()).then_some(Launch { kind: LaunchKind::Weights, slot: None, record });
         weights.into_iter().chain(self.launches.iter().copied()).collect()
     }
 
@@ -145,14 +146,14 @@ fn before(slots: &[GroupSlot], part: &SlotTables) -> usize {
 
 struct Merge<'a> {
     members: &'a [Member],
-    residents: &'a [Resident],
+    weights: &'a [WeightPlaces],
     tables: Tables,
     launches: Vec<Launch>,
 }
 
 /// Records of all members, and their launches.
-fn merge(members: &[Member], residents: &[Resident], joins: Joins) -> (Tables, Vec<Launch>) {
-    let mut merge = Merge { members, residents, tables: Tables::default(), launches: Vec::new() };
+fn merge(members: &[Member], weights: &[WeightPlaces], joins: Joins) -> (Tables, Vec<Launch>) {
+    let mut merge = Merge { members, weights, tables: Tables::default(), launches: Vec::new() };
     let mut slots = slots(members);
     merge.launches(&mut slots, joins);
     for m in 0..members.len() {
@@ -174,8 +175,8 @@ impl Merge<'_> {
         };
         let terms = total(|tables| tables.terms.len());
         let agreements = total(|tables| tables.agreements.len());
-        let rows = self.residents.iter().map(|resident| resident.rows.len()).sum();
-        self.launch(Step::Start, None, 0..members, (n * n).div_ceil(START_ENTRIES));
+        let rows = self.weights.iter().map(|places| places.rows.len()).sum();
+        self.launch(LaunchKind::Start, None, 0..members, (n * n).div_ceil(START_ENTRIES));
         let [mut combines, mut convs, mut norms] = [0; 3];
         for slot in slots {
             let mut place = |kind: usize, end: &mut usize| {
@@ -191,24 +192,24 @@ impl Merge<'_> {
             let blocks = self.blocks(slot.slot).1;
             let at = Some(slot.slot);
             // Those that leave statistics come last, so that one launch can take them all.
-            self.launch(Step::Combine, at, plain.start..stored.end, tiles);
+            self.launch(LaunchKind::Combine, at, plain.start..stored.end, tiles);
             if joins == Joins::Launches {
-                self.launch(Step::StoredBatchNorm, at, stored, slot.stored_octets);
+                self.launch(LaunchKind::StoredBatchNorm, at, stored, slot.stored_octets);
             }
-            self.launch(Step::ConvNarrow, at, narrow, blocks);
-            self.launch(Step::ConvWide, at, wide, blocks);
+            self.launch(LaunchKind::ConvNarrow, at, narrow, blocks);
+            self.launch(LaunchKind::ConvWide, at, wide, blocks);
             if joins == Joins::Launches {
-                self.launch(Step::BatchNorm, at, joined, 1);
+                self.launch(LaunchKind::BatchNorm, at, joined, 1);
             }
         }
         let side = n.div_ceil(AGREEMENT_IMAGES);
-        self.launch(Step::Agreement, None, 0..agreements, side * (side + 1) / 2);
-        self.launch(Step::Cholesky, None, 0..members, 1);
+        self.launch(LaunchKind::Agreement, None, 0..agreements, side * (side + 1) / 2);
+        self.launch(LaunchKind::Cholesky, None, 0..members, 1);
         let swaps = total(|tables| tables.swaps.len());
         let most = |of: fn(&Plan) -> usize| self.members.iter().map(|m| of(m.plan())).max().unwrap_or(0);
         let (map, words) = (most(|plan| plan.memory().patterns), most(|plan| plan.words_per_image));
-        self.launch(Step::ClearPatterns, None, 0..swaps, map.div_ceil(MAP_WORDS));
-        self.launch(Step::Swap, None, 0..swaps, words.div_ceil(SWAP_WORDS).max(1));
+        self.launch(LaunchKind::ClearPatterns, None, 0..swaps, map.div_ceil(MAP_WORDS));
+        self.launch(LaunchKind::Swap, None, 0..swaps, words.div_ceil(SWAP_WORDS).max(1));
         self.tables = Tables {
             terms: Vec::with_capacity(terms),
             combines: vec![CombineRecord::default(); combines],
@@ -221,7 +222,7 @@ impl Merge<'_> {
         };
     }
 
-    fn launch(&mut self, step: Step, slot: Option<Slot>, jobs: Range<usize>, tiles: usize) {
+    fn launch(&mut self, kind: LaunchKind, slot: Option<Slot>, jobs: Range<usize>, tiles: usize) {
         if jobs.is_empty() {
             return;
         }
@@ -239,7 +240,7 @@ impl Merge<'_> {
             record.block = block as u32;
             record.blocks = blocks as u32;
         }
-        self.launches.push(Launch { step, slot, record });
+        self.launches.push(Launch { kind, slot, record });
     }
 
     /// Pixels of a block of partial statistics, and blocks.
@@ -251,10 +252,10 @@ impl Merge<'_> {
 
     /// Moves the records of the next member to its places in the group.
     fn member(&mut self, m: usize, slots: &mut [GroupSlot]) {
-        let (member, resident, tables) = (&self.members[m], &self.residents[m], &mut self.tables);
+        let (member, weights, tables) = (&self.members[m], &self.weights[m], &mut self.tables);
         let moves = Moves::new(m, member, tables);
         let own = &member.network.tables;
-        tables.rows.extend_from_slice(&resident.rows);
+        tables.rows.extend_from_slice(&weights.rows);
         tables.terms.extend(own.terms.iter().map(|term| moves.term(term)));
         tables.choleskys.extend(own.choleskys.iter().map(|job| moves.cholesky(job)));
         tables.agreements.extend(own.agreements.iter().map(|job| moves.agreement(job)));
@@ -270,7 +271,7 @@ impl Merge<'_> {
                 let to = slot.take(kind, counts[kind]);
                 let by = (to.start as u32).wrapping_sub(norm as u32);
                 for (to, job) in tables.norm_jobs[to].iter_mut().zip(&mut norms) {
-                    *to = moves.norm(job, resident.affines.get(norm).copied().unwrap_or(NONE));
+                    *to = moves.norm(job, weights.affines.get(norm).copied().unwrap_or(NONE));
                     norm += 1;
                 }
                 by

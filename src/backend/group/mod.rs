@@ -9,10 +9,13 @@
 //! - `records` has the structs that kernels read.
 //! - `footprint` says what a network takes, and when a group is full.
 //! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
-//! - `pool` knows which weights are on the device.
+//! - `device_weights` knows which weights are on the device.
 //! - `merge` puts the records of networks side by side, and makes launches.
 //! - `twin` runs a launch on the processor, `lockstep` compares a device with it.
-//! - `run` takes the networks of a queue through a device, and `executor` is such a device.
+//! - `packed` has the networks on their way into a group: queued, placed, packed.
+//! - `session` is a device with what a run needs of it, and its groups in flight; `fault` is what can go wrong.
+//! - `run` takes the networks of a queue through a session, and `executor` is a device for whoever runs networks.
+//! - `twin` runs launches on the CPU's twins, over a `mirror` of the buffers; `lockstep` compares the two.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
 //! # Order of launches
@@ -22,28 +25,32 @@
 //! statistics itself takes [`Joins::LastBlock`], and gets no launches for them.
 
 mod check;
+mod device_weights;
 mod executor;
+mod fault;
 mod footprint;
 pub(crate) mod lockstep;
 mod memory;
 mod merge;
 pub(crate) mod mirror;
-mod pool;
+pub(crate) mod packed;
 mod prepared;
 mod records;
 mod results;
-pub(crate) mod run;
+mod run;
+pub(crate) mod session;
 mod tables;
 #[cfg(test)]
 mod tests;
 pub(crate) mod twin;
 
+pub(crate) use device_weights::{DeviceWeights, NewWeights, WeightPlaces};
 pub(crate) use executor::{Grouped, check_precision};
+pub use fault::Fault;
 pub(crate) use footprint::{Limits, Load, image, most_networks};
 pub(crate) use memory::{Buffer, Memory, PerBuffer, PerShared, PerTable, Shared, Sizes, Table};
 pub(crate) use merge::Group;
 pub(crate) use mirror::Mirror;
-pub(crate) use pool::{Fresh, Pool, Resident};
 pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
 pub(crate) use results::Results;
@@ -56,11 +63,11 @@ use crate::score::swap::Patterns;
 use crate::{Agreement, Error, Result};
 
 memory::register! {
-    /// A step of a run, by the kernel that takes it.
-    enum Step;
-    /// A value for each step.
-    map PerStep;
-    /// Makes rows of the weight pool. Jobs are those of [`Fresh`].
+    /// A kind of launch: a stage, or a part or form of one, with a kernel of its own.
+    enum LaunchKind;
+    /// A value for each kind of launch.
+    map PerKind;
+    /// Makes rows of the weight pool. Jobs are those of [`NewWeights`].
     Weights,
     /// Sets K to N_A everywhere and the statuses to NONE.
     Start,
@@ -81,17 +88,17 @@ memory::register! {
     Swap,
 }
 
-impl Step {
+impl LaunchKind {
     /// The stage that it belongs to.
     pub(crate) fn stage(self) -> Stage {
         match self {
-            Step::Weights => Stage::Weights,
-            Step::Combine => Stage::Combine,
-            Step::ConvNarrow | Step::ConvWide => Stage::Conv,
-            Step::BatchNorm | Step::StoredBatchNorm => Stage::BatchNorm,
-            Step::Start | Step::Agreement => Stage::Agreement,
-            Step::Cholesky => Stage::Cholesky,
-            Step::ClearPatterns | Step::Swap => Stage::Swap,
+            LaunchKind::Weights => Stage::Weights,
+            LaunchKind::Combine => Stage::Combine,
+            LaunchKind::ConvNarrow | LaunchKind::ConvWide => Stage::Conv,
+            LaunchKind::BatchNorm | LaunchKind::StoredBatchNorm => Stage::BatchNorm,
+            LaunchKind::Start | LaunchKind::Agreement => Stage::Agreement,
+            LaunchKind::Cholesky => Stage::Cholesky,
+            LaunchKind::ClearPatterns | LaunchKind::Swap => Stage::Swap,
         }
     }
 }
@@ -108,7 +115,7 @@ pub(crate) enum Joins {
 /// One launch: all its jobs may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
-    pub(crate) step: Step,
+    pub(crate) kind: LaunchKind,
     /// The slot whose jobs it runs; none before and after the slots.
     pub(crate) slot: Option<Slot>,
     pub(crate) record: LaunchRecord,

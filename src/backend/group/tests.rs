@@ -28,14 +28,14 @@ fn workload(space: &str, images: usize) -> Vec<Plan> {
 }
 
 fn group(plans: &[Plan], joins: Joins) -> Group {
-    let mut pool = Pool::new(Weights::default().source(), 1 << 27);
+    let mut cache = DeviceWeights::new(Weights::default().source(), 1 << 27);
     let prepare = |plan: &Plan| {
-        let network = Prepared::new(plan.clone(), &LIMITS, pool.source()).unwrap();
-        let resident = pool.place(&network).unwrap().unwrap();
-        (network, resident)
+        let network = Prepared::new(plan.clone(), &LIMITS, cache.source()).unwrap();
+        let places = cache.place(&network).unwrap().unwrap();
+        (network, places)
     };
     let group = Group::new(plans.iter().map(prepare).collect(), joins);
-    group.check(pool.used()).unwrap();
+    group.check(cache.used()).unwrap();
     group
 }
 
@@ -77,8 +77,8 @@ fn traffic(group: &Group, launch: &Launch) -> Traffic {
     let pixels = images * height * width;
     let area = |size: u32| (size & 0xffff) * (size >> 16);
     let mut traffic = Traffic::default();
-    match launch.step {
-        Step::Combine => {
+    match launch.kind {
+        LaunchKind::Combine => {
             for job in &group.tables.combines[range] {
                 if job.output != NONE {
                     traffic.writes.push(job.output..job.output + pixels * job.channels.div_ceil(8));
@@ -91,7 +91,7 @@ fn traffic(group: &Group, launch: &Launch) -> Traffic {
                 }
             }
         }
-        Step::ConvNarrow | Step::ConvWide => {
+        LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
             for job in &group.tables.convs[range] {
                 traffic.reads.push(job.input..job.input + images * area(job.size) * job.in_octets);
                 let (octets, pitch) = (job.out_octets & 0xffff, job.out_octets >> 16);
@@ -186,10 +186,10 @@ fn a_group_is_full_when_launches_are_or_the_memory_is() {
         let mut load = Load::default();
         for plan in plans.iter().cycle() {
             let next = Load::of(plan, limits).unwrap();
-            if !load.takes(&next, image, limits) {
+            if !load.has_room_for(&next, image, limits) {
                 break;
             }
-            load.join(&next);
+            load.add(&next);
         }
         (load.networks, load.sizes)
     };

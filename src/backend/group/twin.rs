@@ -2,7 +2,8 @@
 //! for, and the oracle of every shader and kernel.
 
 use super::{
-    Buffer, COUNTS, Fresh, Group, Joins, Launch, Member, Mirror, NONE, NormRecord, Step, WeightsRecord, image,
+    Buffer, COUNTS, Group, Joins, Launch, LaunchKind, Member, Mirror, NONE, NewWeights, NormRecord,
+    WeightsRecord, image,
 };
 use crate::Distribution;
 use crate::backend::cpu::batch_norm::{self, Layout};
@@ -21,22 +22,22 @@ use crate::weights::WeightSource;
 /// Runs a launch.
 pub(crate) fn launch(
     group: &Group,
-    fresh: &Fresh,
+    new: &NewWeights,
     source: &dyn WeightSource,
     launch: &Launch,
     mirror: &mut Mirror,
 ) {
     let range = launch.jobs();
-    match launch.step {
-        Step::Weights => fresh.jobs.iter().for_each(|job| weights(job, mirror)),
-        Step::Start => {
+    match launch.kind {
+        LaunchKind::Weights => new.jobs.iter().for_each(|job| weights(job, mirror)),
+        LaunchKind::Start => {
             for member in &group.members {
                 let n = member.plan().images();
                 words(member, Buffer::Kernels, n * n, mirror).fill(member.plan().activations());
                 words(member, Buffer::Statuses, 1, mirror).fill(NONE);
             }
         }
-        Step::Combine => {
+        LaunchKind::Combine => {
             for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
                 let member = &group.members[m];
                 combine(member, job, record.status, mirror);
@@ -47,7 +48,7 @@ pub(crate) fn launch(
                 }
             }
         }
-        Step::ConvNarrow | Step::ConvWide => {
+        LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
             for (record, (m, job)) in group.tables.convs[range].iter().zip(group.conv_jobs(launch)) {
                 let member = &group.members[m];
                 conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
@@ -59,7 +60,7 @@ pub(crate) fn launch(
                 }
             }
         }
-        Step::BatchNorm => {
+        LaunchKind::BatchNorm => {
             for (m, member) in group.members.iter().enumerate() {
                 let jobs = member.plan().convs.iter();
                 for job in jobs.filter(|job| Some(job.slot) == launch.slot) {
@@ -72,7 +73,7 @@ pub(crate) fn launch(
                 }
             }
         }
-        Step::StoredBatchNorm => {
+        LaunchKind::StoredBatchNorm => {
             for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
                 let member = &group.members[m];
                 let job = &member.plan().combines[job];
@@ -80,7 +81,7 @@ pub(crate) fn launch(
                 stored_batch_norm(member, job, &statuses, source, mirror);
             }
         }
-        Step::Agreement => {
+        LaunchKind::Agreement => {
             for member in &group.members {
                 let (plan, n) = (member.plan(), member.plan().images());
                 let [codes, kernels] = mirror.buffers.split([Buffer::Codes, Buffer::Kernels]);
@@ -91,14 +92,14 @@ pub(crate) fn launch(
                 }
             }
         }
-        Step::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
-        Step::ClearPatterns => {
+        LaunchKind::Cholesky => group.members.iter().for_each(|member| cholesky(member, mirror)),
+        LaunchKind::ClearPatterns => {
             for member in &group.members {
                 words(member, Buffer::Maps, member.plan().memory().patterns, mirror).fill(0);
                 words(member, Buffer::Patterns, COUNTS, mirror).fill(0);
             }
         }
-        Step::Swap => group.members.iter().for_each(|member| patterns(member, mirror)),
+        LaunchKind::Swap => group.members.iter().for_each(|member| patterns(member, mirror)),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
-use crate::backend::group::run::{Fault, Session as _};
-use crate::backend::group::{Group, Joins, Launch, Mirror};
+use crate::backend::group::session::Session as _;
+use crate::backend::group::{Fault, Group, Joins, Launch, Mirror};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::lockstep`].
@@ -28,11 +28,11 @@ pub(crate) fn lockstep(
     let fatal = |fault: Fault| fault.fatal("wgpu", &gpu.name);
     let mut session = Session::new(Arc::clone(&gpu), None, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, fresh) = lay_out(networks, &setup, &limits, &mut session.pool, Joins::Launches)?;
-    let (all, used) = (group.all_launches(&fresh), session.pool.used());
-    gpu.guarded(|| session.upload(&group, &fresh)).map_err(fatal)?;
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, Joins::Launches)?;
+    let (all, used) = (group.all_launches(&new), session.cache.used());
+    gpu.guarded(|| session.upload(&group, &new)).map_err(fatal)?;
     let mut device = Checked { session, group: &group, name: &gpu.name };
-    run(&mut device, &group, &all, (&fresh, used), &*setup.source, &image)
+    run(&mut device, &group, &all, (&new, used), &*setup.source, &image)
 }
 
 struct Checked<'a> {

@@ -10,15 +10,14 @@ use wgpu::{
 
 use super::adapter;
 use super::pipelines::{Checks, Pipeline, pipelines};
-use crate::backend::group::PerStep;
-use crate::backend::group::run::Fault;
+use crate::backend::group::{Fault, PerKind};
 use crate::{Error, Result};
 
 /// A device, its queue and its pipelines.
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) pipelines: PerStep<Pipeline>,
+    pub(super) pipelines: PerKind<Pipeline>,
     pub(super) name: String,
     pub(super) kind: DeviceType,
     lost: Arc<Mutex<Option<String>>>,

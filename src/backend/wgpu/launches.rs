@@ -8,12 +8,12 @@ use std::num::NonZeroU64;
 use super::buffers::{Buffers, LAUNCH_STRIDE};
 use super::gpu::Gpu;
 use super::pipelines::Binding;
-use crate::backend::group::{Launch, LaunchRecord, Step};
+use crate::backend::group::{Launch, LaunchKind, LaunchRecord};
 
 /// One dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dispatch {
-    pub(super) step: Step,
+    pub(super) kind: LaunchKind,
     /// Bytes to what its jobs share.
     offset: u32,
     grid: [u32; 3],
@@ -36,18 +36,18 @@ pub(super) fn dispatches<'a>(
             shared.extend_from_slice(bytemuck::bytes_of(&record));
             shared.resize(offset + LAUNCH_STRIDE, 0);
             let grid = [tiles.div_ceil(depth), record.jobs, depth];
-            dispatches.push(Dispatch { step: launch.step, offset: offset as u32, grid });
+            dispatches.push(Dispatch { kind: launch.kind, offset: offset as u32, grid });
         }
     }
     dispatches
 }
 
-/// The bind groups of the steps that some dispatches take.
-pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> HashMap<Step, BindGroup> {
+/// A bind group for each kind among some dispatches.
+pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> HashMap<LaunchKind, BindGroup> {
     let mut groups = HashMap::new();
-    for step in dispatches.iter().map(|dispatch| dispatch.step) {
-        groups.entry(step).or_insert_with(|| {
-            let pipeline = &gpu.pipelines[step];
+    for kind in dispatches.iter().map(|dispatch| dispatch.kind) {
+        groups.entry(kind).or_insert_with(|| {
+            let pipeline = &gpu.pipelines[kind];
             let launch = BufferBinding {
                 buffer: &buffers.launches,
                 offset: 0,
@@ -74,16 +74,16 @@ pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> Has
 pub(super) fn encode(
     gpu: &Gpu,
     encoder: &mut CommandEncoder,
-    groups: &HashMap<Step, BindGroup>,
+    groups: &HashMap<LaunchKind, BindGroup>,
     dispatches: &[Dispatch],
 ) {
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
     let mut last = None;
-    for Dispatch { step, offset, grid: [x, y, z] } in dispatches {
-        if last.replace(*step) != Some(*step) {
-            pass.set_pipeline(&gpu.pipelines[*step].pipeline);
+    for Dispatch { kind, offset, grid: [x, y, z] } in dispatches {
+        if last.replace(*kind) != Some(*kind) {
+            pass.set_pipeline(&gpu.pipelines[*kind].pipeline);
         }
-        pass.set_bind_group(0, &groups[step], &[*offset]);
+        pass.set_bind_group(0, &groups[kind], &[*offset]);
         pass.dispatch_workgroups(*x, *y, *z);
     }
 }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn large_grids_are_folded_and_lose_no_tile_and_no_job() {
         let record = LaunchRecord { first: 5, jobs: 250, tiles: 1001, ..LaunchRecord::default() };
-        let launch = Launch { step: Step::Combine, slot: None, record };
+        let launch = Launch { kind: LaunchKind::Combine, slot: None, record };
         let mut shared = Vec::new();
         let dispatches = dispatches([&launch], 100, &mut shared);
         assert_eq!(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::session::{OCTET_BYTES, Session};
-use crate::backend::group::run::Fault;
+use crate::backend::group::Fault;
 use crate::backend::group::{Group, Memory, Mirror, PerBuffer, Shared, mirror};
 
 impl Session {
     /// Copies the weight pool and all buffers of a group to the host.
     pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
-        let pool = self.download(Shared::Pool.memory(), (self.pool.used() * OCTET_BYTES) as u64)?;
+        let pool = self.download(Shared::Pool.memory(), (self.cache.used() * OCTET_BYTES) as u64)?;
         let mut buffers = PerBuffer::default();
         for (buffer, &bytes) in self.limits.bytes(&group.sizes).iter() {
             let content = self.download(buffer.memory(), bytes)?;

@@ -6,7 +6,7 @@
 //!
 //! - `adapter` finds and ranks adapters.
 //! - `gpu` is an open device with its pipelines, and its faults.
-//! - `pipelines` says what each step binds.
+//! - `pipelines` makes a pipeline for each kind of launch.
 //! - `buffers`, `launches` and `session` take groups through the device.
 //! - `mirror` and `check` compare each launch with its twin.
 

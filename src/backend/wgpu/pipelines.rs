@@ -1,4 +1,4 @@
-//! The pipeline of each step, made once a device, and the memory that it binds.
+//! The pipeline of each kind of launch, made once a device, and the memory that it binds.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use wgpu::{
     ComputePipelineDescriptor, Device, PipelineCompilationOptions, ShaderRuntimeChecks, ShaderStages,
 };
 
-use crate::backend::group::{Buffer::*, Memory, PerStep, Shared::*, Step, Table::*};
+use crate::backend::group::{Buffer::*, LaunchKind, Memory, PerKind, Shared::*, Table::*};
 
-// SHADERS, names and sources of all shaders, and entry_point(step): build.rs makes them of `shaders/`.
+// SHADERS, names and sources of all shaders, and entry_point(kind): build.rs makes them of `shaders/`.
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Whether shaders look at their indices.
@@ -21,7 +21,7 @@ pub(super) enum Checks {
     Trusted,
 }
 
-/// A shader's function that runs a step.
+/// A shader's function, for one kind of launch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EntryPoint {
     shader: &'static str,
@@ -42,9 +42,9 @@ pub(super) struct Binding {
 }
 
 impl EntryPoint {
-    /// Those of all steps.
+    /// Those of all kinds of launches.
     pub(super) fn all() -> impl Iterator<Item = EntryPoint> {
-        Step::ALL.into_iter().map(entry_point)
+        LaunchKind::ALL.into_iter().map(entry_point)
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Pipeline {
 }
 
 /// Makes all pipelines.
-pub(super) fn pipelines(device: &Device, checks: Checks) -> PerStep<Pipeline> {
+pub(super) fn pipelines(device: &Device, checks: Checks) -> PerKind<Pipeline> {
     let module = |&(name, source): &(&'static str, &'static str)| {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(name),
@@ -73,8 +73,8 @@ pub(super) fn pipelines(device: &Device, checks: Checks) -> PerStep<Pipeline> {
         (name, module)
     };
     let modules: HashMap<&str, wgpu::ShaderModule> = SHADERS.iter().map(module).collect();
-    PerStep::from_fn(|step| {
-        let entry = entry_point(step);
+    PerKind::from_fn(|kind| {
+        let entry = entry_point(kind);
         pipeline(device, &modules[entry.shader], &entry)
     })
 }

@@ -11,15 +11,16 @@ use super::buffers::Buffers;
 use super::gpu::Gpu;
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Checks;
+use crate::Result;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
-use crate::backend::group::run::{Failed, Fault, Flight, Gathered, Waiting};
+use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    Buffer, Fresh, Group, Joins, Launch, Limits, PerBuffer, Pool, Results, Shared, Step, Table, run, twin,
+    Buffer, DeviceWeights, Fault, Group, Joins, Launch, Limits, NewWeights, PerBuffer, Results, Shared,
+    Table, twin,
 };
 use crate::plan::jobs::OCTET;
-use crate::probe::{InjectedFault, Probe};
-use crate::{Error, Result};
+use crate::probe::InjectedFault;
 
 /// Bytes of the weight pool at most.
 const POOL_BYTES: u64 = 1 << 30;
@@ -33,22 +34,20 @@ pub(super) struct Session {
     name: Option<String>,
     pub(super) limits: Limits,
     pub(super) buffers: Buffers,
-    pub(super) pool: Pool,
+    pub(super) cache: DeviceWeights,
     /// The batch as a plain tensor, and whether the arena holds it.
     image: Arc<[f32]>,
-    image_is_there: bool,
-    probe: Option<Arc<Probe>>,
+    has_image: bool,
     setup: Setup,
     /// Buffers for results that are not in use.
-    spare: VecDeque<wgpu::Buffer>,
+    idle: VecDeque<wgpu::Buffer>,
 }
 
-/// A group that has been submitted.
-pub(super) struct Flying {
+/// What a group in flight holds of the device.
+pub(super) struct Running {
     gpu: Arc<Gpu>,
-    flight: Flight,
+    /// What the host reads of each buffer, one after the other, and the bytes of each.
     results: wgpu::Buffer,
-    /// Bytes of each buffer among the results, which stand one after the other.
     reads: PerBuffer<u64>,
     factor_number: usize,
     submission: SubmissionIndex,
@@ -92,96 +91,61 @@ impl Session {
             name,
             limits,
             buffers,
-            pool: Pool::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeights::new(Arc::clone(&setup.source), capacity),
             image,
-            image_is_there: false,
-            probe: setup.probe.clone(),
+            has_image: false,
             setup: setup.clone(),
-            spare: VecDeque::new(),
+            idle: VecDeque::new(),
             gpu,
         })
     }
 
-    /// Uploads a group's tables, runs its launches, and asks for the results.
-    fn fly(&mut self, group: &Group) -> Result<(wgpu::Buffer, SubmissionIndex), Fault> {
-        group.check(self.pool.used()).map_err(|error| Fault::Failed(error.to_string()))?;
-        let gpu = Arc::clone(&self.gpu);
-        match self.probe.as_ref().and_then(|probe| probe.next_fault()) {
-            Some(InjectedFault::Loss) => gpu.device.destroy(),
-            Some(InjectedFault::NoMemory) => return Err(Fault::Memory),
-            Some(InjectedFault::None) | None => {}
-        }
-        let fresh = self.pool.take_fresh();
-        gpu.guarded(|| self.upload(group, &fresh))?;
-        let all = group.all_launches(&fresh);
-        let mut all = &all[..];
-        // Launches up to the next one that a twin takes, or that is timed, are one submission.
-        while let Some(position) = all.iter().position(|launch| self.stands_alone(launch.step)) {
-            let (before, from) = all.split_at(position);
-            let (one, after) = from.split_at(1);
-            if !before.is_empty() {
-                gpu.guarded(|| self.run(before, |_, _| ()))?;
-            }
-            self.run_alone(group, &fresh, &one[0])?;
-            all = after;
-        }
-        let results = gpu.guarded(|| self.results_buffer(group))?;
-        let submission =
-            gpu.guarded(|| self.run(all, |session, encoder| session.copy_results(encoder, group, &results)))?;
-        Ok((results, submission))
-    }
-
-    fn keeps_codes(&self) -> bool {
-        self.probe.as_ref().is_some_and(|probe| probe.wants_codes())
-    }
-
-    /// Whether somebody wants to see a step by itself.
-    fn stands_alone(&self, step: Step) -> bool {
-        self.setup.twins.contains(&step.stage())
-            || self.probe.as_ref().is_some_and(|probe| !probe.wants_codes())
-    }
-
-    /// Runs one launch, on its twin where that is asked for, and tells the probe how long it took.
-    fn run_alone(&mut self, group: &Group, fresh: &Fresh, launch: &Launch) -> Result<(), Fault> {
+    /// Runs one launch by itself, and tells the probe how long it took.
+    fn run_alone(
+        &mut self,
+        group: &Group,
+        new: &NewWeights,
+        launch: &Launch,
+        mode: Mode,
+    ) -> Result<(), Fault> {
         let start = Instant::now();
-        let stage = launch.step.stage();
-        if self.setup.twins.contains(&stage) {
+        if mode == Mode::Twin {
             let mut mirror = self.mirror(group)?;
-            twin::launch(group, fresh, self.pool.source(), launch, &mut mirror);
+            twin::launch(group, new, self.cache.source(), launch, &mut mirror);
             self.restore(&mirror)?;
-            self.probe.iter().for_each(|probe| probe.see_twin());
+            self.setup.probe.iter().for_each(|probe| probe.see_twin());
         } else {
             let gpu = Arc::clone(&self.gpu);
             let submission = gpu.guarded(|| self.run(std::slice::from_ref(launch), |_, _| ()))?;
             gpu.wait(submission)?;
         }
-        self.probe.iter().for_each(|probe| probe.add(stage, start.elapsed()));
+        self.setup.probe.iter().for_each(|probe| probe.add(launch.kind.stage(), start.elapsed()));
         Ok(())
     }
 
     /// Writes all that the launches of a group read.
-    pub(super) fn upload(&mut self, group: &Group, fresh: &Fresh) {
+    pub(super) fn upload(&mut self, group: &Group, new: &NewWeights) {
         let gpu = &*Arc::clone(&self.gpu);
         for (buffer, &bytes) in self.limits.bytes(&group.sizes).iter() {
             let is_lost = self.buffers.reserve(gpu, buffer.memory(), bytes);
-            self.image_is_there &= buffer != Buffer::Arena || !is_lost;
+            self.has_image &= buffer != Buffer::Arena || !is_lost;
         }
-        if !self.image_is_there {
+        if !self.has_image {
             let arena = self.buffers.get(Buffer::Arena.memory());
             gpu.queue.write_buffer(arena, 0, bytemuck::cast_slice(&self.image));
-            self.image_is_there = true;
+            self.has_image = true;
         }
         for table in Table::ALL {
-            self.buffers.write(gpu, table.memory(), group.tables.bytes(table, &fresh.jobs));
+            self.buffers.write(gpu, table.memory(), group.tables.bytes(table, &new.jobs));
         }
         let pool = Shared::Pool.memory();
-        let needed = (self.pool.used() * OCTET_BYTES) as u64;
+        let needed = (self.cache.used() * OCTET_BYTES) as u64;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         self.buffers.grow(gpu, &mut encoder, pool, needed);
         gpu.queue.submit([encoder.finish()]);
-        if !fresh.numbers.is_empty() {
-            let place = u64::from(fresh.place) * OCTET_BYTES as u64;
-            gpu.queue.write_buffer(self.buffers.get(pool), place, bytemuck::cast_slice(&fresh.numbers));
+        if !new.numbers.is_empty() {
+            let place = u64::from(new.place) * OCTET_BYTES as u64;
+            gpu.queue.write_buffer(self.buffers.get(pool), place, bytemuck::cast_slice(&new.numbers));
         }
     }
 
@@ -203,20 +167,15 @@ impl Session {
         gpu.queue.submit([encoder.finish()])
     }
 
-    /// Bytes of each buffer that comes back of a group.
-    fn reads(&self, group: &Group) -> PerBuffer<u64> {
-        self.limits.reads(&group.sizes, self.keeps_codes())
+    /// A buffer for so many bytes of results.
+    fn results_buffer(&mut self, size: u64) -> wgpu::Buffer {
+        let idle = self.idle.iter().position(|buffer| buffer.size() >= size);
+        idle.and_then(|position| self.idle.remove(position)).unwrap_or_else(|| self.gpu.readable(size))
     }
 
-    fn results_buffer(&mut self, group: &Group) -> wgpu::Buffer {
-        let size = self.reads(group).iter().map(|(_, bytes)| bytes).sum();
-        let spare = self.spare.iter().position(|buffer| buffer.size() >= size);
-        spare.and_then(|position| self.spare.remove(position)).unwrap_or_else(|| self.gpu.readable(size))
-    }
-
-    fn copy_results(&self, encoder: &mut CommandEncoder, group: &Group, results: &wgpu::Buffer) {
+    fn copy_results(&self, encoder: &mut CommandEncoder, reads: &PerBuffer<u64>, results: &wgpu::Buffer) {
         let mut place = 0;
-        for (buffer, &bytes) in self.reads(group).iter().filter(|&(_, &bytes)| bytes > 0) {
+        for (buffer, &bytes) in reads.iter().filter(|&(_, &bytes)| bytes > 0) {
             let from = self.buffers.get(buffer.memory());
             encoder.copy_buffer_to_buffer(from, 0, results, place, bytes);
             place += bytes;
@@ -224,72 +183,74 @@ impl Session {
     }
 }
 
-impl Flying {
-    /// Waits for the group.
-    fn results(&self) -> Result<Results, Fault> {
-        let size = self.reads.iter().map(|(_, bytes)| bytes).sum();
-        let bytes = self.gpu.read(&self.results, size, Some(self.submission.clone()))?;
-        let mut rest = &bytes[..];
-        let bytes = PerBuffer::from_fn(|buffer| {
-            let (piece, after) = rest.split_at(self.reads[buffer] as usize);
-            rest = after;
-            piece.to_vec()
-        });
-        Ok(Results { bytes, factor_number: self.factor_number })
-    }
-}
-
-impl run::Session for Session {
-    type Flight = Flying;
-    type Spare = (Arc<Gpu>, wgpu::Buffer);
+impl session::Session for Session {
+    const BACKEND: &'static str = "wgpu";
+    const JOINS: Joins = Joins::Launches;
+    type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
         &mut self.limits
     }
 
-    fn submit(
-        &mut self,
-        networks: Vec<Waiting>,
-        fail: &mut dyn FnMut(usize, Error),
-    ) -> Result<(Option<Flying>, Vec<Waiting>), Failed> {
-        // Where the pool is cleared nothing has to be waited for: what was submitted runs before anything that comes.
-        let (flight, left) = Gathered::new(networks, &mut self.pool, fail).lay_out(Joins::Launches);
-        let Some(flight) = flight else { return Ok((None, left)) };
-        match self.fly(&flight.group) {
-            Ok((results, submission)) => {
-                let (gpu, reads) = (Arc::clone(&self.gpu), self.reads(&flight.group));
-                let factor_number = self.limits.factor_number;
-                Ok((Some(Flying { gpu, flight, results, reads, factor_number, submission }), left))
+    fn cache(&mut self) -> &mut DeviceWeights {
+        &mut self.cache
+    }
+
+    // Where the cache was cleared nothing has to be waited for: what was submitted runs before anything that comes.
+    fn start(&mut self, group: &Group, _cleared: bool) -> Result<Running, Fault> {
+        let gpu = Arc::clone(&self.gpu);
+        match self.setup.probe.as_ref().and_then(|probe| probe.next_fault()) {
+            Some(InjectedFault::Loss) => gpu.device.destroy(),
+            Some(InjectedFault::NoMemory) => return Err(Fault::Memory),
+            Some(InjectedFault::None) | None => {}
+        }
+        let new = self.cache.take_new();
+        gpu.guarded(|| self.upload(group, &new))?;
+        let all = group.all_launches(&new);
+        let mut all = &all[..];
+        // Launches up to the next one that runs by itself are one submission.
+        let is_alone = |launch: &Launch, setup: &Setup| Mode::of(launch, setup) != Mode::Together;
+        while let Some(position) = all.iter().position(|launch| is_alone(launch, &self.setup)) {
+            let (before, from) = all.split_at(position);
+            let (one, after) = from.split_at(1);
+            if !before.is_empty() {
+                gpu.guarded(|| self.run(before, |_, _| ()))?;
             }
-            Err(fault) => {
-                let networks = flight.into_waiting().into_iter().chain(left).collect();
-                Err(Failed { fault, networks })
-            }
+            self.run_alone(group, &new, &one[0], Mode::of(&one[0], &self.setup))?;
+            all = after;
         }
+        let keeps_codes = self.setup.probe.as_ref().is_some_and(|probe| probe.wants_codes());
+        let reads = self.limits.reads(&group.sizes, keeps_codes);
+        let size = reads.iter().map(|(_, bytes)| bytes).sum();
+        let results = gpu.guarded(|| self.results_buffer(size))?;
+        let submission = gpu
+            .guarded(|| self.run(all, |session, encoder| session.copy_results(encoder, &reads, &results)))?;
+        Ok(Running { gpu, results, reads, factor_number: self.limits.factor_number, submission })
     }
 
-    fn land(flying: Flying) -> Result<(Flight, Results, Self::Spare), Failed> {
-        match flying.results() {
-            Ok(results) => Ok((flying.flight, results, (flying.gpu, flying.results))),
-            Err(fault) => Err(Failed { fault, networks: flying.flight.into_waiting() }),
-        }
+    fn wait(running: &Running) -> Result<Results, Fault> {
+        let size = running.reads.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = running.gpu.read(&running.results, size, Some(running.submission.clone()))?;
+        let mut rest = &bytes[..];
+        let bytes = PerBuffer::from_fn(|buffer| {
+            let (piece, after) = rest.split_at(running.reads[buffer] as usize);
+            rest = after;
+            piece.to_vec()
+        });
+        Ok(Results { bytes, factor_number: running.factor_number })
     }
 
-    fn give_back(&mut self, (gpu, results): Self::Spare) {
-        if Arc::ptr_eq(&gpu, &self.gpu) {
-            self.spare.push_back(results);
+    fn reuse(&mut self, running: Running) {
+        if Arc::ptr_eq(&running.gpu, &self.gpu) {
+            self.idle.push_back(running.results);
         }
-    }
-
-    fn abandon(flying: Flying) -> Vec<Waiting> {
-        flying.flight.into_waiting()
     }
 
     fn release(&mut self) {
         self.buffers = Buffers::new(&self.gpu);
-        self.pool.clear();
-        self.image_is_there = false;
-        self.spare.clear();
+        self.cache.clear();
+        self.has_image = false;
+        self.idle.clear();
     }
 
     fn renew(&mut self) -> Result<()> {
@@ -309,10 +270,6 @@ impl run::Session for Session {
 
     fn device(&self) -> String {
         self.gpu.name.clone()
-    }
-
-    fn backend(&self) -> &'static str {
-        "wgpu"
     }
 }
 

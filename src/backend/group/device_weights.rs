@@ -1,9 +1,9 @@
-//! The directory of the weight pool: which rows are on the device, and where.
+//! The cache of weights on the device: which rows are in the pool, and where.
 //!
 //! A parameter's row is [C_out padded to 8][r][s][C_in padded to 8]. Octets of output channels have places of their
 //! own, so that a wider convolution of the same name adds only what is missing. Seeded octets are made on the device;
 //! those of a checkpoint, and its gammas and betas, are uploaded. Nothing leaves the pool until all of it does:
-//! [`Pool::clear`], between groups.
+//! [`DeviceWeights::clear`], between groups.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -20,23 +20,23 @@ use crate::{Distribution, Error, Result};
 /// Blocks from which on a job does not grow: all jobs of a launch should be about as long.
 const JOB_BLOCKS: u32 = 1024;
 
-/// Weights that networks of a run have asked for.
-pub(crate) struct Pool {
+/// Weights that networks of a run have asked for, and their places in the pool.
+pub(crate) struct DeviceWeights {
     source: Arc<dyn WeightSource>,
     /// Octets that the pool holds at most, and those in use.
     capacity: usize,
     used: usize,
     /// Places of each parameter's octets, NONE for those that are not there, by its hash.
-    parameters: HashMap<u128, Vec<u32>, BuildHasherDefault<Hashed>>,
+    parameters: HashMap<u128, Vec<u32>, BuildHasherDefault<IdentityHasher>>,
     affines: HashMap<String, u32>,
-    fresh: Fresh,
+    new: NewWeights,
 }
 
-/// Takes a hash as it is.
+/// A hasher of what is a hash already: its own low half.
 #[derive(Default)]
-struct Hashed(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Hashed {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -50,9 +50,9 @@ impl Hasher for Hashed {
     }
 }
 
-/// What has to reach the device before the next launch.
+/// Weights that are not on the device yet, and have to reach it before the next launch.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fresh {
+pub(crate) struct NewWeights {
     /// Rows to make on the device.
     pub(crate) jobs: Vec<WeightsRecord>,
     /// Numbers to upload, and their first octet.
@@ -62,23 +62,23 @@ pub(crate) struct Fresh {
 
 /// Places of one network's weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Resident {
+pub(crate) struct WeightPlaces {
     /// For each octet of each conv, in the order of the records, the place of its rows.
     pub(super) rows: Vec<u32>,
     /// Gamma and beta of each batch norm, in the order of the records; empty where all are 1 and 0.
     pub(super) affines: Vec<u32>,
 }
 
-impl Pool {
+impl DeviceWeights {
     /// An empty pool for so many octets, fewer than 2^32.
     pub(crate) fn new(source: Arc<dyn WeightSource>, capacity: usize) -> Self {
-        Pool {
+        DeviceWeights {
             source,
             capacity: capacity.min(NONE as usize),
             used: 0,
             parameters: HashMap::default(),
             affines: HashMap::new(),
-            fresh: Fresh::default(),
+            new: NewWeights::default(),
         }
     }
 
@@ -96,19 +96,19 @@ impl Pool {
         self.parameters.clear();
         self.affines.clear();
         self.used = 0;
-        self.fresh = Fresh::default();
+        self.new = NewWeights::default();
     }
 
-    /// Hands over what has come since the last call.
-    pub(crate) fn take_fresh(&mut self) -> Fresh {
-        std::mem::take(&mut self.fresh)
+    /// Hands over the weights that have come since the last call.
+    pub(crate) fn take_new(&mut self) -> NewWeights {
+        std::mem::take(&mut self.new)
     }
 
     /// Finds or makes room for a network's weights; none when the pool is too full for them.
     ///
     /// # Errors
     /// Weights that the source lacks; more of them than an empty pool has room for.
-    pub(crate) fn place(&mut self, network: &Prepared) -> Result<Option<Resident>> {
+    pub(crate) fn place(&mut self, network: &Prepared) -> Result<Option<WeightPlaces>> {
         let needed = network.row_octets + self.affine_octets(network, |_| true);
         if needed > self.capacity {
             let bytes = |octets: usize| (octets * OCTET * size_of::<f32>()) as u64;
@@ -120,19 +120,19 @@ impl Pool {
             return Ok(None);
         }
         let octets = network.rows.iter().map(|rows| rows.octets).sum();
-        let mut resident = Resident { rows: Vec::with_capacity(octets), affines: Vec::new() };
+        let mut places = WeightPlaces { rows: Vec::with_capacity(octets), affines: Vec::new() };
         for rows in &network.rows {
-            self.rows(&network.plan.parameters[rows.parameter], rows, &mut resident.rows)?;
+            self.rows(&network.plan.parameters[rows.parameter], rows, &mut places.rows)?;
         }
         if self.source.seed().is_none() {
             let norms: Vec<&NormJob> = network.plan.norms().collect();
             for node in &network.nodes {
                 if let StatusNode::Norm(norm) = node {
-                    resident.affines.push(self.affine(norms[*norm])?);
+                    places.affines.push(self.affine(norms[*norm])?);
                 }
             }
         }
-        Ok(Some(resident))
+        Ok(Some(places))
     }
 
     /// Octets of a network's weights that are not there yet.
@@ -190,10 +190,10 @@ impl Pool {
         let place = self.used as u32;
         let Some(seed) = self.source.seed() else {
             let Parameter { name, shape, distribution, .. } = parameter;
-            let start = self.fresh.numbers.len();
-            let made = self.source.rows(name, shape, *distribution, row..row + 1, &mut self.fresh.numbers);
+            let start = self.new.numbers.len();
+            let made = self.source.rows(name, shape, *distribution, row..row + 1, &mut self.new.numbers);
             if made.is_err() {
-                self.fresh.numbers.truncate(start);
+                self.new.numbers.truncate(start);
             }
             self.note_upload(start, place);
             return made.map(|()| place);
@@ -216,9 +216,9 @@ impl Pool {
             place,
             ..WeightsRecord::default()
         };
-        match self.fresh.jobs.last_mut() {
+        match self.new.jobs.last_mut() {
             Some(last) if continues(last, &job) && last.blocks < JOB_BLOCKS => last.blocks += blocks,
-            _ => self.fresh.jobs.push(job),
+            _ => self.new.jobs.push(job),
         }
         Ok(place)
     }
@@ -233,11 +233,11 @@ impl Pool {
             return Ok(NONE);
         };
         let place = self.used as u32;
-        let start = self.fresh.numbers.len();
+        let start = self.new.numbers.len();
         for octet in 0..octets(norm.all_channels) {
             for (values, pad) in [(&gamma, 1.0), (&beta, 0.0)] {
                 let value = |l| values.get(octet * OCTET + l).copied().unwrap_or(pad);
-                self.fresh.numbers.extend((0..OCTET).map(value));
+                self.new.numbers.extend((0..OCTET).map(value));
             }
         }
         self.note_upload(start, place);
@@ -249,7 +249,7 @@ impl Pool {
     /// Uploads of one source are one piece: the pool grows at its end alone.
     fn note_upload(&mut self, start: usize, place: u32) {
         if start == 0 {
-            self.fresh.place = place;
+            self.new.place = place;
         }
     }
 }
@@ -287,29 +287,29 @@ mod tests {
 
     #[test]
     fn networks_share_rows_and_a_wider_one_adds_what_is_missing() {
-        let mut pool = Pool::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
-        let narrow = pool.place(&network(11)).unwrap().unwrap();
+        let mut cache = DeviceWeights::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
+        let narrow = cache.place(&network(11)).unwrap().unwrap();
         assert_eq!(narrow.rows, [0, 72]);
         assert!(narrow.affines.is_empty());
-        let fresh = pool.take_fresh();
-        assert_eq!((fresh.jobs.len(), fresh.jobs[0].blocks, fresh.jobs[0].key), (1, 2 * 72, [0, 1]));
-        let wide = pool.place(&network(32)).unwrap().unwrap();
+        let new = cache.take_new();
+        assert_eq!((new.jobs.len(), new.jobs[0].blocks, new.jobs[0].key), (1, 2 * 72, [0, 1]));
+        let wide = cache.place(&network(32)).unwrap().unwrap();
         assert_eq!(wide.rows, [0, 72, 144, 216]);
-        let fresh = pool.take_fresh();
-        assert_eq!((fresh.jobs.len(), fresh.jobs[0].first, fresh.jobs[0].place), (1, 144, 144));
-        assert_eq!(pool.place(&network(20)).unwrap().unwrap().rows, [0, 72, 144]);
-        assert!(pool.take_fresh().jobs.is_empty());
+        let new = cache.take_new();
+        assert_eq!((new.jobs.len(), new.jobs[0].first, new.jobs[0].place), (1, 144, 144));
+        assert_eq!(cache.place(&network(20)).unwrap().unwrap().rows, [0, 72, 144]);
+        assert!(cache.take_new().jobs.is_empty());
     }
 
     #[test]
     fn a_full_pool_says_so_and_one_that_is_too_small_is_an_error() {
-        let mut pool = Pool::new(Weights::default().source(), 200);
-        assert!(pool.place(&network(8)).unwrap().is_some());
-        assert!(pool.place(&network(16)).unwrap().is_some());
-        assert!(pool.place(&other(16)).unwrap().is_none());
-        assert!(pool.place(&network(24)).is_err());
-        pool.clear();
-        assert_eq!(pool.used(), 0);
-        assert!(pool.place(&other(16)).unwrap().is_some());
+        let mut cache = DeviceWeights::new(Weights::default().source(), 200);
+        assert!(cache.place(&network(8)).unwrap().is_some());
+        assert!(cache.place(&network(16)).unwrap().is_some());
+        assert!(cache.place(&other(16)).unwrap().is_none());
+        assert!(cache.place(&network(24)).is_err());
+        cache.clear();
+        assert_eq!(cache.used(), 0);
+        assert!(cache.place(&other(16)).unwrap().is_some());
     }
 }
