@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Scorer;
+use super::{Scorer, shares};
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Driver;
 use crate::backend::{self, Backend, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
@@ -44,6 +44,13 @@ pub struct ScorerBuilder {
     probe: Option<Arc<Probe>>,
     #[cfg(feature = "cuda")]
     driver: Option<Arc<dyn Driver>>,
+}
+
+impl Scorer {
+    /// Starts a scorer for a batch of images.
+    pub fn builder(batch: Batch) -> ScorerBuilder {
+        ScorerBuilder::new(batch)
+    }
 }
 
 impl ScorerBuilder {
@@ -236,24 +243,4 @@ impl ScorerBuilder {
         let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
         Ok(Scorer::new(setup, executors, self.initializer))
     }
-}
-
-/// What each repeat runs with: its own seed, and an equal share of the machine.
-pub(super) fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
-    let share = |repeat: usize| {
-        let weights = match &setup.weights {
-            Weights::Seeded { seed } => match seed.checked_add(repeat as u64) {
-                Some(seed) => Weights::Seeded { seed },
-                None => {
-                    let message = format!("{repeats} seeds from {seed} up pass the largest one");
-                    return Err(Error::Setting { name: "repeats", message });
-                }
-            },
-            weights => weights.clone(),
-        };
-        let threads = (setup.threads / repeats).max(1);
-        let memory_limit = setup.memory_limit.map(|bytes| bytes / repeats as u64);
-        Ok(Setup { source: weights.source(), weights, threads, memory_limit, ..setup.clone() })
-    };
-    (0..repeats).map(share).collect()
 }

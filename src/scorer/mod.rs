@@ -14,11 +14,11 @@ use crate::analysis::Summary;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::{
-    Agreement, Batch, Convention, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
+    Agreement, Batch, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
 };
 pub use builder::ScorerBuilder;
-use builder::shares;
-pub use session::{Session, Ticket};
+pub use requests::Ticket;
+pub use session::Session;
 pub use stream::Stream;
 
 /// What made a score. Everything here but [`Settings::device`] takes part in it.
@@ -124,11 +124,6 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// Starts a scorer for a batch of images.
-    pub fn builder(batch: Batch) -> ScorerBuilder {
-        ScorerBuilder::new(batch)
-    }
-
     fn new(setup: Setup, executors: Vec<Arc<dyn Executor>>, initializer: Option<Initializer>) -> Self {
         let executor = &executors[0];
         let settings = Settings {
@@ -252,77 +247,6 @@ impl Scorer {
         Ok(self.executors[0].bytes(&self.plan(network)?))
     }
 
-    /// Scores one network, its images spread over the cores.
-    ///
-    /// # Errors
-    /// The network does not fit the batch, the weights or the memory, or its activations are not finite.
-    pub fn score(&self, network: &Network) -> Result<Score> {
-        let score = self.score_all(std::slice::from_ref(network)).pop();
-        score.unwrap_or_else(|| unreachable!("every network has a result"))
-    }
-
-    /// Scores networks; results are in the order of the networks, and a failure leaves the others alone.
-    ///
-    /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201};
-    /// let cells = nasbench201::sample(3, 0)?;
-    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
-    /// let networks: Vec<_> = cells.iter().map(|cell| cell.network(&small)).collect::<Result<_, _>>()?;
-    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
-    /// assert_eq!(scorer.score_all(&networks).len(), 3);
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn score_all(&self, networks: &[Network]) -> Vec<Result<Score>> {
-        // All are there before the device starts: it sees how many there are.
-        let session = Session::start(self.clone(), networks.iter().cloned(), true);
-        let mut scores: Vec<(Ticket, Result<Score>)> = std::iter::from_fn(|| session.recv()).collect();
-        scores.sort_unstable_by_key(|(ticket, _)| *ticket);
-        scores.into_iter().map(|(_, score)| score).collect()
-    }
-
-    /// Puts the device to work for networks that come as their makers please: from a search that waits for scores before
-    /// it makes further networks, or from several threads.
-    ///
-    /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
-    /// # let mut cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
-    /// let session = Scorer::builder(Batch::synthetic(4, 0)?).build()?.session();
-    /// for step in 0..3 {
-    ///     session.submit(cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
-    ///     let (_, score) = session.recv().expect("it is open");
-    ///     if score?.log_det < 100.0 {
-    ///         cell = cell.mutate(step);
-    ///     }
-    /// }
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn session(&self) -> Session {
-        Session::start(self.clone(), [], false)
-    }
-
-    /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it and those
-    /// before it are known. The iterator is pulled on a thread of its own, ahead of what is yielded by a bounded number of
-    /// networks, so that the device never waits and memory stays bounded; it may wait for results itself. A panic of the
-    /// iterator goes on in the caller, behind the results of the networks before. Dropping the stream cancels what has not
-    /// started and waits for what has, but not for an iterator that still waits for its next network.
-    ///
-    /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201};
-    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
-    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
-    /// let networks = nasbench201::all().filter_map(move |cell| cell.network(&small).ok());
-    /// for score in scorer.stream(networks).take(2) {
-    ///     println!("{}", score?.log_det);
-    /// }
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn stream<I>(&self, networks: I) -> Stream
-    where
-        I: IntoIterator<Item = Network, IntoIter: Send + 'static>,
-    {
-        Stream::start(self.clone(), networks.into_iter())
-    }
-
     /// The score of a network from the outcomes of its repeats.
     fn finish(&self, network: &Network, mut outcomes: Vec<Outcome>) -> Result<Score> {
         let [_, _, height, width] = self.settings.batch_shape;
@@ -345,6 +269,26 @@ impl Scorer {
             settings: Arc::clone(&self.settings),
         })
     }
+}
+
+/// What each repeat runs with: its own seed, and an equal share of the machine.
+fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
+    let share = |repeat: usize| {
+        let weights = match &setup.weights {
+            Weights::Seeded { seed } => match seed.checked_add(repeat as u64) {
+                Some(seed) => Weights::Seeded { seed },
+                None => {
+                    let message = format!("{repeats} seeds from {seed} up pass the largest one");
+                    return Err(Error::Setting { name: "repeats", message });
+                }
+            },
+            weights => weights.clone(),
+        };
+        let threads = (setup.threads / repeats).max(1);
+        let memory_limit = setup.memory_limit.map(|bytes| bytes / repeats as u64);
+        Ok(Setup { source: weights.source(), weights, threads, memory_limit, ..setup.clone() })
+    };
+    (0..repeats).map(share).collect()
 }
 
 impl fmt::Debug for Scorer {

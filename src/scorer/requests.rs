@@ -14,10 +14,28 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Ticket;
 use crate::backend::Outcome;
 use crate::backend::queue::{Queue, Request};
 use crate::{Error, Network, Result};
+
+/// Names a network that was submitted to a [`Session`](super::Session); tickets rise in the order of submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub(super) usize);
+
+impl Ticket {
+    /// How many networks were submitted to the session before this one.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
+    /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
+    /// let session = Scorer::builder(Batch::synthetic(2, 0)?).build()?.session();
+    /// assert_eq!(session.submit(cell.network(&Skeleton { stem: 4, cells: 1 })?)?.number(), 0);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
 
 /// A network whose score is not known yet.
 struct Unfinished {

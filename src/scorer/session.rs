@@ -6,29 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::requests::{Finished, Requests};
+use super::requests::{Finished, Requests, Ticket};
 use super::{Score, Scorer};
 use crate::backend::Executor;
 use crate::{Error, Network, Result};
-
-/// Names a network that was submitted to a [`Session`]; tickets rise in the order of submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub(super) usize);
-
-impl Ticket {
-    /// How many networks were submitted to the session before this one.
-    ///
-    /// ```
-    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
-    /// # let cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
-    /// let session = Scorer::builder(Batch::synthetic(2, 0)?).build()?.session();
-    /// assert_eq!(session.submit(cell.network(&Skeleton { stem: 4, cells: 1 })?)?.number(), 0);
-    /// # Ok::<(), naswot::Error>(())
-    /// ```
-    pub fn number(self) -> usize {
-        self.0
-    }
-}
 
 /// A device at work for whoever submits networks: one that waits for a score before it makes the next network, or several
 /// threads at once. See [`Scorer::session`].
@@ -39,6 +20,56 @@ pub struct Session {
     requests: Arc<Requests>,
     /// The thread of each repeat, until it was waited for.
     runners: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Scorer {
+    /// Scores one network, its images spread over the cores.
+    ///
+    /// # Errors
+    /// The network does not fit the batch, the weights or the memory, or its activations are not finite.
+    pub fn score(&self, network: &Network) -> Result<Score> {
+        let score = self.score_all(std::slice::from_ref(network)).pop();
+        score.unwrap_or_else(|| unreachable!("every network has a result"))
+    }
+
+    /// Scores networks; results are in the order of the networks, and a failure leaves the others alone.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let cells = nasbench201::sample(3, 0)?;
+    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
+    /// let networks: Vec<_> = cells.iter().map(|cell| cell.network(&small)).collect::<Result<_, _>>()?;
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// assert_eq!(scorer.score_all(&networks).len(), 3);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn score_all(&self, networks: &[Network]) -> Vec<Result<Score>> {
+        // All are there before the device starts: it sees how many there are.
+        let session = Session::start(self.clone(), networks.iter().cloned(), true);
+        let mut scores: Vec<(Ticket, Result<Score>)> = std::iter::from_fn(|| session.recv()).collect();
+        scores.sort_unstable_by_key(|(ticket, _)| *ticket);
+        scores.into_iter().map(|(_, score)| score).collect()
+    }
+
+    /// Puts the device to work for networks that come as their makers please: from a search that waits for scores before
+    /// it makes further networks, or from several threads.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};
+    /// # let mut cell: Cell = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|".parse()?;
+    /// let session = Scorer::builder(Batch::synthetic(4, 0)?).build()?.session();
+    /// for step in 0..3 {
+    ///     session.submit(cell.network(&Skeleton { stem: 4, cells: 1 })?)?;
+    ///     let (_, score) = session.recv().expect("it is open");
+    ///     if score?.log_det < 100.0 {
+    ///         cell = cell.mutate(step);
+    ///     }
+    /// }
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn session(&self) -> Session {
+        Session::start(self.clone(), [], false)
+    }
 }
 
 impl Session {

@@ -28,6 +28,31 @@ pub struct Stream {
     cancelled: bool,
 }
 
+impl Scorer {
+    /// Scores networks as an iterator gives them, and yields results in the same order, each as soon as it and those
+    /// before it are known. The iterator is pulled on a thread of its own, ahead of what is yielded by a bounded number of
+    /// networks, so that the device never waits and memory stays bounded; it may wait for results itself. A panic of the
+    /// iterator goes on in the caller, behind the results of the networks before. Dropping the stream cancels what has not
+    /// started and waits for what has, but not for an iterator that still waits for its next network.
+    ///
+    /// ```
+    /// # use naswot::{Batch, Scorer, nasbench201};
+    /// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).build()?;
+    /// let small = nasbench201::Skeleton { stem: 4, cells: 1 };
+    /// let networks = nasbench201::all().filter_map(move |cell| cell.network(&small).ok());
+    /// for score in scorer.stream(networks).take(2) {
+    ///     println!("{}", score?.log_det);
+    /// }
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn stream<I>(&self, networks: I) -> Stream
+    where
+        I: IntoIterator<Item = Network, IntoIter: Send + 'static>,
+    {
+        Stream::start(self.clone(), networks.into_iter())
+    }
+}
+
 impl Stream {
     /// Starts the devices, and a thread that pulls the networks.
     pub(super) fn start(scorer: Scorer, networks: impl Iterator<Item = Network> + Send + 'static) -> Self {
