@@ -33,13 +33,13 @@ DEVICE Joined join(const Launch &launch, const float *sums, const float *squares
     return {mean, m2 + squares[last * pitch] + delta * delta * (float)rest};
 }
 
-// Leaves the batch norms of one channel of a job, by its octet among those of the job's partial statistics. Several batch
-// norms may read one channel, and none may.
-DEVICE void leave(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u32 octet, u32 lane, Joined all) {
+// Stores the batch norms of one channel of a job, by its octet among those of the job's partial statistics: a channel may
+// have several, or none.
+DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u32 octet, u32 lane, Joined all) {
     u32 pixels = a.launch.images * a.launch.height * a.launch.width;
     for (u32 n = first_norm; n < first_norm + norms; n++) {
         const Norm job = a.norm_jobs[n];
-        // Wraps for octets before those of the batch norm.
+        // An octet before those of the batch norm wraps to a large number.
         u32 place = octet - (job.partials - partials);
         if (place >= (job.channels + 7) / 8 || place * 8 + lane >= job.channels) continue;
         float gamma = 1.0f, beta = 0.0f;
@@ -49,7 +49,7 @@ DEVICE void leave(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u
             beta = affine[8];
         }
         float scale = gamma / sqrtf(all.m2 / (float)pixels + job.eps);
-        if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(scale)) say(a.statuses, job.status);
+        if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(scale)) report_non_finite(a.statuses, job.status);
         float *norm = a.norms + 24 * (u64)(job.norm + place) + lane;
         norm[0] = all.mean;
         norm[8] = scale;
@@ -57,13 +57,13 @@ DEVICE void leave(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u
     }
 }
 
-// Whether this is the last block of its job to end: what all have stored before is then seen by all threads. The counter
+// Whether this is the last block of its job to end; all threads then see what all blocks have stored before. The counter
 // is back at zero for the next group.
 DEVICE bool is_last_block(u32 *counter, u32 blocks) {
     __shared__ bool is_last;
     __syncthreads();
     if (threadIdx.x == 0) {
-        // What this block has stored is seen by whoever sees it counted.
+        // Whoever sees this block counted sees what it has stored.
         __threadfence();
         is_last = atomicInc(counter, blocks - 1) == blocks - 1;
         __threadfence();

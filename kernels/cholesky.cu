@@ -3,7 +3,7 @@
 //     d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
 //
 // The host takes the logarithms. A block takes one network, so a launch takes as many at once as the group has. The
-// factorisation is right-looking, in panels of 16 rows: the panel's square on the diagonal is factorised in shared memory,
+// factorization is right-looking, in panels of 16 rows: the panel's square on the diagonal is factorized in shared memory,
 // an entry a thread; then each thread solves whole columns of the panel in registers; then every later entry has the
 // panel's products taken off in tiles of 32 x 32, four entries a thread. U overwrites K / N_A in the arena, which is free
 // by then. What follows a pivot that is not positive means nothing; the host looks at the first such pivot.
@@ -13,7 +13,7 @@ constexpr u32 THREADS = 256;
 constexpr u32 PANEL = 16;
 constexpr u32 TILE = 32;
 
-// Factorises the square in place, but for its pivots, which stay; leaves 1 / u_pp.
+// Factorizes the square in place, but for its pivots, which stay; `inverse` becomes 1 / u_pp.
 DEVICE void factorize(double (*square)[PANEL], double *inverse, u32 rows) {
     u32 i = threadIdx.x / PANEL, j = threadIdx.x % PANEL;
     for (u32 p = 0; p < rows; p++) {
@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cholesky(const Arguments a
     for (u32 entry = thread; entry < n * n; entry += THREADS) u[entry] = (double)k[entry] / (double)job.activations;
     for (u32 first = 0; first < n; first += PANEL) {
         u32 last = min(first + PANEL, n), rows = last - first;
-        // Orders the panel's entries behind their last change.
+        // The panel's entries were changed by other threads.
         __syncthreads();
         if (i < rows && j < rows) square[i][j] = u[(u64)(first + i) * n + first + j];
         __syncthreads();

@@ -1,11 +1,11 @@
-// Sums of terms: normalise, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
+// Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
 //
 //     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
 //     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
 //
-// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbours neighbouring octets. A
+// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbors neighboring octets. A
 // term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign of what it
-// stores. Four neighbouring threads have a byte each of a code word, which the first of them stores. Where batch norms
+// stores. Four neighboring threads have a byte each of a code word, which the first of them stores. Where batch norms
 // read what is stored, the last block of the job makes them (stored_batch_norm.cuh).
 #include "stored_batch_norm.cuh"
 
@@ -27,8 +27,8 @@ DEVICE void divide(Octet &octet, u32 count) {
     for (int l = 0; l < 8; l++) octet.v[l] /= (float)count;
 }
 
-// Whether all eight are finite, and so they were before.
-DEVICE void look(bool &finite, const Octet &octet) {
+// Clears a flag where one of eight numbers is not finite.
+DEVICE void check_finite(bool &finite, const Octet &octet) {
 #pragma unroll
     for (int l = 0; l < 8; l++) finite = finite && is_finite(octet.v[l]);
 }
@@ -44,7 +44,7 @@ DEVICE Octet at_pixel(const Arguments &a, const Term &term, u32 pixel, u32 octet
     }
 #pragma unroll
     for (int l = 0; l < 8; l++) y.v[l] = octet * 8 + l < term.channels ? y.v[l] : 0.0f;
-    look(finite, y);
+    check_finite(finite, y);
     if (term.flags & RELU) {
 #pragma unroll
         for (int l = 0; l < 8; l++) y.v[l] = relu(y.v[l]);
@@ -101,7 +101,7 @@ DEVICE Octet contribution(const Arguments &a, const Term &term, Place at, u32 oc
 DEVICE Octet sum_at(const Arguments &a, const Combine &job, Place at, u32 octet, bool &finite) {
     Octet sum = zeros();
     for (u32 t = 0; t < job.terms; t++) add(sum, contribution(a, a.terms[job.first_term + t], at, octet, finite));
-    look(finite, sum);
+    check_finite(finite, sum);
     return sum;
 }
 
@@ -188,13 +188,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) combine(const Arguments
                 }
             }
             if (region != NONE) emit(codes + region, byte, place, all);
-            look(finite, sum);
+            check_finite(finite, sum);
         }
         if (has_window && inside) sum = pooled(a, job, at, octet, finite);
         if (job.output != NONE && inside) store(a.arena + 2 * (job.output + (u64)image * all + place), sum);
         if (job.code != NONE) emit(codes + job.code, signs(sum), place, all);
     }
-    if (!finite) say(a.statuses, job.status);
+    if (!finite) report_non_finite(a.statuses, job.status);
     if (job.norms > 0) {
         u32 *counter = &a.combine_counters[a.launch.first + blockIdx.y];
         if (is_last_block(counter, a.launch.tiles)) stored_batch_norm(a, job);

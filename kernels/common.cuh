@@ -1,4 +1,4 @@
-// What all kernels share: the records of src/backend/group/records.rs, which tells their fields and units, the one
+// Declarations of all kernels: the records of src/backend/group/records.rs, which tells their fields and units, the one
 // argument, and octets.
 //
 // A grid is (tiles, jobs): a block takes one tile of one job. Records say where and what; every extent in them has been
@@ -94,7 +94,7 @@ static_assert(sizeof(Norm) == 64 && sizeof(Agreement) == 64 && sizeof(Cholesky) 
 DEVICE u32 low(u32 pair) { return pair & 0xffffu; }
 DEVICE u32 high(u32 pair) { return pair >> 16; }
 
-// Eight neighbouring channels of one pixel.
+// Eight neighboring channels of one pixel.
 struct Octet {
     float v[8];
 };
@@ -117,11 +117,11 @@ DEVICE void store(float4 *to, const Octet &octet) {
     to[1] = make_float4(v[4], v[5], v[6], v[7]);
 }
 
-// NaN becomes 0: whoever reads activations says so where they are not finite.
+// ReLU, of which NaN is 0: kernels that read activations report those that are not finite.
 DEVICE float relu(float v) { return v > 0.0f ? v : 0.0f; }
 
-// By its bits, which no optimisation assumes anything of.
+// Looks at the exponent's bits: of floating-point comparisons a compiler may assume that they are of finite numbers.
 DEVICE bool is_finite(float v) { return (__float_as_uint(v) & 0x7f800000u) != 0x7f800000u; }
 
-// Notes that a number was not finite: the first node of the network that says so stays.
-DEVICE void say(u32 *statuses, u32 status) { atomicMin(&statuses[low(status)], high(status)); }
+// Sets a network's status to the node where a number was not finite, unless an earlier node is there.
+DEVICE void report_non_finite(u32 *statuses, u32 status) { atomicMin(&statuses[low(status)], high(status)); }

@@ -5,7 +5,7 @@
 // in that order of r, s, c. A block takes one block of pixels, counted over all images, of one job. Inputs and weights
 // pass through shared memory 16 products at a time: two octets of the flat list (tap, octet of input channels). Each
 // thread keeps a quad of pixels by an octet of output channels in registers, 32 sums. Threads of octets that a job lacks
-// only help with loading.
+// only load.
 //
 // Statistics: each thread joins (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of an
 // octet add sums, then M2 about the block's mean, in the order of quads. The last block of a job to end joins all blocks
@@ -30,7 +30,7 @@ constexpr u32 NARROW_STAGE = DEPTH * (128 + 2 * 2);
 constexpr u32 WIDE_STAGE = DEPTH * (16 + 2 * 16);
 static_assert(WIDE_STAGE >= 2 * THREADS, "the statistics fit");
 
-// What a thread knows of its pixels so far: how many, their means and M2.
+// Moments of a thread's pixels so far: how many, their means and M2.
 struct Moments {
     float count;
     Octet mean, m2;
@@ -86,7 +86,7 @@ DEVICE float4 input(const Arguments &a, const Conv &job, int y, int x, u32 image
     return job.relu ? make_float4(relu(v.x), relu(v.y), relu(v.z), relu(v.w)) : v;
 }
 
-// Leaves four rows of four numbers as four columns, `pitch` apart.
+// Stores four rows of four numbers as four columns, `pitch` apart.
 DEVICE void transpose(float4 *to, u32 pitch, const float4 (&v)[4]) {
     to[0] = make_float4(v[0].x, v[1].x, v[2].x, v[3].x);
     to[pitch] = make_float4(v[0].y, v[1].y, v[2].y, v[3].y);
@@ -145,15 +145,15 @@ DEVICE void multiply(Octet (&sum)[4], const float4 *inputs, const float4 *weight
     }
 }
 
-// The sum over the quads of pixels, in order, of what the threads of one octet have left.
+// The sum over the quads of pixels, in order, of what the threads of one octet have stored.
 template <u32 QUADS> DEVICE float total(const float *left, u32 channel) {
     float sum = 0.0f;
     for (u32 quad = 0; quad < QUADS; quad++) sum += left[(channel / 8 * QUADS + quad) * 8 + channel % 8];
     return sum;
 }
 
-// Leaves the block's partial statistics, a channel a thread.
-template <u32 QUADS> DEVICE void leave_partials(const Arguments &a, const Conv &job, const Moments &m, u32 count, float4 *stage) {
+// Stores the block's partial statistics, a channel a thread.
+template <u32 QUADS> DEVICE void store_partials(const Arguments &a, const Conv &job, const Moments &m, u32 count, float4 *stage) {
     __shared__ float means[128];
     u32 channel = threadIdx.x, octet = threadIdx.x / QUADS, out_octets = low(job.out_octets);
     bool computes = octet < out_octets, adds = channel < 8 * out_octets;
@@ -188,7 +188,7 @@ DEVICE void join_last(const Arguments &a, const Conv &job) {
     if (is_last && channel < 8 * out_octets) {
         const float *sums = a.partials + 16 * (u64)(job.partials + channel / 8) + channel % 8;
         Joined all = join(a.launch, sums, sums + 8, 16 * out_octets);
-        leave(a, job.first_norm, job.norms, job.partials, channel / 8, channel % 8, all);
+        store_batch_norms(a, job.first_norm, job.norms, job.partials, channel / 8, channel % 8, all);
     }
 }
 
@@ -211,7 +211,7 @@ template <u32 QUADS, u32 OCTETS> DEVICE void conv(const Arguments &a, const Conv
         for (u32 step = 0; 2 * step < octets; step++) {
             for (u32 part = threadIdx.x / QUADS; part < 4; part += OCTETS)
                 stage_inputs<QUADS>(a, job, at, part, step, octets, inputs);
-            // The threads at the end: where there are enough, they are others than those that load inputs.
+            // The last threads load weights: where there are enough, these load no inputs.
             u32 item = THREADS - 1 - threadIdx.x;
             if (item < 8 * OCTETS) stage_weights<OCTETS>(a, job, item, step, octets, weights);
             __syncthreads();
@@ -229,7 +229,7 @@ template <u32 QUADS, u32 OCTETS> DEVICE void conv(const Arguments &a, const Conv
         }
     }
     if (job.partials != NONE) {
-        leave_partials<QUADS>(a, job, moments, end - first, stage);
+        store_partials<QUADS>(a, job, moments, end - first, stage);
         join_last(a, job);
     }
 }

@@ -4,7 +4,7 @@
 
 // Blocks of pixels at most: MAX_BLOCKS of src/plan.
 constexpr u32 MAX_BLOCKS = 128;
-// Pixels that are added up before they meet the block's sum: keeps rounding small.
+// Pixels whose sum is added to the block's at once, which keeps rounding small.
 constexpr u32 RUN = 16;
 
 // The sum over a block of v, or of (v - mean)^2.
@@ -40,7 +40,7 @@ DEVICE void stored_batch_norm(const Arguments &a, const Combine &job) {
         __syncthreads();
         if (threadIdx.x < 8) {
             Joined all = join(a.launch, sums + lane, squares + lane, 8);
-            leave(a, job.first_norm, job.norms, job.partials, octet, lane, all);
+            store_batch_norms(a, job.first_norm, job.norms, job.partials, octet, lane, all);
         }
         __syncthreads();
     }

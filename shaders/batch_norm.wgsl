@@ -37,8 +37,8 @@ fn join(all: Joined, sum: f32, m2: f32) -> Joined {
     );
 }
 
-// Leaves the batch norm of a channel; says so where a number is not finite.
-fn leave(job: Norm, channel: u32, all: Joined) {
+// Stores the batch norm of a channel, and reports a number that is not finite.
+fn store_batch_norm(job: Norm, channel: u32, all: Joined) {
     let octet = channel / 8u;
     let lane = channel % 8u;
     var gamma = 1.0;
@@ -70,11 +70,11 @@ fn batch_norm(
             let place = (job.partials + block * job.pitch + channel / 8u) * 16u + channel % 8u;
             all = join(all, partials[place], partials[place + 8u]);
         }
-        leave(job, channel, all);
+        store_batch_norm(job, channel, all);
     }
 }
 
-// Pixels that are added up before they meet the block's sum: keeps rounding small.
+// Pixels whose sum is added to the block's at once, which keeps rounding small.
 const RUN: u32 = 16u;
 
 var<workgroup> sums: array<f32, 1024>;
@@ -128,7 +128,7 @@ fn stored_batch_norm(
             let job = norm_jobs[norm];
             let channel = (octet - (job.partials - combine.partials)) * 8u + lane;
             if (channel < job.channels) {
-                leave(job, channel, all);
+                store_batch_norm(job, channel, all);
             }
         }
     }

@@ -2,8 +2,8 @@
 //
 //     d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
 //
-// The host takes the logarithms, in f64. One workgroup takes one network. The factorisation is right-looking, in panels
-// of 8 rows: a panel is factorised by itself, then every later row has the panel's products taken off in one pass. U
+// The host takes the logarithms, in f64. One workgroup takes one network. The factorization is right-looking, in panels
+// of 8 rows: a panel is factorized by itself, then every later row has the panel's products taken off in one pass. U
 // overwrites K / N_A in the arena, which is free by then. What follows a pivot that is not positive means nothing; the
 // host looks at the first such pivot.
 

@@ -1,11 +1,11 @@
-// Sums of terms: normalise, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
+// Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
 //
 //     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
 //     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
 //
-// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbours neighbouring
+// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbors neighboring
 // octets. A term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign
-// of what it stores. Four threads leave a byte each of a code word, which one of them stores.
+// of what it stores. Four threads have a byte each of a code word, which one of them stores.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> combines: array<Combine>;

@@ -1,4 +1,4 @@
-// What all shaders share: the records of src/backend/group/records.rs, which tells their fields and units, and octets.
+// Declarations of all shaders: the records of src/backend/group/records.rs, which tells their fields and units, and octets.
 //
 // Binding 0 of every shader is what the jobs of its launch share. Other variables are memory of the device under its
 // name in src/backend/group/memory.rs; build.rs reads the bindings. A workgroup takes one tile of one job; more tiles than
@@ -131,7 +131,7 @@ fn tile_of(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.x + workgroup.z * workgroups.x;
 }
 
-// Eight neighbouring channels of one pixel.
+// Eight neighboring channels of one pixel.
 struct Octet {
     low: vec4<f32>,
     high: vec4<f32>,
@@ -141,7 +141,7 @@ fn zeros() -> Octet {
     return Octet(vec4<f32>(0.0), vec4<f32>(0.0));
 }
 
-// By its bits: a compiler may assume that there are no such numbers.
+// Looks at the exponent's bits: of floating-point comparisons a compiler may assume that they are of finite numbers.
 fn is_finite(value: f32) -> bool {
     return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u;
 }

@@ -5,7 +5,7 @@
 // in that order of r, s, c. A workgroup takes one block of pixels, counted over all images, of one job, 4 * QUADS pixels
 // at a time, and up to TILE_OCTETS octets of output channels. Inputs and weights pass through workgroup memory 16
 // products at a time: two octets of the flat list (tap, octet of input channels). Each thread keeps a quad of pixels by
-// an octet of channels in registers. Threads of octets that a job lacks only help with loading.
+// an octet of channels in registers. Threads of octets that a job lacks only load.
 //
 // Statistics: each thread joins (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of
 // an octet add sums, then M2 about the block's mean, in the order of quads.
@@ -65,7 +65,7 @@ fn input(job: Conv, y: i32, x: i32, image: i32, inside: bool, octet: u32, half: 
     return select(value, max(value, vec4<f32>(0.0)), job.relu == 1u);
 }
 
-// Loads 4 pixels by 4 channels, and leaves them by channel.
+// Loads 4 pixels by 4 channels, and stores them by channel.
 fn stage_inputs(job: Conv, at: Corners, thread: u32, step: u32, octets: u32) {
     let quad = thread % QUADS;
     let part = thread / QUADS;
@@ -94,7 +94,7 @@ fn stage_inputs(job: Conv, at: Corners, thread: u32, step: u32, octets: u32) {
     stage[place + 3u * QUADS] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
 }
 
-// Loads 4 products by 4 output channels, and leaves them by product.
+// Loads 4 products by 4 output channels, and stores them by product.
 fn stage_weights(job: Conv, thread: u32, step: u32, octets: u32) {
     let part = thread & 3u;
     let quad = thread >> 2u;
@@ -129,7 +129,7 @@ fn store(job: Conv, pixel: u32, end: u32, octet: u32, v: Octet) {
     }
 }
 
-// What a thread knows of its pixels so far: how many, their means and M2.
+// Moments of a thread's pixels so far: how many, their means and M2.
 struct Moments {
     count: f32,
     mean: Octet,

@@ -1,4 +1,4 @@
-//! Memory on the device. It grows to the largest group that it has seen.
+//! Memory on the device, of a session and of each group in flight. It grows to the largest group that it has seen.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::backend::group::{
     Buffer, Group, Limits, Mirror, NewWeights, PerBuffer, PerShared, PerTable, Table, mirror,
 };
 
-/// The stream that makes weights; those of the lanes are 0 and 1.
+/// The stream that makes weights; those of groups are 0 and 1.
 pub(super) const WEIGHTS: usize = 2;
 /// Bytes of an allocation at least.
 const LEAST: u64 = 256;
@@ -63,11 +63,10 @@ impl Drop for Allocation {
     }
 }
 
-/// What one group in flight works on: its tables and buffers.
+/// Memory of one group in flight: its tables and buffers, and the stream that works on them.
 #[derive(Debug)]
 pub(super) struct GroupMemory {
     driver: Arc<dyn Driver>,
-    /// The stream that the group runs on.
     pub(super) stream: usize,
     tables: PerTable<Allocation>,
     buffers: PerBuffer<Allocation>,

@@ -37,8 +37,8 @@ pub(crate) fn devices() -> Vec<Device> {
     };
     let device = |number| {
         let backend = format!("cuda:{number}");
-        let (name, details, unusable) = match Facts::of(number) {
-            Ok(facts) => (facts.name(), facts.details(), facts.unusable()),
+        let (name, details, unusable) = match Properties::of(number) {
+            Ok(properties) => (properties.name(), properties.details(), properties.unusable()),
             Err(reason) => (String::new(), String::new(), Some(reason)),
         };
         let precisions = vec![Precision::F32.name()];
@@ -61,8 +61,8 @@ fn count() -> Result<usize, String> {
     })
 }
 
-/// What a GPU says of itself.
-struct Facts {
+/// Properties of a GPU, as its driver tells them.
+struct Properties {
     device: sys::CUdevice,
     model: String,
     capability: ComputeCapability,
@@ -71,10 +71,10 @@ struct Facts {
     bandwidth: u64,
 }
 
-impl Facts {
-    /// Those of a GPU by its number, which is below their count.
+impl Properties {
+    /// The properties of a GPU by its number, which is below their count.
     fn of(number: usize) -> Result<Self, String> {
-        let facts = || -> Result<Self, DriverError> {
+        let properties = || -> Result<Self, DriverError> {
             let device = result::device::get(number as i32)?;
             // SAFETY: the device is one that the driver has given.
             let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) };
@@ -88,7 +88,7 @@ impl Facts {
             unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
             let clock = attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)? as u64;
             let width = attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)? as u64;
-            Ok(Facts {
+            Ok(Properties {
                 device,
                 model: result::device::get_name(device)?,
                 capability,
@@ -98,7 +98,7 @@ impl Facts {
                 bandwidth: bandwidth(clock, width),
             })
         };
-        facts().map_err(|error| format!("GPU {number} does not answer: {}", describe(error)))
+        properties().map_err(|error| format!("GPU {number} does not answer: {}", describe(error)))
     }
 
     fn name(&self) -> String {
@@ -106,7 +106,7 @@ impl Facts {
     }
 
     fn details(&self) -> String {
-        let Facts { capability, memory, bandwidth, .. } = self;
+        let Properties { capability, memory, bandwidth, .. } = self;
         let (mib, rate) = (memory >> 20, bandwidth / 1_000_000_000);
         format!("compute capability {capability}, {mib} MiB of memory at {rate} GB/s")
     }
@@ -156,11 +156,11 @@ pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
     if number >= count {
         return Err(refused(format!("there is no such GPU; there are {count}, counted from 0")));
     }
-    let facts = Facts::of(number).map_err(refused)?;
-    if facts.is_too_old() {
-        return Err(refused(facts.unusable().unwrap_or_default()));
+    let properties = Properties::of(number).map_err(refused)?;
+    if properties.is_too_old() {
+        return Err(refused(properties.unusable().unwrap_or_default()));
     }
-    let gpu = Gpu::new(number, &facts)?;
+    let gpu = Gpu::new(number, &properties)?;
     let gpu = Arc::new(gpu);
     open.push((number, Arc::downgrade(&gpu)));
     Ok(gpu)
@@ -199,20 +199,24 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 impl Gpu {
-    fn new(number: usize, facts: &Facts) -> Result<Self> {
+    fn new(number: usize, properties: &Properties) -> Result<Self> {
         let refused = |error: DriverError| Error::Backend {
             backend: format!("cuda:{number}"),
-            reason: format!("{} cannot be opened: {}; use another backend", facts.name(), describe(error)),
+            reason: format!(
+                "{} cannot be opened: {}; use another backend",
+                properties.name(),
+                describe(error)
+            ),
         };
-        let kernels = nvrtc::load(facts.capability)?;
+        let kernels = nvrtc::load(properties.capability)?;
         // SAFETY: the device is one that the driver has given; `drop` releases the context.
-        let context = unsafe { result::primary_ctx::retain(facts.device) }.map_err(refused)?;
+        let context = unsafe { result::primary_ctx::retain(properties.device) }.map_err(refused)?;
         let mut gpu = Gpu {
             number,
-            name: facts.name(),
-            capability: facts.capability,
-            bandwidth: facts.bandwidth,
-            device: facts.device,
+            name: properties.name(),
+            capability: properties.capability,
+            bandwidth: properties.bandwidth,
+            device: properties.device,
             context,
             modules: Vec::new(),
             functions: HashMap::new(),

@@ -1,5 +1,5 @@
-//! What the backend asks of a device: little enough that the shim of the tests can give it too, so that everything above
-//! runs on a machine without a GPU.
+//! The interface to a device: little enough that the shim of the tests can give it too, so that everything above runs on a
+//! machine without a GPU.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::backend::group::Fault;
 /// Streams of a driver. What is put on one is done in order.
 pub const STREAMS: usize = 3;
 
-/// A kernel on its way. A grid is (tiles, jobs).
+/// A launch of a kernel. A grid is (tiles, jobs).
 #[derive(Clone, Copy, Debug)]
 pub struct KernelLaunch<'a> {
     /// The kernel's name in `kernels/`.
@@ -39,9 +39,9 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn free_memory(&self) -> Result<u64, Fault>;
     /// Bytes that its memory moves in a second, by its data sheet.
     fn bandwidth(&self) -> u64;
-    /// Takes some memory, aligned to 256 bytes.
+    /// Allocates memory, aligned to 256 bytes.
     fn allocate(&self, bytes: u64) -> Result<u64, Fault>;
-    /// Gives memory back.
+    /// Frees memory.
     fn free(&self, address: u64);
     /// Copies to the device, and is done with the bytes when it returns; the stream is not.
     fn write(&self, stream: usize, to: u64, bytes: &[u8]) -> Result<(), Fault>;

@@ -1,5 +1,5 @@
-//! Groups on their way through a device: tables up, kernels, results down. Two are in flight, each with a stream and
-//! buffers of its own; a third stream makes the weights that both share.
+//! A session on a CUDA device: uploads tables, launches kernels, copies results back. Two groups are in flight, each with a
+//! stream and memory of its own; a third stream makes the weights that both share.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -142,7 +142,7 @@ impl Session {
         self.driver.follow(memory.stream, WEIGHTS)
     }
 
-    /// Makes room for the pool's rows, and has what is there copied.
+    /// Makes room for the pool's rows, and keeps what is there.
     fn grow_pool(&mut self) -> Result<(), Fault> {
         let needed = (self.cache.used() * OCTET_BYTES) as u64;
         let pool = &self.shared[Shared::Pool];
@@ -167,7 +167,7 @@ impl Session {
         if stream == WEIGHTS { self.driver.follow(memory.stream, WEIGHTS) } else { Ok(()) }
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until all streams are idle.
     fn wait_for_all(&self) -> Result<(), Fault> {
         [WEIGHTS, 0, 1].into_iter().try_for_each(|stream| self.driver.wait(stream))
     }

@@ -149,14 +149,14 @@ fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
     for i in 0..n {
         let (output, codes) = (&mut output[i * length..][..length], &mut codes[i * words..][..words]);
         if combine.image(&mut scratch, &sources, i, output, codes).is_err() {
-            lower_status(mirror, status);
+            report_non_finite(mirror, status);
             return;
         }
     }
 }
 
-/// Lowers a network's status to that of a node whose numbers were not finite.
-fn lower_status(mirror: &mut Mirror, status: u32) {
+/// Sets a network's status to the node where a number was not finite, unless an earlier node is there.
+fn report_non_finite(mirror: &mut Mirror, status: u32) {
     let place = &mut mirror.buffers[Buffer::Statuses][(status & 0xffff) as usize];
     *place = (*place).min(status >> 16);
 }
@@ -182,7 +182,7 @@ fn conv(member: &Member, id: usize, rows: &[u32], source: &dyn WeightSource, mir
         conv.image(&mut frame, sources.image(job.input, n), y);
     }
     if !job.statistics.norms.is_empty() {
-        leave_partials(member, &plan.tensors[job.output], &conv_layout(plan, job), mirror);
+        store_partials(member, &plan.tensors[job.output], &conv_layout(plan, job), mirror);
     }
 }
 
@@ -208,7 +208,7 @@ fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statisti
     }
 }
 
-fn leave_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
+fn store_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
     let mut partials = partials(member, mirror);
     let (_, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
     batch_norm::partials(false, &arena[numbers(member.plan(), tensor)], layout, &mut partials);
@@ -236,7 +236,7 @@ fn stored_batch_norm(
     let layout = layout(member.plan(), tensor, 0..job.octets(), &job.statistics);
     // A shader keeps these to itself.
     let before = mirror.buffers[Buffer::Partials].clone();
-    leave_partials(member, tensor, &layout, mirror);
+    store_partials(member, tensor, &layout, mirror);
     batch_norms(member, &job.statistics, &layout, statuses, source, mirror);
     mirror.buffers[Buffer::Partials] = before;
 }
@@ -259,7 +259,7 @@ fn batch_norms(
             let Some(&(_, status)) = statuses.iter().find(|(norm, _)| *norm == place) else {
                 unreachable!("each batch norm has a record")
             };
-            lower_status(mirror, status);
+            report_non_finite(mirror, status);
         }
         // Pad channels have no batch norm.
         for c in 0..job.channels {

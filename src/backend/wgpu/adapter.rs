@@ -9,7 +9,7 @@ use super::pipelines::EntryPoint;
 use crate::backend::Device;
 use crate::{Error, Precision, Result};
 
-/// Adapters as they were found first: looking takes tens of milliseconds.
+/// Cache of the adapters: to enumerate them takes tens of milliseconds.
 static FOUND: Mutex<Option<Vec<Adapter>>> = Mutex::new(None);
 
 /// All adapters, the best one first; equal ones in the system's order.
@@ -18,7 +18,7 @@ fn adapters() -> Vec<Adapter> {
     found.get_or_insert_with(look).clone()
 }
 
-/// Looks again, after a device was lost.
+/// Empties the cache, after a device was lost.
 pub(super) fn forget() {
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
@@ -149,7 +149,7 @@ fn details(adapter: &Adapter) -> String {
     )
 }
 
-/// Why the shaders cannot run.
+/// The limit that is too small for the shaders, in words.
 fn unusable(limits: &Limits) -> Option<String> {
     // As much of each as the shader takes that takes most of it.
     let most = |of: fn(EntryPoint) -> u32| EntryPoint::all().map(of).max().unwrap_or(0);

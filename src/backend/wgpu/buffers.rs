@@ -14,7 +14,7 @@ pub(super) const LAUNCH_STRIDE: usize = 256;
 /// Bytes of a buffer at least: a binding is never empty.
 const LEAST: u64 = 256;
 
-/// What a session has on its device.
+/// A session's memory on its device, by what it holds.
 pub(super) struct Buffers {
     /// What the jobs of each launch share, one launch every [`LAUNCH_STRIDE`] bytes.
     pub(super) launches: Buffer,
@@ -46,7 +46,7 @@ impl Buffers {
         old < bytes
     }
 
-    /// The same, and has what was there copied.
+    /// Makes room for so many bytes, and keeps what was there.
     pub(super) fn grow(&mut self, gpu: &Gpu, encoder: &mut CommandEncoder, memory: Memory, bytes: u64) {
         let old = self.get(memory).clone();
         if self.reserve(gpu, memory, bytes) {

@@ -1,4 +1,4 @@
-//! A device at work: opened once a process, its pipelines made once, and what can go wrong with it.
+//! An open device: its pipelines, and what can go wrong with it. A process opens each adapter once.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -138,10 +138,11 @@ impl Gpu {
     }
 }
 
+/// Error scopes of a device.
 struct Scopes;
 
 impl Scopes {
-    /// Does some work with errors caught.
+    /// Does some work inside them: its result, and the fault that they caught.
     fn around<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Result<(), Fault>) {
         let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(ErrorFilter::Validation);

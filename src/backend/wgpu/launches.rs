@@ -19,7 +19,7 @@ pub(super) struct Dispatch {
     grid: [u32; 3],
 }
 
-/// Turns launches into dispatches with grids of at most so many workgroups along a side, and writes what their jobs share.
+/// Dispatches of launches, with grids of at most so many workgroups along a side; appends what the jobs of each share.
 pub(super) fn dispatches<'a>(
     launches: impl IntoIterator<Item = &'a Launch>,
     side: u32,

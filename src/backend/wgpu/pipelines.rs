@@ -12,7 +12,7 @@ use crate::backend::group::{Buffer::*, LaunchKind, Memory, PerKind, Shared::*, T
 // SHADERS, names and sources of all shaders, and entry_point(kind): build.rs makes them of `shaders/`.
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// Whether shaders look at their indices.
+/// Whether shaders check their indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
     /// They do: for tests.

@@ -1,4 +1,4 @@
-//! Groups on their way through a device: tables up, dispatches, results down.
+//! A session on a wgpu device: uploads tables, dispatches launches, copies results back.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -149,7 +149,7 @@ impl Session {
         }
     }
 
-    /// Submits some launches, and what else goes with them.
+    /// Submits launches, and more commands behind them.
     pub(super) fn run(
         &mut self,
         launches: &[Launch],
