@@ -28,7 +28,8 @@ pub mod cuda {
 
     use super::Deviation;
     pub use crate::backend::cuda::{
-        Compiled, ComputeCapability, Driver, HEADERS, KERNELS, Kernel, KernelLaunch, STREAMS, Source, compile,
+        Compiled, ComputeCapability, Driver, HEADERS, KERNELS, Kernel, KernelLaunch, NullDriver, STREAMS,
+        Source, compile,
     };
     pub use crate::backend::group::Fault;
     use crate::{Batch, Convention, Network, Result, Weights};

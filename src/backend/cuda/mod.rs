@@ -17,6 +17,7 @@ mod device;
 mod driver;
 mod kernels;
 mod launches;
+mod null;
 mod nvrtc;
 mod session;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(super) use device::devices;
 pub(crate) use device::open as open_device;
 pub use driver::{Driver, KernelLaunch, STREAMS};
 pub use kernels::{ComputeCapability, HEADERS, KERNELS, Kernel, Source};
+pub use null::NullDriver;
 pub use nvrtc::{Compiled, compile};
 use session::Session;
 
