@@ -34,6 +34,7 @@
 pub mod analysis;
 mod backend;
 mod cases;
+mod codes;
 mod data;
 mod digest;
 mod error;
@@ -55,6 +56,7 @@ mod weights;
 pub mod workloads;
 
 pub use backend::{Backend, Device, devices, processor};
+pub use codes::{CodeRegion, Codes};
 pub use data::{Batch, Dataset};
 pub use error::{Error, Result};
 pub use graph::{

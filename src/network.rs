@@ -41,6 +41,11 @@ impl Network {
         &self.id
     }
 
+    /// Its name, shared.
+    pub(crate) fn shared_id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
+    }
+
     /// What it computes.
     pub fn graph(&self) -> &Graph {
         &self.graph

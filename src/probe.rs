@@ -1,11 +1,11 @@
-//! A probe of a run's stages: how long each takes, the codes that it leaves, and faults for a device to survive.
+//! A probe of a run's stages: how long each takes, and faults for a device to survive.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::plan::Plan;
-use crate::plan::jobs::{AgreementJob, Statistics};
+use crate::plan::jobs::Statistics;
 
 /// A part of the work on a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,26 +105,36 @@ pub enum InjectedFault {
 }
 
 /// Measurements of a scorer's stages: the time of each. [`crate::ScorerBuilder::probe`] takes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Probe {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
     twins: AtomicU64,
-    keeps_codes: bool,
-    codes: Mutex<Option<Codes>>,
+    /// Whether launches of a GPU run one by one, to be timed.
+    is_timer: bool,
     faults: Mutex<Vec<InjectedFault>>,
 }
 
-impl Probe {
-    /// A probe that keeps the codes of the network that was scored last.
-    #[doc(hidden)]
-    pub fn of_codes() -> Self {
-        Probe { keeps_codes: true, ..Probe::default() }
+impl Default for Probe {
+    fn default() -> Self {
+        let (nanoseconds, twins) = (Default::default(), AtomicU64::new(0));
+        Probe { nanoseconds, twins, is_timer: true, faults: Mutex::default() }
     }
+}
 
-    /// A probe that keeps codes, and whose device meets these faults, one a group, the last one first.
+impl Probe {
+    /// A probe whose device meets these faults, one a group, the last one first. It times no launches.
     #[doc(hidden)]
     pub fn of_faults(faults: &[InjectedFault]) -> Self {
-        Probe { faults: Mutex::new(faults.to_vec()), ..Probe::of_codes() }
+        Probe { faults: Mutex::new(faults.to_vec()), is_timer: false, ..Probe::default() }
+    }
+
+    /// Whether launches of a GPU have to run one by one.
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "on the CPU stages run one after the other")
+    )]
+    pub(crate) fn is_timer(&self) -> bool {
+        self.is_timer
     }
 
     /// Whether there are faults left to meet.
@@ -143,12 +153,6 @@ impl Probe {
     /// times divided by their number.
     pub fn time(&self, stage: Stage) -> Duration {
         Duration::from_nanos(self.nanoseconds[stage as usize].load(Relaxed))
-    }
-
-    /// Takes the codes that it keeps.
-    #[doc(hidden)]
-    pub fn take_codes(&self) -> Option<Codes> {
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Does some work of a stage, by one of `workers` threads that do the like.
@@ -175,68 +179,5 @@ impl Probe {
     )]
     pub(crate) fn see_twin(&self) {
         self.twins.fetch_add(1, Relaxed);
-    }
-
-    /// Whether it keeps codes.
-    #[cfg_attr(
-        not(any(feature = "cuda", feature = "wgpu")),
-        expect(dead_code, reason = "the CPU has them at hand")
-    )]
-    pub(crate) fn wants_codes(&self) -> bool {
-        self.keeps_codes
-    }
-
-    pub(crate) fn see_codes(&self, plan: &Plan, words: &[u32]) {
-        if self.keeps_codes {
-            let codes = Codes {
-                words: words.to_vec(),
-                words_per_image: plan.words_per_image,
-                sections: plan.agreements.clone(),
-                bits: plan.images() as u64 * u64::from(plan.activations()),
-            };
-            *self.codes.lock().unwrap_or_else(PoisonError::into_inner) = Some(codes);
-        }
-    }
-}
-
-/// The code bits of one network for each image of the batch.
-#[derive(Clone, Debug)]
-pub struct Codes {
-    words: Vec<u32>,
-    words_per_image: usize,
-    sections: Vec<AgreementJob>,
-    bits: u64,
-}
-
-impl Codes {
-    /// How many bits there are, N N_A: each as often as K counts it.
-    pub fn bits(&self) -> u64 {
-        self.bits
-    }
-
-    /// In how many bits they differ from the codes of the same network made elsewhere, each as often as K
-    /// counts it.
-    pub fn differences(&self, other: &Codes) -> u64 {
-        let pairs = self.words.chunks(self.words_per_image).zip(other.words.chunks(self.words_per_image));
-        let image = |(a, b): (&[u32], &[u32])| -> u64 {
-            let section = |job: &AgreementJob| {
-                let words = job.word..job.word + job.words;
-                let pairs = a[words.clone()].iter().zip(&b[words]);
-                u64::from(job.weight) * pairs.map(|(a, b)| u64::from((a ^ b).count_ones())).sum::<u64>()
-            };
-            self.sections.iter().map(section).sum()
-        };
-        pairs.map(image).sum()
-    }
-
-    /// How many units have a bit that differs in one of the first images. (Bits of one place, ReLUs that read one tensor
-    /// being one unit.)
-    pub fn flipped_units(&self, other: &Codes, images: usize) -> u64 {
-        let image = |words: &[u32], image: usize, word: usize| words[image * self.words_per_image + word];
-        let flipped = |word: usize| {
-            let differences = (0..images).map(|i| image(&self.words, i, word) ^ image(&other.words, i, word));
-            differences.fold(0, |all, differences| all | differences).count_ones()
-        };
-        (0..self.words_per_image).map(|word| u64::from(flipped(word))).sum()
     }
 }

@@ -4,7 +4,7 @@
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use crate::backend::group::lockstep::Deviation;
 pub use crate::cases::{Case, cases};
-pub use crate::probe::{Codes, InjectedFault};
+pub use crate::probe::InjectedFault;
 
 /// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
 ///

@@ -65,14 +65,13 @@ fn codes() -> Outcome {
     let batch = noise(4, 5);
     for network in mixed(4) {
         let of = |builder: naswot::ScorerBuilder| -> Result<_, Box<dyn std::error::Error>> {
-            let probe = Arc::new(Probe::of_codes());
-            builder.probe(Arc::clone(&probe)).build()?.score(&network)?;
-            Ok(probe.take_codes().ok_or("no codes")?)
+            let score = builder.keep_codes(true).build()?.score(&network)?;
+            Ok(score.codes.ok_or("no codes")?)
         };
         let cpu = Scorer::builder(batch.clone()).backend(Backend::Cpu).precision(Precision::F32);
         let (ours, theirs) = (of(cuda(&batch, shim()?))?, of(cpu)?);
-        let differ = ours.differences(&theirs);
-        assert!(differ as f64 <= 1e-4 * ours.bits() as f64, "{differ} of {}", ours.bits());
+        let (differ, bits) = (ours.differences(&theirs), ours.bits());
+        assert!(differ as f64 <= 1e-4 * bits as f64, "{differ} of {bits}");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::codes::{rebuilt, set_bits};
 use common::graphs::Noise;
 use common::naive::Parameters;
 use common::networks::{mixed, noise, relu_of_the_image};
@@ -23,6 +24,42 @@ fn scorer(batch: Batch, precision: Precision, threads: usize) -> Scorer {
 /// All bits of a score.
 fn bits(score: &Score) -> (u64, u64, Agreement) {
     (score.log_det.to_bits(), score.activations, score.kernel.clone().unwrap())
+}
+
+#[test]
+fn codes_say_how_k_was_counted() {
+    let batch = noise(5, 3);
+    let mut constant = 0;
+    for precision in [Precision::F32, Precision::F64] {
+        for convention in [Convention::Relu, Convention::Original] {
+            let scorer = builder(batch.clone(), precision).convention(convention).keep_codes(true);
+            for score in scorer.build().unwrap().score_all(&mixed(30)) {
+                let score = score.unwrap();
+                let codes = score.codes.unwrap();
+                assert_eq!(u64::from(codes.activations()), score.activations);
+                assert_eq!(rebuilt(&codes), score.kernel.unwrap().as_slice(), "{}", score.id);
+                // Padding has no bits.
+                let [all, of_units] = set_bits(&codes);
+                assert_eq!(all, of_units);
+                constant += codes.constant_bits();
+            }
+        }
+    }
+    assert!(constant > 0, "some network has ReLUs of zeros");
+}
+
+#[test]
+fn scores_can_be_serialized_with_all_that_they_carry() {
+    let batch = Batch::new([2, 3, 4, 4], vec![1.0; 96]).unwrap();
+    let scorer = builder(batch, Precision::F64).keep_codes(true).build().unwrap();
+    let score = scorer.score(&relu_of_the_image()).unwrap();
+    let json = serde_json::to_value(&score).unwrap();
+    assert_eq!((json["id"].as_str(), json["log_det"].as_str()), (Some("relu"), Some("-inf")));
+    assert_eq!(json["kernel"], serde_json::json!([[48, 48], [48, 48]]));
+    assert_eq!(json["codes"]["regions"][0]["channels"], serde_json::json!([[0, 3]]));
+    let settings = &json["settings"];
+    assert_eq!((&settings["precision"], &settings["convention"]), (&"f64".into(), &"relu".into()));
+    assert_eq!(serde_json::to_value(scorer.settings().as_ref()).unwrap(), *settings);
 }
 
 #[test]

@@ -2,10 +2,8 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::networks::{mixed, noise, relu_of_the_image};
-use naswot::{Backend, Batch, Network, Precision, Probe, Score, Scorer, ScorerBuilder};
+use naswot::{Backend, Batch, Network, Precision, Score, Scorer, ScorerBuilder};
 
 fn builder(batch: &Batch) -> ScorerBuilder {
     Scorer::builder(batch.clone()).backend(Backend::Cpu)
@@ -53,10 +51,9 @@ fn precisions_are_apart_by_no_more_than_the_units_that_flip() {
     let mut flips = 0;
     for network in &networks {
         let [single, double] = [Precision::F32, Precision::F64].map(|precision| {
-            let probe = Arc::new(Probe::of_codes());
-            let builder = with_swap(&batch).precision(precision).probe(Arc::clone(&probe));
+            let builder = with_swap(&batch).precision(precision).keep_codes(true);
             let score = builder.build().unwrap().score(network).unwrap();
-            (score.get("swap").unwrap(), probe.take_codes().unwrap())
+            (score.get("swap").unwrap(), score.codes.unwrap())
         });
         let flipped = single.1.flipped_units(&double.1, 16);
         assert!((single.0 - double.0).abs() <= flipped as f64, "{}: {flipped} flipped", network.id());

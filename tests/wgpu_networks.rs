@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use common::checkpoint::{checkpoint, shapes};
+use common::codes::rebuilt;
 use common::harness::{Requirement, needs, needs_all, run};
 use common::naive::Parameters;
 use common::networks::{answers_a_producer_that_waits, mixed, noise, relu_of_the_image};
@@ -260,14 +261,15 @@ fn codes() -> Result<(), Box<dyn Error>> {
     let batch = noise(4, 5);
     for network in mixed(4) {
         let codes = |backend| -> Result<_, Box<dyn Error>> {
-            let probe = Arc::new(Probe::of_codes());
-            let builder = Scorer::builder(batch.clone()).backend(backend).probe(Arc::clone(&probe));
-            builder.precision(Precision::F32).build()?.score(&network)?;
-            Ok(probe.take_codes().ok_or("no codes")?)
+            let builder = Scorer::builder(batch.clone()).backend(backend).keep_codes(true);
+            let score = builder.precision(Precision::F32).build()?.score(&network)?;
+            Ok(score.codes.ok_or("no codes")?)
         };
         let (ours, theirs) = (codes(Backend::Wgpu(None))?, codes(Backend::Cpu)?);
-        let differ = ours.differences(&theirs);
-        assert!(differ as f64 <= 1e-4 * ours.bits() as f64, "{differ} of {}", ours.bits());
+        let kernel = wgpu(&batch).build()?.score(&network)?.kernel.ok_or("no K")?;
+        assert_eq!(rebuilt(&ours), kernel.as_slice(), "{}", network.id());
+        let (differ, bits) = (ours.differences(&theirs), ours.bits());
+        assert!(differ as f64 <= 1e-4 * bits as f64, "{differ} of {bits}");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Folders of files that are named by a number.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Failure, Result};
@@ -37,6 +38,18 @@ impl Folder {
     /// Where the file of a number is.
     pub(crate) fn file(&self, number: usize) -> PathBuf {
         self.path.join(format!("{number}{}", self.ending))
+    }
+
+    /// Makes the file of a number: whole, or not at all.
+    pub(crate) fn write(&self, number: usize, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+        let path = self.file(number);
+        let part = self.path.join(format!("{number}{}.part", self.ending));
+        let placed = make(&part).and_then(|()| fs::rename(&part, &path));
+        placed.map_err(|error| {
+            // The message of the failure that led here matters more than one about this file.
+            let _ = fs::remove_file(&part);
+            Failure::stopped(format_args!("{}: {error}", path.display()))
+        })
     }
 
     /// Removes all its files but one.

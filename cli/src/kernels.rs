@@ -1,12 +1,12 @@
 //! Kernels of networks as NumPy files, `DIR/<index>.npy`.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use naswot::Agreement;
 
-use crate::exit::{Failure, Result};
+use crate::exit::Result;
 use crate::folder::Folder;
 use crate::output::Existing;
 
@@ -29,9 +29,9 @@ impl Kernels {
         self.0.file(index)
     }
 
-    /// Writes a kernel: whole, or not at all.
+    /// Writes a kernel.
     pub(crate) fn write(&self, index: usize, kernel: &Agreement) -> Result<()> {
-        self.place(index, |part| {
+        self.0.write(index, |part| {
             let mut writer = BufWriter::new(File::create(part)?);
             kernel.write_npy(&mut writer)?;
             writer.flush()
@@ -40,18 +40,7 @@ impl Kernels {
 
     /// Copies the kernel of the same cell at another place.
     pub(crate) fn copy(&self, from: usize, index: usize) -> Result<()> {
-        self.place(index, |part| fs::copy(self.path(from), part).map(drop))
-    }
-
-    fn place(&self, index: usize, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-        let path = self.path(index);
-        let part = self.0.path().join(format!("{index}.npy.part"));
-        let placed = make(&part).and_then(|()| fs::rename(&part, &path));
-        placed.map_err(|error| {
-            // The message of the failure that led here matters more than one about this file.
-            let _ = fs::remove_file(&part);
-            Failure::stopped(format_args!("{}: {error}", path.display()))
-        })
+        self.0.write(index, |part| fs::copy(self.path(from), part).map(drop))
     }
 }
 

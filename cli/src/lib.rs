@@ -5,6 +5,7 @@
 mod accuracies;
 mod accuracy_table;
 mod bench;
+mod codes;
 #[doc(hidden)]
 pub mod columns;
 mod comparison;

@@ -6,6 +6,7 @@ use std::thread;
 
 use naswot::{Architecture, Error, Score, Scorer, Stream};
 
+use crate::codes::CodeFiles;
 use crate::entries::{Cell, Ended, Entries, Entry, Next, Reader, Work};
 use crate::exit::{Failure, Result};
 use crate::input::{self, Input};
@@ -25,6 +26,7 @@ pub(crate) struct Run<'a> {
     pub(crate) scorer: &'a Scorer,
     pub(crate) maker: &'a RowMaker,
     pub(crate) kernels: Option<&'a Kernels>,
+    pub(crate) codes: Option<&'a CodeFiles>,
     /// Whether another run has said which lines of the input are no networks.
     pub(crate) faults_said: bool,
 }
@@ -194,9 +196,12 @@ impl<'a> Pipeline<'a> {
     }
 
     fn score(&mut self, subject: &Subject, score: &Score, output: &mut Output) -> Result<()> {
-        // The kernel first, so that a row is a promise of it.
+        // Kernel and codes first, so that a row is a promise of them.
         if let (Some(kernels), Some(kernel)) = (self.run.kernels, &score.kernel) {
             kernels.write(subject.index, kernel)?;
+        }
+        if let (Some(files), Some(codes)) = (self.run.codes, &score.codes) {
+            files.write(subject.index, codes)?;
         }
         self.write(subject, &score.into(), output)
     }
@@ -210,6 +215,9 @@ impl<'a> Pipeline<'a> {
     ) -> Result<()> {
         if let Some(kernels) = self.run.kernels {
             kernels.copy(first, subject.index)?;
+        }
+        if let Some(codes) = self.run.codes {
+            codes.copy(first, subject.index)?;
         }
         outcome.seconds = 0.0;
         self.write(subject, &outcome, output)

@@ -194,11 +194,13 @@ impl<'a> Pairs<'a> {
                 });
             }
         }
-        match self.run.kernels.map(|kernels| kernels.path(line.index)) {
-            Some(path) if !row.failed() && !path.is_file() => {
-                Err(format!("its kernel {} is missing; --force starts anew", path.display()))
+        let kernel = self.run.kernels.map(|kernels| ("kernel", "is", kernels.path(line.index)));
+        let codes = self.run.codes.map(|codes| ("codes", "are", codes.path(line.index)));
+        match kernel.into_iter().chain(codes).find(|(.., path)| !row.failed() && !path.is_file()) {
+            Some((what, verb, path)) => {
+                Err(format!("its {what} {} {verb} missing; --force starts anew", path.display()))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Batch, Checkpoint, Scorer, Settings, Stage, Weights};
 
+use crate::codes::CodeFiles;
 use crate::console::Console;
 use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
@@ -92,6 +93,12 @@ struct OutputOptions {
     /// The agreement matrix: uint32, N x N, in NumPy's format. It is written before the row.
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
+    /// Write the codes of every network to DIR/<index>.npy and DIR/<index>.json
+    ///
+    /// The bits that K is counted from: uint32 words, N rows, in NumPy's format, and beside them a table that says which unit
+    /// has which bit (docs/output.md). They are written before the row.
+    #[arg(long, value_name = "DIR")]
+    codes: Option<PathBuf>,
     #[command(flatten)]
     existing: ExistingOptions,
 }
@@ -109,7 +116,8 @@ struct WeightOptions {
     #[arg(long, value_name = "INIT", default_value = "space", value_parser = initializer())]
     init: Init,
     /// Score with the seeds from --seed up, so many: the mean, and in `score_sd` the standard deviation
-    #[arg(long, value_name = "R", default_value_t = 1, value_parser = within(1, 1000), conflicts_with = "kernels")]
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = within(1, 1000))]
+    #[arg(conflicts_with_all = ["kernels", "codes"])]
     repeats: usize,
     /// Take the weights of a PyTorch checkpoint (safetensors)
     ///
@@ -154,14 +162,21 @@ impl Score {
         let existing = self.out.existing.existing();
         let kernels =
             self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
+        let codes = self.out.codes.as_deref().map(|folder| CodeFiles::open(folder, existing)).transpose()?;
+        if let (Some(kernels), Some(codes)) = (&self.out.kernels, &self.out.codes)
+            && is_same_file(kernels, codes)
+        {
+            let message = "is the folder of --kernels, too: the files have the same names";
+            return Err(Failure::unusable(format_args!("{}: {message}", codes.display())));
+        }
         let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !io::stdout().is_terminal();
         let mut progress = Progress::start(console, bar, || input.total());
         let name = input.name().to_owned();
         let distinct = input.distinct();
-        let kernels = kernels.as_ref();
-        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels, faults_said: false };
+        let (kernels, codes) = (kernels.as_ref(), codes.as_ref());
+        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels, codes, faults_said: false };
         let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, &mut |_| {}, distinct));
         progress.clear();
         if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
@@ -191,8 +206,9 @@ impl Score {
             scores: self.scores,
         };
         let builder = self.machine.scorer(batch, settings).repeats(self.weights.repeats);
+        let builder = builder.keep_kernels(self.out.kernels.is_some()).keep_codes(self.out.codes.is_some());
         let twins: Vec<Stage> = self.twin.iter().flat_map(Twin::stages).copied().collect();
-        Ok(builder.keep_kernels(self.out.kernels.is_some()).twins(&twins).build()?)
+        Ok(builder.twins(&twins).build()?)
     }
 
     /// Writes the rows of all networks that have none yet.
@@ -211,8 +227,9 @@ impl Score {
             Some(out) => Some((output::open(&out.path, self.out.existing.existing())?, out)),
         };
         // Not before the lock: another run may be writing them.
-        if let (Some(kernels), true) = (pipeline.run.kernels, self.out.existing.force) {
-            kernels.clear()?;
+        if self.out.existing.force {
+            pipeline.run.kernels.map_or(Ok(()), Kernels::clear)?;
+            pipeline.run.codes.map_or(Ok(()), CodeFiles::clear)?;
         }
         match locked {
             None => {

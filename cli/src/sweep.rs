@@ -295,7 +295,8 @@ impl Sweep {
     ) -> Result<Vec<Option<f64>>> {
         let name = input.name().to_owned();
         let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
-        let run = Run { input: &name, scorer, maker: &maker, kernels: None, faults_said: number > 0 };
+        let run =
+            Run { input: &name, scorer, maker: &maker, kernels: None, codes: None, faults_said: number > 0 };
         let (mut scores, distinct) = (Vec::new(), input.distinct());
         let mut seen = |row: &Row| scores.push(row.number(self.score.column()));
         let mut pipeline = Pipeline::new(run, progress, &mut seen, distinct);

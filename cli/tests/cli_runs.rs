@@ -206,6 +206,50 @@ fn a_second_writer_is_turned_away() {
 }
 
 #[test]
+fn a_row_is_a_promise_of_its_codes() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    let lines = folder.read("cells.jsonl");
+    // A cell that comes again.
+    folder.write("cells.jsonl", &format!("{lines}{lines}"));
+    folder.run("cells.jsonl -o scores.csv --kernels kernels --codes codes", 0);
+    let array = |name: &str, index: usize| {
+        let path = folder.path(&format!("{name}/{index}.npy"));
+        let file = npyz::NpyFile::new(BufReader::new(File::open(path).unwrap())).unwrap();
+        (file.shape().to_vec(), file.into_vec::<u32>().unwrap())
+    };
+    for index in 0..6 {
+        let (shape, words) = array("codes", index);
+        let table: serde_json::Value =
+            serde_json::from_str(&folder.read(&format!("codes/{index}.json"))).unwrap();
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        assert_eq!(shape, [number(&table["images"]), number(&table["words_per_image"])]);
+        // K of the first two images, counted from the words: padding is zero in both.
+        let [a, b] = [0, 1].map(|image| &words[image * shape[1] as usize..][..shape[1] as usize]);
+        let mut agree = number(&table["constant_bits"]);
+        for region in table["regions"].as_array().unwrap() {
+            let [height, width, pixel_bits, word, multiplicity] =
+                ["height", "width", "pixel_bits", "word", "multiplicity"].map(|key| number(&region[key]));
+            let bits = (height * width * pixel_bits) as usize;
+            let words = word as usize..word as usize + bits.div_ceil(32);
+            let differ: u32 = a[words.clone()].iter().zip(&b[words]).map(|(a, b)| (a ^ b).count_ones()).sum();
+            let pairs = region["channels"].as_array().unwrap();
+            let channels: u64 = pairs.iter().map(|pair| number(&pair[1]) - number(&pair[0])).sum();
+            agree += multiplicity * (height * width * channels - u64::from(differ));
+        }
+        assert_eq!(agree, u64::from(array("kernels", index).1[1]));
+    }
+
+    let stderr = folder.run("cells.jsonl --codes codes", 2);
+    assert!(stderr.starts_with("error: codes: holds codes already"), "{stderr}");
+    let stderr = folder.run("cells.jsonl --kernels new --codes new", 2);
+    assert!(stderr.starts_with("error: new: is the folder of --kernels, too"), "{stderr}");
+    fs::remove_file(folder.path("codes/2.npy")).unwrap();
+    let stderr = folder.run("cells.jsonl -o scores.csv --codes codes --resume", 2);
+    assert!(stderr.starts_with("error: scores.csv:4: its codes codes/2.npy are missing"), "{stderr}");
+}
+
+#[test]
 fn a_row_is_a_promise_of_its_kernel() {
     let folder = Folder::new();
     folder.networks("cells.jsonl", 6);

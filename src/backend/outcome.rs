@@ -1,6 +1,6 @@
 //! The result of one network.
 
-use crate::Agreement;
+use crate::{Agreement, Codes};
 
 /// What running one network gives.
 #[derive(Clone, Debug)]
@@ -9,6 +9,7 @@ pub(crate) struct Outcome {
     /// Distinct patterns of activation, where they were asked for.
     pub(crate) patterns: Option<u32>,
     pub(crate) kernel: Option<Agreement>,
+    pub(crate) codes: Option<Codes>,
     pub(crate) activations: u32,
     /// Wall time of its group, by networks in it.
     pub(crate) seconds: f64,

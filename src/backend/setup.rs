@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     pub(crate) group_size: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
+    pub(crate) keep_codes: bool,
     pub(crate) scores: Scores,
     /// Images whose patterns are counted at most.
     pub(crate) swap_images: usize,
@@ -47,6 +48,7 @@ impl Setup {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            keep_codes: false,
             scores: Scores::default(),
             swap_images: SWAP_IMAGES,
             twins: Vec::new(),

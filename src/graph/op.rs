@@ -104,6 +104,12 @@ pub enum Convention {
     Original,
 }
 
+impl serde::Serialize for Convention {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 impl Convention {
     /// The convention's name, as the command line spells it.
     ///

@@ -253,6 +253,13 @@ impl Agreement {
     }
 }
 
+/// Its rows.
+impl serde::Serialize for Agreement {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.agreements.chunks_exact(self.images))
+    }
+}
+
 impl fmt::Debug for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agreement")

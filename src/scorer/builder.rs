@@ -38,6 +38,7 @@ pub struct ScorerBuilder {
     group_size: Option<usize>,
     memory_limit: Option<u64>,
     keep_kernels: bool,
+    keep_codes: bool,
     scores: Scores,
     swap_images: usize,
     twins: Vec<Stage>,
@@ -67,6 +68,7 @@ impl ScorerBuilder {
             group_size: None,
             memory_limit: None,
             keep_kernels: false,
+            keep_codes: false,
             scores: Scores::default(),
             swap_images: SWAP_IMAGES,
             twins: Vec::new(),
@@ -126,6 +128,11 @@ impl ScorerBuilder {
     /// Whether scores carry K; they do not when not set.
     pub fn keep_kernels(self, keep: bool) -> Self {
         ScorerBuilder { keep_kernels: keep, ..self }
+    }
+
+    /// Whether scores carry the codes that K is counted from; they do not when not set. Codes take N N_A bits a network.
+    pub fn keep_codes(self, keep: bool) -> Self {
+        ScorerBuilder { keep_codes: keep, ..self }
     }
 
     /// Which scores to compute; NASWOT's alone when not set. More of them never change it.
@@ -191,7 +198,8 @@ impl ScorerBuilder {
     ///
     /// # Errors
     /// A backend that does not work here, a precision that it lacks, or a setting of zero; repeats or an initializer
-    /// of a checkpoint, which has its own weights; images of SWAP outside 8 to 24; repeats whose kernels are to be kept, or whose seeds pass 2^64.
+    /// of a checkpoint, which has its own weights; images of SWAP outside 8 to 24; repeats whose kernels or codes are to be
+    /// kept, or whose seeds pass 2^64.
     pub fn build(self) -> Result<Scorer> {
         let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
         if self.threads == Some(0) {
@@ -208,9 +216,11 @@ impl ScorerBuilder {
             let message = format!("must be {least} to {most} images, not {}", self.swap_images);
             return Err(Error::Setting { name: "swap images", message });
         }
-        if self.repeats > 1 && self.keep_kernels {
-            let message = "K of several seeds cannot be kept: keep it of one".to_owned();
-            return Err(Error::Setting { name: "repeats", message });
+        for (kept, pronoun, keep) in [("K", "it", self.keep_kernels), ("codes", "them", self.keep_codes)] {
+            if self.repeats > 1 && keep {
+                let message = format!("{kept} of several seeds cannot be kept: keep {pronoun} of one");
+                return Err(Error::Setting { name: "repeats", message });
+            }
         }
         let seeded = matches!(self.weights, Weights::Seeded { .. });
         for (name, set) in [("repeats", self.repeats > 1), ("initializer", self.initializer.is_some())] {
@@ -226,6 +236,7 @@ impl ScorerBuilder {
             group_size: self.group_size,
             memory_limit: self.memory_limit,
             keep_kernels: self.keep_kernels,
+            keep_codes: self.keep_codes,
             scores: self.scores,
             swap_images: self.swap_images,
             twins: self.twins,

@@ -10,11 +10,14 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 use crate::analysis::Summary;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::{
-    Agreement, Batch, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores, Weights,
+    Agreement, Batch, Codes, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores,
+    Weights,
 };
 pub use builder::ScorerBuilder;
 pub use requests::Ticket;
@@ -22,7 +25,7 @@ pub use session::Session;
 pub use stream::Stream;
 
 /// What made a score. Everything here but [`Settings::device`] takes part in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     /// N x C x H x W of the batch.
     pub batch_shape: [usize; 4],
@@ -57,10 +60,17 @@ pub struct Settings {
 }
 
 /// The score of one network, and what belongs to it.
-#[derive(Clone, Debug)]
+///
+/// Serialized, it is a map of these fields, and `log_det` the text `-inf` where it is negative infinity.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Score {
+    /// The network's name: [`Network::id`].
+    #[serde(serialize_with = "shared")]
+    pub id: Arc<str>,
     /// log |det K|, natural logarithm; negative infinity exactly when K is singular. Higher is better; scores
     /// of different batch sizes cannot be compared. The mean over repeats, and negative infinity when one of them is.
+    #[serde(serialize_with = "or_infinity")]
     pub log_det: f64,
     /// Standard deviation over repeats (of a sample: R - 1 in the divisor); none for a single one, and where a score
     /// is negative infinity.
@@ -76,9 +86,12 @@ pub struct Score {
     swap: Option<f64>,
     /// K, when the scorer was told to keep it.
     pub kernel: Option<Agreement>,
+    /// The codes that K is counted from, when the scorer was told to keep them.
+    pub codes: Option<Codes>,
     /// Wall time of the network's group, divided by the networks in it; the sum over repeats.
     pub seconds: f64,
     /// What made the score; shared by the scores of one scorer.
+    #[serde(serialize_with = "shared")]
     pub settings: Arc<Settings>,
 }
 
@@ -257,6 +270,7 @@ impl Scorer {
             outcomes.iter().map(|outcome| outcome.patterns.map(f64::from)).collect();
         let swap = patterns.and_then(|counts| Summary::of(counts.into_iter())).map(|counts| counts.mean);
         Ok(Score {
+            id: network.shared_id(),
             log_det: scores.mean,
             deviation: scores.deviation,
             activations: outcomes[0].activations.into(),
@@ -265,6 +279,7 @@ impl Scorer {
             convolutions: network.convolutions(),
             swap,
             kernel: outcomes[0].kernel.take(),
+            codes: outcomes[0].codes.take(),
             seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),
             settings: Arc::clone(&self.settings),
         })
@@ -294,5 +309,18 @@ fn shares(setup: &Setup, repeats: usize) -> Result<Vec<Setup>> {
 impl fmt::Debug for Scorer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scorer").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What is shared, as it is itself.
+fn shared<T: Serialize + ?Sized, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().serialize(serializer)
+}
+
+/// A number, or the text `-inf`: JSON has no infinity.
+fn or_infinity<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match *number {
+        f64::NEG_INFINITY => serializer.serialize_str("-inf"),
+        number => serializer.serialize_f64(number),
     }
 }

@@ -3,11 +3,9 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use naswot::testing::Codes;
 use naswot::{
-    Architecture, Backend, Batch, Checkpoint, Convention, Network, Precision, Probe, Score, Scorer,
+    Architecture, Backend, Batch, Checkpoint, Codes, Convention, Network, Precision, Score, Scorer,
     ScorerBuilder, SkeletonSettings, Weights,
 };
 
@@ -144,9 +142,9 @@ impl Case {
         device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
         precision: Precision,
     ) -> Result<(f64, Codes), Box<dyn Error>> {
-        let (probe, scores) = (Arc::new(Probe::of_codes()), "swap".parse()?);
-        let probed = |builder| device(builder).scores(scores).probe(Arc::clone(&probe));
-        let score = self.score_on(probed, precision, Convention::Relu)?;
-        Ok((score.get("swap").ok_or("no swap")?, probe.take_codes().ok_or("no codes")?))
+        let scores = "swap".parse()?;
+        let with_codes = |builder| device(builder).scores(scores).keep_codes(true);
+        let score = self.score_on(with_codes, precision, Convention::Relu)?;
+        Ok((score.get("swap").ok_or("no swap")?, score.codes.ok_or("no codes")?))
     }
 }

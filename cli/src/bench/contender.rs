@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use naswot::testing::Codes;
-use naswot::{Backend, Batch, Network, Precision, Probe, Scorer, Scores};
+use naswot::{Backend, Batch, Codes, Network, Precision, Probe, Scorer, ScorerBuilder, Scores};
 
 use crate::exit::{Failure, Result};
 
@@ -34,20 +33,15 @@ impl Contender {
         })
     }
 
-    /// A new scorer: it has no weights yet.
-    pub(super) fn scorer(&self, batch: &Batch, probe: Option<Arc<Probe>>) -> Result<Scorer> {
-        let builder = Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision);
-        Ok(match probe {
-            // All scores, so that every stage has work.
-            Some(probe) => builder.probe(probe).scores(Scores::all()).build()?,
-            None => builder.build()?,
-        })
+    /// For a new scorer: it has no weights yet.
+    pub(super) fn scorer(&self, batch: &Batch) -> ScorerBuilder {
+        Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision)
     }
 
     /// One round: starts on the device, then compiles, runs and scores the networks, weights made anew.
     pub(super) fn round(&self, batch: &Batch, networks: &[Network]) -> Result<Duration> {
         let start = Instant::now();
-        self.score(&self.scorer(batch, None)?, networks)?;
+        self.score(&self.scorer(batch).build()?, networks)?;
         Ok(start.elapsed())
     }
 
@@ -55,7 +49,9 @@ impl Contender {
     pub(super) fn probed_round(&self, batch: &Batch, networks: &[Network]) -> Result<(Duration, Arc<Probe>)> {
         let probe = Arc::new(Probe::default());
         let start = Instant::now();
-        self.score(&self.scorer(batch, Some(Arc::clone(&probe)))?, networks)?;
+        // All scores, so that every stage has work.
+        let builder = self.scorer(batch).probe(Arc::clone(&probe)).scores(Scores::all());
+        self.score(&builder.build()?, networks)?;
         Ok((start.elapsed(), probe))
     }
 
@@ -79,18 +75,16 @@ impl std::fmt::Display for Contender {
 pub(super) struct Witness<'a> {
     contender: &'a Contender,
     scorer: Scorer,
-    probe: Arc<Probe>,
 }
 
 impl<'a> Witness<'a> {
     pub(super) fn new(contender: &'a Contender, batch: &Batch) -> Result<Self> {
-        let probe = Arc::new(Probe::of_codes());
-        Ok(Witness { contender, scorer: contender.scorer(batch, Some(Arc::clone(&probe)))?, probe })
+        Ok(Witness { contender, scorer: contender.scorer(batch).keep_codes(true).build()? })
     }
 
     /// The score of a network, and its codes where the backend can hand them out.
     pub(super) fn score(&self, network: &Network) -> Result<(f64, Option<Codes>)> {
         let score = self.scorer.score(network).map_err(|error| self.contender.failed(network, &error))?;
-        Ok((score.log_det, self.probe.take_codes()))
+        Ok((score.log_det, score.codes))
     }
 }

@@ -224,7 +224,7 @@ fn stages(
 ) -> Result<Vec<StageCost>> {
     let (elapsed, probe) = contender.probed_round(batch, networks)?;
     let storage = if contender.precision == Precision::F64 { 8 } else { 4 };
-    let scorer = contender.scorer(batch, None)?;
+    let scorer = contender.scorer(batch).build()?;
     let plans = networks.iter().map(|network| scorer.plan(network));
     let plans = plans.collect::<naswot::Result<Vec<_>>>()?;
     let cost = |stage: &'static str, time: Duration, flop: Option<f64>, bytes: Option<u64>| {

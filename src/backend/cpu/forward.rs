@@ -18,7 +18,7 @@ use crate::probe::Stage;
 use crate::real::Real;
 use crate::score::agreement;
 use crate::score::swap::swap;
-use crate::{Agreement, Precision, Result};
+use crate::{Agreement, Codes, Precision, Result};
 
 /// The twins in one precision.
 pub(super) struct Twin<T> {
@@ -70,9 +70,6 @@ impl<T: Real> ForwardPass<'_, T> {
             plan.combines[slot.combines.clone()].iter().try_for_each(|job| self.combine(job))?;
             plan.convs[slot.convs.clone()].iter().try_for_each(|job| self.conv(job))?;
         }
-        if let Some(probe) = &self.setup.probe {
-            probe.see_codes(plan, &self.workspace.codes);
-        }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| {
             let Workspace { codes, patterns, .. } = &mut *self.workspace;
@@ -86,6 +83,7 @@ impl<T: Real> ForwardPass<'_, T> {
             patterns,
             activations: plan.activations(),
             kernel: self.setup.keep_kernels.then_some(kernel),
+            codes: self.setup.keep_codes.then(|| Codes::new(plan, &self.workspace.codes)),
             seconds: 0.0,
         })
     }

@@ -212,8 +212,7 @@ impl session::Session for Session {
     fn start(&mut self, group: &Group, cleared: bool) -> Result<Running, Fault> {
         let mut memory = self.group_memory();
         self.launch_all(group, cleared, &mut memory)?;
-        let keeps_codes = self.setup.probe.as_ref().is_some_and(|probe| probe.wants_codes());
-        let reads = self.limits.reads(&group.sizes, keeps_codes);
+        let reads = self.limits.reads(&group.sizes, self.setup.keep_codes);
         Ok(Running { memory, reads, factor_number: self.limits.factor_number })
     }
 

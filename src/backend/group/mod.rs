@@ -60,7 +60,7 @@ use crate::plan::jobs::Slot;
 use crate::probe::Stage;
 use crate::score::cholesky::Pivots;
 use crate::score::swap::Patterns;
-use crate::{Agreement, Error, Result};
+use crate::{Agreement, Codes, Error, Result};
 
 memory::register! {
     /// A kind of launch: a stage, or a part or form of one, with a kernel of its own.
@@ -166,6 +166,12 @@ impl Member {
             let counts = results.words(Buffer::Patterns, self.places[Buffer::Patterns], COUNTS);
             job.score(Patterns { distinct: counts[0], active_units: counts[1] })
         })
+    }
+
+    /// The codes that came back: those of a group whose codes are to be kept.
+    fn codes(&self, results: &Results) -> Codes {
+        let words = self.plan().images() * self.plan().words_per_image;
+        Codes::new(self.plan(), &results.words(Buffer::Codes, self.places[Buffer::Codes], words))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::memory::Buffer;
 use super::results::Results;
 use super::{DeviceWeights, Group, Joins, Member, Prepared, WeightPlaces};
 use crate::backend::{Outcome, Setup};
@@ -93,15 +92,11 @@ impl Packed {
         let seconds = start.elapsed().as_secs_f64() / self.group.members.len() as f64;
         let outcome = |member: &Member| {
             let (log_det, kernel) = member.judge(results, "f32")?;
-            if let Some(probe) = setup.probe.as_ref().filter(|probe| probe.wants_codes()) {
-                let words = member.plan().images() * member.plan().words_per_image;
-                let codes = results.words(Buffer::Codes, member.places[Buffer::Codes], words);
-                probe.see_codes(member.plan(), &codes);
-            }
             Ok(Outcome {
                 log_det,
                 patterns: member.patterns(results),
                 kernel: setup.keep_kernels.then_some(kernel),
+                codes: setup.keep_codes.then(|| member.codes(results)),
                 activations: member.plan().activations(),
                 seconds,
             })

@@ -111,7 +111,7 @@ pub(crate) enum Mode {
 impl Mode {
     /// What a run's settings ask of a launch.
     pub(crate) fn of(launch: &Launch, setup: &Setup) -> Self {
-        let is_timed = setup.probe.as_ref().is_some_and(|probe| !probe.wants_codes());
+        let is_timed = setup.probe.as_ref().is_some_and(|probe| probe.is_timer());
         match (setup.twins.contains(&launch.kind.stage()), is_timed) {
             (true, _) => Mode::Twin,
             (false, true) => Mode::Timed,

@@ -219,8 +219,7 @@ impl session::Session for Session {
             self.run_alone(group, &new, &one[0], Mode::of(&one[0], &self.setup))?;
             all = after;
         }
-        let keeps_codes = self.setup.probe.as_ref().is_some_and(|probe| probe.wants_codes());
-        let reads = self.limits.reads(&group.sizes, keeps_codes);
+        let reads = self.limits.reads(&group.sizes, self.setup.keep_codes);
         let size = reads.iter().map(|(_, bytes)| bytes).sum();
         let results = gpu.guarded(|| self.results_buffer(size))?;
         let submission = gpu

@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
 use crate::score::agreement::{self, Section};
-use crate::{Agreement, Error, Precision, Result};
+use crate::{Agreement, Codes, Error, Precision, Result};
 
 /// The fast path with one instruction set.
 pub(crate) struct Lanes<S: Simd, const W: usize> {
@@ -86,9 +86,6 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
             self.group(&program.instructions[group.clone()])?;
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
-        if let Some(probe) = &self.setup.probe {
-            probe.see_codes(plan, self.workspace.codes.get());
-        }
         let patterns = plan.swap.map(|job| self.setup.timed(Stage::Swap, self.spread, || self.swap(job)));
         let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
         Ok(Outcome {
@@ -96,6 +93,7 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
             patterns,
             activations: plan.activations(),
             kernel: self.setup.keep_kernels.then_some(kernel),
+            codes: self.setup.keep_codes.then(|| Codes::new(plan, self.workspace.codes.get())),
             seconds: 0.0,
         })
     }
