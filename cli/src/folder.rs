@@ -30,11 +30,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the file of a number is.
     pub(crate) fn file(&self, number: usize) -> PathBuf {
         self.path.join(format!("{number}{}", self.ending))
