@@ -87,9 +87,16 @@ impl CodeRegion {
 }
 
 impl Codes {
-    /// Codes from the words that a plan's jobs have left.
-    pub(crate) fn new(plan: &Plan, words: &[u32]) -> Self {
-        assert_eq!(words.len(), plan.images() * plan.words_per_image, "words of all images");
+    /// Codes from the words that a plan's jobs have left. What a device has between sections, which nobody writes, is left out.
+    pub(crate) fn new(plan: &Plan, left: &[u32]) -> Self {
+        assert_eq!(left.len(), plan.images() * plan.words_per_image, "words of all images");
+        let mut words = vec![0; left.len()];
+        for start in (0..left.len()).step_by(plan.words_per_image.max(1)) {
+            for section in plan.sections() {
+                let section = start + section.start..start + section.end;
+                words[section.clone()].copy_from_slice(&left[section]);
+            }
+        }
         let region = |region: &crate::plan::jobs::Region| CodeRegion {
             channels: region.channels.clone(),
             height: region.size[0],
