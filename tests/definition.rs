@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use common::checkpoint::{checkpoint, shapes};
 use common::graphs::{Case, Noise, cases};
 use common::naive::{DOUBLE, Parameters, SINGLE, evaluate};
-use naswot::{Batch, Convention, Graph, Network, Precision, Scorer, Weights, Window};
+use naswot::{Batch, Conv, Convention, Graph, Network, Precision, Scorer, Weights, Window};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
@@ -77,6 +77,26 @@ fn a_padded_pool_may_have_longer_rows_than_it_reads() {
         let case = Case { graph, shape: [3, 3, 5, 4], images, parameters: Parameters::new() };
         assert_eq!(compare(&case, Convention::Relu, 1, Precision::F64).unwrap(), (false, false));
     }
+}
+
+/// A convolution that a ReLU reads as it is: where all its inputs are zero the bit is 0, whatever stands beside them.
+#[test]
+fn a_sum_of_zeros_beside_other_numbers_is_zero() {
+    let (channels, side) = (8, 8);
+    let mut g = Graph::builder(channels).unwrap();
+    let conv = Conv { padding: [1, 1], ..Conv::new(channels, 3) };
+    let x = g.conv(g.input(), conv, "conv.weight").unwrap();
+    let x = g.relu(x).unwrap();
+    let graph = g.output(x).unwrap();
+    let mut noise = Noise(7);
+    // One pixel of numbers within zeros.
+    let images = (0..2 * channels * side * side)
+        .map(|at| if at % (side * side) == 3 * side + 3 { noise.number() } else { 0.0 })
+        .collect();
+    let weights = (0..channels * channels * 9).map(|_| noise.number()).collect();
+    let parameters = Parameters::from([("conv.weight".to_owned(), weights)]);
+    let case = Case { graph, shape: [2, channels, side, side], images, parameters };
+    assert_eq!(compare(&case, Convention::Relu, 1, Precision::F32).unwrap(), (false, false));
 }
 
 /// Compares scorer and definition; says whether any bit was in doubt, and whether one differed.

@@ -10,7 +10,8 @@ pub(crate) enum Form {
     /// Any convolution.
     Direct,
     /// 3x3, stride 1, padding 1, on an image of whole pieces, from 6 channels on either side: below, its
-    /// transforms cost what its products save.
+    /// transforms cost what its products save. Batch norms alone read it: a sum of zeros beside other numbers comes
+    /// out as rounding noise, of either sign, and a ReLU that read it would ask for the sign of nothing.
     Winograd,
 }
 
@@ -19,7 +20,9 @@ impl Form {
     pub(crate) fn of(job: &ConvJob, plan: &Plan) -> Self {
         const LEAST: usize = 6;
         let shape = plan.tensors[job.output].shape;
-        let fits = job.kernel == [3, 3]
+        let only_batch_norms_read_it = !job.scaled;
+        let fits = only_batch_norms_read_it
+            && job.kernel == [3, 3]
             && job.stride == [1, 1]
             && job.padding == [1, 1]
             && job.dilation == [1, 1]
