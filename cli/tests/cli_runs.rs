@@ -145,8 +145,9 @@ fn a_signal_ends_a_command_that_does_not_listen() {
     for signal in ["-INT", "-TERM"] {
         let mut child =
             folder.command("plan -").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // Its first line shows that it runs.
-        writeln!(child.stdin.as_ref().unwrap(), "{}", networks(1)[0]).unwrap();
+        // It stays open until the end, and its first line shows that the command runs.
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "{}", networks(1)[0]).unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         interrupt(&child, signal);
