@@ -51,7 +51,7 @@ impl Folder {
 
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_naswot"));
-        command.current_dir(self.0.path()).args(arguments.split(' ')).stdin(Stdio::null());
+        command.current_dir(self.0.path()).args(arguments.split_whitespace()).stdin(Stdio::null());
         command
     }
 
