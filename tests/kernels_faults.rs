@@ -25,7 +25,7 @@ const SLIPS: [(&str, &str, &str, Build); 7] = [
     ("combine.cu", "threadIdx.x % 4 == 0 && place < octets", "threadIdx.x % 4 == 0", Build::Race),
     ("conv.cu", "if (p < at.count) store", "store", Build::Race),
     ("conv.cu", "if (quad >= 2 * low(job.out_octets)) return;", "", Build::Race),
-    ("swap.cu", "min(first + TILE, job.words_per_image)", "first + TILE", Build::Race),
+    ("swap.cu", "min(first + TILE, job.words)", "first + TILE", Build::Race),
     ("swap.cu", "if (word < size)", "", Build::Race),
 ];
 
