@@ -6,7 +6,8 @@
 use naswot::{Architecture, ScoreKind};
 
 use crate::field::{Field, Kind};
-use crate::rows::{Inputs, one_line};
+use crate::row_inputs::RowInputs;
+use crate::text::one_line;
 
 /// A column of rows.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct Column {
     /// Its meaning, as docs/output.md has it.
     pub doc: &'static str,
     /// Its field in the row of a network.
-    pub value: fn(&Inputs) -> Field,
+    pub value: fn(&RowInputs) -> Field,
 }
 
 /// What a column is of.

@@ -10,8 +10,9 @@ use crate::exit::{Failure, Result};
 use crate::input::Line;
 use crate::interrupt;
 use crate::known::SharedKnown;
+use crate::row_inputs::Facts;
 use crate::row_reader::WrittenRow;
-use crate::rows::{Facts, RowMaker};
+use crate::rows::RowMaker;
 
 /// Most entries that are ahead of the rows, so that memory is bounded: more than a stream takes networks ahead for a GPU.
 const AHEAD: usize = 1024;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use naswot::Architecture;
 
 use crate::input::Line;
-use crate::rows::{Outcome, Row};
+use crate::row_inputs::Outcome;
+use crate::rows::Row;
 
 /// Most cells that are remembered, so that memory is bounded: more than both spaces have. Beyond them a cell
 /// that comes again is scored again.

@@ -45,6 +45,8 @@ mod resume;
 #[doc(hidden)]
 pub mod row_file;
 #[doc(hidden)]
+pub mod row_inputs;
+#[doc(hidden)]
 pub mod row_reader;
 #[doc(hidden)]
 pub mod rows;
@@ -59,6 +61,7 @@ mod space;
 mod sweep;
 #[doc(hidden)]
 pub mod table;
+mod text;
 mod trace;
 
 use std::ffi::OsString;

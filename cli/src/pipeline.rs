@@ -15,8 +15,10 @@ use crate::kernels::Kernels;
 use crate::known::{First, SharedKnown};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::row_inputs::{Outcome, Subject};
 use crate::row_reader::WrittenRow;
-use crate::rows::{Outcome, Row, RowMaker, Subject, one_line};
+use crate::rows::{Row, RowMaker};
+use crate::text::one_line;
 
 /// What all rows of a run have in common.
 #[derive(Clone, Copy)]

@@ -10,8 +10,9 @@ use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, Line};
 use crate::output::{self, Draft, Existing, OutFile, Output};
 use crate::pipeline::{Pipeline, Run};
+use crate::row_inputs::Subject;
 use crate::row_reader::{RowReader, WrittenRow};
-use crate::rows::{Subject, shortened};
+use crate::text::shortened;
 
 /// What to do with rows that are there already.
 #[derive(Args, Debug)]

@@ -1,14 +1,16 @@
-//! Rows of scores: what they are made from, and how they are written. docs/output.md is their promise.
+//! Rows of scores, and how they are written as CSV and JSON lines. docs/output.md is their promise.
 
 use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use naswot::{Architecture, Network, Score, ScoreKind, Settings, SkeletonSettings, Space};
+use naswot::{Architecture, Network, Settings, SkeletonSettings, Space};
 
 use crate::columns::{COLUMNS, Column, place};
 use crate::field::Field;
 use crate::measure::column_of;
 use crate::options::SkeletonOptions;
+use crate::row_inputs::{Facts, Outcome, RowInputs, Subject};
+use crate::text::shortened;
 
 /// Form of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,77 +39,13 @@ pub(crate) fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
 }
 
-/// What a row is made from.
-pub struct Inputs<'a> {
-    /// What it is of.
-    pub subject: &'a Subject<'a>,
-    /// What scoring has come to, or why it failed.
-    pub outcome: Result<&'a Outcome, &'a str>,
-    /// The scorer's settings.
-    pub settings: &'a Settings,
-    /// What surrounds the cell.
-    pub skeleton: SkeletonOptions,
-}
-
-/// The network that a row is of.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    /// Position among the networks of the input.
-    pub index: usize,
-    /// Line of the input, from 1.
-    pub line: Option<usize>,
-    /// None where the line could not be read.
-    pub architecture: Option<&'a Architecture>,
-    /// None where it has not been built.
-    pub facts: Option<&'a Facts>,
-}
-
-/// What is known of a network before it is scored.
-pub struct Facts {
-    /// What the benchmark calls it.
-    pub id: String,
-    /// Trainable parameters.
-    pub parameters: u64,
-    /// N_A; none where the images do not fit, as the next.
-    pub activations: Option<u64>,
-    /// Multiply-accumulates of an image.
-    pub macs: Option<u64>,
-    /// Convolutions with a path to the output.
-    pub convolutions: u64,
-}
-
-/// What scoring a network has come to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// In the order of [`ScoreKind::ALL`]; none of those that were not asked for.
-    scores: [Option<f64>; ScoreKind::ALL.len()],
-    /// Standard deviation of the first score over repeats, where there is one.
-    pub deviation: Option<f64>,
-    /// What it took.
-    pub seconds: f64,
-}
-
-impl From<&Score> for Outcome {
-    fn from(score: &Score) -> Self {
-        let scores = std::array::from_fn(|place| score.get(ScoreKind::ALL[place].name()));
-        Outcome { scores, deviation: score.deviation, seconds: score.seconds }
-    }
-}
-
-impl Outcome {
-    /// A score, if it was asked for.
-    pub fn score(&self, score: ScoreKind) -> Option<f64> {
-        self.scores[score as usize]
-    }
-}
-
 /// A field for each of the [`COLUMNS`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(Vec<Field>);
 
 impl Row {
     /// The row of a network.
-    pub fn of(inputs: &Inputs) -> Self {
+    pub fn of(inputs: &RowInputs) -> Self {
         Row(COLUMNS.iter().map(|column| (column.value)(inputs)).collect())
     }
 
@@ -225,8 +163,8 @@ impl Row {
     /// What scoring the network has come to, if it was scored.
     pub fn outcome(&self) -> Option<Outcome> {
         self.score()?;
-        let scores = std::array::from_fn(|place| self.number(column_of(ScoreKind::ALL[place])));
-        Some(Outcome { scores, deviation: self.number("score_sd"), seconds: self.number("seconds")? })
+        let score = |kind| self.number(column_of(kind));
+        Some(Outcome::new(score, self.number("score_sd"), self.number("seconds")?))
     }
 
     /// The bytes of its line, the end included.
@@ -273,21 +211,6 @@ fn csv_field(text: &str) -> String {
     }
 }
 
-/// A piece of a file for a message: not nothing, on one line, and cut where it is long.
-pub(crate) fn shortened(text: &str) -> String {
-    const MOST: usize = 100;
-    match text.char_indices().nth(MOST) {
-        _ if text.is_empty() => "nothing".to_owned(),
-        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
-        None => text.escape_debug().to_string(),
-    }
-}
-
-/// A message on one line.
-pub(crate) fn one_line(message: &str) -> String {
-    message.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// Makes the rows of a run: what its networks have in common. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RowMaker {
@@ -305,20 +228,14 @@ impl RowMaker {
         self.skeleton.network(architecture)
     }
 
-    /// What a row says of a network besides its score.
+    /// The figures of a network for the images of the run.
     pub(crate) fn facts(&self, network: &Network) -> Facts {
         let Settings { batch_shape: [_, _, height, width], convention, .. } = *self.settings;
-        Facts {
-            id: network.id().to_owned(),
-            parameters: network.parameters(),
-            activations: network.activations(height, width, convention).ok(),
-            macs: network.macs(height, width).ok(),
-            convolutions: network.convolutions(),
-        }
+        Facts::of(network, [height, width], convention)
     }
 
     /// The row of a network that was scored, or could not be, and then why.
     pub(crate) fn row(&self, subject: &Subject, outcome: Result<&Outcome, &str>) -> Row {
-        Row::of(&Inputs { subject, outcome, settings: &self.settings, skeleton: self.skeleton })
+        Row::of(&RowInputs { subject, outcome, settings: &self.settings, skeleton: self.skeleton })
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::columns::Compare;
-use crate::rows::{Row, shortened};
+use crate::rows::Row;
+use crate::text::shortened;
 
 /// The settings that all rows must have: those of the first one, or of the first of its space.
 #[derive(Default)]

@@ -22,7 +22,9 @@ use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Look, Picture, PictureFile};
 use crate::plot::epoch_label;
 use crate::progress::Progress;
-use crate::rows::{Format, Outcome, RowMaker, Subject, encode, format, header, names, one_line};
+use crate::row_inputs::{Outcome, Subject};
+use crate::rows::{Format, RowMaker, encode, format, header, names};
+use crate::text::one_line;
 
 /// Columns behind those of a score.
 const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];

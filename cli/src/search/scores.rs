@@ -11,8 +11,9 @@ use crate::interrupt;
 use crate::measure::Measure;
 use crate::options::SkeletonOptions;
 use crate::row_file::RowFile;
+use crate::row_inputs::{Facts, Outcome, Subject};
 use crate::row_reader::{RowReader, WrittenRow};
-use crate::rows::{Facts, Outcome, Row, RowMaker, Subject};
+use crate::rows::{Row, RowMaker};
 use crate::settings::SettingsOfAll;
 use crate::table::Columns;
 

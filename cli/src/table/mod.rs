@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use crate::exit::{Failure, Result};
 use crate::field::number;
 use crate::parquet;
-use crate::rows::{Format, header, names, shortened};
+use crate::rows::{Format, header, names};
+use crate::text::shortened;
 use lines::{Line, Lines, Rule};
 
 /// Which columns a table must have.
