@@ -11,7 +11,7 @@ use crate::table::{Record, Table};
 
 /// What networks are joined by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum By {
+pub enum JoinKey {
     /// The column `id` of scores, with `id` or `hash` of the table
     Id,
     /// The column `arch` of both
@@ -51,7 +51,7 @@ impl Unit {
 
 /// The mean of a network's accuracies.
 #[derive(Clone, Copy, Default)]
-struct Accuracy {
+struct MeanAccuracy {
     mean: f64,
     count: u32,
 }
@@ -63,18 +63,18 @@ pub(crate) struct Accuracies {
     pub(crate) unit: Unit,
     /// Networks that stand in the table more than once.
     pub(crate) averaged: usize,
-    by_name: HashMap<String, Accuracy>,
-    by: Option<By>,
+    by_name: HashMap<String, MeanAccuracy>,
+    by: Option<JoinKey>,
 }
 
 impl Accuracies {
     /// Reads a column, which may be found by its name.
-    pub(crate) fn read(path: &Path, column: Option<&str>, by: Option<By>) -> Result<Self> {
+    pub(crate) fn read(path: &Path, column: Option<&str>, by: Option<JoinKey>) -> Result<Self> {
         let mut table = Table::open(path)?;
         let names: &[&str] = match by {
             None => &["id", "hash", "arch"],
-            Some(By::Id) => &["id", "hash"],
-            Some(By::Arch) => &["arch"],
+            Some(JoinKey::Id) => &["id", "hash"],
+            Some(JoinKey::Arch) => &["arch"],
         };
         let keys: Vec<usize> = names.iter().filter_map(|name| table.position(name)).collect();
         if keys.is_empty() {
@@ -92,7 +92,7 @@ impl Accuracies {
         let column = table.columns()[place].clone();
         let keys: Vec<String> = keys.into_iter().map(|key| table.columns()[key].clone()).collect();
         table.want(keys.iter().chain([&column]).map(String::as_str))?;
-        let mut by_name: HashMap<String, Accuracy> = HashMap::new();
+        let mut by_name: HashMap<String, MeanAccuracy> = HashMap::new();
         let mut largest = f64::NEG_INFINITY;
         while let Some(record) = table.next_record()? {
             let Record { line, texts, .. } = &record;
@@ -127,8 +127,8 @@ impl Accuracies {
     pub(crate) fn get(&self, id: &str, arch: &str) -> Option<f64> {
         let names: &[&str] = match self.by {
             None => &[id, arch],
-            Some(By::Id) => &[id],
-            Some(By::Arch) => &[arch],
+            Some(JoinKey::Id) => &[id],
+            Some(JoinKey::Arch) => &[arch],
         };
         names.iter().find_map(|name| self.by_name.get(*name)).map(|accuracy| accuracy.mean)
     }

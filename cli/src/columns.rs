@@ -5,7 +5,7 @@
 
 use naswot::{Architecture, ScoreKind};
 
-use crate::field::{Field, Kind};
+use crate::field::{Field, FieldKind};
 use crate::row_inputs::RowInputs;
 use crate::text::one_line;
 
@@ -15,7 +15,7 @@ pub struct Column {
     /// Its name in headers and keys.
     pub name: &'static str,
     /// The kind of its fields.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// What it is of.
     pub role: Role,
     /// Whether a row with a score may have nothing in it.
@@ -92,7 +92,7 @@ pub enum Compare {
 pub static COLUMNS: &[Column] = &[
     Column {
         name: "index",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Key,
         may_be_empty: false,
         compare: Compare::Place,
@@ -102,7 +102,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "line",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Key,
         may_be_empty: true,
         compare: Compare::Never,
@@ -112,7 +112,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "space",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Free(Group::Networks),
         may_be_empty: false,
         // The arch says as much.
@@ -125,7 +125,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "id",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Key,
         may_be_empty: false,
         compare: Compare::Place,
@@ -138,7 +138,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "arch",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Key,
         may_be_empty: false,
         compare: Compare::Place,
@@ -148,7 +148,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "score",
-        kind: Kind::Score,
+        kind: FieldKind::Score,
         role: Role::Result,
         may_be_empty: false,
         compare: Compare::Never,
@@ -159,7 +159,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "activations",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Result,
         may_be_empty: false,
         compare: Compare::Never,
@@ -169,7 +169,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "parameters",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Size,
         may_be_empty: false,
         compare: Compare::Never,
@@ -179,7 +179,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "macs",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Size,
         may_be_empty: false,
         compare: Compare::Never,
@@ -189,7 +189,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "error",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Result,
         may_be_empty: true,
         compare: Compare::Never,
@@ -199,7 +199,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "seconds",
-        kind: Kind::Real,
+        kind: FieldKind::Real,
         role: Role::Result,
         may_be_empty: false,
         compare: Compare::Never,
@@ -210,7 +210,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "batch_size",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Images),
         may_be_empty: false,
         compare: Compare::All,
@@ -220,7 +220,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "stem",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Networks),
         // The space says.
         may_be_empty: true,
@@ -234,7 +234,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "cells",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Networks),
         // The space says.
         may_be_empty: true,
@@ -248,7 +248,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "seed",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Weights),
         may_be_empty: true,
         compare: Compare::All,
@@ -258,7 +258,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "data",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Images),
         may_be_empty: false,
         compare: Compare::All,
@@ -268,7 +268,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "batch_sha256",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Images),
         may_be_empty: false,
         compare: Compare::All,
@@ -278,7 +278,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "initializer",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Weights),
         may_be_empty: false,
         compare: Compare::All,
@@ -289,7 +289,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "weights_sha256",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Weights),
         may_be_empty: true,
         compare: Compare::All,
@@ -299,7 +299,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "convention",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Computation),
         may_be_empty: false,
         compare: Compare::All,
@@ -309,7 +309,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "precision",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Computation),
         may_be_empty: false,
         compare: Compare::All,
@@ -319,7 +319,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "backend",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Computation),
         may_be_empty: false,
         compare: Compare::Run,
@@ -329,7 +329,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "device",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Free(Group::Computation),
         may_be_empty: false,
         compare: Compare::Never,
@@ -340,7 +340,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "naswot_version",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Computation),
         may_be_empty: false,
         compare: Compare::All,
@@ -350,7 +350,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "noise",
-        kind: Kind::Real,
+        kind: FieldKind::Real,
         role: Role::Setting(Group::Images),
         may_be_empty: false,
         compare: Compare::All,
@@ -360,7 +360,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "repeats",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Weights),
         may_be_empty: false,
         compare: Compare::All,
@@ -370,7 +370,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "score_sd",
-        kind: Kind::Real,
+        kind: FieldKind::Real,
         role: Role::Result,
         may_be_empty: true,
         compare: Compare::Never,
@@ -381,7 +381,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "swap",
-        kind: Kind::Score,
+        kind: FieldKind::Score,
         role: Role::Result,
         may_be_empty: true,
         compare: Compare::Never,
@@ -391,7 +391,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "convs",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Size,
         may_be_empty: false,
         compare: Compare::Never,
@@ -401,7 +401,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "scores",
-        kind: Kind::Text,
+        kind: FieldKind::Text,
         role: Role::Setting(Group::Computation),
         may_be_empty: false,
         compare: Compare::Run,
@@ -411,7 +411,7 @@ pub static COLUMNS: &[Column] = &[
     },
     Column {
         name: "swap_images",
-        kind: Kind::Integer,
+        kind: FieldKind::Integer,
         role: Role::Setting(Group::Computation),
         may_be_empty: true,
         compare: Compare::All,

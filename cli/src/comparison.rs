@@ -26,16 +26,16 @@ pub(crate) struct Comparison {
 }
 
 /// Comparisons of columns, by name.
-pub(crate) struct Named(Vec<(&'static str, &'static Column, Option<Comparison>)>);
+pub(crate) struct ColumnComparisons(Vec<(&'static str, &'static Column, Option<Comparison>)>);
 
-impl Named {
+impl ColumnComparisons {
     /// Those that there are, with their columns.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Column, &Comparison)> {
         self.0.iter().filter_map(|(_, column, comparison)| Some((*column, comparison.as_ref()?)))
     }
 }
 
-impl Serialize for Named {
+impl Serialize for ColumnComparisons {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, _, comparison)| (name, comparison)))
     }
@@ -50,14 +50,14 @@ pub(crate) struct Comparisons {
     /// The same over networks above the paper's filter; none where accuracies are neither fractions nor percent.
     pub(crate) above_15_percent: Option<Comparison>,
     /// All scores, by name; none of those that some network lacks.
-    pub(crate) scores: Named,
+    pub(crate) scores: ColumnComparisons,
     /// What a score has to beat, likewise.
     #[serde(flatten)]
-    pub(crate) sizes: Named,
+    pub(crate) sizes: ColumnComparisons,
 }
 
 /// Networks with their accuracies. Equal places of all lists are one network.
-pub(crate) struct Networks<'a> {
+pub(crate) struct ComparisonInput<'a> {
     /// What they are ranked by.
     pub(crate) asked: &'a [f64],
     pub(crate) accuracies: &'a [f64],
@@ -69,13 +69,16 @@ pub(crate) struct Networks<'a> {
 }
 
 impl Comparisons {
-    pub(crate) fn of(networks: &Networks) -> Result<Self> {
-        let Networks { asked, accuracies, unit, numbers, .. } = networks;
+    pub(crate) fn of(networks: &ComparisonInput) -> Result<Self> {
+        let ComparisonInput { asked, accuracies, unit, numbers, .. } = networks;
         let convolutions = sizes().find(|column| column.name == CONVOLUTIONS).and_then(numbers);
         let convolutions =
             convolutions.map(|counts| counts.iter().map(|&count| count as u64).collect::<Vec<u64>>());
-        let whole =
-            Lists { accuracies, convolutions: convolutions.as_deref(), resamples: networks.resamples };
+        let whole = AccuracyLists {
+            accuracies,
+            convolutions: convolutions.as_deref(),
+            resamples: networks.resamples,
+        };
         let of_column = &|column: &Column| numbers(column).map(|values| whole.compare(&values)).transpose();
         Ok(Comparisons {
             asked: whole.compare(asked)?,
@@ -93,21 +96,21 @@ impl Comparisons {
 fn named(
     columns: impl Iterator<Item = (&'static str, &'static Column)>,
     compare: impl Fn(&Column) -> Result<Option<Comparison>>,
-) -> Result<Named> {
+) -> Result<ColumnComparisons> {
     let compared = columns.map(|(name, column)| Ok((name, column, compare(column)?)));
-    Ok(Named(compared.collect::<Result<_>>()?))
+    Ok(ColumnComparisons(compared.collect::<Result<_>>()?))
 }
 
 /// What values are compared with.
-struct Lists<'a> {
+struct AccuracyLists<'a> {
     accuracies: &'a [f64],
     convolutions: Option<&'a [u64]>,
     resamples: usize,
 }
 
-impl Lists<'_> {
+impl AccuracyLists<'_> {
     fn compare(&self, values: &[f64]) -> Result<Comparison> {
-        let Lists { accuracies, convolutions, resamples } = *self;
+        let AccuracyLists { accuracies, convolutions, resamples } = *self;
         let in_strata = |strata| stratified_tau(values, accuracies, strata);
         let intervals = match resamples {
             0 => None,
@@ -121,7 +124,7 @@ impl Lists<'_> {
         })
     }
 
-    /// As [`Lists::compare`], over networks above an accuracy; none of too few.
+    /// As [`AccuracyLists::compare`], over networks above an accuracy; none of too few.
     fn above(&self, least: f64, values: &[f64]) -> Result<Option<Comparison>> {
         let above: Vec<usize> = (0..values.len()).filter(|&i| self.accuracies[i] > least).collect();
         if above.len() < 2 {
@@ -130,7 +133,7 @@ impl Lists<'_> {
         let pick = |list: &[f64]| above.iter().map(|&i| list[i]).collect::<Vec<f64>>();
         let convolutions =
             self.convolutions.map(|counts| above.iter().map(|&i| counts[i]).collect::<Vec<u64>>());
-        let lists = Lists {
+        let lists = AccuracyLists {
             accuracies: &pick(self.accuracies),
             convolutions: convolutions.as_deref(),
             resamples: self.resamples,

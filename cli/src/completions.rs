@@ -4,7 +4,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::exit::Result;
-use crate::lines::Lines;
+use crate::stdout_lines::StdoutLines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ impl Completions {
     pub(crate) fn run(&self, mut naswot: Command) -> Result {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut naswot, "naswot", &mut script);
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         lines.print(String::from_utf8_lossy(&script).trim_end())?;
         lines.finish()
     }

@@ -6,15 +6,15 @@ use clap::{Args, ValueEnum};
 use naswot::analysis::{Correlation, Interval, Intervals, Top};
 use serde::Serialize;
 
-use crate::accuracies::{Accuracies, By, Unit};
+use crate::accuracies::{Accuracies, JoinKey, Unit};
 use crate::columns::Column;
-use crate::comparison::{Comparison, Comparisons, FILTER, Networks};
+use crate::comparison::{Comparison, ComparisonInput, Comparisons, FILTER};
 use crate::exit::{Failure, Result};
-use crate::lines::Lines;
 use crate::measure::{Ranking, scores, sizes};
 use crate::options::within;
 use crate::row_file::RowFile;
-use crate::scored::{Scored, ScoredFile};
+use crate::scored::{ScoredFile, ScoredNetwork};
+use crate::stdout_lines::StdoutLines;
 
 /// Most resamples: those of a whole space take minutes, and narrow the interval no further.
 const MOST_RESAMPLES: u64 = 100_000;
@@ -48,7 +48,7 @@ pub(crate) struct Correlate {
     column: Option<String>,
     /// Join by this alone [default: by id, else by arch]
     #[arg(long)]
-    by: Option<By>,
+    by: Option<JoinKey>,
     /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
@@ -77,7 +77,7 @@ pub(crate) enum Infinite {
 
 /// What was compared, and what came out.
 #[derive(Serialize)]
-struct Report<'a> {
+struct CorrelationReport<'a> {
     score: String,
     /// What it is called in tables.
     #[serde(skip)]
@@ -103,8 +103,8 @@ struct Report<'a> {
 
 /// Networks that have a score and an accuracy, or something in its place, and counts of the rest.
 #[derive(Default)]
-pub(crate) struct Joined {
-    pub(crate) networks: Vec<(Scored, f64)>,
+pub(crate) struct PairedScores {
+    pub(crate) networks: Vec<(ScoredNetwork, f64)>,
     rows: usize,
     failed: usize,
     repeated: usize,
@@ -117,13 +117,13 @@ impl Correlate {
     pub(crate) fn run(&self) -> Result {
         let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
         let file = ScoredFile::read(&self.scores, &self.score, &compared().collect::<Vec<_>>())?;
-        let accuracy = |network: &Scored| accuracies.get(&network.id, &network.arch);
-        let joined = Joined::of(file, accuracy, self.infinite);
-        if joined.networks.is_empty() {
-            return Err(joined.nothing_in_common(self.scores.path(), &self.accuracy));
+        let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
+        let pairs = PairedScores::of(file, accuracy, self.infinite);
+        if pairs.networks.is_empty() {
+            return Err(pairs.nothing_in_common(self.scores.path(), &self.accuracy));
         }
-        let report = self.report(&joined, &accuracies)?;
-        let mut lines = Lines::new();
+        let report = self.report(&pairs, &accuracies)?;
+        let mut lines = StdoutLines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
         } else {
@@ -132,31 +132,31 @@ impl Correlate {
         lines.finish()
     }
 
-    fn report<'a>(&self, joined: &Joined, accuracies: &'a Accuracies) -> Result<Report<'a>> {
-        let asked: Vec<f64> = joined.networks.iter().map(|(network, _)| network.score).collect();
-        let truth: Vec<f64> = joined.networks.iter().map(|(_, accuracy)| *accuracy).collect();
+    fn report<'a>(&self, pairs: &PairedScores, accuracies: &'a Accuracies) -> Result<CorrelationReport<'a>> {
+        let asked: Vec<f64> = pairs.networks.iter().map(|(network, _)| network.score).collect();
+        let truth: Vec<f64> = pairs.networks.iter().map(|(_, accuracy)| *accuracy).collect();
         let numbers = |column: &Column| {
             let place = compared().position(|name| name == column.name)?;
-            joined.networks.iter().map(|(network, _)| network.numbers[place]).collect()
+            pairs.networks.iter().map(|(network, _)| network.numbers[place]).collect()
         };
-        let networks = Networks {
+        let networks = ComparisonInput {
             asked: &asked,
             accuracies: &truth,
             unit: accuracies.unit,
             numbers: &numbers,
             resamples: self.bootstrap,
         };
-        Ok(Report {
+        Ok(CorrelationReport {
             score: self.score.to_string(),
             label: self.score.label(),
             comparisons: Comparisons::of(&networks)?,
             column: &accuracies.column,
             unit: accuracies.unit,
-            rows: joined.rows,
-            failed: joined.failed,
-            repeated: joined.repeated,
-            without_accuracy: joined.without_accuracy,
-            omitted: joined.omitted,
+            rows: pairs.rows,
+            failed: pairs.failed,
+            repeated: pairs.repeated,
+            without_accuracy: pairs.without_accuracy,
+            omitted: pairs.omitted,
             averaged: accuracies.averaged,
             top: Top::of(&asked, &truth, self.top)?,
         })
@@ -168,10 +168,10 @@ fn compared() -> impl Iterator<Item = &'static str> {
     scores().map(|(_, column)| column).chain(sizes()).map(|column| column.name)
 }
 
-impl Report<'_> {
-    fn print(&self, lines: &mut Lines) -> Result<()> {
+impl CorrelationReport<'_> {
+    fn print(&self, lines: &mut StdoutLines) -> Result<()> {
         let Correlation { networks, infinite, .. } = self.comparisons.asked.correlation;
-        let Report { failed, without_accuracy, repeated, omitted, .. } = self;
+        let CorrelationReport { failed, without_accuracy, repeated, omitted, .. } = self;
         let left_out = if networks < self.rows {
             let omitted = if *omitted > 0 { format!(", {omitted} of score -inf") } else { String::new() };
             format!(
@@ -215,7 +215,7 @@ impl Report<'_> {
     }
 
     /// What was asked for, and all that stands beside it.
-    fn print_table(&self, lines: &mut Lines) -> Result<()> {
+    fn print_table(&self, lines: &mut StdoutLines) -> Result<()> {
         let Comparisons { asked, above_15_percent, scores, sizes } = &self.comparisons;
         let filtered = format!("{}, accuracy > {FILTER} %", self.label);
         let above = above_15_percent.as_ref().map(|above| (filtered.as_str(), above));
@@ -249,25 +249,29 @@ impl Report<'_> {
     }
 }
 
-impl Joined {
+impl PairedScores {
     /// Networks of a file, each with a value that goes with it.
-    pub(crate) fn of(file: ScoredFile, value: impl Fn(&Scored) -> Option<f64>, infinite: Infinite) -> Self {
+    pub(crate) fn of(
+        file: ScoredFile,
+        value: impl Fn(&ScoredNetwork) -> Option<f64>,
+        infinite: Infinite,
+    ) -> Self {
         let ScoredFile { networks, rows, failed, repeated } = file;
-        let mut joined = Joined { rows, failed, repeated, ..Joined::default() };
+        let mut pairs = PairedScores { rows, failed, repeated, ..PairedScores::default() };
         for network in networks {
             match value(&network) {
-                None => joined.without_accuracy += 1,
-                Some(_) if network.infinite && infinite == Infinite::Omit => joined.omitted += 1,
-                Some(value) => joined.networks.push((network, value)),
+                None => pairs.without_accuracy += 1,
+                Some(_) if network.infinite && infinite == Infinite::Omit => pairs.omitted += 1,
+                Some(value) => pairs.networks.push((network, value)),
             }
         }
-        joined
+        pairs
     }
 
     /// Why there is no network.
     pub(crate) fn nothing_in_common(&self, scores: &Path, table: &Path) -> Failure {
         let (scores, table) = (scores.display(), table.display());
-        let Joined { rows, failed, .. } = self;
+        let PairedScores { rows, failed, .. } = self;
         Failure::unusable(match self.without_accuracy {
             0 => format!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"),
             _ => format!("{table}: has none of the networks of {scores}: no id or arch is in both"),

@@ -4,7 +4,7 @@ use clap::Args;
 use naswot::Device;
 
 use crate::exit::{Failure, Result};
-use crate::lines::Lines;
+use crate::stdout_lines::StdoutLines;
 
 /// List backends and devices: usable or not, and why
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ impl Devices {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         let devices = naswot::devices();
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         if self.json {
             lines.print(serde_json::to_string(&devices).map_err(Failure::stopped)?)?;
         } else {

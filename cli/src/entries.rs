@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use naswot::{Architecture, Network};
 
 use crate::exit::{Failure, Result};
-use crate::input::Line;
+use crate::input::InputLine;
 use crate::interrupt;
-use crate::known::SharedKnown;
+use crate::outcome_cache::SharedOutcomeCache;
 use crate::row_inputs::Facts;
 use crate::row_reader::WrittenRow;
 use crate::rows::RowMaker;
@@ -30,23 +30,23 @@ pub(crate) enum Work {
     /// Why there is nothing to score.
     Fail { architecture: Option<Architecture>, error: String },
     /// A network that is on its way to the device. The row, if any, stays when the run ends before its turn.
-    Score { cell: Cell, row: Option<WrittenRow> },
+    Score { cell: CellWithFacts, row: Option<WrittenRow> },
     /// A cell that has stood before: what became of it there is its outcome.
-    Repeat { cell: Cell, row: Option<WrittenRow> },
+    Repeat { cell: CellWithFacts, row: Option<WrittenRow> },
 }
 
 /// An architecture, and what is known of its network.
-pub(crate) struct Cell {
+pub(crate) struct CellWithFacts {
     pub(crate) architecture: Architecture,
     pub(crate) facts: Facts,
 }
 
 /// What a source has to say.
-pub(crate) enum Next {
+pub(crate) enum NextEntry {
     /// A line to be scored, and the row that stands there already.
-    Score(Line, Option<WrittenRow>),
+    Score(InputLine, Option<WrittenRow>),
     /// A row that stays as it is.
-    Keep(Line, WrittenRow),
+    Keep(InputLine, WrittenRow),
     /// Nothing for a while.
     Nothing,
     End,
@@ -61,32 +61,32 @@ pub(crate) enum Ended {
 }
 
 /// Something that is being made, which comes when it is there; never, if it turns out that there is none.
-type Place<T> = Receiver<T>;
+type Pending<T> = Receiver<T>;
 
 /// The entries of a source, in order.
-pub(crate) struct Entries(Receiver<Place<Entry>>);
+pub(crate) struct Entries(Receiver<Pending<Entry>>);
 
 /// The networks among them, in the same order.
-pub(crate) struct Networks(Receiver<Place<Network>>);
+pub(crate) struct BuiltNetworks(Receiver<Pending<Network>>);
 
 /// Reads a source, and has its entries built.
-pub(crate) struct Reader<'a> {
+pub(crate) struct EntryReader<'a> {
     maker: &'a RowMaker,
-    known: SharedKnown,
-    entries: SyncSender<Place<Entry>>,
+    cache: SharedOutcomeCache,
+    entries: SyncSender<Pending<Entry>>,
     /// There are never more than entries.
-    networks: Sender<Place<Network>>,
+    networks: Sender<Pending<Network>>,
 }
 
 impl Entry {
     /// An entry for a line, and the network that is to be scored for it.
     fn build(
-        line: Line,
+        line: InputLine,
         maker: &RowMaker,
         row: Option<WrittenRow>,
         repeats: bool,
     ) -> (Self, Option<Network>) {
-        let Line { index, number, architecture } = line;
+        let InputLine { index, number, architecture } = line;
         let (work, network) = match architecture {
             Err(error) => (Work::Fail { architecture: None, error }, None),
             Ok(architecture) => match maker.network(&architecture) {
@@ -94,7 +94,7 @@ impl Entry {
                     (Work::Fail { architecture: Some(architecture), error: error.to_string() }, None)
                 }
                 Ok(network) => {
-                    let cell = Cell { architecture, facts: maker.facts(&network) };
+                    let cell = CellWithFacts { architecture, facts: maker.facts(&network) };
                     match repeats {
                         true => (Work::Repeat { cell, row }, None),
                         false => (Work::Score { cell, row }, Some(network)),
@@ -105,7 +105,7 @@ impl Entry {
         (Entry { index, line: number, work }, network)
     }
 
-    fn keep(line: &Line, row: WrittenRow) -> Self {
+    fn keep(line: &InputLine, row: WrittenRow) -> Self {
         Entry { index: line.index, line: line.number, work: Work::Keep(row) }
     }
 }
@@ -119,7 +119,7 @@ impl Iterator for Entries {
     }
 }
 
-impl Iterator for Networks {
+impl Iterator for BuiltNetworks {
     type Item = Network;
 
     fn next(&mut self) -> Option<Network> {
@@ -130,26 +130,26 @@ impl Iterator for Networks {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> EntryReader<'a> {
     /// A reader, and what it hands on.
-    pub(crate) fn new(maker: &'a RowMaker, known: SharedKnown) -> (Self, Entries, Networks) {
+    pub(crate) fn new(maker: &'a RowMaker, cache: SharedOutcomeCache) -> (Self, Entries, BuiltNetworks) {
         let ((entries, to_write), (networks, to_score)) = (sync_channel(AHEAD), channel());
-        (Reader { maker, known, entries, networks }, Entries(to_write), Networks(to_score))
+        (EntryReader { maker, cache, entries, networks }, Entries(to_write), BuiltNetworks(to_score))
     }
 
     /// Reads a source to its end, until nobody takes its entries, or until it is stopped.
     pub(crate) fn read(
         self,
-        source: &mut impl FnMut() -> Result<Next>,
+        source: &mut impl FnMut() -> Result<NextEntry>,
         stopped: &AtomicBool,
     ) -> Result<Ended> {
         while !stopped.load(Ordering::Relaxed) {
             let taken = match source()? {
-                Next::Score(line, row) => self.build(line, row),
-                Next::Keep(line, row) => self.keep(&line, row),
-                Next::Nothing => true,
-                Next::End => return Ok(Ended::Complete),
-                Next::Interrupted => false,
+                NextEntry::Score(line, row) => self.build(line, row),
+                NextEntry::Keep(line, row) => self.keep(&line, row),
+                NextEntry::Nothing => true,
+                NextEntry::End => return Ok(Ended::Complete),
+                NextEntry::Interrupted => false,
             };
             if !taken {
                 break;
@@ -159,17 +159,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Has an entry and its network built; whether anybody takes entries.
-    fn build(&self, line: Line, row: Option<WrittenRow>) -> bool {
+    fn build(&self, line: InputLine, row: Option<WrittenRow>) -> bool {
         let repeats = match &line.architecture {
-            Ok(architecture) => self.known.lock().repeats(architecture, line.index),
+            Ok(architecture) => self.cache.lock().repeats(architecture, line.index),
             Err(_) => false,
         };
-        let ((entry, place_of_entry), (network, place_of_network)) = (sync_channel(1), sync_channel(1));
-        if self.entries.send(place_of_entry).is_err() {
+        let ((entry, pending_entry), (network, pending_network)) = (sync_channel(1), sync_channel(1));
+        if self.entries.send(pending_entry).is_err() {
             return false;
         }
         // A stream that was cancelled takes no more networks, but their entries may have rows to be kept.
-        let _ = self.networks.send(place_of_network);
+        let _ = self.networks.send(pending_network);
         let maker = self.maker.clone();
         rayon::spawn_fifo(move || {
             let (built, to_score) = Entry::build(line, &maker, row, repeats);
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands on a row that stays as it is; whether anybody takes entries.
-    fn keep(&self, line: &Line, row: WrittenRow) -> bool {
+    fn keep(&self, line: &InputLine, row: WrittenRow) -> bool {
         let (entry, place) = sync_channel(1);
         drop(entry.send(Entry::keep(line, row)));
         self.entries.send(place).is_ok()

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The kind of a column's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// 0 or more.
     Integer,
     /// A finite number of 0 or more.
@@ -15,13 +15,13 @@ pub enum Kind {
     Text,
 }
 
-impl Kind {
+impl FieldKind {
     /// What docs/output.md calls it.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Integer => "integer",
-            Kind::Real | Kind::Score => "real",
-            Kind::Text => "text",
+            FieldKind::Integer => "integer",
+            FieldKind::Real | FieldKind::Score => "real",
+            FieldKind::Text => "text",
         }
     }
 }
@@ -56,18 +56,18 @@ impl Field {
     }
 
     /// Reads what `Display` writes; the error says what the text is not.
-    pub fn parse(text: &str, kind: Kind) -> Result<Self, &'static str> {
+    pub fn parse(text: &str, kind: FieldKind) -> Result<Self, &'static str> {
         if text.is_empty() {
             return Ok(Field::Empty);
         }
         match kind {
-            Kind::Integer => text.parse().map(Field::Integer).map_err(|_| "a whole number"),
-            Kind::Real => {
+            FieldKind::Integer => text.parse().map(Field::Integer).map_err(|_| "a whole number"),
+            FieldKind::Real => {
                 let value = number(text).filter(|value| *value >= 0.0);
                 value.map(Field::Real).ok_or("a number of 0 or more")
             }
-            Kind::Score => number(text).map(Field::Real).ok_or("a number"),
-            Kind::Text => Ok(Field::Text(text.to_owned())),
+            FieldKind::Score => number(text).map(Field::Real).ok_or("a number"),
+            FieldKind::Text => Ok(Field::Text(text.to_owned())),
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct InputOptions {
     )]
     space: Option<Space>,
     #[command(flatten)]
-    which: Which,
+    which: SpaceSubset,
     /// Seed of the sample [default: 0]
     #[arg(
         long,
@@ -62,7 +62,7 @@ pub(crate) struct InputOptions {
 // What conflicts with an argument that is there is not required: hence both.
 #[group(id = "which", multiple = false, requires = "space", conflicts_with = "file")]
 #[command(next_help_heading = "Networks")]
-struct Which {
+struct SpaceSubset {
     /// Every network of the space, in the order of its enumeration
     #[arg(long)]
     all: bool,
@@ -160,7 +160,7 @@ impl InputOptions {
 pub(crate) struct Input {
     name: String,
     /// Lines, or what the system said where they could not be read on.
-    lines: Receiver<Result<Line, String>>,
+    lines: Receiver<Result<InputLine, String>>,
     taken: usize,
     /// Networks that are to come, where that is known and cheap to know.
     total: Total,
@@ -176,7 +176,7 @@ enum Total {
 
 /// A line that is not blank, or a network of a space.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct InputLine {
     /// Position among the networks, from 0; those of other shards count.
     pub(crate) index: usize,
     /// Number of the line in a file, from 1.
@@ -186,8 +186,8 @@ pub(crate) struct Line {
 }
 
 /// What comes next.
-pub(crate) enum Next {
-    Line(Line),
+pub(crate) enum NextLine {
+    Line(InputLine),
     /// Nothing for a while.
     Nothing,
     End,
@@ -230,7 +230,7 @@ impl Input {
                     Err(Error::Io { source, .. }) => Some(Err(source.to_string())),
                     architecture => shard.holds(index).then(|| {
                         let architecture = architecture.map_err(|error| error.to_string());
-                        Ok(Line { index, number, architecture })
+                        Ok(InputLine { index, number, architecture })
                     }),
                 }
             });
@@ -242,7 +242,7 @@ impl Input {
     fn of(
         name: String,
         total: Total,
-        mut lines: impl Iterator<Item = Result<Line, String>> + Send + 'static,
+        mut lines: impl Iterator<Item = Result<InputLine, String>> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = sync_channel(AHEAD);
         thread::spawn(move || {
@@ -253,7 +253,7 @@ impl Input {
     }
 
     /// The same lines once more, all of which have been taken from it.
-    pub(crate) fn again(&self, lines: &Arc<[Line]>) -> Self {
+    pub(crate) fn again(&self, lines: &Arc<[InputLine]>) -> Self {
         let (total, lines) = (Total::Networks(lines.len() as u64), Arc::clone(lines));
         let lines = (0..lines.len()).map(move |place| Ok(lines[place].clone()));
         Input { distinct: self.distinct, ..Self::of(self.name.clone(), total, lines) }
@@ -284,18 +284,18 @@ impl Input {
     }
 
     /// The next line, if it comes in a while.
-    pub(crate) fn next(&mut self) -> Result<Next> {
+    pub(crate) fn next(&mut self) -> Result<NextLine> {
         if interrupt::requested() {
-            return Ok(Next::Interrupted);
+            return Ok(NextLine::Interrupted);
         }
         match self.lines.recv_timeout(PATIENCE) {
             Ok(Err(error)) => Err(self.broken(&error)),
             Ok(Ok(line)) => {
                 self.taken += 1;
-                Ok(Next::Line(line))
+                Ok(NextLine::Line(line))
             }
-            Err(RecvTimeoutError::Timeout) => Ok(Next::Nothing),
-            Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
+            Err(RecvTimeoutError::Timeout) => Ok(NextLine::Nothing),
+            Err(RecvTimeoutError::Disconnected) => Ok(NextLine::End),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod accuracies;
 mod accuracy_table;
+mod architecture_arg;
 mod bench;
 mod codes;
 #[doc(hidden)]
@@ -24,13 +25,11 @@ mod input;
 #[doc(hidden)]
 pub mod interrupt;
 mod kernels;
-mod known;
-mod lines;
 #[doc(hidden)]
 pub mod measure;
 mod merge;
-mod named;
 mod options;
+mod outcome_cache;
 mod output;
 #[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
@@ -58,6 +57,7 @@ mod settings;
 #[doc(hidden)]
 pub mod source;
 mod space;
+mod stdout_lines;
 mod sweep;
 #[doc(hidden)]
 pub mod table;
@@ -118,7 +118,7 @@ enum Command {
     Search(Box<search::Search>),
     Plot(plot::Plot),
     Trace(Box<trace::Trace>),
-    Report(report::Report),
+    Report(report::ReportCommand),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }

@@ -7,7 +7,7 @@ use naswot::analysis::log_rank_sums;
 
 use crate::columns::{self, COLUMNS, Column, Role};
 use crate::exit::Result;
-use crate::field::Kind;
+use crate::field::FieldKind;
 
 /// A number that networks have, named by its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Measure {
     pub(crate) fn of_rows(name: &str) -> Result<Self, String> {
         let measure = Self::of_file(name)?;
         match columns::find(measure.column()) {
-            Some(column) if column.kind != Kind::Text => Ok(measure),
+            Some(column) if column.kind != FieldKind::Text => Ok(measure),
             _ => {
                 let scores = ScoreKind::ALL.iter().map(|score| score.name());
                 let known: Vec<&str> = scores.chain(sizes().map(|column| column.name)).collect();
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn every_score_has_a_column() {
         let columns: Vec<&str> = scores().map(|(_, column)| column.name).collect();
-        let of_kind = COLUMNS.iter().filter(|column| column.kind == Kind::Score);
+        let of_kind = COLUMNS.iter().filter(|column| column.kind == FieldKind::Score);
         assert!(of_kind.map(|column| column.name).eq(columns));
     }
 }

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::output::{Draft, Existing, OutFile, Output};
 use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
-use crate::settings::SettingsOfAll;
+use crate::settings::SharedSettings;
 use crate::table::Columns;
 
 const EXAMPLES: &str = "\
@@ -39,15 +39,15 @@ pub(crate) struct Merge {
 }
 
 /// A file of rows, and its next one.
-struct Shard {
+struct ShardRows {
     rows: RowReader,
     next: Option<(u64, WrittenRow)>,
 }
 
-impl Shard {
+impl ShardRows {
     fn open(file: &OutFile) -> Result<Self> {
         let mut shard =
-            Shard { rows: RowReader::open(&RowFile::Lines(file.clone()), Columns::Exact)?, next: None };
+            ShardRows { rows: RowReader::open(&RowFile::Lines(file.clone()), Columns::Exact)?, next: None };
         shard.advance(None)?;
         Ok(shard)
     }
@@ -72,22 +72,22 @@ impl Merge {
             let message = "is of another kind than the output; `naswot convert` changes that";
             return Err(Failure::unusable(format_args!("{}: {message}", file.path.display())));
         }
-        let mut shards = self.files.iter().map(Shard::open).collect::<Result<Vec<_>, _>>()?;
+        let mut shards = self.files.iter().map(ShardRows::open).collect::<Result<Vec<_>, _>>()?;
         for (file, _) in self.files.iter().zip(&shards).filter(|(_, shard)| shard.next.is_none()) {
             console.warning(format_args!("{}: holds no rows", file.path.display()));
         }
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = Draft::new(&self.out.path, existing)?;
-        let joined = draft.output(&self.out).and_then(|mut output| self.join(&mut shards, &mut output));
-        let rows = *joined.as_ref().unwrap_or(&0);
-        let exit = draft.settle(joined.map(|_| Exit::Success))?;
+        let merged = draft.output(&self.out).and_then(|mut output| self.write(&mut shards, &mut output));
+        let rows = *merged.as_ref().unwrap_or(&0);
+        let exit = draft.settle(merged.map(|_| Exit::Success))?;
         console.note(format_args!("{rows} rows of {} files", self.files.len()));
         Ok(exit)
     }
 
     /// Writes all rows; returns how many.
-    fn join(&self, shards: &mut [Shard], output: &mut Output) -> Result<u64> {
-        let mut settings = SettingsOfAll::default();
+    fn write(&self, shards: &mut [ShardRows], output: &mut Output) -> Result<u64> {
+        let mut settings = SharedSettings::default();
         let mut index = 0;
         while let Some(first) = (0..shards.len())
             .filter(|&i| shards[i].next.is_some())

@@ -8,15 +8,15 @@ use crate::exit::{Failure, Result};
 use crate::rows::Row;
 
 /// Records of a file that there cannot be.
-pub(crate) struct Records(Infallible);
+pub(crate) struct ParquetRecords(Infallible);
 
-impl Records {
+impl ParquetRecords {
     pub(crate) fn next(&mut self) -> Result<Option<(usize, Vec<String>)>> {
         match self.0 {}
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<(Vec<String>, Records)> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<String>, ParquetRecords)> {
     Err(missing(path))
 }
 

@@ -77,10 +77,10 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
 pub(crate) struct Output {
     name: String,
     format: Format,
-    to: To,
+    to: Destination,
 }
 
-enum To {
+enum Destination {
     Nowhere,
     Stdout(io::Stdout),
     File {
@@ -93,14 +93,15 @@ enum To {
 impl Output {
     /// Rows on standard output.
     pub(crate) fn stdout(format: Format, header: &[u8]) -> Result<Self> {
-        let mut output = Output { name: "standard output".to_owned(), format, to: To::Stdout(io::stdout()) };
+        let mut output =
+            Output { name: "standard output".to_owned(), format, to: Destination::Stdout(io::stdout()) };
         output.write_bytes(header)?;
         Ok(output)
     }
 
     /// Rows that nobody wants.
     pub(crate) fn nowhere() -> Self {
-        Output { name: String::new(), format: Format::Csv, to: To::Nowhere }
+        Output { name: String::new(), format: Format::Csv, to: Destination::Nowhere }
     }
 
     /// Rows of scores from the beginning of a locked file, which is emptied.
@@ -123,7 +124,7 @@ impl Output {
     fn at(mut file: File, out: &OutFile, whole: u64) -> Result<Self> {
         let name = out.path.display().to_string();
         cut(&mut file, whole).map_err(|error| Failure::write(&name, &error))?;
-        Ok(Output { name, format: out.format, to: To::File { file, whole } })
+        Ok(Output { name, format: out.format, to: Destination::File { file, whole } })
     }
 
     /// Writes a row, so that it is safe when the process is killed.
@@ -134,9 +135,9 @@ impl Output {
     /// Writes whole rows as they are.
     pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let written = match &mut self.to {
-            To::Nowhere => Ok(()),
-            To::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
-            To::File { file, whole } => {
+            Destination::Nowhere => Ok(()),
+            Destination::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            Destination::File { file, whole } => {
                 let written = file.write_all(bytes);
                 match written {
                     Ok(()) => *whole += bytes.len() as u64,

@@ -16,31 +16,31 @@ use parquet::schema::types::Type;
 
 use crate::columns::{COLUMNS, Column};
 use crate::exit::{Failure, Result};
-use crate::field::{Field, Kind};
+use crate::field::{Field, FieldKind};
 use crate::rows::Row;
 
 /// Rows of a row group, which are in memory at once.
 const GROUP: usize = 1 << 16;
 
 /// Records of a file: a text for each of its columns, as in CSV without quotes.
-pub(crate) struct Records {
+pub(crate) struct ParquetRecords {
     rows: RowIter<'static>,
     name: String,
     read: usize,
 }
 
 /// Opens a file: the names of its columns, and its records.
-pub(crate) fn read(path: &Path) -> Result<(Vec<String>, Records)> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<String>, ParquetRecords)> {
     let name = path.display().to_string();
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(format_args!("{name}: {error}"));
     let file = File::open(path).map_err(|error| unusable(&error))?;
     let reader = SerializedFileReader::new(file).map_err(|error| unusable(&error))?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let columns = schema.root_schema().get_fields().iter().map(|column| column.name().to_owned()).collect();
-    Ok((columns, Records { rows: reader.into_iter(), name, read: 0 }))
+    Ok((columns, ParquetRecords { rows: reader.into_iter(), name, read: 0 }))
 }
 
-impl Records {
+impl ParquetRecords {
     /// The next record, and its position from 0.
     pub(crate) fn next(&mut self) -> Result<Option<(usize, Vec<String>)>> {
         let Some(row) = self.rows.next() else { return Ok(None) };
@@ -82,9 +82,9 @@ pub(crate) fn write(rows: &mut dyn Iterator<Item = Result<Row>>, file: File, pat
 fn schema() -> Result<Type, ParquetError> {
     let column = |column: &Column| {
         let (physical, converted) = match column.kind {
-            Kind::Integer => (Physical::INT64, ConvertedType::UINT_64),
-            Kind::Real | Kind::Score => (Physical::DOUBLE, ConvertedType::NONE),
-            Kind::Text => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
+            FieldKind::Integer => (Physical::INT64, ConvertedType::UINT_64),
+            FieldKind::Real | FieldKind::Score => (Physical::DOUBLE, ConvertedType::NONE),
+            FieldKind::Text => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
         };
         let built = Type::primitive_type_builder(column.name, physical).with_converted_type(converted);
         built.with_repetition(Repetition::OPTIONAL).build().map(Arc::new)
@@ -97,18 +97,18 @@ fn write_group(mut columns: SerializedRowGroupWriter<File>, rows: &[Row]) -> Res
     for (place, column) in COLUMNS.iter().enumerate() {
         let fields = || rows.iter().map(|row| &row.fields()[place]);
         match column.kind {
-            Kind::Integer => write_column::<Int64Type>(&mut columns, fields(), |field| match field {
+            FieldKind::Integer => write_column::<Int64Type>(&mut columns, fields(), |field| match field {
                 // The same 64 bits.
                 Field::Integer(value) => Some(value.cast_signed()),
                 _ => None,
             }),
-            Kind::Real | Kind::Score => {
+            FieldKind::Real | FieldKind::Score => {
                 write_column::<DoubleType>(&mut columns, fields(), |field| match field {
                     Field::Real(value) => Some(*value),
                     _ => None,
                 })
             }
-            Kind::Text => write_column::<ByteArrayType>(&mut columns, fields(), |field| match field {
+            FieldKind::Text => write_column::<ByteArrayType>(&mut columns, fields(), |field| match field {
                 Field::Text(text) => Some(ByteArray::from(text.as_str())),
                 _ => None,
             }),

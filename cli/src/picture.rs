@@ -15,11 +15,11 @@ use crate::output::{Draft, Existing};
 #[derive(Clone, Debug)]
 pub(crate) struct PictureFile {
     path: PathBuf,
-    form: Form,
+    form: PictureFormat,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Form {
+enum PictureFormat {
     Svg,
     Png,
 }
@@ -30,8 +30,8 @@ impl PictureFile {
         let path = PathBuf::from(text);
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let form = match ending.to_ascii_lowercase().as_str() {
-            "svg" => Form::Svg,
-            "png" if cfg!(feature = "png") => Form::Png,
+            "svg" => PictureFormat::Svg,
+            "png" if cfg!(feature = "png") => PictureFormat::Png,
             "png" => {
                 let message =
                     "this naswot is built without PNG: write .svg, or `cargo install` it with --features png";
@@ -46,7 +46,7 @@ impl PictureFile {
 /// How pictures look.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Picture")]
-pub(crate) struct Look {
+pub(crate) struct PictureStyle {
     /// The ground: light for paper, or dark
     #[arg(long, value_name = "THEME", default_value = "light")]
     theme: Theme,
@@ -61,7 +61,7 @@ enum Theme {
     Dark,
 }
 
-impl Look {
+impl PictureStyle {
     pub(crate) fn theme(self) -> drawing::Theme {
         match self.theme {
             Theme::Light => drawing::Theme::Light,
@@ -70,10 +70,10 @@ impl Look {
     }
 
     /// The picture as the bytes of its file.
-    fn bytes(self, svg: String, form: Form) -> Result<Vec<u8>> {
+    fn bytes(self, svg: String, form: PictureFormat) -> Result<Vec<u8>> {
         match form {
-            Form::Svg => Ok(svg.into_bytes()),
-            Form::Png => Ok(png(&svg, self.scale)?),
+            PictureFormat::Svg => Ok(svg.into_bytes()),
+            PictureFormat::Png => Ok(png(&svg, self.scale)?),
         }
     }
 }
@@ -100,7 +100,7 @@ impl<'a> Picture<'a> {
     }
 
     /// Writes it, or throws its file away where there is none.
-    pub(crate) fn finish(&self, svg: Result<String>, look: Look) -> Result {
+    pub(crate) fn finish(&self, svg: Result<String>, look: PictureStyle) -> Result {
         let bytes = svg.and_then(|svg| look.bytes(svg, self.file.form));
         let write = |bytes: Vec<u8>| {
             let written = self.draft.file()?.write_all(&bytes);

@@ -7,12 +7,12 @@ use std::thread;
 use naswot::{Architecture, Error, Score, Scorer, Stream};
 
 use crate::codes::CodeFiles;
-use crate::entries::{Cell, Ended, Entries, Entry, Next, Reader, Work};
+use crate::entries::{CellWithFacts, Ended, Entries, Entry, EntryReader, NextEntry, Work};
 use crate::exit::{Failure, Result};
 use crate::input::{self, Input};
 use crate::interrupt;
 use crate::kernels::Kernels;
-use crate::known::{First, SharedKnown};
+use crate::outcome_cache::{FirstOccurrence, SharedOutcomeCache};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::row_inputs::{Outcome, Subject};
@@ -22,7 +22,7 @@ use crate::text::one_line;
 
 /// What all rows of a run have in common.
 #[derive(Clone, Copy)]
-pub(crate) struct Run<'a> {
+pub(crate) struct RunContext<'a> {
     /// Name of the input.
     pub(crate) input: &'a str,
     pub(crate) scorer: &'a Scorer,
@@ -35,22 +35,22 @@ pub(crate) struct Run<'a> {
 
 /// Scores entries and writes their rows.
 pub(crate) struct Pipeline<'a> {
-    pub(crate) run: Run<'a>,
+    pub(crate) context: RunContext<'a>,
     progress: &'a mut Progress,
     /// Told of every row, in order.
     seen: &'a mut dyn FnMut(&Row),
-    known: SharedKnown,
+    cache: SharedOutcomeCache,
 }
 
 impl<'a> Pipeline<'a> {
     /// `distinct`: no cell of the input comes twice.
     pub(crate) fn new(
-        run: Run<'a>,
+        context: RunContext<'a>,
         progress: &'a mut Progress,
         seen: &'a mut dyn FnMut(&Row),
         distinct: bool,
     ) -> Self {
-        Pipeline { run, progress, seen, known: SharedKnown::new(distinct) }
+        Pipeline { context, progress, seen, cache: SharedOutcomeCache::new(distinct) }
     }
 
     /// Takes note of a row of an earlier run that stays as it is.
@@ -60,18 +60,18 @@ impl<'a> Pipeline<'a> {
     }
 
     /// The cells that it knows, to be told of those in rows that are kept.
-    pub(crate) fn known(&self) -> SharedKnown {
-        self.known.clone()
+    pub(crate) fn cache(&self) -> SharedOutcomeCache {
+        self.cache.clone()
     }
 
     /// As [`Self::run`], for every network that is left of an input.
     pub(crate) fn run_all(&mut self, input: &mut Input, output: &mut Output) -> Result<Ended> {
         let source = &mut || {
             Ok(match input.next()? {
-                input::Next::Line(line) => Next::Score(line, None),
-                input::Next::Nothing => Next::Nothing,
-                input::Next::End => Next::End,
-                input::Next::Interrupted => Next::Interrupted,
+                input::NextLine::Line(line) => NextEntry::Score(line, None),
+                input::NextLine::Nothing => NextEntry::Nothing,
+                input::NextLine::End => NextEntry::End,
+                input::NextLine::Interrupted => NextEntry::Interrupted,
             })
         };
         self.run(source, output)
@@ -85,14 +85,14 @@ impl<'a> Pipeline<'a> {
     /// reader hands an entry on before its network, so each result that is waited for is of a network that is on its way.
     pub(crate) fn run(
         &mut self,
-        source: &mut (impl FnMut() -> Result<Next> + Send),
+        source: &mut (impl FnMut() -> Result<NextEntry> + Send),
         output: &mut Output,
     ) -> Result<Ended> {
         let stopped = AtomicBool::new(false);
         thread::scope(|scope| {
-            let (reader, entries, networks) = Reader::new(self.run.maker, self.known());
+            let (reader, entries, networks) = EntryReader::new(self.context.maker, self.cache());
             let reading = scope.spawn(|| reader.read(source, &stopped));
-            let mut stream = self.run.scorer.stream(networks);
+            let mut stream = self.context.scorer.stream(networks);
             let written = self.rows(entries, &mut stream, output);
             // After a failure the source may have more to come, slowly.
             stopped.store(true, Ordering::Relaxed);
@@ -116,15 +116,15 @@ impl<'a> Pipeline<'a> {
                     let subject = Subject { index, line, architecture: architecture.as_ref(), facts: None };
                     self.fail(&subject, &error, output)?;
                 }
-                Work::Score { cell: Cell { architecture, facts }, row } => {
+                Work::Score { cell: CellWithFacts { architecture, facts }, row } => {
                     // None, if the stream was cancelled before it took the network.
                     let result = stream.next().unwrap_or(Err(Error::Cancelled));
                     let subject =
                         Subject { index, line, architecture: Some(&architecture), facts: Some(&facts) };
                     ended = self.settle(&architecture, &subject, result, row.as_ref(), output)?;
                 }
-                Work::Repeat { cell: Cell { architecture, facts }, row } => {
-                    let first = self.known.lock().first(&architecture);
+                Work::Repeat { cell: CellWithFacts { architecture, facts }, row } => {
+                    let first = self.cache.lock().first(&architecture);
                     let subject =
                         Subject { index, line, architecture: Some(&architecture), facts: Some(&facts) };
                     ended = self.settle_repeat(&subject, first, row.as_ref(), output)?;
@@ -148,7 +148,7 @@ impl<'a> Pipeline<'a> {
     ) -> Result<Ended> {
         match result {
             Ok(score) => {
-                self.known.lock().settle(cell, Ok((&score).into()));
+                self.cache.lock().settle(cell, Ok((&score).into()));
                 self.score(subject, &score, output)?;
             }
             Err(Error::Cancelled) if interrupt::requested() => return self.unfinished(row, output),
@@ -157,7 +157,7 @@ impl<'a> Pipeline<'a> {
             }
             Err(error) if error.is_fatal() => return Err(Failure::stopped(error)),
             Err(error) => {
-                self.known.lock().settle(cell, Err(&one_line(&error.to_string())));
+                self.cache.lock().settle(cell, Err(&one_line(&error.to_string())));
                 self.fail(subject, &error, output)?;
             }
         }
@@ -168,15 +168,17 @@ impl<'a> Pipeline<'a> {
     fn settle_repeat(
         &mut self,
         subject: &Subject,
-        first: Option<First>,
+        first: Option<FirstOccurrence>,
         row: Option<&WrittenRow>,
         output: &mut Output,
     ) -> Result<Ended> {
         match first {
-            Some(First { index, outcome: Some(Ok(outcome)) }) => {
+            Some(FirstOccurrence { index, outcome: Some(Ok(outcome)) }) => {
                 self.repeat(subject, index, outcome, output)?;
             }
-            Some(First { outcome: Some(Err(message)), .. }) => self.fail(subject, &message, output)?,
+            Some(FirstOccurrence { outcome: Some(Err(message)), .. }) => {
+                self.fail(subject, &message, output)?
+            }
             // The run ends before the turn of the first.
             _ => return self.unfinished(row, output),
         }
@@ -199,10 +201,10 @@ impl<'a> Pipeline<'a> {
 
     fn score(&mut self, subject: &Subject, score: &Score, output: &mut Output) -> Result<()> {
         // Kernel and codes first, so that a row is a promise of them.
-        if let (Some(kernels), Some(kernel)) = (self.run.kernels, &score.kernel) {
+        if let (Some(kernels), Some(kernel)) = (self.context.kernels, &score.kernel) {
             kernels.write(subject.index, kernel)?;
         }
-        if let (Some(files), Some(codes)) = (self.run.codes, &score.codes) {
+        if let (Some(files), Some(codes)) = (self.context.codes, &score.codes) {
             files.write(subject.index, codes)?;
         }
         self.write(subject, &score.into(), output)
@@ -215,10 +217,10 @@ impl<'a> Pipeline<'a> {
         mut outcome: Outcome,
         output: &mut Output,
     ) -> Result<()> {
-        if let Some(kernels) = self.run.kernels {
+        if let Some(kernels) = self.context.kernels {
             kernels.copy(first, subject.index)?;
         }
-        if let Some(codes) = self.run.codes {
+        if let Some(codes) = self.context.codes {
             codes.copy(first, subject.index)?;
         }
         outcome.seconds = 0.0;
@@ -226,7 +228,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn write(&mut self, subject: &Subject, outcome: &Outcome, output: &mut Output) -> Result<()> {
-        let row = self.run.maker.row(subject, Ok(outcome));
+        let row = self.context.maker.row(subject, Ok(outcome));
         output.write(&row)?;
         self.progress.scored(&row);
         (self.seen)(&row);
@@ -235,10 +237,10 @@ impl<'a> Pipeline<'a> {
 
     fn fail(&mut self, subject: &Subject, error: impl ToString, output: &mut Output) -> Result<()> {
         let message = one_line(&error.to_string());
-        let row = self.run.maker.row(subject, Err(&message));
+        let row = self.context.maker.row(subject, Err(&message));
         output.write(&row)?;
-        let said = self.run.faults_said && subject.facts.is_none();
-        let place = input::place(self.run.input, subject.index, subject.line);
+        let said = self.context.faults_said && subject.facts.is_none();
+        let place = input::place(self.context.input, subject.index, subject.line);
         self.progress.failed((!said).then(|| format!("{place}: {message}")));
         (self.seen)(&row);
         Ok(())

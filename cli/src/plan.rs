@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::console::say;
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{Input, Line, Next, place};
-use crate::lines::Lines;
+use crate::input::{Input, InputLine, NextLine, place};
 use crate::options::{NetworkOptions, within};
 use crate::source::BATCH_SIZE;
+use crate::stdout_lines::StdoutLines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ pub(crate) struct PlanCommand {
 
 /// A plan as a line of JSON.
 #[derive(Serialize)]
-struct Record<'a> {
+struct PlanRecord<'a> {
     index: usize,
     line: Option<usize>,
     space: &'a str,
@@ -57,11 +57,11 @@ impl PlanCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         let mut input = Input::open(&self.file)?;
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         let mut exit = Exit::Success;
         loop {
             match input.next()? {
-                Next::Line(line) => {
+                NextLine::Line(line) => {
                     let (index, number) = (line.index, line.number);
                     if let Err(error) = self.print(line, &mut lines)? {
                         say(format_args!("{}: {error}", place(input.name(), index, number)));
@@ -69,8 +69,8 @@ impl PlanCommand {
                     }
                 }
                 // What there is, is wanted now.
-                Next::Nothing => lines.flush()?,
-                Next::End | Next::Interrupted => break,
+                NextLine::Nothing => lines.flush()?,
+                NextLine::End | NextLine::Interrupted => break,
             }
         }
         lines.flush()?;
@@ -78,8 +78,8 @@ impl PlanCommand {
     }
 
     /// Prints a plan; the error within is the network's.
-    fn print(&self, line: Line, lines: &mut Lines) -> Result<Result<(), String>> {
-        let Line { index, number, architecture } = line;
+    fn print(&self, line: InputLine, lines: &mut StdoutLines) -> Result<Result<(), String>> {
+        let InputLine { index, number, architecture } = line;
         let planned = architecture.and_then(|architecture| {
             let planned = self.plan(&architecture).map_err(|error| error.to_string());
             planned.map(|(id, plan)| (architecture, id, plan))
@@ -90,7 +90,7 @@ impl PlanCommand {
         };
         if self.json {
             let space = architecture.space().name();
-            let record = Record { index, line: number, space, id: &id, plan: &plan };
+            let record = PlanRecord { index, line: number, space, id: &id, plan: &plan };
             lines.print(serde_json::to_string(&record).map_err(Failure::stopped)?)?;
         } else {
             let line = number.map_or(String::new(), |line| format!(", line {line}"));

@@ -12,15 +12,15 @@ use naswot::analysis::drawing::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::accuracies::{Accuracies, By, Unit};
+use crate::accuracies::{Accuracies, JoinKey, Unit};
+use crate::architecture_arg::ArchitectureArg;
 use crate::columns::{self, Column};
-use crate::correlate::{Infinite, Joined};
+use crate::correlate::{Infinite, PairedScores};
 use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
-use crate::named::Named;
-use crate::picture::{Look, Picture, PictureFile};
+use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::row_file::RowFile;
-use crate::scored::{Scored, ScoredFile};
+use crate::scored::{ScoredFile, ScoredNetwork};
 use crate::table::Table;
 
 const EXAMPLES: &str = "\
@@ -37,17 +37,17 @@ Colors can be told apart by color-blind readers. A PNG has its own font, and is 
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Plot {
     #[command(subcommand)]
-    kind: Kind,
+    kind: PictureKind,
 }
 
 #[derive(Subcommand, Debug)]
-enum Kind {
-    Scatter(Scatter),
-    Histogram(Histogram),
-    HeatMap(HeatMap),
-    Cell(Cell),
-    Matrix(Matrix),
-    Trace(Trace),
+enum PictureKind {
+    Scatter(ScatterPlot),
+    Histogram(HistogramPlot),
+    HeatMap(HeatMapPlot),
+    Cell(CellPlot),
+    Matrix(MatrixPlot),
+    Trace(TracePlot),
 }
 
 #[derive(Args, Debug)]
@@ -57,7 +57,7 @@ struct PictureOptions {
     #[arg(short, long, value_name = "FILE", value_parser = PictureFile::parse)]
     out: PictureFile,
     #[command(flatten)]
-    look: Look,
+    look: PictureStyle,
     /// Replace a picture that exists already
     #[arg(long)]
     force: bool,
@@ -76,7 +76,7 @@ impl PictureOptions {
 /// With the least-squares line, Kendall's tau-b and Pearson's r, which for parameters and macs is that of their logarithms.
 /// Networks that failed or have no accuracy are left out; of one that stands there more than once, the first row counts.
 #[derive(Args, Debug)]
-struct Scatter {
+struct ScatterPlot {
     /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
     #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
     scores: RowFile,
@@ -88,7 +88,7 @@ struct Scatter {
     column: Option<String>,
     /// Join by this alone [default: by id, else by arch]
     #[arg(long, requires = "accuracy")]
-    by: Option<By>,
+    by: Option<JoinKey>,
     /// Without a table: what to draw scores against
     #[arg(long, value_name = "WHAT", default_value = "parameters", value_parser = size())]
     against: &'static Column,
@@ -108,7 +108,7 @@ fn size() -> impl TypedValueParser<Value = &'static Column> {
 
 /// The distribution of scores
 #[derive(Args, Debug)]
-struct Histogram {
+struct HistogramPlot {
     /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
     #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
     scores: RowFile,
@@ -124,7 +124,7 @@ struct Histogram {
 /// Colors go from the smallest entry to N_A, the number of bits, unless told otherwise. Of more than 128 images, squares of
 /// entries are drawn, their mean.
 #[derive(Args, Debug)]
-struct HeatMap {
+struct HeatMapPlot {
     /// The matrix: uint32, N x N, in NumPy's format
     #[arg(value_name = "K.npy")]
     kernel: PathBuf,
@@ -143,22 +143,22 @@ struct HeatMap {
 /// Vertices stand in layers, in the order that crosses fewest edges. Of NAS-Bench-201, the box of an operation stands on its
 /// edge; `none` is faint.
 #[derive(Args, Debug)]
-struct Cell {
+struct CellPlot {
     /// The cell as in the column `arch`, or a file that holds it: scores, or architectures; `-` is standard input
     #[arg(value_name = "ARCH|FILE")]
-    cell: Named,
+    cell: ArchitectureArg,
     /// Which row of the file: its `index`, or its position from 0 [default: the only one]
     #[arg(long, value_name = "I")]
     row: Option<u64>,
     /// Which way it runs
     #[arg(long, value_name = "WAY", default_value = "right")]
-    direction: Way,
+    direction: DirectionArg,
     #[command(flatten)]
     picture: PictureOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Way {
+enum DirectionArg {
     Right,
     Down,
 }
@@ -167,7 +167,7 @@ enum Way {
 ///
 /// Settings are named by what differs between them.
 #[derive(Args, Debug)]
-struct Matrix {
+struct MatrixPlot {
     /// What `naswot sweep --json` has printed
     #[arg(value_name = "SWEEP.json")]
     sweep: PathBuf,
@@ -177,7 +177,7 @@ struct Matrix {
 
 /// Score over training, from the rows of `naswot trace`
 #[derive(Args, Debug)]
-struct Trace {
+struct TracePlot {
     /// Rows as `naswot trace` writes them: .csv or .jsonl
     #[arg(value_name = "TRACE", value_parser = RowFile::parse)]
     rows: RowFile,
@@ -192,45 +192,45 @@ impl Plot {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         match &self.kind {
-            Kind::Scatter(kind) => kind.picture.write(|| kind.draw()),
-            Kind::Histogram(kind) => kind.picture.write(|| kind.draw()),
-            Kind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
-            Kind::Cell(kind) => kind.picture.write(|| kind.draw()),
-            Kind::Matrix(kind) => kind.picture.write(|| kind.draw()),
-            Kind::Trace(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Cell(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Matrix(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Trace(kind) => kind.picture.write(|| kind.draw()),
         }
     }
 }
 
-impl Scatter {
+impl ScatterPlot {
     fn draw(&self) -> Result<String> {
         let name = self.scores.path().display();
-        let (joined, label, logarithmic) = match &self.accuracy {
+        let (pairs, label, logarithmic) = match &self.accuracy {
             Some(table) => {
                 let accuracies = Accuracies::read(table, self.column.as_deref(), self.by)?;
                 let file = ScoredFile::read(&self.scores, &self.score, &[])?;
-                let accuracy = |network: &Scored| accuracies.get(&network.id, &network.arch);
-                let joined = Joined::of(file, accuracy, Infinite::Lowest);
-                if joined.networks.is_empty() {
-                    return Err(joined.nothing_in_common(self.scores.path(), table));
+                let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
+                let pairs = PairedScores::of(file, accuracy, Infinite::Lowest);
+                if pairs.networks.is_empty() {
+                    return Err(pairs.nothing_in_common(self.scores.path(), table));
                 }
-                (joined, accuracies.label(), false)
+                (pairs, accuracies.label(), false)
             }
             None => {
                 let Column { name: against, title, .. } = self.against;
                 let file = ScoredFile::read(&self.scores, &self.score, &[against])?;
                 // What has no logarithm has no place: a graph without weights.
-                let value = |network: &Scored| network.numbers[0].filter(|count| *count > 0.0);
-                let joined = Joined::of(file, value, Infinite::Lowest);
-                if joined.networks.is_empty() {
+                let value = |network: &ScoredNetwork| network.numbers[0].filter(|count| *count > 0.0);
+                let pairs = PairedScores::of(file, value, Infinite::Lowest);
+                if pairs.networks.is_empty() {
                     let message = format!("{name}: no row has both {} and {against}", self.score);
                     return Err(Failure::unusable(message));
                 }
-                (joined, (*title).to_owned(), true)
+                (pairs, (*title).to_owned(), true)
             }
         };
-        let scores: Vec<f64> = joined.networks.iter().map(|(network, _)| network.score).collect();
-        let values: Vec<f64> = joined.networks.iter().map(|(_, value)| *value).collect();
+        let scores: Vec<f64> = pairs.networks.iter().map(|(network, _)| network.score).collect();
+        let values: Vec<f64> = pairs.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
         drawn(
             self.scores.path(),
@@ -239,7 +239,7 @@ impl Scatter {
     }
 }
 
-impl Histogram {
+impl HistogramPlot {
     fn draw(&self) -> Result<String> {
         let mut scores = Vec::new();
         let mut table = scored_table(&self.scores, [self.score.column()])?;
@@ -250,7 +250,7 @@ impl Histogram {
     }
 }
 
-impl HeatMap {
+impl HeatMapPlot {
     fn draw(&self) -> Result<String> {
         let kernel = Agreement::read_npy(&self.kernel)?;
         let low = self.low.unwrap_or(Shades::of(&kernel).low);
@@ -262,17 +262,17 @@ impl HeatMap {
     }
 }
 
-impl Cell {
+impl CellPlot {
     fn draw(&self) -> Result<String> {
         let direction = match self.direction {
-            Way::Right => Direction::LeftToRight,
-            Way::Down => Direction::TopToBottom,
+            DirectionArg::Right => Direction::LeftToRight,
+            DirectionArg::Down => Direction::TopToBottom,
         };
         Ok(cell_svg(&self.cell.find(self.row)?, direction, self.picture.look.theme()))
     }
 }
 
-impl Matrix {
+impl MatrixPlot {
     fn draw(&self) -> Result<String> {
         #[derive(Deserialize)]
         struct Sweep {
@@ -289,7 +289,7 @@ impl Matrix {
     }
 }
 
-impl Trace {
+impl TracePlot {
     fn draw(&self) -> Result<String> {
         let mut points = Vec::new();
         let mut without = 0;

@@ -5,11 +5,11 @@ use std::fs::File;
 use clap::Args;
 
 use crate::columns::Compare;
-use crate::entries::{Ended, Next};
+use crate::entries::{Ended, NextEntry};
 use crate::exit::{Exit, Failure, Result};
-use crate::input::{self, Input, Line};
+use crate::input::{self, Input, InputLine};
 use crate::output::{self, Draft, Existing, OutFile, Output};
-use crate::pipeline::{Pipeline, Run};
+use crate::pipeline::{Pipeline, RunContext};
 use crate::row_inputs::Subject;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::text::shortened;
@@ -59,17 +59,17 @@ impl ExistingOptions {
 
 /// Checks the rows of a locked file against the beginning of the input, and returns the output behind them.
 fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
-    let mut pairs = Pairs::new(&file, out, pipeline.run, false)?;
-    let known = pipeline.known();
+    let mut matcher = RowMatcher::new(&file, out, pipeline.context, false)?;
+    let cache = pipeline.cache();
     loop {
-        match pairs.next(input)? {
-            Pair::Both(written, line) => {
-                known.lock().keep(&written.row, &line);
+        match matcher.next(input)? {
+            RowMatch::Both(written, line) => {
+                cache.lock().keep(&written.row, &line);
                 pipeline.kept(&written.row);
             }
-            Pair::Nothing => {}
-            Pair::End => return Output::after(file, out, pairs.rows.whole()),
-            Pair::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
+            RowMatch::Nothing => {}
+            RowMatch::End => return Output::after(file, out, matcher.rows.whole()),
+            RowMatch::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
         }
     }
 }
@@ -77,11 +77,11 @@ fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipelin
 /// As [`keep_all`], but scores again what had failed. Rows stay in the order of the input, so the file is
 /// written anew beside itself; until that is complete and takes its place, the old one is not touched.
 fn retry_failed(file: &File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
-    let mut pairs = Pairs::new(file, out, pipeline.run, true)?;
+    let mut matcher = RowMatcher::new(file, out, pipeline.context, true)?;
     let draft = Draft::of(&out.path)?;
     // Further rows go to this one, when it has taken the old one's place.
     let locked = draft.file().and_then(|file| output::lock(&file, &out.path));
-    let output = locked.and_then(|()| rewrite(&mut pairs, &draft, out, input, pipeline));
+    let output = locked.and_then(|()| rewrite(&mut matcher, &draft, out, input, pipeline));
     if output.is_err() {
         draft.discard();
     }
@@ -89,29 +89,29 @@ fn retry_failed(file: &File, out: &OutFile, input: &mut Input, pipeline: &mut Pi
 }
 
 fn rewrite(
-    pairs: &mut Pairs,
+    matcher: &mut RowMatcher,
     draft: &Draft,
     out: &OutFile,
     input: &mut Input,
     pipeline: &mut Pipeline,
 ) -> Result<Output> {
     let mut output = draft.output(out)?;
-    let known = pipeline.known();
+    let cache = pipeline.cache();
     let source = &mut || {
-        Ok(match pairs.next(input)? {
-            Pair::Both(written, line) if written.row.failed() => Next::Score(line, Some(written)),
-            Pair::Both(written, line) => {
-                known.lock().keep(&written.row, &line);
-                Next::Keep(line, written)
+        Ok(match matcher.next(input)? {
+            RowMatch::Both(written, line) if written.row.failed() => NextEntry::Score(line, Some(written)),
+            RowMatch::Both(written, line) => {
+                cache.lock().keep(&written.row, &line);
+                NextEntry::Keep(line, written)
             }
-            Pair::Nothing => Next::Nothing,
-            Pair::End => Next::End,
-            Pair::Interrupted => Next::Interrupted,
+            RowMatch::Nothing => NextEntry::Nothing,
+            RowMatch::End => NextEntry::End,
+            RowMatch::Interrupted => NextEntry::Interrupted,
         })
     };
     if pipeline.run(source, &mut output)? == Ended::Interrupted {
         // What has been scored again is worth keeping; the other rows stay as they were.
-        while let Some(written) = pairs.next_row()? {
+        while let Some(written) = matcher.next_row()? {
             output.write_bytes(&written.bytes)?;
         }
     }
@@ -120,17 +120,17 @@ fn rewrite(
 }
 
 /// Rows of an earlier run, each with the line of the input that it belongs to.
-struct Pairs<'a> {
+struct RowMatcher<'a> {
     rows: RowReader,
-    run: Run<'a>,
+    context: RunContext<'a>,
     /// Whether failed rows are to be scored again.
     retry: bool,
     /// A row whose line has not come yet.
     held: Option<WrittenRow>,
 }
 
-enum Pair {
-    Both(WrittenRow, Line),
+enum RowMatch {
+    Both(WrittenRow, InputLine),
     /// No line for a while.
     Nothing,
     /// No more rows.
@@ -138,9 +138,9 @@ enum Pair {
     Interrupted,
 }
 
-impl<'a> Pairs<'a> {
-    fn new(file: &File, out: &OutFile, run: Run<'a>, retry: bool) -> Result<Self> {
-        Ok(Pairs { rows: RowReader::locked(file, out)?, run, retry, held: None })
+impl<'a> RowMatcher<'a> {
+    fn new(file: &File, out: &OutFile, context: RunContext<'a>, retry: bool) -> Result<Self> {
+        Ok(RowMatcher { rows: RowReader::locked(file, out)?, context, retry, held: None })
     }
 
     fn next_row(&mut self) -> Result<Option<WrittenRow>> {
@@ -150,40 +150,40 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn next(&mut self, input: &mut Input) -> Result<Pair> {
-        let Some(written) = self.next_row()? else { return Ok(Pair::End) };
+    fn next(&mut self, input: &mut Input) -> Result<RowMatch> {
+        let Some(written) = self.next_row()? else { return Ok(RowMatch::End) };
         match input.next()? {
-            input::Next::Line(line) => {
+            input::NextLine::Line(line) => {
                 self.check(&written, &line).map_err(|why| self.rows.wrong(written.line, why))?;
-                Ok(Pair::Both(written, line))
+                Ok(RowMatch::Both(written, line))
             }
-            input::Next::End => {
+            input::NextLine::End => {
                 let (networks, input) = (input.taken(), input.name());
                 let message = format!("is one row more than the {networks} networks of {input}");
                 Err(self.rows.wrong(written.line, message))
             }
-            input::Next::Nothing => {
+            input::NextLine::Nothing => {
                 self.held = Some(written);
-                Ok(Pair::Nothing)
+                Ok(RowMatch::Nothing)
             }
-            input::Next::Interrupted => {
+            input::NextLine::Interrupted => {
                 self.held = Some(written);
-                Ok(Pair::Interrupted)
+                Ok(RowMatch::Interrupted)
             }
         }
     }
 
     /// Compares a row with what this run would write in its place; the error says what differs.
-    fn check(&self, written: &WrittenRow, line: &Line) -> Result<(), String> {
+    fn check(&self, written: &WrittenRow, line: &InputLine) -> Result<(), String> {
         let row = &written.row;
         // The row of a line that could not be read has no network to compare with; the line may have been mended since.
         let unread = row.text("id").is_empty();
         let architecture = line.architecture.as_ref().ok().filter(|_| !unread || !self.retry);
         let subject = Subject { index: line.index, line: line.number, architecture, facts: None };
-        let new = self.run.maker.row(&subject, Err(""));
+        let new = self.context.maker.row(&subject, Err(""));
         for ((column, old), (_, new)) in row.iter().zip(new.iter()) {
             if column.compare != Compare::Never && old != new {
-                let place = input::place(self.run.input, line.index, line.number);
+                let place = input::place(self.context.input, line.index, line.number);
                 let [old, new] = [old, new].map(|field| shortened(&field.to_string()));
                 return Err(match column.name {
                     "index" => format!("index is {old}, not {new}"),
@@ -195,8 +195,8 @@ impl<'a> Pairs<'a> {
                 });
             }
         }
-        let kernel = self.run.kernels.map(|kernels| ("kernel", "is", kernels.path(line.index)));
-        let codes = self.run.codes.map(|codes| ("codes", "are", codes.path(line.index)));
+        let kernel = self.context.kernels.map(|kernels| ("kernel", "is", kernels.path(line.index)));
+        let codes = self.context.codes.map(|codes| ("codes", "are", codes.path(line.index)));
         match kernel.into_iter().chain(codes).find(|(.., path)| !row.failed() && !path.is_file()) {
             Some((what, verb, path)) => {
                 Err(format!("its {what} {} {verb} missing; --force starts anew", path.display()))

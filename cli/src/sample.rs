@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 use naswot::{Architecture, Space, nasbench101};
 
 use crate::exit::{Failure, Result};
-use crate::lines::Lines;
 use crate::options::space;
+use crate::stdout_lines::StdoutLines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,7 @@ impl Sample {
 }
 
 fn print(cells: impl IntoIterator<Item: Into<Architecture>>) -> Result {
-    let mut lines = Lines::new();
+    let mut lines = StdoutLines::new();
     cells.into_iter().try_for_each(|cell| lines.print(cell.into().to_json()))?;
     lines.finish()
 }

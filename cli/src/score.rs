@@ -20,7 +20,7 @@ use crate::options::{
     initializer, within,
 };
 use crate::output::{self, OutFile, Output};
-use crate::pipeline::{Pipeline, Run};
+use crate::pipeline::{Pipeline, RunContext};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, RowMaker, format, header, names};
@@ -176,8 +176,9 @@ impl Score {
         let name = input.name().to_owned();
         let distinct = input.distinct();
         let (kernels, codes) = (kernels.as_ref(), codes.as_ref());
-        let run = Run { input: &name, scorer: &scorer, maker: &maker, kernels, codes, faults_said: false };
-        let ended = self.rows(&mut input, &mut Pipeline::new(run, &mut progress, &mut |_| {}, distinct));
+        let context =
+            RunContext { input: &name, scorer: &scorer, maker: &maker, kernels, codes, faults_said: false };
+        let ended = self.rows(&mut input, &mut Pipeline::new(context, &mut progress, &mut |_| {}, distinct));
         progress.clear();
         if matches!(ended, Ok(_) | Err(Failure { exit: Exit::Stopped, .. })) {
             progress.summarise();
@@ -228,8 +229,8 @@ impl Score {
         };
         // Not before the lock: another run may be writing them.
         if self.out.existing.force {
-            pipeline.run.kernels.map_or(Ok(()), Kernels::clear)?;
-            pipeline.run.codes.map_or(Ok(()), CodeFiles::clear)?;
+            pipeline.context.kernels.map_or(Ok(()), Kernels::clear)?;
+            pipeline.context.codes.map_or(Ok(()), CodeFiles::clear)?;
         }
         match locked {
             None => {

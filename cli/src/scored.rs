@@ -9,7 +9,7 @@ use crate::row_file::RowFile;
 use crate::table::Table;
 
 /// A network that can be ranked.
-pub(crate) struct Scored {
+pub(crate) struct ScoredNetwork {
     pub(crate) id: String,
     pub(crate) arch: String,
     /// What it is ranked by, among all networks of the file.
@@ -22,7 +22,7 @@ pub(crate) struct Scored {
 
 /// All networks of a file that can be ranked, and counts of the other rows.
 pub(crate) struct ScoredFile {
-    pub(crate) networks: Vec<Scored>,
+    pub(crate) networks: Vec<ScoredNetwork>,
     pub(crate) rows: usize,
     /// Rows that lack a score.
     pub(crate) failed: usize,
@@ -51,7 +51,7 @@ impl ScoredFile {
             } else {
                 let infinite = numbers.contains(&Some(f64::NEG_INFINITY));
                 let (id, arch) = (id.clone(), arch.clone());
-                networks.push(move |score| Scored { id, arch, score, infinite, numbers: besides });
+                networks.push(move |score| ScoredNetwork { id, arch, score, infinite, numbers: besides });
                 lists.iter_mut().zip(numbers).for_each(|(list, number)| list.push(number));
             }
         }

@@ -8,12 +8,12 @@ use crate::text::shortened;
 
 /// The settings that all rows must have: those of the first one, or of the first of its space.
 #[derive(Default)]
-pub(crate) struct SettingsOfAll {
+pub(crate) struct SharedSettings {
     first: Option<Row>,
     of_space: HashMap<String, Row>,
 }
 
-impl SettingsOfAll {
+impl SharedSettings {
     /// Compares a row with those before it, and remembers it; the error says what differs.
     pub(crate) fn add(&mut self, row: &Row) -> Result<(), String> {
         self.compare(row)?;

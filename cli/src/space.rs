@@ -5,8 +5,8 @@ use naswot::{Architecture, Space};
 use rayon::prelude::*;
 
 use crate::exit::{Failure, Result};
-use crate::lines::Lines;
 use crate::options::space;
+use crate::stdout_lines::StdoutLines;
 
 /// Cells that are hashed before they are printed.
 const CHUNK: usize = 8192;
@@ -27,7 +27,7 @@ pub(crate) struct SpaceCommand {
     #[arg(value_name = "SPACE", value_parser = space())]
     space: Space,
     #[command(flatten)]
-    what: What,
+    what: SpaceOutput,
     /// With --count: as JSON
     #[arg(long, conflicts_with_all = ["hashes", "all"])]
     json: bool,
@@ -35,7 +35,7 @@ pub(crate) struct SpaceCommand {
 
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-struct What {
+struct SpaceOutput {
     /// Print how many cells there are
     #[arg(long)]
     count: bool,
@@ -51,26 +51,28 @@ impl SpaceCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result {
         let space = self.space;
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         match self.what {
-            What { count: true, .. } if self.json => {
+            SpaceOutput { count: true, .. } if self.json => {
                 lines.print(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()?))?;
             }
-            What { count: true, .. } => lines.print(space.count()?)?,
-            What { hashes: true, .. } if space.has_hashes() => print_hashes(space, &mut lines)?,
-            What { hashes: true, .. } => {
+            SpaceOutput { count: true, .. } => lines.print(space.count()?)?,
+            SpaceOutput { hashes: true, .. } if space.has_hashes() => print_hashes(space, &mut lines)?,
+            SpaceOutput { hashes: true, .. } => {
                 let message =
                     format!("--hashes: cells of {space} have none; --all prints their arch strings");
                 return Err(Failure::unusable(message));
             }
-            What { .. } => space.all()?.try_for_each(|architecture| lines.print(architecture.to_json()))?,
+            SpaceOutput { .. } => {
+                space.all()?.try_for_each(|architecture| lines.print(architecture.to_json()))?
+            }
         }
         lines.finish()
     }
 }
 
 /// Prints the hash of every cell, in order; they are made on all cores.
-fn print_hashes(space: Space, lines: &mut Lines) -> Result<()> {
+fn print_hashes(space: Space, lines: &mut StdoutLines) -> Result<()> {
     let mut cells = space.all()?;
     loop {
         let chunk: Vec<Architecture> = cells.by_ref().take(CHUNK).collect();

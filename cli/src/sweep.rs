@@ -13,19 +13,19 @@ use crate::console::Console;
 use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
 use crate::folder::Folder;
-use crate::input::{Input, InputOptions, Line, Next};
+use crate::input::{Input, InputLine, InputOptions, NextLine};
 use crate::interrupt;
-use crate::lines::Lines;
 use crate::measure::Measure;
 use crate::options::{
     Init, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, convention,
     initializer, most_images, precision,
 };
 use crate::output::{self, OutFile, Output};
-use crate::pipeline::{Pipeline, Run};
+use crate::pipeline::{Pipeline, RunContext};
 use crate::progress::Progress;
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, Row, RowMaker};
+use crate::stdout_lines::StdoutLines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     out: OutputOptions,
     #[command(flatten)]
-    lists: Lists,
+    lists: SettingLists,
     #[command(flatten)]
     source: SourceOption,
     #[command(flatten)]
@@ -77,7 +77,7 @@ struct OutputOptions {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Lists, with commas between")]
-struct Lists {
+struct SettingLists {
     /// Images in the batch [default: 32; the whole file for npy]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = most_images())]
     batch_size: Vec<usize>,
@@ -126,19 +126,19 @@ struct Lists {
 }
 
 /// A folder with the rows of every setting.
-struct Rows<'a> {
+struct RowFolder<'a> {
     folder: Folder,
     options: &'a ExistingOptions,
     /// Those of the first setting: they stay locked, and so no other process writes to the folder.
     first: Option<Output>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowFolder<'a> {
     fn open(options: &'a OutputOptions) -> Result<Option<Self>> {
         let OutputOptions { rows, existing: options } = options;
         let Some(path) = rows else { return Ok(None) };
         let folder = Folder::open(path, ".csv", "rows", options.existing())?;
-        Ok(Some(Rows { folder, options, first: None }))
+        Ok(Some(RowFolder { folder, options, first: None }))
     }
 
     /// Writes the rows of a setting that are not there yet.
@@ -156,11 +156,11 @@ impl<'a> Rows<'a> {
 }
 
 /// Batch size and data seed.
-type Images = (Option<usize>, Option<u64>);
+type BatchKey = (Option<usize>, Option<u64>);
 
 /// One combination.
 #[derive(Clone, Copy, Debug)]
-struct Choice {
+struct Combination {
     batch_size: Option<usize>,
     data_seed: Option<u64>,
     noise: f64,
@@ -172,7 +172,7 @@ struct Choice {
 
 /// A setting, as it was really used, and what came out.
 #[derive(Serialize)]
-struct Setting {
+struct SettingResult {
     batch_size: usize,
     data_seed: Option<u64>,
     noise: f64,
@@ -187,7 +187,7 @@ struct Setting {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct SweepReport {
     /// What was compared, and its column.
     score: String,
     #[serde(skip)]
@@ -195,25 +195,25 @@ struct Report {
     /// Networks that were compared.
     networks: usize,
     failed: usize,
-    settings: Vec<Setting>,
+    settings: Vec<SettingResult>,
     /// Between any two settings; null where it is not defined.
     kendall_tau: Vec<Vec<Option<f64>>>,
 }
 
-impl Lists {
+impl SettingLists {
     /// All combinations, the last list fastest.
-    fn choices(&self) -> Vec<Choice> {
+    fn combinations(&self) -> Vec<Combination> {
         fn optional<T: Copy>(list: &[T]) -> Vec<Option<T>> {
             if list.is_empty() { vec![None] } else { list.iter().copied().map(Some).collect() }
         }
-        let mut choices = Vec::new();
+        let mut combinations = Vec::new();
         for batch_size in optional(&self.batch_size) {
             for data_seed in optional(&self.data_seed) {
                 for &noise in &self.noise {
                     for &seed in &self.seed {
                         for &init in &self.init {
                             for &precision in &self.precision {
-                                choices.extend(self.convention.iter().map(|&convention| Choice {
+                                combinations.extend(self.convention.iter().map(|&convention| Combination {
                                     batch_size,
                                     data_seed,
                                     noise,
@@ -228,7 +228,7 @@ impl Lists {
                 }
             }
         }
-        choices
+        combinations
     }
 }
 
@@ -237,18 +237,18 @@ impl Sweep {
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console);
         self.machine.limit_threads()?;
-        let choices = self.lists.choices();
+        let combinations = self.lists.combinations();
         let (input, lines) = self.lines()?;
-        let mut rows = Rows::open(&self.out)?;
+        let mut rows = RowFolder::open(&self.out)?;
         let bar = self.json || !io::stdout().is_terminal();
-        let total = (choices.len() * lines.len()) as u64;
+        let total = (combinations.len() * lines.len()) as u64;
         let mut progress = Progress::start(console, bar, || Some(total));
         let mut settings = Vec::new();
         let mut scores: Vec<Vec<Option<f64>>> = Vec::new();
         let mut batch = None;
-        let scored: Result<()> = choices.iter().try_for_each(|choice| {
-            let scorer = self.scorer(choice, &mut batch)?;
-            settings.push(choice.setting(&scorer));
+        let scored: Result<()> = combinations.iter().try_for_each(|combination| {
+            let scorer = self.scorer(combination, &mut batch)?;
+            settings.push(combination.setting(&scorer));
             scores.push(self.scored(scores.len(), &scorer, input.again(&lines), &mut rows, &mut progress)?);
             Ok(())
         });
@@ -256,7 +256,7 @@ impl Sweep {
         scored?;
         progress.summarise();
         let report = report(&self.score, settings, &scores)?;
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         if self.json {
             lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
         } else {
@@ -267,19 +267,19 @@ impl Sweep {
     }
 
     /// All lines of the input, which every setting begins anew.
-    fn lines(&self) -> Result<(Input, Arc<[Line]>)> {
+    fn lines(&self) -> Result<(Input, Arc<[InputLine]>)> {
         let mut input = self.input.open()?;
         let mut lines = Vec::new();
         loop {
             match input.next()? {
-                Next::Line(line) => lines.push(line),
-                Next::Nothing => {}
-                Next::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
-                Next::End if lines.len() < 2 => {
+                NextLine::Line(line) => lines.push(line),
+                NextLine::Nothing => {}
+                NextLine::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
+                NextLine::End if lines.len() < 2 => {
                     let message = format!("{}: rankings need at least 2 networks", input.name());
                     return Err(Failure::unusable(message));
                 }
-                Next::End => return Ok((input, lines.into())),
+                NextLine::End => return Ok((input, lines.into())),
             }
         }
     }
@@ -290,16 +290,22 @@ impl Sweep {
         number: usize,
         scorer: &Scorer,
         mut input: Input,
-        rows: &mut Option<Rows>,
+        rows: &mut Option<RowFolder>,
         progress: &mut Progress,
     ) -> Result<Vec<Option<f64>>> {
         let name = input.name().to_owned();
         let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
-        let run =
-            Run { input: &name, scorer, maker: &maker, kernels: None, codes: None, faults_said: number > 0 };
+        let context = RunContext {
+            input: &name,
+            scorer,
+            maker: &maker,
+            kernels: None,
+            codes: None,
+            faults_said: number > 0,
+        };
         let (mut scores, distinct) = (Vec::new(), input.distinct());
         let mut seen = |row: &Row| scores.push(row.number(self.score.column()));
-        let mut pipeline = Pipeline::new(run, progress, &mut seen, distinct);
+        let mut pipeline = Pipeline::new(context, progress, &mut seen, distinct);
         let ended = match rows {
             Some(rows) => rows.write(number, &mut input, &mut pipeline),
             None => pipeline.run_all(&mut input, &mut Output::nowhere()),
@@ -311,19 +317,19 @@ impl Sweep {
     }
 
     /// `images` are those of the last setting, and of the next one where they are the same.
-    fn scorer(&self, choice: &Choice, images: &mut Option<(Images, Batch)>) -> Result<Scorer> {
-        let wanted = (choice.batch_size, choice.data_seed);
+    fn scorer(&self, combination: &Combination, images: &mut Option<(BatchKey, Batch)>) -> Result<Scorer> {
+        let wanted = (combination.batch_size, combination.data_seed);
         let batch = match images.take() {
             Some((last, batch)) if last == wanted => batch,
-            _ => self.source.data.batch(choice.batch_size, choice.data_seed)?,
+            _ => self.source.data.batch(combination.batch_size, combination.data_seed)?,
         };
         *images = Some((wanted, batch.clone()));
-        let batch = batch.with_noise(choice.noise, choice.data_seed.unwrap_or(0))?;
+        let batch = batch.with_noise(combination.noise, combination.data_seed.unwrap_or(0))?;
         let settings = ScorerSettings {
-            weights: Weights::Seeded { seed: choice.seed },
-            init: choice.init,
-            convention: choice.convention,
-            precision: choice.precision,
+            weights: Weights::Seeded { seed: combination.seed },
+            init: combination.init,
+            convention: combination.convention,
+            precision: combination.precision,
             scores: self.scores.with(self.score.score()),
         };
         Ok(self.machine.scorer(batch, settings).build()?)
@@ -331,7 +337,11 @@ impl Sweep {
 }
 
 /// Compares the settings over the networks that all of them have scored.
-fn report(measure: &Measure, mut settings: Vec<Setting>, scores: &[Vec<Option<f64>>]) -> Result<Report> {
+fn report(
+    measure: &Measure,
+    mut settings: Vec<SettingResult>,
+    scores: &[Vec<Option<f64>>],
+) -> Result<SweepReport> {
     let total = scores.first().map_or(0, Vec::len);
     let whole: Vec<usize> = (0..total).filter(|&i| scores.iter().all(|scores| scores[i].is_some())).collect();
     let scores: Vec<Vec<f64>> =
@@ -345,7 +355,7 @@ fn report(measure: &Measure, mut settings: Vec<Setting>, scores: &[Vec<Option<f6
     let tau = |a: &[f64], b: &[f64]| if whole.len() < 2 { Ok(None) } else { Ok(kendall_tau(a, b)?) };
     let row = |a: &Vec<f64>| scores.iter().map(|b| tau(a, b)).collect::<Result<Vec<_>>>();
     let tau = scores.iter().map(row).collect::<Result<Vec<_>>>()?;
-    Ok(Report {
+    Ok(SweepReport {
         score: measure.name().to_owned(),
         column: measure.column().to_owned(),
         networks: whole.len(),
@@ -355,10 +365,10 @@ fn report(measure: &Measure, mut settings: Vec<Setting>, scores: &[Vec<Option<f6
     })
 }
 
-impl Choice {
-    fn setting(&self, scorer: &Scorer) -> Setting {
+impl Combination {
+    fn setting(&self, scorer: &Scorer) -> SettingResult {
         let settings = scorer.settings();
-        Setting {
+        SettingResult {
             batch_size: settings.batch_shape[0],
             data_seed: self.data_seed,
             noise: settings.noise,
@@ -372,8 +382,8 @@ impl Choice {
     }
 }
 
-impl Report {
-    fn print(&self, lines: &mut Lines) -> Result<()> {
+impl SweepReport {
+    fn print(&self, lines: &mut StdoutLines) -> Result<()> {
         let failed = if self.failed > 0 { format!(" ({} failed)", self.failed) } else { String::new() };
         lines.print(format_args!("{} networks{failed}\n", self.networks))?;
         let mean = format!("mean {}", self.column);
@@ -417,7 +427,7 @@ impl Report {
 }
 
 /// Prints columns, aligned to the right.
-fn print_table(rows: Vec<Vec<String>>, lines: &mut Lines) -> Result<()> {
+fn print_table(rows: Vec<Vec<String>>, lines: &mut StdoutLines) -> Result<()> {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

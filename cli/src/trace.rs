@@ -8,18 +8,18 @@ use clap::Args;
 use naswot::analysis::drawing::trace_svg;
 use naswot::{Architecture, Checkpoint, Network, Score, Scorer, Weights};
 
+use crate::architecture_arg::ArchitectureArg;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::measure::Measure;
-use crate::named::Named;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
 };
 use crate::output::{self, Existing, OutFile, Output};
-use crate::picture::{Look, Picture, PictureFile};
+use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::plot::epoch_label;
 use crate::progress::Progress;
 use crate::row_inputs::{Outcome, Subject};
@@ -50,14 +50,14 @@ pub(crate) struct Trace {
     checkpoints: Vec<PathBuf>,
     /// The architecture as in the column `arch`, or a file that holds it: architectures, or scores; `-` is standard input
     #[arg(long, value_name = "ARCH|FILE", allow_hyphen_values = true)]
-    arch: Named,
+    arch: ArchitectureArg,
     /// Which row of the file: its `index`, or its position from 0 [default: the only one]
     #[arg(long, value_name = "I")]
     row: Option<u64>,
     #[command(flatten)]
     out: OutputOptions,
     #[command(flatten)]
-    look: Look,
+    look: PictureStyle,
     #[command(flatten)]
     data: DataOptions,
     #[command(flatten)]
@@ -95,27 +95,27 @@ struct OutputOptions {
 
 /// Where epochs are from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum EpochSource {
     Metadata,
     Name,
     Order,
 }
 
-impl From {
+impl EpochSource {
     fn name(self) -> &'static str {
         match self {
-            From::Metadata => "metadata",
-            From::Name => "name",
-            From::Order => "order",
+            EpochSource::Metadata => "metadata",
+            EpochSource::Name => "name",
+            EpochSource::Order => "order",
         }
     }
 }
 
 /// What all rows have in common.
-struct Run<'a> {
+struct TraceContext<'a> {
     architecture: &'a Architecture,
     network: &'a Network,
-    from: From,
+    from: EpochSource,
     kernels: Option<&'a Kernels>,
     format: Format,
 }
@@ -135,14 +135,14 @@ impl Trace {
             let bar = self.out.out.is_some() || !io::stdout().is_terminal();
             let mut progress = Progress::start(console, bar, || Some(self.checkpoints.len() as u64));
             let format = self.out.out.as_ref().map(|out| out.format).or(self.out.format);
-            let run = Run {
+            let context = TraceContext {
                 architecture: &architecture,
                 network: &network,
                 from,
                 kernels: kernels.as_ref(),
                 format: format.unwrap_or(Format::Csv),
             };
-            let scores = self.rows(&run, &epochs, &mut scorer, &mut output, &mut progress);
+            let scores = self.rows(&context, &epochs, &mut scorer, &mut output, &mut progress);
             progress.clear();
             progress.summarise();
             scores
@@ -204,7 +204,7 @@ impl Trace {
     /// Writes a row for every checkpoint; returns epochs and scores, none of those that failed.
     fn rows(
         &self,
-        run: &Run,
+        context: &TraceContext,
         epochs: &[f64],
         scorer: &mut Scorer,
         output: &mut Output,
@@ -215,25 +215,25 @@ impl Trace {
             interrupt::check()?;
             let checkpoint = Checkpoint::load(path).map_err(Failure::stopped)?;
             *scorer = scorer.with_weights(Weights::Checkpoint(checkpoint)).map_err(Failure::stopped)?;
-            let score = scorer.score(run.network);
+            let score = scorer.score(context.network);
             if let Err(error) = &score
                 && error.is_fatal()
             {
                 return Err(Failure::stopped(error));
             }
-            if let (Some(kernels), Ok(Score { kernel: Some(kernel), .. })) = (run.kernels, &score) {
+            if let (Some(kernels), Ok(Score { kernel: Some(kernel), .. })) = (context.kernels, &score) {
                 kernels.write(index, kernel)?;
             }
             let error = score.as_ref().err().map(|error| one_line(&error.to_string()));
             let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
-            let facts = maker.facts(run.network);
+            let facts = maker.facts(context.network);
             let subject =
-                Subject { index, line: None, architecture: Some(run.architecture), facts: Some(&facts) };
+                Subject { index, line: None, architecture: Some(context.architecture), facts: Some(&facts) };
             let outcome = score.as_ref().map(Outcome::from);
             let row = maker.row(&subject, outcome.as_ref().map_err(|_| error.as_deref().unwrap_or("")));
-            let more = [Field::text(path.display()), Field::Real(epoch), Field::text(run.from.name())];
+            let more = [Field::text(path.display()), Field::Real(epoch), Field::text(context.from.name())];
             let fields = [row.fields(), &more].concat();
-            output.write_bytes(&encode(columns(), &fields, run.format))?;
+            output.write_bytes(&encode(columns(), &fields, context.format))?;
             match error {
                 None => progress.scored(&row),
                 Some(error) => progress.failed(Some(format!("{}: {error}", path.display()))),
@@ -250,7 +250,7 @@ fn columns() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads every checkpoint once, so that one that cannot be read ends the run before it starts, and finds the epochs.
-fn epochs(checkpoints: &[PathBuf]) -> Result<(From, Vec<f64>)> {
+fn epochs(checkpoints: &[PathBuf]) -> Result<(EpochSource, Vec<f64>)> {
     let mut said = Vec::with_capacity(checkpoints.len());
     let mut seen = HashSet::new();
     for path in checkpoints {
@@ -268,12 +268,12 @@ fn epochs(checkpoints: &[PathBuf]) -> Result<(From, Vec<f64>)> {
         said.push(epoch.transpose()?);
     }
     if let Some(epochs) = said.into_iter().collect() {
-        return Ok((From::Metadata, epochs));
+        return Ok((EpochSource::Metadata, epochs));
     }
-    let named: Option<Vec<f64>> = checkpoints.iter().map(|path| number_in_name(path)).collect();
-    Ok(match named {
-        Some(epochs) => (From::Name, epochs),
-        None => (From::Order, (0..checkpoints.len()).map(|position| position as f64).collect()),
+    let in_names: Option<Vec<f64>> = checkpoints.iter().map(|path| number_in_name(path)).collect();
+    Ok(match in_names {
+        Some(epochs) => (EpochSource::Name, epochs),
+        None => (EpochSource::Order, (0..checkpoints.len()).map(|position| position as f64).collect()),
     })
 }
 

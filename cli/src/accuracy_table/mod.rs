@@ -19,7 +19,7 @@ use crate::interrupt;
 use crate::output::{Draft, Existing};
 use crate::progress;
 use metrics::Metrics;
-use tfrecord::Records;
+use tfrecord::TfRecords;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,22 +63,22 @@ fn csv_file(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Trainings of one cell.
-struct Trained {
+struct TrainedCell {
     arch: String,
     repeats: u32,
-    validation: Accuracy,
-    test: Accuracy,
+    validation: RunningAccuracy,
+    test: RunningAccuracy,
     parameters: u64,
 }
 
 /// Mean and maximum, as they come to be.
 #[derive(Clone, Copy, Default)]
-struct Accuracy {
+struct RunningAccuracy {
     sum: f64,
     max: f64,
 }
 
-impl Accuracy {
+impl RunningAccuracy {
     fn add(&mut self, accuracy: f64) {
         self.sum += accuracy;
         self.max = self.max.max(accuracy);
@@ -87,9 +87,9 @@ impl Accuracy {
 
 /// Cells in the order of the file.
 #[derive(Default)]
-struct Cells {
+struct TrainedCells {
     hashes: Vec<String>,
-    trained: HashMap<String, Trained>,
+    trained: HashMap<String, TrainedCell>,
     /// Numbers of epochs that the file has.
     epochs: Vec<u64>,
 }
@@ -111,7 +111,7 @@ impl AccuracyTable {
     }
 
     /// Reads the file.
-    fn cells(&self, console: &Console) -> Result<Cells> {
+    fn cells(&self, console: &Console) -> Result<TrainedCells> {
         let name = self.file.display();
         let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
         let file = File::open(&self.file).map_err(unusable)?;
@@ -120,8 +120,8 @@ impl AccuracyTable {
             return Err(Failure::unusable(format_args!("{name}: is a folder, not a file of records")));
         }
         let bar = progress::bytes(console, metadata.len());
-        let mut records = Records::new(BufReader::with_capacity(1 << 20, file));
-        let mut cells = Cells::default();
+        let mut records = TfRecords::new(BufReader::with_capacity(1 << 20, file));
+        let mut cells = TrainedCells::default();
         loop {
             if interrupt::requested() {
                 return Err(Failure { exit: Exit::Interrupted, message: None });
@@ -153,16 +153,17 @@ impl AccuracyTable {
         Ok(cells)
     }
 
-    fn write(&self, cells: &Cells, to: impl Write, name: &Path) -> Result {
+    fn write(&self, cells: &TrainedCells, to: impl Write, name: &Path) -> Result {
         let mut to = BufWriter::new(to);
         let mut write = || {
             writeln!(to, "{COLUMNS}")?;
             for hash in &cells.hashes {
-                let Some(Trained { arch, repeats, validation, test, parameters }) = cells.trained.get(hash)
+                let Some(TrainedCell { arch, repeats, validation, test, parameters }) =
+                    cells.trained.get(hash)
                 else {
                     continue;
                 };
-                let mean = |accuracy: &Accuracy| accuracy.sum / f64::from(*repeats);
+                let mean = |accuracy: &RunningAccuracy| accuracy.sum / f64::from(*repeats);
                 let (validation_mean, test_mean) = (mean(validation), mean(test));
                 let (validation_max, test_max) = (validation.max, test.max);
                 writeln!(
@@ -178,7 +179,7 @@ impl AccuracyTable {
     }
 }
 
-impl Cells {
+impl TrainedCells {
     /// Adds a record; the error says what is wrong with it.
     fn add(&mut self, record: &[u8], epochs: u64) -> Result<(), String> {
         // Hash, epochs, matrix row by row, operations with commas between, metrics.
@@ -200,9 +201,15 @@ impl Cells {
             None => {
                 let arch = cell(&adjacency, &ops)?.to_string();
                 self.hashes.push(hash.clone());
-                let (validation, test) = (Accuracy::default(), Accuracy::default());
+                let (validation, test) = (RunningAccuracy::default(), RunningAccuracy::default());
                 let parameters = metrics.parameters;
-                self.trained.entry(hash).or_insert(Trained { arch, repeats: 0, validation, test, parameters })
+                self.trained.entry(hash).or_insert(TrainedCell {
+                    arch,
+                    repeats: 0,
+                    validation,
+                    test,
+                    parameters,
+                })
             }
         };
         trained.repeats += 1;

@@ -8,21 +8,21 @@ const MOST: u64 = 1 << 24;
 const HEADER: usize = 12;
 
 /// The records of a file, one after the other.
-pub(super) struct Records<R> {
+pub(super) struct TfRecords<R> {
     reader: R,
     offset: u64,
 }
 
 /// Why there is no record, and at which byte of the file.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct RecordError {
     pub(super) offset: u64,
     pub(super) message: String,
 }
 
-impl<R: Read> Records<R> {
+impl<R: Read> TfRecords<R> {
     pub(super) fn new(reader: R) -> Self {
-        Records { reader, offset: 0 }
+        TfRecords { reader, offset: 0 }
     }
 
     /// Bytes read so far, of whole records.
@@ -31,30 +31,30 @@ impl<R: Read> Records<R> {
     }
 
     /// The next record and the byte that it starts at; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, Broken> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, RecordError> {
         let offset = self.offset;
-        let broken = |message: String| Broken { offset, message };
-        let header = self.read(HEADER).map_err(|error| broken(error.to_string()))?;
+        let wrong = |message: String| RecordError { offset, message };
+        let header = self.read(HEADER).map_err(|error| wrong(error.to_string()))?;
         let (length, checksum) = match *header {
             [] => return Ok(None),
             [a, b, c, d, e, f, g, h, ..] if header.len() == HEADER => {
                 (u64::from_le_bytes([a, b, c, d, e, f, g, h]), &header[8..])
             }
-            _ => return Err(broken("the file is cut within a record's header".to_owned())),
+            _ => return Err(wrong("the file is cut within a record's header".to_owned())),
         };
         if masked(&header[..8]) != checksum {
-            return Err(broken("the length of the record is corrupted (its checksum differs)".to_owned()));
+            return Err(wrong("the length of the record is corrupted (its checksum differs)".to_owned()));
         }
         if length > MOST {
-            return Err(broken(format!("the record has {length} bytes, more than any of NAS-Bench-101")));
+            return Err(wrong(format!("the record has {length} bytes, more than any of NAS-Bench-101")));
         }
         let length = length as usize;
-        let mut record = self.read(length + 4).map_err(|error| broken(error.to_string()))?;
+        let mut record = self.read(length + 4).map_err(|error| wrong(error.to_string()))?;
         if record.len() < length + 4 {
-            return Err(broken(format!("the file is cut: {} bytes of {} follow", record.len(), length + 4)));
+            return Err(wrong(format!("the file is cut: {} bytes of {} follow", record.len(), length + 4)));
         }
         if masked(&record[..length]) != record[length..] {
-            return Err(broken("the record is corrupted (its checksum differs)".to_owned()));
+            return Err(wrong("the record is corrupted (its checksum differs)".to_owned()));
         }
         record.truncate(length);
         self.offset += (HEADER + length + 4) as u64;

@@ -1,7 +1,7 @@
 //! `naswot bench`: networks per second, stage by stage and beside what the machine can do.
 
 mod ceilings;
-mod contender;
+mod measured_backend;
 mod report;
 
 use std::fs::{File, OpenOptions};
@@ -17,10 +17,10 @@ use naswot::{Backend, Batch, Network, Precision, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
-use crate::lines::Lines;
+use crate::stdout_lines::StdoutLines;
 use ceilings::Ceilings;
-use contender::{Contender, Witness};
-use report::{Agreement, Build, Machine, Report, Spread, StageCost, Throughput};
+use measured_backend::{CodeRecorder, MeasuredBackend};
+use report::{BackendAgreement, BenchReport, Build, Machine, RateRange, StageCost, Throughput};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,11 +69,11 @@ impl Bench {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         let json = self.json.as_deref().map(|path| JsonFile::open(path, self.force)).transpose()?;
-        let contenders = self.contenders()?;
-        let mut report = Report {
+        let backends = self.measured_backends()?;
+        let mut report = BenchReport {
             machine: machine(),
             naswot: build(),
-            ceilings: ceilings(&contenders),
+            ceilings: ceilings(&backends),
             results: Vec::new(),
             agreement: Vec::new(),
             stages: Vec::new(),
@@ -82,13 +82,13 @@ impl Bench {
         for workload in workloads {
             console.note(format_args!("{} ..", workload.name));
             let budget = if self.quick { Duration::from_secs(3) } else { self.seconds };
-            measure(workload, &contenders, budget, &mut report)?;
+            measure(workload, &backends, budget, &mut report)?;
         }
         let tables = report.tables();
         match &json {
             Some(json) if json.is_stdout() => say(tables.trim_end()),
             _ => {
-                let mut lines = Lines::new();
+                let mut lines = StdoutLines::new();
                 lines.print(tables.trim_end())?;
                 lines.flush()?;
             }
@@ -97,13 +97,13 @@ impl Bench {
         Ok(Exit::Success)
     }
 
-    fn contenders(&self) -> Result<Vec<Contender>> {
+    fn measured_backends(&self) -> Result<Vec<MeasuredBackend>> {
         let backends = if self.backend.is_empty() { working()? } else { self.backend.clone() };
         for backend in &backends {
             refuse_software(backend)?;
         }
         let pairs = backends.iter().flat_map(|b| self.precision.iter().map(move |&p| (b.clone(), p)));
-        pairs.map(|(backend, precision)| Contender::new(backend, precision)).collect()
+        pairs.map(|(backend, precision)| MeasuredBackend::new(backend, precision)).collect()
     }
 }
 
@@ -139,39 +139,39 @@ fn refuse_software(backend: &Backend) -> Result<()> {
 /// Measures one workload.
 fn measure(
     workload: &Workload,
-    contenders: &[Contender],
+    backends: &[MeasuredBackend],
     budget: Duration,
-    report: &mut Report,
+    report: &mut BenchReport,
 ) -> Result<()> {
     let (batch, networks) = (workload.batch()?, workload.networks()?);
     let flops: Vec<f64> =
         networks.iter().map(|network| workload.flop(network)).collect::<naswot::Result<_>>()?;
-    let (k, rounds) = size(contenders, &batch, &networks, &flops, budget)?;
+    let (k, rounds) = size(backends, &batch, &networks, &flops, budget)?;
     let networks = &networks[..k];
     let flop: f64 = flops[..k].iter().sum();
 
-    let mut rates = vec![Vec::new(); contenders.len()];
+    let mut rates = vec![Vec::new(); backends.len()];
     for _ in 0..rounds {
-        for (contender, rates) in contenders.iter().zip(&mut rates) {
-            rates.push(k as f64 / contender.round(&batch, networks)?.as_secs_f64());
+        for (backend, rates) in backends.iter().zip(&mut rates) {
+            rates.push(k as f64 / backend.round(&batch, networks)?.as_secs_f64());
         }
     }
-    for (contender, rates) in contenders.iter().zip(rates) {
-        let networks_per_second = Spread::of(rates);
+    for (backend, rates) in backends.iter().zip(rates) {
+        let networks_per_second = RateRange::of(rates);
         report.results.push(Throughput {
             workload: workload.name,
-            backend: contender.name,
-            device: contender.device.clone(),
-            precision: contender.precision.name(),
+            backend: backend.name,
+            device: backend.device.clone(),
+            precision: backend.precision.name(),
             networks: k,
             rounds,
             networks_per_second,
             gflop_per_s: networks_per_second.median * flop / k as f64 / 1e9,
         });
-        report.stages.extend(stages(workload, contender, &batch, networks, flop)?);
+        report.stages.extend(stages(workload, backend, &batch, networks, flop)?);
     }
-    for (i, a) in contenders.iter().enumerate() {
-        for b in &contenders[i + 1..] {
+    for (i, a) in backends.iter().enumerate() {
+        for b in &backends[i + 1..] {
             report.agreement.push(agreement(workload, a, b, &batch, networks)?);
         }
     }
@@ -181,7 +181,7 @@ fn measure(
 /// How many networks and how many rounds fit a budget. Runs the first networks, ever more of them, and takes
 /// the time of others to be as their operations.
 fn size(
-    contenders: &[Contender],
+    backends: &[MeasuredBackend],
     batch: &Batch,
     networks: &[Network],
     flops: &[f64],
@@ -191,7 +191,7 @@ fn size(
     let (mut tried, mut seconds) = (1, 0.0);
     loop {
         let trial = Instant::now();
-        contenders.iter().try_for_each(|contender| contender.round(batch, &networks[..tried]).map(drop))?;
+        backends.iter().try_for_each(|backend| backend.round(batch, &networks[..tried]).map(drop))?;
         seconds += trial.elapsed().as_secs_f64();
         if start.elapsed() > budget / 10 || 2 * tried > networks.len() {
             break;
@@ -202,7 +202,7 @@ fn size(
     let left = budget.saturating_sub(start.elapsed()).as_secs_f64();
     let rate = flops[..tried].iter().sum::<f64>() / seconds;
     // Beside the rounds, one for the stages and, where there is something to compare, one for the codes.
-    let others = 1 + usize::from(contenders.len() > 1);
+    let others = 1 + usize::from(backends.len() > 1);
     let rounds = (left * rate / flops[0]) as usize;
     let rounds = rounds.saturating_sub(others).clamp(1, MOST_ROUNDS);
     let affordable = left * rate / (rounds + others) as f64;
@@ -217,22 +217,22 @@ fn size(
 /// A round that is looked into.
 fn stages(
     workload: &Workload,
-    contender: &Contender,
+    backend: &MeasuredBackend,
     batch: &Batch,
     networks: &[Network],
     flop: f64,
 ) -> Result<Vec<StageCost>> {
-    let (elapsed, probe) = contender.probed_round(batch, networks)?;
-    let storage = if contender.precision == Precision::F64 { 8 } else { 4 };
-    let scorer = contender.scorer(batch).build()?;
+    let (elapsed, probe) = backend.probed_round(batch, networks)?;
+    let storage = if backend.precision == Precision::F64 { 8 } else { 4 };
+    let scorer = backend.scorer(batch).build()?;
     let plans = networks.iter().map(|network| scorer.plan(network));
     let plans = plans.collect::<naswot::Result<Vec<_>>>()?;
     let cost = |stage: &'static str, time: Duration, flop: Option<f64>, bytes: Option<u64>| {
         let rate = |amount: f64| amount / time.as_secs_f64() / 1e9;
         StageCost {
             workload: workload.name,
-            backend: contender.name,
-            precision: contender.precision.name(),
+            backend: backend.name,
+            precision: backend.precision.name(),
             stage,
             milliseconds: 1e3 * time.as_secs_f64() / networks.len() as f64,
             gflop_per_s: flop.map(rate),
@@ -251,20 +251,20 @@ fn stages(
     Ok(costs)
 }
 
-/// Compares codes and scores of two contenders, network by network.
+/// Compares codes and scores of two measured backends, network by network.
 fn agreement(
     workload: &Workload,
-    a: &Contender,
-    b: &Contender,
+    a: &MeasuredBackend,
+    b: &MeasuredBackend,
     batch: &Batch,
     networks: &[Network],
-) -> Result<Agreement> {
-    let witnesses = [Witness::new(a, batch)?, Witness::new(b, batch)?];
+) -> Result<BackendAgreement> {
+    let recorders = [CodeRecorder::new(a, batch)?, CodeRecorder::new(b, batch)?];
     let (mut differ, mut bits, mut most) = (Some(0), Some(0), 0f64);
     let (mut a_scores, mut b_scores) = (Vec::new(), Vec::new());
     for network in networks {
-        let (a_score, a_codes) = witnesses[0].score(network)?;
-        let (b_score, b_codes) = witnesses[1].score(network)?;
+        let (a_score, a_codes) = recorders[0].score(network)?;
+        let (b_score, b_codes) = recorders[1].score(network)?;
         let pair = a_codes.zip(b_codes);
         differ = differ.zip(pair.as_ref()).map(|(sum, (a, b))| sum + a.differences(b));
         bits = bits.zip(pair.as_ref()).map(|(sum, (a, _))| sum + a.bits());
@@ -273,7 +273,7 @@ fn agreement(
         a_scores.push(a_score.max(f64::MIN));
         b_scores.push(b_score.max(f64::MIN));
     }
-    Ok(Agreement {
+    Ok(BackendAgreement {
         workload: workload.name,
         a: a.to_string(),
         b: b.to_string(),
@@ -284,8 +284,8 @@ fn agreement(
     })
 }
 
-fn ceilings(contenders: &[Contender]) -> Vec<Ceilings> {
-    let cpu = contenders.iter().find(|contender| contender.name == "cpu");
+fn ceilings(backends: &[MeasuredBackend]) -> Vec<Ceilings> {
+    let cpu = backends.iter().find(|backend| backend.name == "cpu");
     cpu.map(|cpu| Ceilings::of_cpu(cpu.device.clone())).into_iter().collect()
 }
 
@@ -332,7 +332,7 @@ impl JsonFile {
         self.file.is_none()
     }
 
-    fn write(mut self, report: &Report) -> Result<()> {
+    fn write(mut self, report: &BenchReport) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(report).map_err(Failure::stopped)?;
         text.push(b'\n');
         let written = match &mut self.file {

@@ -8,12 +8,12 @@ use super::ceilings::Ceilings;
 
 /// Everything that was measured. The keys are promised in docs/output.md.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct BenchReport {
     pub(super) machine: Machine,
     pub(super) naswot: Build,
     pub(super) ceilings: Vec<Ceilings>,
     pub(super) results: Vec<Throughput>,
-    pub(super) agreement: Vec<Agreement>,
+    pub(super) agreement: Vec<BackendAgreement>,
     pub(super) stages: Vec<StageCost>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Build {
     pub(super) features: Vec<&'static str>,
 }
 
-/// Networks per second of one contender.
+/// Networks per second of one measured backend.
 #[derive(Debug, Serialize)]
 pub(super) struct Throughput {
     pub(super) workload: &'static str,
@@ -41,31 +41,31 @@ pub(super) struct Throughput {
     /// The first so many of the workload.
     pub(super) networks: usize,
     pub(super) rounds: usize,
-    pub(super) networks_per_second: Spread,
+    pub(super) networks_per_second: RateRange,
     /// Of all the work, by the median: operations of convolutions alone, nothing else is counted.
     pub(super) gflop_per_s: f64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Spread {
+pub(super) struct RateRange {
     pub(super) median: f64,
     pub(super) min: f64,
     pub(super) max: f64,
 }
 
-impl Spread {
+impl RateRange {
     /// Of at least one value.
     pub(super) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let last = values.len().saturating_sub(1);
         let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
-        Spread { median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, min: at(0), max: at(last) }
+        RateRange { median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, min: at(0), max: at(last) }
     }
 }
 
-/// How far two contenders agree about the same networks.
+/// How far two measured backends agree about the same networks.
 #[derive(Debug, Serialize)]
-pub(super) struct Agreement {
+pub(super) struct BackendAgreement {
     pub(super) workload: &'static str,
     pub(super) a: String,
     pub(super) b: String,
@@ -92,7 +92,7 @@ pub(super) struct StageCost {
     pub(super) gb_per_s: Option<f64>,
 }
 
-impl Report {
+impl BenchReport {
     /// The report as tables.
     pub(super) fn tables(&self) -> String {
         let mut text = String::new();
@@ -123,15 +123,15 @@ impl Report {
         )?;
         for result in &self.results {
             let Throughput { workload, backend, precision, networks, rounds, gflop_per_s, .. } = result;
-            let Spread { median, min, max } = result.networks_per_second;
+            let RateRange { median, min, max } = result.networks_per_second;
             let first = self.results.iter().find(|other| other.workload == *workload);
             let ratio = first.map_or(1.0, |first| median / first.networks_per_second.median);
             let peak = percent(*gflop_per_s, self.matmul(&result.device, precision));
-            let (contender, range) =
+            let (label, range) =
                 (format!("{backend} {precision}"), format!("({} to {})", short(min), short(max)));
             writeln!(
                 out,
-                "{workload:<25} {contender:<10} {networks:>4} {rounds:>6} {:>10} {range:>21} {gflop_per_s:>8.1} {peak:>8} {ratio:>6.2}",
+                "{workload:<25} {label:<10} {networks:>4} {rounds:>6} {:>10} {range:>21} {gflop_per_s:>8.1} {peak:>8} {ratio:>6.2}",
                 short(median)
             )?;
         }
@@ -140,7 +140,7 @@ impl Report {
 
     fn write_agreement(&self, out: &mut String) -> std::fmt::Result {
         for agreement in &self.agreement {
-            let Agreement { workload, a, b, code_bits_differ, code_bits, .. } = agreement;
+            let BackendAgreement { workload, a, b, code_bits_differ, code_bits, .. } = agreement;
             write!(out, "\n{workload}, {a} and {b}: ")?;
             if let (Some(differ), Some(bits)) = (code_bits_differ, code_bits) {
                 write!(out, "{differ} of {bits} code bits differ ({:.1e}), ", *differ as f64 / *bits as f64)?;
@@ -175,10 +175,10 @@ impl Report {
             let copy = self.ceilings.iter().find(|c| c.device == device).map(|c| c.copy_gb_per_s);
             let peak = gflop_per_s.map(|rate| percent(rate, self.matmul(device, precision)));
             let copied = gb_per_s.map(|rate| percent(rate, copy));
-            let contender = format!("{backend} {precision}");
+            let label = format!("{backend} {precision}");
             writeln!(
                 out,
-                "{workload:<25} {contender:<10} {stage:<10} {milliseconds:>9.3} {:>6} {:>9} {:>8} {:>7} {:>8}",
+                "{workload:<25} {label:<10} {stage:<10} {milliseconds:>9.3} {:>6} {:>9} {:>8} {:>7} {:>8}",
                 percent(*milliseconds, Some(all)),
                 rounded(*gflop_per_s),
                 peak.unwrap_or_default(),

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::figures::{Bins, Figures};
-use super::heat::Heat;
+use super::heat::HeatMaps;
 use super::networks::Networks;
 use crate::columns::{self, COLUMNS};
 use crate::exit::{Failure, Result};
@@ -25,7 +25,7 @@ use crate::measure;
 const SHADES: u32 = 256;
 
 #[derive(Serialize)]
-struct Data<'a> {
+struct PageData<'a> {
     /// Rows.
     networks: usize,
     /// Names of the columns, in order.
@@ -47,17 +47,17 @@ struct Data<'a> {
     titles: BTreeMap<&'static str, &'static str>,
     bins: &'a Bins,
     trends: Vec<(&'static str, Trend)>,
-    kinds: Vec<Kinds>,
+    kinds: Vec<BoxStyle>,
     shapes: Vec<Value>,
     /// Shape, and the kinds of its boxes as digits; null where the network is not known.
     cells: Vec<Option<(usize, String)>>,
-    heat: Option<HeatMaps>,
+    heat: Option<HeatMapData>,
     shades: Vec<String>,
 }
 
 /// How the boxes of a kind are drawn.
 #[derive(Serialize)]
-struct Kinds {
+struct BoxStyle {
     label: &'static str,
     operation: bool,
     fill: Option<String>,
@@ -66,7 +66,7 @@ struct Kinds {
 }
 
 #[derive(Serialize)]
-struct HeatMaps {
+struct HeatMapData {
     side: usize,
     block: usize,
     images: usize,
@@ -76,7 +76,7 @@ struct HeatMaps {
 }
 
 /// All that the scripts need.
-pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> Result<String> {
+pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&HeatMaps>) -> Result<String> {
     let ranking = networks.ranking.label();
     let mut columns = Map::new();
     let mut order: Vec<String> = Vec::new();
@@ -96,7 +96,7 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
         }
     }
     let (shapes, cells) = cells(networks);
-    let kind = |kind: Kind| Kinds {
+    let kind = |kind: Kind| BoxStyle {
         label: kind.label(),
         operation: kind.is_operation(),
         fill: kind.fill().map(|color| color.to_string()),
@@ -104,7 +104,7 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
         none: kind == Kind::None,
     };
     let trends = figures.against.iter().filter_map(|against| Some((against.space.name(), against.trend?)));
-    let data = Data {
+    let data = PageData {
         networks: networks.rows.len(),
         score: (&ranking, networks.ranking.title()),
         others: others(networks),
@@ -123,7 +123,7 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&Heat>) 
         kinds: Kind::ALL.into_iter().map(kind).collect(),
         shapes,
         cells,
-        heat: heat.map(|heat| HeatMaps {
+        heat: heat.map(|heat| HeatMapData {
             side: heat.side,
             block: heat.block,
             images: heat.images,

@@ -7,14 +7,14 @@ use naswot::analysis::drawing::thousands;
 use naswot::analysis::{Histogram, Interval, Summary, Trend};
 use serde::Serialize;
 
-use super::networks::{Network, Networks};
+use super::networks::{NetworkRow, Networks};
 use crate::accuracies::Unit;
 use crate::comparison::{self, Comparisons};
 use crate::exit::Result;
 
 /// What became of the rows.
 #[derive(Default)]
-pub(super) struct Counts {
+pub(super) struct RowCounts {
     pub(super) finite: usize,
     pub(super) infinite: usize,
     pub(super) failed: usize,
@@ -23,9 +23,9 @@ pub(super) struct Counts {
     pub(super) without_accuracy: usize,
 }
 
-impl Counts {
+impl RowCounts {
     pub(super) fn of(networks: &Networks) -> Self {
-        let mut counts = Counts::default();
+        let mut counts = RowCounts::default();
         for network in &networks.rows {
             match network.score {
                 None => counts.failed += 1,
@@ -41,7 +41,7 @@ impl Counts {
 }
 
 /// The spread of the finite scores of one space.
-pub(super) struct Spread {
+pub(super) struct ScoreDistribution {
     pub(super) space: Space,
     pub(super) networks: usize,
     pub(super) least: f64,
@@ -52,52 +52,58 @@ pub(super) struct Spread {
     pub(super) deviation: Option<f64>,
 }
 
-impl Spread {
+impl ScoreDistribution {
     fn of(space: Space, mut scores: Vec<f64>) -> Option<Self> {
         scores.sort_unstable_by(f64::total_cmp);
         let (&least, &most) = (scores.first()?, scores.last()?);
         let n = scores.len();
         let Summary { mean, deviation } = Summary::of(scores.iter().copied())?;
         let median = (scores[(n - 1) / 2] + scores[n / 2]) / 2.0;
-        Some(Spread { space, networks: n, least, median, mean, most, deviation })
+        Some(ScoreDistribution { space, networks: n, least, median, mean, most, deviation })
     }
 }
 
 /// The networks of one space that have a score and an accuracy.
-pub(super) struct Against {
+pub(super) struct SpaceComparison {
     pub(super) space: Space,
     pub(super) comparisons: Comparisons,
     /// Accuracy by score.
     pub(super) trend: Option<Trend>,
 }
 
-impl Against {
-    fn of(space: Space, joined: &[&Network], networks: &Networks, resamples: usize) -> Result<Option<Self>> {
+impl SpaceComparison {
+    fn of(
+        space: Space,
+        joined: &[&NetworkRow],
+        networks: &Networks,
+        resamples: usize,
+    ) -> Result<Option<Self>> {
         if joined.len() < 2 {
             return Ok(None);
         }
-        let pick = |of: &dyn Fn(&Network) -> Option<f64>| joined.iter().map(|network| of(network)).collect();
+        let pick =
+            |of: &dyn Fn(&NetworkRow) -> Option<f64>| joined.iter().map(|network| of(network)).collect();
         let (Some(scores), Some(accuracies)): (Option<Vec<f64>>, Option<Vec<f64>>) =
             (pick(&|network| network.score), pick(&|network| network.accuracy))
         else {
             unreachable!("networks that were joined have both");
         };
-        let comparisons = Comparisons::of(&comparison::Networks {
+        let comparisons = Comparisons::of(&comparison::ComparisonInput {
             asked: &scores,
             accuracies: &accuracies,
             unit: if networks.in_percent() { Unit::Percent } else { Unit::Other },
             numbers: &|column| pick(&|network| network.row.number(column.name)),
             resamples,
         })?;
-        Ok(Some(Against { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
+        Ok(Some(SpaceComparison { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
     }
 }
 
 /// Everything that is stated of the networks.
 pub(super) struct Figures {
-    pub(super) counts: Counts,
-    pub(super) spreads: Vec<Spread>,
-    pub(super) against: Vec<Against>,
+    pub(super) counts: RowCounts,
+    pub(super) spreads: Vec<ScoreDistribution>,
+    pub(super) against: Vec<SpaceComparison>,
     pub(super) bins: Bins,
 }
 
@@ -121,20 +127,20 @@ impl Figures {
             let scores = of_space(space).filter_map(|network| network.score);
             scores.filter(|score| score.is_finite()).collect::<Vec<f64>>()
         };
-        let spreads: Vec<Spread> =
-            spaces.iter().filter_map(|&space| Spread::of(space, finite(space))).collect();
+        let spreads: Vec<ScoreDistribution> =
+            spaces.iter().filter_map(|&space| ScoreDistribution::of(space, finite(space))).collect();
         let mut against = Vec::new();
         for &space in &spaces {
             // Of a network that was scored more than once the first row counts.
             let mut seen = HashSet::new();
-            let both = |network: &&Network| network.score.is_some() && network.accuracy.is_some();
-            let joined: Vec<&Network> =
+            let both = |network: &&NetworkRow| network.score.is_some() && network.accuracy.is_some();
+            let joined: Vec<&NetworkRow> =
                 of_space(space).filter(both).filter(|network| seen.insert(network.row.text("id"))).collect();
-            against.extend(Against::of(space, &joined, networks, resamples)?);
+            against.extend(SpaceComparison::of(space, &joined, networks, resamples)?);
         }
         let all: Vec<f64> = spreads.iter().flat_map(|spread| finite(spread.space)).collect();
         let bins = Histogram::of(&all).map_or(Bins::default(), |histogram| {
-            let count = |spread: &Spread| {
+            let count = |spread: &ScoreDistribution| {
                 let mut counts = vec![0; histogram.counts.len()];
                 finite(spread.space).into_iter().for_each(|score| counts[histogram.bin(score)] += 1);
                 counts
@@ -143,7 +149,7 @@ impl Figures {
             let spaces = spreads.iter().map(|spread| spread.space.name()).collect();
             Bins { start: histogram.start, width: histogram.width, spaces, counts }
         });
-        Ok(Figures { counts: Counts::of(networks), spreads, against, bins })
+        Ok(Figures { counts: RowCounts::of(networks), spreads, against, bins })
     }
 }
 
@@ -195,13 +201,13 @@ mod tests {
 
     #[test]
     fn a_spread_is_that_of_the_sample() {
-        let spread = Spread::of(Space::NasBench101, vec![4.0, 1.0, 3.0, 8.0]).unwrap();
+        let spread = ScoreDistribution::of(Space::NasBench101, vec![4.0, 1.0, 3.0, 8.0]).unwrap();
         let found = (spread.least, spread.median, spread.mean, spread.most);
         assert_eq!(found, (1.0, 3.5, 4.0, 8.0));
         // Python's statistics.stdev.
         assert!((spread.deviation.unwrap() - 2.943_920_288_775_949).abs() < 1e-15);
-        let one = Spread::of(Space::NasBench101, vec![2.0]).unwrap();
+        let one = ScoreDistribution::of(Space::NasBench101, vec![2.0]).unwrap();
         assert_eq!((one.median, one.deviation), (2.0, None));
-        assert!(Spread::of(Space::NasBench101, vec![]).is_none());
+        assert!(ScoreDistribution::of(Space::NasBench101, vec![]).is_none());
     }
 }

@@ -6,7 +6,7 @@ use naswot::Agreement;
 use naswot::analysis::drawing::Blocks;
 use rayon::prelude::*;
 
-use super::networks::{Network, Networks};
+use super::networks::{NetworkRow, Networks};
 use crate::exit::{Failure, Result};
 use crate::kernels;
 
@@ -17,7 +17,7 @@ const MOST_SQUARES: usize = 32;
 const TOLERANCE: f64 = 0.01;
 
 /// Heat maps of all networks that have a score, in the order of their rows.
-pub struct Heat {
+pub struct HeatMaps {
     /// Squares of a side.
     pub(super) side: usize,
     /// Images of a side of a square.
@@ -30,24 +30,26 @@ pub struct Heat {
     pub(super) squares: Vec<u8>,
 }
 
-impl Heat {
+impl HeatMaps {
     /// Reads the kernel of every network with a score.
     pub fn read(folder: &Path, networks: &Networks) -> Result<Self> {
         let wrong = |why: String| Failure::unusable(format_args!("{}: {why}", folder.display()));
         if !folder.is_dir() {
             return Err(wrong("is no folder of kernels".to_owned()));
         }
-        let scored: Vec<&Network> =
+        let scored: Vec<&NetworkRow> =
             networks.rows.iter().filter(|network| network.row.score().is_some()).collect();
         if scored.is_empty() {
             return Err(wrong(format!("no network of {} has a score, and so a kernel", networks.name)));
         }
         let images = one_size(networks, &scored)?;
         one_kernel_each(folder, networks)?;
-        let small = |network: &&Network| kernel(folder, networks, network).map(|kernel| Small::of(&kernel));
-        let small: Vec<Result<Small>> = scored.par_iter().map(small).collect();
+        let small = |network: &&NetworkRow| {
+            kernel(folder, networks, network).map(|kernel| ReducedKernel::of(&kernel))
+        };
+        let small: Vec<Result<ReducedKernel>> = scored.par_iter().map(small).collect();
         // The first row that is wrong, whichever was found first.
-        let small = small.into_iter().collect::<Result<Vec<Small>>>()?;
+        let small = small.into_iter().collect::<Result<Vec<ReducedKernel>>>()?;
         let (side, block) = small.first().map_or((0, 1), |small| (small.side, small.block));
         let shares = || small.iter().flat_map(|small| &small.shares).map(|&share| f64::from(share));
         let least = shares().fold(1.0, f64::min);
@@ -55,13 +57,13 @@ impl Heat {
         let part = |share| if least < 1.0 { (share - least) / (1.0 - least) } else { 1.0 };
         // Conversion ends at 0 and 255.
         let squares = shares().map(|share| (part(share) * 255.0).round() as u8).collect();
-        Ok(Heat { side, block, images, least, squares })
+        Ok(HeatMaps { side, block, images, least, squares })
     }
 }
 
 /// The number of images, N, that all rows have.
-fn one_size(networks: &Networks, scored: &[&Network]) -> Result<usize> {
-    let size = |network: &Network| network.row.integer("batch_size").unwrap_or(0);
+fn one_size(networks: &Networks, scored: &[&NetworkRow]) -> Result<usize> {
+    let size = |network: &NetworkRow| network.row.integer("batch_size").unwrap_or(0);
     let first = scored[0];
     match scored.iter().find(|network| size(network) != size(first)) {
         None => Ok(size(first) as usize),
@@ -83,7 +85,7 @@ fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
 }
 
 /// A kernel in few squares.
-struct Small {
+struct ReducedKernel {
     /// Squares of a side, and images of a side of a square.
     side: usize,
     block: usize,
@@ -91,17 +93,17 @@ struct Small {
     shares: Vec<f32>,
 }
 
-impl Small {
+impl ReducedKernel {
     fn of(kernel: &Agreement) -> Self {
         let blocks = Blocks::of(kernel, MOST_SQUARES);
         let rows = blocks.shares.chunks_exact(blocks.side).enumerate();
         let shares = rows.flat_map(|(i, row)| &row[..=i]).map(|&share| share as f32).collect();
-        Small { side: blocks.side, block: blocks.images, shares }
+        ReducedKernel { side: blocks.side, block: blocks.images, shares }
     }
 }
 
 /// The kernel of a network, which is its row's.
-fn kernel(folder: &Path, networks: &Networks, network: &Network) -> Result<Agreement> {
+fn kernel(folder: &Path, networks: &Networks, network: &NetworkRow) -> Result<Agreement> {
     let path = kernels::path(folder, network.row.index());
     let (name, place) = (path.display(), networks.place(network));
     let wrong = |why: String| Failure::unusable(format_args!("{name}: {why}"));

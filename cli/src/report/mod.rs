@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-pub use crate::accuracies::By;
+pub use crate::accuracies::JoinKey;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::measure::Ranking;
 use crate::options::within;
 use crate::output::{Draft, Existing};
 use crate::row_file::RowFile;
-pub use heat::Heat;
+pub use heat::HeatMaps;
 pub use networks::Networks;
 pub use page::page;
 
@@ -39,7 +39,7 @@ Examples:
 /// filter. Kernels are checked against their rows.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Report {
+pub(crate) struct ReportCommand {
     /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet; columns may have been added
     #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
     scores: RowFile,
@@ -54,7 +54,7 @@ pub(crate) struct Report {
     column: Option<String>,
     /// Join by this alone [default: by id, else by arch]
     #[arg(long, requires = "accuracy")]
-    by: Option<By>,
+    by: Option<JoinKey>,
     /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
@@ -78,7 +78,7 @@ fn html_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-impl Report {
+impl ReportCommand {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
@@ -104,7 +104,7 @@ impl Report {
         if let Some(table) = &self.accuracy {
             networks.join(table, self.column.as_deref(), self.by)?;
         }
-        let heat = self.kernels.as_deref().map(|folder| Heat::read(folder, &networks)).transpose()?;
+        let heat = self.kernels.as_deref().map(|folder| HeatMaps::read(folder, &networks)).transpose()?;
         page(&networks, heat.as_ref(), self.bootstrap)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use naswot::{Architecture, Space};
 
-use crate::accuracies::{Accuracies, By, Unit};
+use crate::accuracies::{Accuracies, JoinKey, Unit};
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::measure::Ranking;
@@ -20,13 +20,13 @@ pub struct Networks {
     pub(super) name: String,
     /// What they are ranked by.
     pub(super) ranking: Ranking,
-    pub(super) rows: Vec<Network>,
+    pub(super) rows: Vec<NetworkRow>,
     /// What the accuracies are; none where there is no table.
-    pub(super) accuracy: Option<Accuracy>,
+    pub(super) accuracy: Option<AccuracyColumn>,
 }
 
 /// A row, and what has been joined to it.
-pub(super) struct Network {
+pub(super) struct NetworkRow {
     /// Line of the file, from 1; in Parquet the position, from 0.
     pub(super) line: usize,
     pub(super) row: Row,
@@ -41,7 +41,7 @@ pub(super) struct Network {
 }
 
 /// A column of a table of accuracies.
-pub(super) struct Accuracy {
+pub(super) struct AccuracyColumn {
     pub(super) column: String,
     pub(super) unit: Unit,
     /// Networks that the table has more than once.
@@ -71,7 +71,7 @@ impl Networks {
         ranking: &Ranking,
         written: impl IntoIterator<Item = Result<(usize, Row, Vec<Option<f64>>)>>,
     ) -> Result<Self> {
-        let mut rows: Vec<Network> = Vec::new();
+        let mut rows: Vec<NetworkRow> = Vec::new();
         let mut terms: Vec<Vec<Option<f64>>> = Vec::new();
         let mut seen = HashSet::new();
         for written in written {
@@ -83,7 +83,7 @@ impl Networks {
                 None => row.number(name),
             };
             terms.push(ranking.columns().map(term).collect());
-            rows.push(Network { line, row, score: None, architecture, accuracy: None, repeated });
+            rows.push(NetworkRow { line, row, score: None, architecture, accuracy: None, repeated });
         }
         if rows.is_empty() {
             return Err(Failure::unusable(format_args!(
@@ -131,7 +131,7 @@ impl Networks {
     }
 
     /// Joins accuracies to the networks.
-    pub fn join(&mut self, table: &Path, column: Option<&str>, by: Option<By>) -> Result<()> {
+    pub fn join(&mut self, table: &Path, column: Option<&str>, by: Option<JoinKey>) -> Result<()> {
         let accuracies = Accuracies::read(table, column, by)?;
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let mut found = false;
@@ -146,18 +146,18 @@ impl Networks {
             return Err(Failure::unusable(format_args!("{table}: {message}")));
         }
         let Accuracies { column, unit, averaged, .. } = accuracies;
-        self.accuracy = Some(Accuracy { column, unit, averaged });
+        self.accuracy = Some(AccuracyColumn { column, unit, averaged });
         Ok(())
     }
 
     /// Where a network's row is, for messages.
-    pub(super) fn place(&self, network: &Network) -> String {
+    pub(super) fn place(&self, network: &NetworkRow) -> String {
         format!("{}:{}", self.name, network.line)
     }
 
     /// The spaces of the rows, in the order of [`Space::ALL`].
     pub(super) fn spaces(&self) -> Vec<Space> {
-        let found: HashSet<Space> = self.rows.iter().filter_map(Network::space).collect();
+        let found: HashSet<Space> = self.rows.iter().filter_map(NetworkRow::space).collect();
         Space::ALL.into_iter().filter(|space| found.contains(space)).collect()
     }
 
@@ -167,8 +167,8 @@ impl Networks {
     }
 
     /// The first of two rows that have one index.
-    pub(super) fn repeated_index(&self) -> Option<(&Network, &Network)> {
-        let mut lines: HashMap<u64, &Network> = HashMap::new();
+    pub(super) fn repeated_index(&self) -> Option<(&NetworkRow, &NetworkRow)> {
+        let mut lines: HashMap<u64, &NetworkRow> = HashMap::new();
         self.rows.iter().find_map(|network| {
             let first = lines.insert(network.row.index(), network)?;
             Some((first, network))
@@ -181,7 +181,7 @@ fn own_columns(ranking: &Ranking) -> impl Iterator<Item = &str> {
     ranking.columns().filter(|name| columns::find(name).is_none())
 }
 
-impl Network {
+impl NetworkRow {
     /// Which network it is, of which space.
     fn name(&self) -> (Option<Space>, String) {
         (self.space(), self.row.text("id").to_owned())

@@ -12,8 +12,8 @@ use naswot::analysis::drawing::escape;
 use sha2::{Digest, Sha256};
 
 use super::data;
-use super::figures::{Against, Figures, grouped, shown, signed};
-use super::heat::Heat;
+use super::figures::{Figures, SpaceComparison, grouped, shown, signed};
+use super::heat::HeatMaps;
 use super::networks::Networks;
 use super::settings;
 use crate::comparison::{Comparison, Comparisons, FILTER};
@@ -33,7 +33,7 @@ const CHARTS: &str = include_str!("vendor/chart.umd.min.js");
 const CHARTS_LICENSE: &str = include_str!("vendor/chart.LICENSE.md");
 
 /// The whole page, with so many resamples for the intervals of correlations.
-pub fn page(networks: &Networks, heat: Option<&Heat>, resamples: usize) -> Result<String> {
+pub fn page(networks: &Networks, heat: Option<&HeatMaps>, resamples: usize) -> Result<String> {
     let figures = Figures::of(networks, resamples)?;
     let data = script_safe(&data::json(networks, &figures, heat)?);
     let style = lines(STYLE);
@@ -129,14 +129,14 @@ fn title(networks: &Networks) -> String {
     format!("{what} of {}{of}", counted(networks.rows.len(), "network", "networks"))
 }
 
-fn lede(networks: &Networks, heat: Option<&Heat>) -> String {
+fn lede(networks: &Networks, heat: Option<&HeatMaps>) -> String {
     let kernels = if heat.is_some() { " with its agreement matrix" } else { "" };
     let accuracy = if networks.accuracy.is_some() { ", and what training them has come to" } else { "" };
     let by = if networks.is_naswot() { "log |det K|".to_owned() } else { networks.ranking.title() };
     format!("Untrained networks, scored by {}. Every cell{kernels}{accuracy}.", escape(&by))
 }
 
-fn tiles(networks: &Networks, figures: &Figures, heat: Option<&Heat>) -> String {
+fn tiles(networks: &Networks, figures: &Figures, heat: Option<&HeatMaps>) -> String {
     let counts = &figures.counts;
     let mut tiles =
         vec![("networks", grouped(networks.rows.len())), ("finite scores", grouped(counts.finite))];
@@ -244,14 +244,14 @@ fn settings_lists(networks: &Networks) -> String {
     lists
 }
 
-fn extremes(figures: &Figures, heat: Option<&Heat>) -> String {
+fn extremes(figures: &Figures, heat: Option<&HeatMaps>) -> String {
     let kernels = if heat.is_some() { ", each with its agreement matrix K" } else { "" };
     let infinite = if figures.counts.infinite > 0 { " Those of −inf stand in the gallery." } else { "" };
     format!("The networks of the highest and the lowest finite score{kernels}.{infinite}")
 }
 
 /// The color bar of the heat maps.
-fn scale(heat: &Heat) -> String {
+fn scale(heat: &HeatMaps) -> String {
     let squares = match heat.block {
         1 => String::new(),
         block => format!(" Each square is the mean over {block}\u{a0}×\u{a0}{block} pairs of images."),
@@ -328,7 +328,7 @@ fn against_accuracy(networks: &Networks, figures: &Figures) -> String {
     text
 }
 
-fn correlations(networks: &Networks, against: &Against) -> String {
+fn correlations(networks: &Networks, against: &SpaceComparison) -> String {
     let of =
         if networks.spaces().len() > 1 { format!(" of {}", against.space.title()) } else { String::new() };
     let Comparisons { asked, above_15_percent, scores, sizes } = &against.comparisons;

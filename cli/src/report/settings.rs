@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::networks::{Network, Networks};
+use super::networks::{NetworkRow, Networks};
 use crate::columns::{COLUMNS, Column, Compare, Group, Role};
 
 /// What a setting is in all rows.
-pub(super) struct Setting {
+pub(super) struct SettingValues {
     pub(super) column: &'static Column,
     /// Its values in the order of the rows, with the number of rows that have each.
     pub(super) values: Vec<(String, usize)>,
 }
 
-impl Setting {
-    fn of<'a>(column: &'static Column, rows: impl Iterator<Item = &'a Network>) -> Self {
+impl SettingValues {
+    fn of<'a>(column: &'static Column, rows: impl Iterator<Item = &'a NetworkRow>) -> Self {
         let mut values: Vec<(String, usize)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for network in rows {
@@ -28,7 +28,7 @@ impl Setting {
             });
             values[place].1 += 1;
         }
-        Setting { column, values }
+        SettingValues { column, values }
     }
 
     /// The values as text; with the number of rows of each where there are several.
@@ -47,18 +47,19 @@ impl Setting {
 }
 
 /// All settings that the rows have, in groups.
-pub(super) fn groups(networks: &Networks) -> Vec<(&'static str, Vec<Setting>)> {
+pub(super) fn groups(networks: &Networks) -> Vec<(&'static str, Vec<SettingValues>)> {
     let group = |group: Group| {
         let of_it =
             |column: &&Column| matches!(column.role, Role::Setting(of) | Role::Free(of) if of == group);
-        let settings = COLUMNS.iter().filter(of_it).map(|column| Setting::of(column, networks.rows.iter()));
+        let settings =
+            COLUMNS.iter().filter(of_it).map(|column| SettingValues::of(column, networks.rows.iter()));
         (group.name(), settings.filter(|setting| !setting.values.is_empty()).collect())
     };
     Group::ALL.map(group).into()
 }
 
 /// The settings that differ between rows, so that their scores cannot be compared.
-pub(super) fn mixed(networks: &Networks) -> Vec<Setting> {
+pub(super) fn mixed(networks: &Networks) -> Vec<SettingValues> {
     let differs = |column: &'static Column| {
         let spaces = match column.compare {
             Compare::Never | Compare::Place | Compare::Run => return None,
@@ -67,7 +68,7 @@ pub(super) fn mixed(networks: &Networks) -> Vec<Setting> {
         };
         spaces.into_iter().find_map(|space| {
             let rows = networks.rows.iter().filter(|network| space.is_none() || network.space() == space);
-            Some(Setting::of(column, rows)).filter(|setting| setting.values.len() > 1)
+            Some(SettingValues::of(column, rows)).filter(|setting| setting.values.len() > 1)
         })
     };
     COLUMNS.iter().filter_map(differs).collect()

@@ -14,12 +14,11 @@ use naswot::analysis::{Candidates, Found, Searcher};
 use naswot::{Architecture, Scorer, Space, Weights};
 use rayon::prelude::*;
 
-use crate::accuracies::{Accuracies, By, Unit};
+use crate::accuracies::{Accuracies, JoinKey, Unit};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
 use crate::interrupt;
-use crate::lines::Lines;
 use crate::measure::Measure;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
@@ -27,9 +26,10 @@ use crate::options::{
 };
 use crate::progress::Progress;
 use crate::row_file::RowFile;
+use crate::stdout_lines::StdoutLines;
 use algorithm::Algorithm;
-use report::{Report, Results, Run};
-use scores::Scores;
+use report::{SearchReport, SearchRun, SearchStatistics};
+use scores::CandidateScores;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -119,7 +119,7 @@ struct TableOptions {
     report: Option<String>,
     /// Join by this alone [default: by id, else by arch]
     #[arg(long, requires = "accuracy")]
-    by: Option<By>,
+    by: Option<JoinKey>,
 }
 
 #[derive(Args, Debug)]
@@ -154,10 +154,10 @@ struct SeedOptions {
 }
 
 /// Height and width of the images, where they are wanted.
-type Image = Option<[usize; 2]>;
+type ImageSize = Option<[usize; 2]>;
 
 /// Candidates with their accuracies.
-struct Table {
+struct CandidateAccuracies {
     column: String,
     unit: Unit,
     /// What is searched with, by position.
@@ -188,14 +188,14 @@ impl Search {
         };
         let progress = RefCell::new(Progress::start(console, true, || None));
         let open = || self.scorer();
-        let mut scores = Scores::new(&candidates, self.network.skeleton, &self.score, open, |row| {
+        let mut scores = CandidateScores::new(&candidates, self.network.skeleton, &self.score, open, |row| {
             progress.borrow_mut().scored(row);
         });
         if let Some(file) = &self.known {
             let known = scores.read(file)?;
             console.detail(format_args!("{}: {known} scores", file.path().display()));
         }
-        let mut lines = Lines::new();
+        let mut lines = StdoutLines::new();
         match &table {
             Some(table) => {
                 let report = self.report(&candidates, table, &scores)?;
@@ -212,7 +212,7 @@ impl Search {
     }
 
     /// The size of the images, where a budget depends on it.
-    fn image(&self) -> Result<Image> {
+    fn image(&self) -> Result<ImageSize> {
         let budget = self.evolution.max_macs.map(|_| self.data.batch()).transpose()?;
         Ok(budget.map(|batch| [batch.shape()[2], batch.shape()[3]]))
     }
@@ -234,14 +234,14 @@ impl Search {
     }
 
     /// The networks of the space that a table has.
-    fn table(&self, path: &Path, console: &Console) -> Result<(Candidates, Table)> {
+    fn table(&self, path: &Path, console: &Console) -> Result<(Candidates, CandidateAccuracies)> {
         let accuracies = |column: Option<&str>| Accuracies::read(path, column, self.table.by);
         let searched = accuracies(self.table.column.as_deref())?;
         let reported = self.table.report.as_deref().map(|name| accuracies(Some(name))).transpose()?;
         let reported = reported.as_ref().unwrap_or(&searched);
         let all: Vec<Architecture> = self.cells()?.collect();
         let accuracy = |cell: &Architecture| {
-            let id = if self.table.by == Some(By::Arch) { String::new() } else { cell.id() };
+            let id = if self.table.by == Some(JoinKey::Arch) { String::new() } else { cell.id() };
             let arch = cell.arch();
             Some((cell.clone(), searched.get(&id, &arch)?, reported.get(&id, &arch)?))
         };
@@ -256,7 +256,7 @@ impl Search {
             let message = format!("has {} of the {} networks of {}", found.len(), all.len(), self.space);
             console.note(format_args!("{}: {message}: the search is among them", path.display()));
         }
-        let table = Table {
+        let table = CandidateAccuracies {
             column: reported.column.clone(),
             unit: reported.unit,
             searched: found.iter().map(|(_, searched, _)| *searched).collect(),
@@ -270,7 +270,7 @@ impl Search {
         candidates: &'a Candidates,
         samples: usize,
         run: usize,
-        image: Image,
+        image: ImageSize,
     ) -> Searcher<'a, Candidates> {
         let EvolutionOptions { population, tournament, initial, max_parameters, max_macs } = self.evolution;
         let searcher = Searcher::new(candidates, samples).seed(self.search_seed).run(run);
@@ -292,7 +292,7 @@ impl Search {
     fn search(
         &self,
         searcher: &Searcher<Candidates>,
-        scores: &Scores,
+        scores: &CandidateScores,
         evaluate: impl FnMut(&[Architecture]) -> naswot::Result<Vec<f64>>,
     ) -> Result<Found<Architecture>> {
         let score = |cells: &[Architecture]| scores.of(cells);
@@ -308,7 +308,12 @@ impl Search {
     }
 
     /// Searches so often with every number of samples.
-    fn report<'a>(&self, candidates: &Candidates, table: &'a Table, scores: &Scores) -> Result<Report<'a>> {
+    fn report<'a>(
+        &self,
+        candidates: &Candidates,
+        table: &'a CandidateAccuracies,
+        scores: &CandidateScores,
+    ) -> Result<SearchReport<'a>> {
         let position = |cell: &Architecture| candidates.position(cell).unwrap_or(0);
         let evaluate =
             |cells: &[Architecture]| Ok(cells.iter().map(|cell| table.searched[position(cell)]).collect());
@@ -327,7 +332,7 @@ impl Search {
                     Algorithm::Area => reported(&searcher.random(evaluate)?.best),
                     _ => reported(&found.history[0].0),
                 };
-                runs.push(Run {
+                runs.push(SearchRun {
                     chosen: reported(&found.best),
                     optimum: looked_at.map(reported).fold(f64::NEG_INFINITY, f64::max),
                     chance,
@@ -337,9 +342,9 @@ impl Search {
             }
             let plain = self.algorithm == Algorithm::Random && self.space == Space::NasBench201;
             let published = if plain { published::nasbench201(samples, &table.column) } else { None };
-            results.push(Results::of(samples, &runs, published));
+            results.push(SearchStatistics::of(samples, &runs, published));
         }
-        Ok(Report {
+        Ok(SearchReport {
             space: self.space.name(),
             algorithm: self.algorithm,
             candidates: candidates.architectures().len(),
@@ -353,9 +358,9 @@ impl Search {
     fn print_best(
         &self,
         candidates: &Candidates,
-        scores: &Scores,
+        scores: &CandidateScores,
         progress: &RefCell<Progress>,
-        lines: &mut Lines,
+        lines: &mut StdoutLines,
     ) -> Result<()> {
         let [samples] = self.samples[..] else {
             return Err(Failure::unusable("--samples: a list needs --accuracy to compare with"));

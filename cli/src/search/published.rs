@@ -12,17 +12,21 @@ pub(super) struct Published {
 }
 
 /// A row of the table.
-struct Row {
+struct PublishedRow {
     samples: usize,
     seconds: f64,
     /// Mean and deviation on CIFAR-10, CIFAR-100 and ImageNet16-120.
     accuracies: [(f64, f64); 3],
 }
 
-const NASBENCH201: [Row; 3] = [
-    Row { samples: 10, seconds: 3.05, accuracies: [(92.44, 1.13), (68.62, 2.04), (41.31, 4.11)] },
-    Row { samples: 100, seconds: 30.01, accuracies: [(92.81, 0.99), (69.48, 1.70), (43.10, 3.16)] },
-    Row { samples: 1000, seconds: 306.19, accuracies: [(92.96, 0.81), (69.98, 1.22), (44.44, 2.10)] },
+const NASBENCH201: [PublishedRow; 3] = [
+    PublishedRow { samples: 10, seconds: 3.05, accuracies: [(92.44, 1.13), (68.62, 2.04), (41.31, 4.11)] },
+    PublishedRow { samples: 100, seconds: 30.01, accuracies: [(92.81, 0.99), (69.48, 1.70), (43.10, 3.16)] },
+    PublishedRow {
+        samples: 1000,
+        seconds: 306.19,
+        accuracies: [(92.96, 0.81), (69.98, 1.22), (44.44, 2.10)],
+    },
 ];
 
 /// The figure for so many samples and the accuracy in a column, by the data set and the split that it names.

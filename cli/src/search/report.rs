@@ -7,10 +7,10 @@ use super::algorithm::Algorithm;
 use super::published::Published;
 use crate::accuracies::Unit;
 use crate::exit::Result;
-use crate::lines::Lines;
+use crate::stdout_lines::StdoutLines;
 
 /// One run.
-pub(super) struct Run {
+pub(super) struct SearchRun {
     /// Accuracy of the network that was found.
     pub(super) chosen: f64,
     /// The best accuracy among those that were looked at.
@@ -23,19 +23,19 @@ pub(super) struct Run {
 
 /// Mean and standard deviation over runs.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Spread {
+pub(super) struct MeanAndDeviation {
     mean: f64,
     /// None of a single run.
     sd: Option<f64>,
 }
 
-impl Spread {
+impl MeanAndDeviation {
     /// Of the values of one run or more.
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let Some(Summary { mean, deviation }) = Summary::of(values) else {
             unreachable!("there is a run at least");
         };
-        Spread { mean, sd: deviation }
+        MeanAndDeviation { mean, sd: deviation }
     }
 
     /// Mean and deviation times a factor, with two decimals.
@@ -47,13 +47,13 @@ impl Spread {
 
 /// All runs of so many samples.
 #[derive(Serialize)]
-pub(super) struct Results {
+pub(super) struct SearchStatistics {
     samples: usize,
     runs: usize,
-    chosen: Spread,
-    optimum: Spread,
+    chosen: MeanAndDeviation,
+    optimum: MeanAndDeviation,
     /// Of AREA the best of as many random evaluations, else a network picked at random.
-    chance: Spread,
+    chance: MeanAndDeviation,
     /// Wall time of a run.
     seconds: f64,
     /// What scoring the networks of a run took, in this run or an earlier one.
@@ -61,10 +61,10 @@ pub(super) struct Results {
     published: Option<Published>,
 }
 
-impl Results {
-    pub(super) fn of(samples: usize, runs: &[Run], published: Option<Published>) -> Self {
-        let spread = |of: fn(&Run) -> f64| Spread::of(runs.iter().map(of));
-        Results {
+impl SearchStatistics {
+    pub(super) fn of(samples: usize, runs: &[SearchRun], published: Option<Published>) -> Self {
+        let spread = |of: fn(&SearchRun) -> f64| MeanAndDeviation::of(runs.iter().map(of));
+        SearchStatistics {
             samples,
             runs: runs.len(),
             chosen: spread(|run| run.chosen),
@@ -79,18 +79,18 @@ impl Results {
 
 /// What the command has to say.
 #[derive(Serialize)]
-pub(super) struct Report<'a> {
+pub(super) struct SearchReport<'a> {
     pub(super) space: &'static str,
     pub(super) algorithm: Algorithm,
     /// Networks that could be found.
     pub(super) candidates: usize,
     pub(super) column: &'a str,
     pub(super) unit: Unit,
-    pub(super) results: Vec<Results>,
+    pub(super) results: Vec<SearchStatistics>,
 }
 
-impl Report<'_> {
-    pub(super) fn print(&self, lines: &mut Lines) -> Result<()> {
+impl SearchReport<'_> {
+    pub(super) fn print(&self, lines: &mut StdoutLines) -> Result<()> {
         // A table shows percent, whatever the file has.
         let (factor, unit) = match self.unit {
             Unit::Fraction => (100.0, "percent"),
@@ -102,7 +102,7 @@ impl Report<'_> {
             Algorithm::Area => "random search",
             _ => "random pick",
         };
-        let published = self.results.iter().any(|results| results.published.is_some());
+        let published = self.results.iter().any(|statistics| statistics.published.is_some());
         let header = if published { "  Mellor et al. (2021)" } else { "" };
         lines.print(format_args!(
             "{:>7} {:>5} {:>15} {:>15} {:>15} {:>10} {:>10}{header}",
@@ -114,19 +114,19 @@ impl Report<'_> {
             "seconds",
             "scoring s"
         ))?;
-        self.results.iter().try_for_each(|results| {
-            let published = results.published.map_or(String::new(), |Published { mean, sd, seconds }| {
+        self.results.iter().try_for_each(|statistics| {
+            let published = statistics.published.map_or(String::new(), |Published { mean, sd, seconds }| {
                 format!("  {mean:.2} +- {sd:.2} in {seconds:.2} s")
             });
             lines.print(format_args!(
                 "{:>7} {:>5} {:>15} {:>15} {:>15} {:>10.4} {:>10.2}{published}",
-                results.samples,
-                results.runs,
-                results.chosen.show(factor),
-                results.optimum.show(factor),
-                results.chance.show(factor),
-                results.seconds,
-                results.scoring_seconds,
+                statistics.samples,
+                statistics.runs,
+                statistics.chosen.show(factor),
+                statistics.optimum.show(factor),
+                statistics.chance.show(factor),
+                statistics.seconds,
+                statistics.scoring_seconds,
             ))
         })
     }

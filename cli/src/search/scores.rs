@@ -14,11 +14,11 @@ use crate::row_file::RowFile;
 use crate::row_inputs::{Facts, Outcome, Subject};
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::{Row, RowMaker};
-use crate::settings::SettingsOfAll;
+use crate::settings::SharedSettings;
 use crate::table::Columns;
 
 /// Scores of candidates, by their position.
-pub(super) struct Scores<'a> {
+pub(super) struct CandidateScores<'a> {
     candidates: &'a Candidates,
     skeleton: SkeletonOptions,
     /// What candidates are searched by.
@@ -26,7 +26,7 @@ pub(super) struct Scores<'a> {
     /// Its value, and what scoring the candidate took.
     known: RefCell<Vec<Option<(f64, f64)>>>,
     /// The settings that the known ones were made with.
-    settings: SettingsOfAll,
+    settings: SharedSettings,
     /// Opens the device when the first score is to be computed.
     open: Box<dyn Fn() -> Result<Scorer> + 'a>,
     scorer: RefCell<Option<Scorer>>,
@@ -38,7 +38,7 @@ pub(super) struct Scores<'a> {
     failure: RefCell<Option<Failure>>,
 }
 
-impl<'a> Scores<'a> {
+impl<'a> CandidateScores<'a> {
     pub(super) fn new(
         candidates: &'a Candidates,
         skeleton: SkeletonOptions,
@@ -46,12 +46,12 @@ impl<'a> Scores<'a> {
         open: impl Fn() -> Result<Scorer> + 'a,
         computed: impl Fn(&Row) + 'a,
     ) -> Self {
-        Scores {
+        CandidateScores {
             candidates,
             skeleton,
             measure,
             known: RefCell::new(vec![None; candidates.architectures().len()]),
-            settings: SettingsOfAll::default(),
+            settings: SharedSettings::default(),
             open: Box::new(open),
             scorer: RefCell::new(None),
             computed: Box::new(computed),

@@ -17,7 +17,7 @@ pub(super) enum Rule {
 }
 
 /// Reads a file line by line.
-pub(super) struct Lines {
+pub(super) struct LineReader {
     name: String,
     reader: BufReader<File>,
     rule: Rule,
@@ -30,21 +30,21 @@ pub(super) struct Lines {
 }
 
 /// A line of a file.
-pub(super) struct Line {
+pub(super) struct RawLine {
     /// From 1.
     pub(super) number: usize,
     pub(super) bytes: Vec<u8>,
 }
 
-impl Lines {
+impl LineReader {
     pub(super) fn new(file: File, name: &str, rule: Rule) -> Self {
         let reader = BufReader::new(file);
-        Lines { name: name.to_owned(), reader, rule, read: 0, whole: 0, cut: None }
+        LineReader { name: name.to_owned(), reader, rule, read: 0, whole: 0, cut: None }
     }
 
     /// The next line; none at the end. A strict one that was cut is none either, but one that does not begin with `start`,
     /// as all do, is of another file, and not to be overwritten.
-    pub(super) fn next(&mut self, start: &[u8]) -> Result<Option<Line>> {
+    pub(super) fn next(&mut self, start: &[u8]) -> Result<Option<RawLine>> {
         if self.rule != Rule::Strict {
             return self.next_loose();
         }
@@ -52,7 +52,7 @@ impl Lines {
         self.append(&mut bytes)?;
         if bytes.ends_with(b"\n") {
             self.whole += bytes.len() as u64;
-            return Ok(Some(Line { number: self.read, bytes }));
+            return Ok(Some(RawLine { number: self.read, bytes }));
         }
         if bytes.iter().zip(start).all(|(a, b)| a == b) {
             self.cut = (!bytes.is_empty()).then_some(self.read);
@@ -61,7 +61,7 @@ impl Lines {
         Err(Failure::unusable(format_args!("{}:{}: is not what this command writes", self.name, self.read)))
     }
 
-    fn next_loose(&mut self) -> Result<Option<Line>> {
+    fn next_loose(&mut self) -> Result<Option<RawLine>> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         loop {
             let mut bytes = Vec::new();
@@ -74,7 +74,7 @@ impl Lines {
             }
             while self.rule == Rule::Quoted && is_open(&bytes) && self.append(&mut bytes)? > 0 {}
             if !bytes.trim_ascii().is_empty() {
-                return Ok(Some(Line { number, bytes }));
+                return Ok(Some(RawLine { number, bytes }));
             }
         }
     }

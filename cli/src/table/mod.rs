@@ -14,7 +14,7 @@ use crate::field::number;
 use crate::parquet;
 use crate::rows::{Format, header, names};
 use crate::text::shortened;
-use lines::{Line, Lines, Rule};
+use lines::{LineReader, RawLine, Rule};
 
 /// Which columns a table must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Columns {
 /// A file that is read record by record.
 pub struct Table {
     name: String,
-    source: Source,
+    source: RecordSource,
     required: Columns,
     /// Names of its columns, in order; in JSON lines the keys of the first record.
     columns: Vec<String>,
@@ -38,11 +38,11 @@ pub struct Table {
     wanted: Vec<(String, Option<usize>)>,
 }
 
-enum Source {
-    Csv(Lines),
+enum RecordSource {
+    Csv(LineReader),
     /// The first line may have been read ahead, for its keys.
-    Jsonl(Lines, Option<Line>),
-    Parquet(parquet::Records),
+    Jsonl(LineReader, Option<RawLine>),
+    Parquet(parquet::ParquetRecords),
 }
 
 /// One record of a table.
@@ -69,7 +69,7 @@ impl Table {
         }
         let jsonl = ending.eq_ignore_ascii_case("jsonl");
         let file = File::open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-        let mut lines = Lines::new(file, &name, if jsonl { Rule::Loose } else { Rule::Quoted });
+        let mut lines = LineReader::new(file, &name, if jsonl { Rule::Loose } else { Rule::Quoted });
         let first = lines.next(&[])?;
         let columns = match &first {
             None => Ok(Vec::new()),
@@ -80,23 +80,23 @@ impl Table {
             let line = first.as_ref().map_or(1, |line| line.number);
             Failure::unusable(format_args!("{name}:{line}: {why}"))
         })?;
-        let source = if jsonl { Source::Jsonl(lines, first) } else { Source::Csv(lines) };
+        let source = if jsonl { RecordSource::Jsonl(lines, first) } else { RecordSource::Csv(lines) };
         Ok(Table { name, source, required: Columns::Any, columns, wanted: Vec::new() })
     }
 
     /// Opens rows that this command has written as lines, in which every byte counts.
     pub(crate) fn of_rows(file: File, name: &str, format: Format, required: Columns) -> Result<Self> {
-        let mut lines = Lines::new(file, name, Rule::Strict);
+        let mut lines = LineReader::new(file, name, Rule::Strict);
         let mut columns: Vec<String> = names().map(str::to_owned).collect();
         let source = match format {
-            Format::Jsonl => Source::Jsonl(lines, None),
+            Format::Jsonl => RecordSource::Jsonl(lines, None),
             Format::Csv => {
                 let header = header(names(), format);
                 match lines.next(&header)? {
                     Some(line) if line.bytes != header => columns = other_header(&line, name, required)?,
                     _ => {}
                 }
-                Source::Csv(lines)
+                RecordSource::Csv(lines)
             }
         };
         let mut table = Table { name: name.to_owned(), source, required, columns, wanted: Vec::new() };
@@ -113,7 +113,7 @@ impl Table {
 
     fn parquet(path: &Path, required: Columns) -> Result<Self> {
         let (columns, records) = parquet::read(path)?;
-        let (name, source) = (path.display().to_string(), Source::Parquet(records));
+        let (name, source) = (path.display().to_string(), RecordSource::Parquet(records));
         Ok(Table { name, source, required, columns, wanted: Vec::new() })
     }
 
@@ -147,13 +147,13 @@ impl Table {
     /// The next record.
     pub fn next_record(&mut self) -> Result<Option<Record>> {
         let line = match &mut self.source {
-            Source::Parquet(records) => {
+            RecordSource::Parquet(records) => {
                 let Some((number, texts)) = records.next()? else { return Ok(None) };
                 let texts = self.picked(|place| &texts[place]);
                 return Ok(Some(Record { line: number, bytes: Vec::new(), texts }));
             }
-            Source::Csv(lines) => lines.next(&[])?,
-            Source::Jsonl(lines, first) => match first.take() {
+            RecordSource::Csv(lines) => lines.next(&[])?,
+            RecordSource::Jsonl(lines, first) => match first.take() {
                 None => {
                     let start = self.wanted.first().map(|(name, _)| format!("{{\"{name}\":"));
                     lines.next(start.unwrap_or_default().as_bytes())?
@@ -161,9 +161,9 @@ impl Table {
                 first => first,
             },
         };
-        let Some(Line { number, bytes }) = line else { return Ok(None) };
+        let Some(RawLine { number, bytes }) = line else { return Ok(None) };
         let texts = match &self.source {
-            Source::Jsonl(..) => self.json_texts(&bytes),
+            RecordSource::Jsonl(..) => self.json_texts(&bytes),
             _ => self.csv_texts(&bytes),
         };
         let texts = texts.map_err(|why| self.wrong(number, why))?;
@@ -218,16 +218,16 @@ impl Table {
     /// Bytes of the file up to the last whole record that was read.
     pub(crate) fn whole(&self) -> u64 {
         match &self.source {
-            Source::Csv(lines) | Source::Jsonl(lines, _) => lines.whole(),
-            Source::Parquet(_) => 0,
+            RecordSource::Csv(lines) | RecordSource::Jsonl(lines, _) => lines.whole(),
+            RecordSource::Parquet(_) => 0,
         }
     }
 
     /// The line in the middle of which a file of rows ends.
     pub(crate) fn cut(&self) -> Option<usize> {
         match &self.source {
-            Source::Csv(lines) | Source::Jsonl(lines, _) => lines.cut(),
-            Source::Parquet(_) => None,
+            RecordSource::Csv(lines) | RecordSource::Jsonl(lines, _) => lines.cut(),
+            RecordSource::Parquet(_) => None,
         }
     }
 
@@ -235,7 +235,7 @@ impl Table {
     pub fn wrong(&self, line: usize, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
-            Source::Parquet(_) => Failure::unusable(format_args!("{name}: row {line} (from 0): {why}")),
+            RecordSource::Parquet(_) => Failure::unusable(format_args!("{name}: row {line} (from 0): {why}")),
             _ => Failure::unusable(format_args!("{name}:{line}: {why}")),
         }
     }
@@ -243,7 +243,7 @@ impl Table {
     fn wrong_header(&self, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
-            Source::Csv(_) => self.wrong(1, why),
+            RecordSource::Csv(_) => self.wrong(1, why),
             _ => Failure::unusable(format_args!("{name}: {why}")),
         }
     }
@@ -255,7 +255,7 @@ impl Table {
 }
 
 /// The columns of a file of rows whose header is not this version's.
-fn other_header(line: &Line, name: &str, required: Columns) -> Result<Vec<String>> {
+fn other_header(line: &RawLine, name: &str, required: Columns) -> Result<Vec<String>> {
     let wrong = |why| Failure::unusable(format_args!("{name}:{}: {why}", line.number));
     let found = csv_fields(&line.bytes, csv::Trim::None).map_err(wrong)?;
     if required != Columns::Exact {

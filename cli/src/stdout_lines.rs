@@ -6,11 +6,11 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use crate::exit::{Exit, Failure, Result};
 
 /// Buffered standard output.
-pub(crate) struct Lines(BufWriter<StdoutLock<'static>>);
+pub(crate) struct StdoutLines(BufWriter<StdoutLock<'static>>);
 
-impl Lines {
+impl StdoutLines {
     pub(crate) fn new() -> Self {
-        Lines(BufWriter::new(io::stdout().lock()))
+        StdoutLines(BufWriter::new(io::stdout().lock()))
     }
 
     /// Prints a line.

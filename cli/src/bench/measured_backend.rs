@@ -8,7 +8,7 @@ use naswot::{Backend, Batch, Codes, Network, Precision, Probe, Scorer, ScorerBui
 use crate::exit::{Failure, Result};
 
 /// A backend in one precision.
-pub(super) struct Contender {
+pub(super) struct MeasuredBackend {
     backend: Backend,
     /// As it was found when the device was opened; never `auto`.
     pub(super) precision: Precision,
@@ -18,13 +18,13 @@ pub(super) struct Contender {
     _open: Scorer,
 }
 
-impl Contender {
+impl MeasuredBackend {
     /// Opens the backend.
     pub(super) fn new(backend: Backend, precision: Precision) -> Result<Self> {
         let scorer =
             Scorer::builder(Batch::synthetic(1, 0)?).backend(backend.clone()).precision(precision).build()?;
         let settings = Arc::clone(scorer.settings());
-        Ok(Contender {
+        Ok(MeasuredBackend {
             backend,
             precision: settings.precision,
             name: settings.backend,
@@ -65,26 +65,26 @@ impl Contender {
     }
 }
 
-impl std::fmt::Display for Contender {
+impl std::fmt::Display for MeasuredBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.name, self.precision)
     }
 }
 
-/// A contender that scores networks one by one and keeps their codes.
-pub(super) struct Witness<'a> {
-    contender: &'a Contender,
+/// A measured backend that scores networks one by one and keeps their codes.
+pub(super) struct CodeRecorder<'a> {
+    backend: &'a MeasuredBackend,
     scorer: Scorer,
 }
 
-impl<'a> Witness<'a> {
-    pub(super) fn new(contender: &'a Contender, batch: &Batch) -> Result<Self> {
-        Ok(Witness { contender, scorer: contender.scorer(batch).keep_codes(true).build()? })
+impl<'a> CodeRecorder<'a> {
+    pub(super) fn new(backend: &'a MeasuredBackend, batch: &Batch) -> Result<Self> {
+        Ok(CodeRecorder { backend, scorer: backend.scorer(batch).keep_codes(true).build()? })
     }
 
     /// The score of a network, and its codes where the backend can hand them out.
     pub(super) fn score(&self, network: &Network) -> Result<(f64, Option<Codes>)> {
-        let score = self.scorer.score(network).map_err(|error| self.contender.failed(network, &error))?;
+        let score = self.scorer.score(network).map_err(|error| self.backend.failed(network, &error))?;
         Ok((score.log_det, score.codes))
     }
 }

@@ -13,33 +13,34 @@ use crate::table::{Record, Table};
 
 /// An architecture, or where it is.
 #[derive(Clone, Debug)]
-pub(crate) enum Named {
+pub(crate) enum ArchitectureArg {
     Architecture(Architecture),
     File(PathBuf),
 }
 
-impl FromStr for Named {
+impl FromStr for ArchitectureArg {
     type Err = naswot::Error;
 
     /// What looks like an arch is one; all else is a file.
     fn from_str(text: &str) -> naswot::Result<Self> {
         match Space::of_arch(text) {
-            Some(space) => space.parse_arch(text).map(Named::Architecture),
-            None => Ok(Named::File(text.into())),
+            Some(space) => space.parse_arch(text).map(ArchitectureArg::Architecture),
+            None => Ok(ArchitectureArg::File(text.into())),
         }
     }
 }
 
-impl Named {
+impl ArchitectureArg {
     /// The architecture. Of a file with several, `row` says which: by `index` where the file has that column, else counted from 0.
     pub(crate) fn find(&self, row: Option<u64>) -> Result<Architecture> {
         match self {
-            Named::Architecture(_) if row.is_some() => {
+            ArchitectureArg::Architecture(_) if row.is_some() => {
                 Err(Failure::unusable("--row: says which row of a file, and none is given"))
             }
-            Named::Architecture(architecture) => Ok(architecture.clone()),
-            Named::File(path) => {
-                let mut chosen = Chosen { row, name: path.display().to_string(), count: 0, found: None };
+            ArchitectureArg::Architecture(architecture) => Ok(architecture.clone()),
+            ArchitectureArg::File(path) => {
+                let mut chosen =
+                    RowSelection { row, name: path.display().to_string(), count: 0, found: None };
                 if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
                     chosen.read_csv(path)?;
                 } else {
@@ -52,7 +53,7 @@ impl Named {
 }
 
 /// The row that is looked for.
-struct Chosen {
+struct RowSelection {
     row: Option<u64>,
     name: String,
     /// Rows so far.
@@ -60,7 +61,7 @@ struct Chosen {
     found: Option<Architecture>,
 }
 
-impl Chosen {
+impl RowSelection {
     fn read_csv(&mut self, path: &Path) -> Result<()> {
         let mut table = Table::open(path)?;
         let column = |name: &str| {
@@ -121,7 +122,7 @@ impl Chosen {
     }
 
     fn finish(self) -> Result<Architecture> {
-        let Chosen { row, name, count, found } = self;
+        let RowSelection { row, name, count, found } = self;
         match (found, row) {
             (Some(_), None) if count > 1 => {
                 let message = format!("{name}: holds {count} architectures; --row says which is meant");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use naswot::Architecture;
 
-use crate::input::Line;
+use crate::input::InputLine;
 use crate::row_inputs::Outcome;
 use crate::rows::Row;
 
@@ -16,36 +16,36 @@ const MOST: usize = 1 << 20;
 
 /// What became of a cell where it stood first.
 #[derive(Clone, Debug)]
-pub(crate) struct First {
+pub(crate) struct FirstOccurrence {
     pub(crate) index: usize,
     /// None while it has not had its turn.
     pub(crate) outcome: Option<Result<Outcome, Box<str>>>,
 }
 
 /// The different cells so far.
-pub(crate) struct Known {
-    cells: HashMap<Architecture, First>,
+pub(crate) struct OutcomeCache {
+    cells: HashMap<Architecture, FirstOccurrence>,
     most: usize,
 }
 
 /// The same, for the thread that reads cells and the one that writes rows.
 #[derive(Clone)]
-pub(crate) struct SharedKnown(Arc<Mutex<Known>>);
+pub(crate) struct SharedOutcomeCache(Arc<Mutex<OutcomeCache>>);
 
-impl SharedKnown {
+impl SharedOutcomeCache {
     pub(crate) fn new(distinct: bool) -> Self {
-        SharedKnown(Arc::new(Mutex::new(Known::new(distinct))))
+        SharedOutcomeCache(Arc::new(Mutex::new(OutcomeCache::new(distinct))))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, OutcomeCache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl OutcomeCache {
     /// Remembers cells, unless they are known to differ from each other.
     fn new(distinct: bool) -> Self {
-        Known { cells: HashMap::new(), most: if distinct { 0 } else { MOST } }
+        OutcomeCache { cells: HashMap::new(), most: if distinct { 0 } else { MOST } }
     }
 
     /// Whether a cell has stood at an earlier place; if not, this is its first.
@@ -53,14 +53,14 @@ impl Known {
         let full = self.cells.len() >= self.most;
         match self.cells.entry(architecture.clone()) {
             Entry::Occupied(_) => return true,
-            Entry::Vacant(place) if !full => drop(place.insert(First { index, outcome: None })),
+            Entry::Vacant(place) if !full => drop(place.insert(FirstOccurrence { index, outcome: None })),
             Entry::Vacant(_) => {}
         }
         false
     }
 
     /// Notes the outcome of a row that is kept.
-    pub(crate) fn keep(&mut self, row: &Row, line: &Line) {
+    pub(crate) fn keep(&mut self, row: &Row, line: &InputLine) {
         if let (Ok(architecture), Some(outcome)) = (&line.architecture, row.outcome()) {
             self.repeats(architecture, line.index);
             self.settle(architecture, Ok(outcome));
@@ -75,7 +75,7 @@ impl Known {
     }
 
     /// The first place of a cell that repeats.
-    pub(crate) fn first(&self, architecture: &Architecture) -> Option<First> {
+    pub(crate) fn first(&self, architecture: &Architecture) -> Option<FirstOccurrence> {
         self.cells.get(architecture).cloned()
     }
 }
