@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::exit::Result;
 use crate::table::{Record, Table};
 
-/// What networks are joined by.
+/// The key by which scores and accuracies are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum JoinKey {
     /// The column `id` of scores, with `id` or `hash` of the table
@@ -18,7 +18,7 @@ pub enum JoinKey {
     Arch,
 }
 
-/// What accuracies are given in.
+/// The unit of accuracies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Unit {
@@ -26,7 +26,7 @@ pub(crate) enum Unit {
     Fraction,
     /// From 0 to 100.
     Percent,
-    /// Something that is no accuracy.
+    /// Neither: numbers that are no accuracies.
     Other,
 }
 
@@ -39,7 +39,7 @@ impl Unit {
         }
     }
 
-    /// What so many percent are in it.
+    /// A percentage in this unit; none where the unit is not of accuracies.
     pub(crate) fn percent(self, percent: f64) -> Option<f64> {
         match self {
             Unit::Fraction => Some(percent / 100.0),
@@ -58,17 +58,17 @@ struct MeanAccuracy {
 
 /// Accuracies by the names of their networks.
 pub(crate) struct Accuracies {
-    /// The column that they are in.
+    /// Name of their column.
     pub(crate) column: String,
     pub(crate) unit: Unit,
-    /// Networks that stand in the table more than once.
+    /// Number of networks that the table has more than once.
     pub(crate) averaged: usize,
     by_name: HashMap<String, MeanAccuracy>,
     by: Option<JoinKey>,
 }
 
 impl Accuracies {
-    /// Reads a column, which may be found by its name.
+    /// Reads a column of a table: the one named, or the only one whose name is like that of an accuracy.
     pub(crate) fn read(path: &Path, column: Option<&str>, by: Option<JoinKey>) -> Result<Self> {
         let mut table = Table::open(path)?;
         let names: &[&str] = match by {
@@ -134,7 +134,7 @@ impl Accuracies {
     }
 }
 
-/// The only column that is named like an accuracy.
+/// Position of the only column whose name is like that of an accuracy.
 fn accuracy_column(table: &Table) -> Result<usize> {
     let alike =
         |name: &String| ["acc", "test", "valid"].iter().any(|part| name.to_ascii_lowercase().contains(part));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::exit::{Failure, Result};
 use crate::table::{Record, Table};
 
-/// An architecture, or where it is.
+/// The argument that names an architecture: its arch, or a file that holds it.
 #[derive(Clone, Debug)]
 pub(crate) enum ArchitectureArg {
     Architecture(Architecture),
@@ -21,7 +21,7 @@ pub(crate) enum ArchitectureArg {
 impl FromStr for ArchitectureArg {
     type Err = naswot::Error;
 
-    /// What looks like an arch is one; all else is a file.
+    /// Reads the argument: what looks like an arch is one; all else is a file.
     fn from_str(text: &str) -> naswot::Result<Self> {
         match Space::of_arch(text) {
             Some(space) => space.parse_arch(text).map(ArchitectureArg::Architecture),
@@ -52,11 +52,11 @@ impl ArchitectureArg {
     }
 }
 
-/// The row that is looked for.
+/// The selection of one row of a file.
 struct RowSelection {
     row: Option<u64>,
     name: String,
-    /// Rows so far.
+    /// Number of rows read so far.
     count: u64,
     found: Option<Architecture>,
 }
@@ -79,7 +79,7 @@ impl RowSelection {
         Ok(())
     }
 
-    /// Lines of JSON: of architectures, or rows of scores.
+    /// Reads JSON lines: architectures, or rows of scores.
     fn read_lines(&mut self, path: &Path) -> Result<()> {
         let unreadable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
         let reader: Box<dyn BufRead> = match path {
@@ -111,7 +111,7 @@ impl RowSelection {
         Ok(())
     }
 
-    /// Whether the next row is the one, given its index where it has one.
+    /// Whether the next row is the selected one, given its index where it has one.
     fn wants(&mut self, index: Option<u64>) -> bool {
         let position = self.count;
         self.count += 1;

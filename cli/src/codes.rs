@@ -29,12 +29,12 @@ impl CodeFiles {
         [&self.words, &self.tables].into_iter().try_for_each(|files| files.clear(None))
     }
 
-    /// Where the words of a network are.
+    /// Path of a network's words.
     pub(crate) fn path(&self, index: usize) -> PathBuf {
         self.words.file(index)
     }
 
-    /// Writes codes: the table first, so that words are a promise of it.
+    /// Writes codes: the table first, so that no words are without one.
     pub(crate) fn write(&self, index: usize, codes: &Codes) -> Result<()> {
         self.tables.write(index, |part| {
             let mut writer = BufWriter::new(File::create(part)?);

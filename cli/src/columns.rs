@@ -1,4 +1,4 @@
-//! The register of columns: what stands in a row of a network, in order.
+//! The register of columns: the fields of a row, in order.
 //!
 //! All that makes, writes, reads, compares, converts or shows rows goes by it, and so does docs/output.md. A new column
 //! is an entry here, with its value; it comes behind those that there are.
@@ -16,13 +16,13 @@ pub struct Column {
     pub name: &'static str,
     /// The kind of its fields.
     pub kind: FieldKind,
-    /// What it is of.
+    /// Its role.
     pub role: Role,
     /// Whether a row with a score may have nothing in it.
     pub may_be_empty: bool,
-    /// Which rows must have equal fields in it.
+    /// The rows that must have equal fields in it.
     pub compare: Compare,
-    /// What readers of reports and pictures know it as.
+    /// Its title in reports and pictures.
     pub title: &'static str,
     /// Its meaning, as docs/output.md has it.
     pub doc: &'static str,
@@ -30,22 +30,22 @@ pub struct Column {
     pub value: fn(&RowInputs) -> Field,
 }
 
-/// What a column is of.
+/// The role of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Which network the row is of.
+    /// Identity of the network.
     Key,
-    /// How large the network is: what a score has to beat.
+    /// Size of the network: a baseline that a score has to beat.
     Size,
-    /// What scoring it has come to.
+    /// Result of scoring the network.
     Result,
-    /// What made the scores.
+    /// Setting of the scores.
     Setting(Group),
-    /// What is told with the settings, but has no part in a score.
+    /// Property that stands with the settings, but has no part in a score.
     Free(Group),
 }
 
-/// What settings are of: a list in the report.
+/// The group of a setting: a list in the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// The batch.
@@ -54,7 +54,7 @@ pub enum Group {
     Networks,
     /// The initial weights.
     Weights,
-    /// How they became scores.
+    /// The computation of scores.
     Computation,
 }
 
@@ -73,18 +73,18 @@ impl Group {
     }
 }
 
-/// Which rows must have equal fields in a column.
+/// The rows that must have equal fields in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
-    /// None.
+    /// No rows.
     Never,
-    /// One that is kept, and the one that this run would write in its place.
+    /// The row that is kept, and the one that this run would write in its place.
     Place,
-    /// Those of one run and of its shards, too.
+    /// Rows of one run and of its shards, too.
     Run,
-    /// Those whose scores are compared, too, within a space.
+    /// Rows whose scores are compared, too, within a space.
     Space,
-    /// Those whose scores are compared, too.
+    /// Rows whose scores are compared, too.
     All,
 }
 

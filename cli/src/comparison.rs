@@ -1,4 +1,4 @@
-//! How well what networks are ranked by agrees with their accuracies: all figures of `correlate` and of the report.
+//! Correlations of scores and sizes with accuracies: all figures of `correlate` and of the report.
 
 use naswot::analysis::{Correlation, Intervals, stratified_tau, weighted_tau};
 use serde::{Serialize, Serializer};
@@ -14,7 +14,7 @@ pub(crate) const FILTER: f64 = 15.0;
 /// The column of the number of convolutions.
 const CONVOLUTIONS: &str = "convs";
 
-/// How well something ranks networks by their accuracy.
+/// The correlations of one list of numbers with the accuracies.
 #[derive(Serialize)]
 pub(crate) struct Comparison {
     #[serde(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Comparison {
 pub(crate) struct ColumnComparisons(Vec<(&'static str, &'static Column, Option<Comparison>)>);
 
 impl ColumnComparisons {
-    /// Those that there are, with their columns.
+    /// The comparisons that there are, with their columns.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Column, &Comparison)> {
         self.0.iter().filter_map(|(_, column, comparison)| Some((*column, comparison.as_ref()?)))
     }
@@ -41,24 +41,24 @@ impl Serialize for ColumnComparisons {
     }
 }
 
-/// All that is compared with the accuracies of some networks.
+/// The comparisons of all scores and sizes with the accuracies of some networks.
 #[derive(Serialize)]
 pub(crate) struct Comparisons {
-    /// What was asked for.
+    /// That of the score that was asked for.
     #[serde(flatten)]
     pub(crate) asked: Comparison,
-    /// The same over networks above the paper's filter; none where accuracies are neither fractions nor percent.
+    /// That over networks above the paper's filter; none where accuracies are neither fractions nor percent.
     pub(crate) above_15_percent: Option<Comparison>,
     /// All scores, by name; none of those that some network lacks.
     pub(crate) scores: ColumnComparisons,
-    /// What a score has to beat, likewise.
+    /// All sizes, which a score has to beat, likewise.
     #[serde(flatten)]
     pub(crate) sizes: ColumnComparisons,
 }
 
-/// Networks with their accuracies. Equal places of all lists are one network.
+/// Scores, sizes and accuracies to be compared. Equal places of all lists are one network.
 pub(crate) struct ComparisonInput<'a> {
-    /// What they are ranked by.
+    /// The scores that were asked for.
     pub(crate) asked: &'a [f64],
     pub(crate) accuracies: &'a [f64],
     pub(crate) unit: Unit,
@@ -101,7 +101,7 @@ fn named(
     Ok(ColumnComparisons(compared.collect::<Result<_>>()?))
 }
 
-/// What values are compared with.
+/// The accuracies that values are compared with.
 struct AccuracyLists<'a> {
     accuracies: &'a [f64],
     convolutions: Option<&'a [u64]>,

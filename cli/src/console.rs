@@ -1,4 +1,4 @@
-//! What is said on standard error, and how much of it.
+//! Messages on standard error, and how many of them.
 
 use std::env;
 use std::ffi::OsString;
@@ -24,26 +24,26 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Says what is worth it on a terminal, or where it was asked for.
+    /// Prints a note, on a terminal or with --verbose.
     pub(crate) fn note(&self, message: impl Display) {
         if self.verbose || (self.on_terminal() && !self.quiet) {
             say(message);
         }
     }
 
-    /// Says what only those want to know who ask.
+    /// Prints a detail, with --verbose alone.
     pub(crate) fn detail(&self, message: impl Display) {
         if self.verbose {
             say(message);
         }
     }
 
-    /// Says why the command ends.
+    /// Prints the error that ends the command.
     pub(crate) fn error(&self, message: impl Display) {
         self.labeled("error:", AnsiColor::Red.on_default().bold(), message);
     }
 
-    /// Says what may not be meant so.
+    /// Prints a warning: of what may be a mistake.
     pub(crate) fn warning(&self, message: impl Display) {
         if !self.quiet {
             self.labeled("warning:", AnsiColor::Yellow.on_default().bold(), message);
@@ -95,7 +95,7 @@ pub(crate) fn color_of_arguments(arguments: &[OsString]) -> ColorChoice {
     if no_color() { ColorChoice::Never } else { ColorChoice::Auto }
 }
 
-/// <https://no-color.org>: set to anything but nothing.
+/// Whether `NO_COLOR` is set, to anything but nothing: <https://no-color.org>.
 fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

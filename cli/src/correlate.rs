@@ -75,33 +75,33 @@ pub(crate) enum Infinite {
     Omit,
 }
 
-/// What was compared, and what came out.
+/// The report of a correlation: what was compared, and what came out.
 #[derive(Serialize)]
 struct CorrelationReport<'a> {
     score: String,
-    /// What it is called in tables.
+    /// Its label in tables.
     #[serde(skip)]
     label: String,
     #[serde(flatten)]
     comparisons: Comparisons,
     column: &'a str,
     unit: Unit,
-    /// Rows of the scores.
+    /// Number of rows of the scores.
     rows: usize,
-    /// Left out: the network was not scored.
+    /// Number of rows left out, as the network was not scored.
     failed: usize,
-    /// Left out: an earlier row is of the same network.
+    /// Number of rows left out, as an earlier one is of the same network.
     repeated: usize,
-    /// Left out: the table does not have the network.
+    /// Number of networks left out, as the table does not have them.
     without_accuracy: usize,
-    /// Left out: the score is -inf, and was to be.
+    /// Number of networks left out, as their score is -inf and `--infinite omit` was asked for.
     omitted: usize,
-    /// Networks that the table has more than once.
+    /// Number of networks that the table has more than once.
     averaged: usize,
     top: Top,
 }
 
-/// Networks that have a score and an accuracy, or something in its place, and counts of the rest.
+/// Pairs of the score and the accuracy of a network, or something in its place, and counts of the rest.
 #[derive(Default)]
 pub(crate) struct PairedScores {
     pub(crate) networks: Vec<(ScoredNetwork, f64)>,
@@ -214,7 +214,7 @@ impl CorrelationReport<'_> {
         self.print_table(lines)
     }
 
-    /// What was asked for, and all that stands beside it.
+    /// Prints the table of comparisons: the score that was asked for, and all that stands beside it.
     fn print_table(&self, lines: &mut StdoutLines) -> Result<()> {
         let Comparisons { asked, above_15_percent, scores, sizes } = &self.comparisons;
         let filtered = format!("{}, accuracy > {FILTER} %", self.label);
@@ -250,7 +250,7 @@ impl CorrelationReport<'_> {
 }
 
 impl PairedScores {
-    /// Networks of a file, each with a value that goes with it.
+    /// The networks of a file, each with a value that goes with it.
     pub(crate) fn of(
         file: ScoredFile,
         value: impl Fn(&ScoredNetwork) -> Option<f64>,
@@ -268,7 +268,7 @@ impl PairedScores {
         pairs
     }
 
-    /// Why there is no network.
+    /// The failure that there is no pair.
     pub(crate) fn nothing_in_common(&self, scores: &Path, table: &Path) -> Failure {
         let (scores, table) = (scores.display(), table.display());
         let PairedScores { rows, failed, .. } = self;

@@ -1,4 +1,4 @@
-//! `naswot devices`: what could compute here.
+//! `naswot devices`: the backends and devices of the machine.
 
 use clap::Args;
 use naswot::Device;

@@ -1,5 +1,5 @@
-//! What is to become rows, in order: read on a thread of its own, and built ahead on all cores, so that neither the device nor
-//! the rows wait for a network, or for a line that is slow to come.
+//! Entries of a run, in order: read on a thread of its own, and built ahead on all cores, so that neither the device
+//! nor the rows wait for a network, or for a line that is slow to come.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -17,31 +17,32 @@ use crate::rows::RowMaker;
 /// Most entries that are ahead of the rows, so that memory is bounded: more than a stream takes networks ahead for a GPU.
 const AHEAD: usize = 1024;
 
-/// What is to become a row.
+/// The entry of a row to be written.
 pub(crate) struct Entry {
     pub(crate) index: usize,
     pub(crate) line: Option<usize>,
     pub(crate) work: Work,
 }
 
+/// The work that an entry stands for.
 pub(crate) enum Work {
     /// A row that is there already.
     Keep(WrittenRow),
-    /// Why there is nothing to score.
+    /// A failure: why there is nothing to score.
     Fail { architecture: Option<Architecture>, error: String },
     /// A network that is on its way to the device. The row, if any, stays when the run ends before its turn.
     Score { cell: CellWithFacts, row: Option<WrittenRow> },
-    /// A cell that has stood before: what became of it there is its outcome.
+    /// A cell that repeats: its outcome is that of its first occurrence.
     Repeat { cell: CellWithFacts, row: Option<WrittenRow> },
 }
 
-/// An architecture, and what is known of its network.
+/// An architecture, and the figures of its network.
 pub(crate) struct CellWithFacts {
     pub(crate) architecture: Architecture,
     pub(crate) facts: Facts,
 }
 
-/// What a source has to say.
+/// The next entry of a source.
 pub(crate) enum NextEntry {
     /// A line to be scored, and the row that stands there already.
     Score(InputLine, Option<WrittenRow>),
@@ -53,14 +54,14 @@ pub(crate) enum NextEntry {
     Interrupted,
 }
 
-/// Whether a source came to its end.
+/// The end of a source: complete, or before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Complete,
     Interrupted,
 }
 
-/// Something that is being made, which comes when it is there; never, if it turns out that there is none.
+/// A value that is being made, which comes when it is there; never, if it turns out that there is none.
 type Pending<T> = Receiver<T>;
 
 /// The entries of a source, in order.
@@ -69,12 +70,12 @@ pub(crate) struct Entries(Receiver<Pending<Entry>>);
 /// The networks among them, in the same order.
 pub(crate) struct BuiltNetworks(Receiver<Pending<Network>>);
 
-/// Reads a source, and has its entries built.
+/// A reader of a source, which has its entries built.
 pub(crate) struct EntryReader<'a> {
     maker: &'a RowMaker,
     cache: SharedOutcomeCache,
     entries: SyncSender<Pending<Entry>>,
-    /// There are never more than entries.
+    /// Networks to be scored, never more than entries.
     networks: Sender<Pending<Network>>,
 }
 
@@ -131,7 +132,7 @@ impl Iterator for BuiltNetworks {
 }
 
 impl<'a> EntryReader<'a> {
-    /// A reader, and what it hands on.
+    /// A reader, with the entries and the networks that it hands on.
     pub(crate) fn new(maker: &'a RowMaker, cache: SharedOutcomeCache) -> (Self, Entries, BuiltNetworks) {
         let ((entries, to_write), (networks, to_score)) = (sync_channel(AHEAD), channel());
         (EntryReader { maker, cache, entries, networks }, Entries(to_write), BuiltNetworks(to_score))

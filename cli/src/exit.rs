@@ -1,4 +1,4 @@
-//! How commands end. The numbers are promised in docs/output.md.
+//! Exit statuses and failures of commands. The numbers are promised in docs/output.md.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -6,15 +6,15 @@ use std::io::{self, ErrorKind};
 /// The exit status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All that was asked for is done.
+    /// Success: all that was asked for is done.
     Success = 0,
-    /// The command came to its end, but some networks failed.
+    /// Failures of some networks, though the command came to its end.
     SomeFailed = 1,
-    /// It could not start: options, input, data, weights, backend or output.
+    /// A failure to start: options, input, data, weights, backend or output.
     Unusable = 2,
-    /// It stopped half way; finished rows are on disk.
+    /// A stop half way; finished rows are on disk.
     Stopped = 3,
-    /// Ctrl-C; finished rows are on disk.
+    /// An interrupt, by Ctrl-C; finished rows are on disk.
     Interrupted = 130,
 }
 
@@ -25,12 +25,12 @@ impl Exit {
     }
 }
 
-/// Why a command ended before its end, and what to say about it.
+/// A failure that ends a command, and what to say about it.
 #[derive(Debug)]
 pub struct Failure {
-    /// How the command ends.
+    /// The exit status.
     pub exit: Exit,
-    /// Nothing is said where this is absent.
+    /// The message; nothing is said where it is absent.
     pub message: Option<String>,
 }
 
@@ -38,17 +38,17 @@ pub struct Failure {
 pub type Result<T = Exit, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    /// The command cannot start.
+    /// A failure to start.
     pub fn unusable(message: impl Display) -> Self {
         Failure { exit: Exit::Unusable, message: Some(message.to_string()) }
     }
 
-    /// The command cannot go on.
+    /// A failure to go on.
     pub fn stopped(message: impl Display) -> Self {
         Failure { exit: Exit::Stopped, message: Some(message.to_string()) }
     }
 
-    /// A write failed. A reader that has had enough (`| head`) is no failure at all.
+    /// The failure of a write. A reader that has had enough (`| head`) is no failure at all.
     pub fn write(to: impl Display, error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe => Failure { exit: Exit::Success, message: None },

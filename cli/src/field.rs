@@ -16,7 +16,7 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
-    /// What docs/output.md calls it.
+    /// Its name in docs/output.md.
     pub fn name(self) -> &'static str {
         match self {
             FieldKind::Integer => "integer",
@@ -26,16 +26,16 @@ impl FieldKind {
     }
 }
 
-/// What stands in a column of a row.
+/// A field of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Field {
     /// Nothing: empty in CSV, null in JSON.
     Empty,
-    /// In a column of integers.
+    /// An integer.
     Integer(u64),
-    /// In a column of reals or scores: finite, or minus infinity.
+    /// A real or a score: finite, or minus infinity.
     Real(f64),
-    /// In a column of texts.
+    /// A text.
     Text(String),
 }
 
@@ -55,7 +55,7 @@ impl Field {
         Field::Text(text.to_string())
     }
 
-    /// Reads what `Display` writes; the error says what the text is not.
+    /// Parses a field as `Display` writes it; the error says what the text is not.
     pub fn parse(text: &str, kind: FieldKind) -> Result<Self, &'static str> {
         if text.is_empty() {
             return Ok(Field::Empty);
@@ -80,7 +80,7 @@ impl Field {
         }
     }
 
-    /// As it stands in JSON lines.
+    /// The field as JSON.
     pub fn json(&self) -> String {
         match self {
             Field::Empty => "null".to_owned(),
@@ -98,7 +98,7 @@ pub fn number(text: &str) -> Option<f64> {
 }
 
 impl fmt::Display for Field {
-    /// As in CSV, without quotes.
+    /// Writes the field as in CSV, without quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Field::Empty => Ok(()),

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::exit::{Failure, Result};
 use crate::output::Existing;
 
-/// A folder with a file `<number>.<ending>` for each of something.
+/// A folder of files `<number>.<ending>`.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// With its dot.
+    /// The ending of their names, with its dot.
     ending: &'static str,
 }
 
@@ -30,7 +30,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Where the file of a number is.
+    /// Path of the file of a number.
     pub(crate) fn file(&self, number: usize) -> PathBuf {
         self.path.join(format!("{number}{}", self.ending))
     }

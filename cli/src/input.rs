@@ -18,12 +18,12 @@ use crate::exit::{Failure, Result};
 use crate::interrupt;
 use crate::options::space;
 
-/// Lines that are read ahead.
+/// Number of lines that are read ahead.
 const AHEAD: usize = 256;
-/// How long to wait for a line before looking whether the run is to end.
+/// Time to wait for a line before looking whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Which networks a command is to take: those of a file, or of a search space.
+/// The networks that a command takes: those of a file, or of a search space.
 #[derive(Args, Debug)]
 pub(crate) struct InputOptions {
     /// Architectures, one JSON object a line; `-` is standard input
@@ -74,7 +74,7 @@ struct SpaceSubset {
     only: Option<PathBuf>,
 }
 
-/// One of so many parts of an input.
+/// A shard of an input: one of so many parts.
 #[derive(Clone, Copy, Debug)]
 struct Shard {
     index: usize,
@@ -88,7 +88,7 @@ impl Shard {
         index % self.of == self.index
     }
 
-    /// How many of so many networks are its own.
+    /// Number of its networks, of so many in all.
     fn share(self, total: u64) -> u64 {
         let (index, of) = (self.index as u64, self.of as u64);
         total / of + u64::from(index < total % of)
@@ -156,36 +156,37 @@ impl InputOptions {
     }
 }
 
-/// Architectures, one after the other.
+/// The input of a command: architectures, one after the other.
 pub(crate) struct Input {
     name: String,
-    /// Lines, or what the system said where they could not be read on.
+    /// Lines, or the system's error where they could not be read on.
     lines: Receiver<Result<InputLine, String>>,
     taken: usize,
-    /// Networks that are to come, where that is known and cheap to know.
+    /// Number of networks, where that is known and cheap to know.
     total: Total,
     /// Whether no cell comes twice.
     distinct: bool,
 }
 
+/// The number of networks of an input, and how it is known.
 enum Total {
     Unknown,
     Networks(u64),
     LinesOf(PathBuf, Shard),
 }
 
-/// A line that is not blank, or a network of a space.
+/// A line of the input that is not blank, or a network of a space.
 #[derive(Clone, Debug)]
 pub(crate) struct InputLine {
     /// Position among the networks, from 0; those of other shards count.
     pub(crate) index: usize,
     /// Number of the line in a file, from 1.
     pub(crate) number: Option<usize>,
-    /// Or why it is none.
+    /// The architecture, or why it is none.
     pub(crate) architecture: Result<Architecture, String>,
 }
 
-/// What comes next.
+/// The next line of an input.
 pub(crate) enum NextLine {
     Line(InputLine),
     /// Nothing for a while.
@@ -195,7 +196,7 @@ pub(crate) enum NextLine {
     Interrupted,
 }
 
-/// Where a network is from, for a message.
+/// The place of a network in the input, for a message.
 pub(crate) fn place(input: &str, index: usize, line: Option<usize>) -> String {
     match line {
         Some(line) => format!("{input}:{line}"),
@@ -218,7 +219,7 @@ impl Input {
         Ok(Input { total, ..Self::new(name, None, shard, lines) })
     }
 
-    /// `total` counts the networks of all shards.
+    /// The input of a shard. `total` counts the networks of all shards.
     fn new<I>(name: String, total: Option<u64>, shard: Shard, architectures: I) -> Self
     where
         I: IntoIterator<Item = (Option<usize>, naswot::Result<Architecture>), IntoIter: Send + 'static>,
@@ -238,7 +239,7 @@ impl Input {
         Self::of(name, total, lines)
     }
 
-    /// Reads on a thread of its own.
+    /// An input that reads lines on a thread of its own.
     fn of(
         name: String,
         total: Total,
@@ -252,14 +253,14 @@ impl Input {
         Input { name, lines: receiver, taken: 0, total, distinct: false }
     }
 
-    /// The same lines once more, all of which have been taken from it.
+    /// An input of the same lines once more, all of which have been taken from it.
     pub(crate) fn again(&self, lines: &Arc<[InputLine]>) -> Self {
         let (total, lines) = (Total::Networks(lines.len() as u64), Arc::clone(lines));
         let lines = (0..lines.len()).map(move |place| Ok(lines[place].clone()));
         Input { distinct: self.distinct, ..Self::of(self.name.clone(), total, lines) }
     }
 
-    /// Networks that are to come, for a progress bar: blank lines of a file count.
+    /// Number of networks that are to come, for a progress bar: blank lines of a file count.
     pub(crate) fn total(&self) -> Option<u64> {
         match &self.total {
             Total::Unknown => None,
@@ -278,7 +279,7 @@ impl Input {
         self.distinct
     }
 
-    /// Networks read so far, the unreadable ones included.
+    /// Number of networks read so far, the unreadable ones included.
     pub(crate) fn taken(&self) -> usize {
         self.taken
     }
@@ -318,7 +319,7 @@ fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, bool)> {
     Ok((Box::new(BufReader::new(file)), !kind.is_file()))
 }
 
-/// Lines of a regular file.
+/// Number of lines of a regular file.
 fn count_lines(path: &Path) -> Option<u64> {
     let (mut reader, mut lines, mut last) = (File::open(path).ok()?, 0, b'\n');
     let mut buffer = vec![0; 1 << 16];

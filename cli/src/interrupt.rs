@@ -7,11 +7,11 @@ use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
-/// Whether the listener says that it has heard.
+/// Whether the listener says that it has heard a signal.
 static ANSWERING: AtomicBool = AtomicBool::new(false);
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Takes note of a signal, for the handler of the process that runs the command. The exit status with which the process
+/// Notes a signal, for the handler of the process that runs the command. Returns the exit status with which the process
 /// is to end at once; none where the command ends by itself.
 pub fn signal() -> Option<u8> {
     if !LISTENING.load(Ordering::Relaxed) || REQUESTED.swap(true, Ordering::Relaxed) {
@@ -23,13 +23,13 @@ pub fn signal() -> Option<u8> {
     None
 }
 
-/// The command that runs looks from now on whether it is to end.
+/// Starts to listen: the command that runs looks from now on whether it is to end.
 pub(crate) fn listen(console: &Console) {
     ANSWERING.store(console.on_terminal() && !console.quiet, Ordering::Relaxed);
     LISTENING.store(true, Ordering::Relaxed);
 }
 
-/// The command has come to its end.
+/// Stops listening, as the command has come to its end.
 pub(crate) fn forget() {
     LISTENING.store(false, Ordering::Relaxed);
     REQUESTED.store(false, Ordering::Relaxed);

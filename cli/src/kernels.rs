@@ -24,7 +24,7 @@ impl Kernels {
         self.0.clear(None)
     }
 
-    /// Where the kernel of a network is.
+    /// Path of a network's kernel.
     pub(crate) fn path(&self, index: usize) -> PathBuf {
         self.0.file(index)
     }
@@ -44,7 +44,7 @@ impl Kernels {
     }
 }
 
-/// Where a folder has the kernel of a network.
+/// Path of a network's kernel in a folder.
 pub(crate) fn path(folder: &Path, index: u64) -> PathBuf {
     folder.join(format!("{index}.npy"))
 }

@@ -1,4 +1,4 @@
-//! What networks are ranked by: a score, a size, any number that a file has of them, or a sum of log ranks.
+//! Measures that networks are ranked by: a score, a size, any number that a file has of them, or a sum of log ranks.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::columns::{self, COLUMNS, Column, Role};
 use crate::exit::Result;
 use crate::field::FieldKind;
 
-/// A number that networks have, named by its column.
+/// A measure: a number that networks have, named by its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure(String);
 
@@ -56,7 +56,7 @@ impl Measure {
         }
     }
 
-    /// What an axis of it says.
+    /// Its label on an axis.
     pub(crate) fn title(&self) -> &str {
         columns::find(&self.0).map_or(&self.0, |column| column.title)
     }
@@ -81,11 +81,11 @@ pub(crate) fn sizes() -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| column.role == Role::Size)
 }
 
-/// A measure, or several that are added up by their log ranks.
+/// A ranking: by one measure, or by several that are added up by their log ranks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranking(Vec<Measure>);
 
-/// By NASWOT's score.
+/// The ranking by NASWOT's score.
 impl Default for Ranking {
     fn default() -> Self {
         Ranking(vec![Measure(column_of(ScoreKind::Nwot).to_owned())])
@@ -103,12 +103,12 @@ impl Ranking {
         self.0.iter().map(Measure::column)
     }
 
-    /// What its values are called in tables: the column, where it is one.
+    /// Its label in tables: the column, where it is one.
     pub(crate) fn label(&self) -> String {
         if let [measure] = &self.0[..] { measure.column().to_owned() } else { self.to_string() }
     }
 
-    /// What an axis of it says.
+    /// Its label on an axis.
     pub(crate) fn title(&self) -> String {
         match &self.0[..] {
             [measure] => measure.title().to_owned(),
@@ -116,7 +116,7 @@ impl Ranking {
         }
     }
 
-    /// What some networks are ranked by, given a list for each of its columns.
+    /// The values that networks are ranked by, given a list for each of its columns.
     pub(crate) fn values(&self, lists: &[Vec<Option<f64>>]) -> naswot::Result<Vec<Option<f64>>> {
         match lists {
             [list] => Ok(list.clone()),

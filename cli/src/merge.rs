@@ -38,7 +38,7 @@ pub(crate) struct Merge {
     force: bool,
 }
 
-/// A file of rows, and its next one.
+/// The rows of a shard, the next one read ahead.
 struct ShardRows {
     rows: RowReader,
     next: Option<(u64, WrittenRow)>,

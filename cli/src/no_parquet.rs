@@ -1,4 +1,4 @@
-//! In place of `parquet`, in builds without the feature.
+//! The stand-in for `parquet` in builds without the feature.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::exit::{Failure, Result};
 use crate::rows::Row;
 
-/// Records of a file that there cannot be.
+/// The records of a Parquet file, which there cannot be.
 pub(crate) struct ParquetRecords(Infallible);
 
 impl ParquetRecords {

@@ -15,7 +15,7 @@ use crate::source::Source;
 /// Most images of a batch. K has the square of it as entries, which are 16 GiB here.
 const MOST_IMAGES: u64 = 65_536;
 
-/// What surrounds a cell, and how its ReLUs are counted.
+/// The network around a cell, and how its ReLUs are counted.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkOptions {
@@ -29,7 +29,7 @@ pub(crate) struct NetworkOptions {
     pub(crate) convention: Convention,
 }
 
-/// What surrounds a cell.
+/// The network around a cell.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct SkeletonOptions {
@@ -79,7 +79,7 @@ impl SkeletonOptions {
     }
 }
 
-/// What decides the scores of a batch.
+/// The settings that decide the scores of a batch.
 pub(crate) struct ScorerSettings {
     pub(crate) weights: Weights,
     pub(crate) init: Init,
@@ -150,7 +150,7 @@ pub(crate) struct PrecisionOption {
     pub(crate) precision: Precision,
 }
 
-/// Which scores are computed.
+/// The scores that are computed.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Scores")]
 pub(crate) struct ScoresOptions {
@@ -165,7 +165,7 @@ pub(crate) struct ScoresOptions {
 }
 
 impl ScoresOptions {
-    /// With a score that is needed, if it is one.
+    /// The options with a further score, if one is needed.
     pub(crate) fn with(mut self, score: Option<ScoreKind>) -> Self {
         self.scores = self.scores.iter().chain(score).collect();
         self
@@ -225,7 +225,7 @@ pub(crate) fn within(least: u64, most: u64) -> impl TypedValueParser<Value = usi
     clap::value_parser!(u64).range(least..=most).try_map(usize::try_from)
 }
 
-/// The option `--init`.
+/// The value of the option `--init`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Init {
     /// Each search space's own.
@@ -257,7 +257,7 @@ pub(crate) fn convention() -> impl TypedValueParser<Value = Convention> {
     PossibleValuesParser::new(ALL.map(Convention::name)).map(find)
 }
 
-/// Bytes as a number with K, M, G or T, powers of 1024, behind it or not.
+/// Parses a number of bytes, with K, M, G or T, powers of 1024, behind it or not.
 pub(crate) fn bytes(text: &str) -> Result<NonZeroU64, String> {
     let wrong = || "must be a number of bytes above 0, such as 800000000, 800M or 4G".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -1,4 +1,4 @@
-//! Cells that come again: each is scored once, and reported wherever it stands.
+//! A cache of outcomes: a cell that comes again is scored once, and reported wherever it stands.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +14,7 @@ use crate::rows::Row;
 /// that comes again is scored again.
 const MOST: usize = 1 << 20;
 
-/// What became of a cell where it stood first.
+/// The first occurrence of a cell, and its outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct FirstOccurrence {
     pub(crate) index: usize,
@@ -22,13 +22,13 @@ pub(crate) struct FirstOccurrence {
     pub(crate) outcome: Option<Result<Outcome, Box<str>>>,
 }
 
-/// The different cells so far.
+/// The cache: the different cells so far.
 pub(crate) struct OutcomeCache {
     cells: HashMap<Architecture, FirstOccurrence>,
     most: usize,
 }
 
-/// The same, for the thread that reads cells and the one that writes rows.
+/// The cache, shared by the thread that reads cells and the one that writes rows.
 #[derive(Clone)]
 pub(crate) struct SharedOutcomeCache(Arc<Mutex<OutcomeCache>>);
 
@@ -43,7 +43,7 @@ impl SharedOutcomeCache {
 }
 
 impl OutcomeCache {
-    /// Remembers cells, unless they are known to differ from each other.
+    /// A cache that remembers cells, unless they are known to differ from each other.
     fn new(distinct: bool) -> Self {
         OutcomeCache { cells: HashMap::new(), most: if distinct { 0 } else { MOST } }
     }
@@ -67,14 +67,14 @@ impl OutcomeCache {
         }
     }
 
-    /// Notes what became of a cell.
+    /// Notes the outcome of a cell.
     pub(crate) fn settle(&mut self, architecture: &Architecture, outcome: Result<Outcome, &str>) {
         if let Some(first) = self.cells.get_mut(architecture) {
             first.outcome.get_or_insert(outcome.map_err(Box::from));
         }
     }
 
-    /// The first place of a cell that repeats.
+    /// The first occurrence of a cell that repeats.
     pub(crate) fn first(&self, architecture: &Architecture) -> Option<FirstOccurrence> {
         self.cells.get(architecture).cloned()
     }

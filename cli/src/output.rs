@@ -1,4 +1,4 @@
-//! Where rows go: standard output, or a file that one process at a time writes.
+//! Outputs of rows: standard output, or a file that one process at a time writes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -12,9 +12,9 @@ use crate::rows::{Format, Row, header, names};
 /// A file of rows that is to be written, its format known by its ending.
 #[derive(Clone, Debug)]
 pub struct OutFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Its form.
+    /// Its format.
     pub format: Format,
 }
 
@@ -35,7 +35,7 @@ impl OutFile {
     }
 }
 
-/// What to do with what is there already.
+/// The treatment of a file that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     Refuse,
@@ -73,13 +73,14 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     })
 }
 
-/// Takes rows.
+/// An output of rows.
 pub(crate) struct Output {
     name: String,
     format: Format,
     to: Destination,
 }
 
+/// The destination of rows.
 enum Destination {
     Nowhere,
     Stdout(io::Stdout),
@@ -91,7 +92,7 @@ enum Destination {
 }
 
 impl Output {
-    /// Rows on standard output.
+    /// An output that is standard output.
     pub(crate) fn stdout(format: Format, header: &[u8]) -> Result<Self> {
         let mut output =
             Output { name: "standard output".to_owned(), format, to: Destination::Stdout(io::stdout()) };
@@ -99,7 +100,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Rows that nobody wants.
+    /// An output that drops its rows.
     pub(crate) fn nowhere() -> Self {
         Output { name: String::new(), format: Format::Csv, to: Destination::Nowhere }
     }
@@ -163,7 +164,7 @@ fn cut(file: &mut File, length: u64) -> io::Result<()> {
 /// A file that is written beside its place, and takes it when it is complete. What is no regular file (`/dev/null`) is
 /// written in place.
 pub(crate) struct Draft {
-    /// Where it is until then, and its place.
+    /// Its path until then, and its place.
     places: Option<(PathBuf, PathBuf)>,
     name: String,
     file: File,
@@ -207,7 +208,7 @@ impl Draft {
         self.file.try_clone().map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))
     }
 
-    /// Puts it in its place when it was written, and throws it away when that failed.
+    /// Puts it in its place when it was written, and removes it when that failed.
     pub(crate) fn settle(&self, written: Result) -> Result {
         if !matches!(written, Ok(Exit::Success)) {
             self.discard();
@@ -224,7 +225,7 @@ impl Draft {
         renamed.map_err(|error| Failure::write(&self.name, &error))
     }
 
-    /// Throws it away.
+    /// Removes it.
     pub(crate) fn discard(&self) {
         if let Some((part, _)) = &self.places {
             // The message of the failure that led here matters more than one about this file.

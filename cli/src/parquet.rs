@@ -19,7 +19,7 @@ use crate::exit::{Failure, Result};
 use crate::field::{Field, FieldKind};
 use crate::rows::Row;
 
-/// Rows of a row group, which are in memory at once.
+/// Number of rows in a row group, which are in memory at once.
 const GROUP: usize = 1 << 16;
 
 /// Records of a file: a text for each of its columns, as in CSV without quotes.

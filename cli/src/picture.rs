@@ -43,7 +43,7 @@ impl PictureFile {
     }
 }
 
-/// How pictures look.
+/// The style of pictures.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Picture")]
 pub(crate) struct PictureStyle {
@@ -94,12 +94,12 @@ impl<'a> Picture<'a> {
         &self.file.path
     }
 
-    /// Throws its file away.
+    /// Removes its file.
     pub(crate) fn discard(&self) {
         self.draft.discard();
     }
 
-    /// Writes it, or throws its file away where there is none.
+    /// Writes the picture, or removes its file where there is none.
     pub(crate) fn finish(&self, svg: Result<String>, look: PictureStyle) -> Result {
         let bytes = svg.and_then(|svg| look.bytes(svg, self.file.form));
         let write = |bytes: Vec<u8>| {
@@ -110,7 +110,7 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// In place of the feature; a name that asks for it has been refused.
+/// The stand-in for the feature; a name that asks for it has been refused.
 #[cfg(not(feature = "png"))]
 fn png(_: &str, _: f32) -> naswot::Result<Vec<u8>> {
     Err(naswot::Error::Picture { message: "this naswot is built without PNG".to_owned() })

@@ -1,4 +1,4 @@
-//! Turns networks into rows, in the order in which they came, without keeping more than run at once.
+//! The pipeline from networks to rows, in the order in which they came, without keeping more than run at once.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use crate::row_reader::WrittenRow;
 use crate::rows::{Row, RowMaker};
 use crate::text::one_line;
 
-/// What all rows of a run have in common.
+/// The context of a run: what all its rows have in common.
 #[derive(Clone, Copy)]
 pub(crate) struct RunContext<'a> {
     /// Name of the input.
@@ -33,17 +33,17 @@ pub(crate) struct RunContext<'a> {
     pub(crate) faults_said: bool,
 }
 
-/// Scores entries and writes their rows.
+/// The pipeline that scores entries and writes their rows.
 pub(crate) struct Pipeline<'a> {
     pub(crate) context: RunContext<'a>,
     progress: &'a mut Progress,
-    /// Told of every row, in order.
+    /// The observer of every row, in order.
     seen: &'a mut dyn FnMut(&Row),
     cache: SharedOutcomeCache,
 }
 
 impl<'a> Pipeline<'a> {
-    /// `distinct`: no cell of the input comes twice.
+    /// A pipeline of a run; `distinct`: no cell of the input comes twice.
     pub(crate) fn new(
         context: RunContext<'a>,
         progress: &'a mut Progress,
@@ -59,7 +59,7 @@ impl<'a> Pipeline<'a> {
         (self.seen)(row);
     }
 
-    /// The cells that it knows, to be told of those in rows that are kept.
+    /// The cache of outcomes, to be told of those in rows that are kept.
     pub(crate) fn cache(&self) -> SharedOutcomeCache {
         self.cache.clone()
     }
@@ -164,7 +164,7 @@ impl<'a> Pipeline<'a> {
         Ok(Ended::Complete)
     }
 
-    /// Writes the row of a cell that has stood before.
+    /// Writes the row of a cell that repeats.
     fn settle_repeat(
         &mut self,
         subject: &Subject,

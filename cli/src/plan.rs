@@ -1,4 +1,4 @@
-//! `naswot plan`: what would run for each network.
+//! `naswot plan`: the plan of each network.
 
 use std::path::PathBuf;
 

@@ -313,7 +313,7 @@ impl TracePlot {
     }
 }
 
-/// What the axis of a trace is of, by where the epochs are from.
+/// Label of a trace's axis, by the source of the epochs.
 pub(crate) fn epoch_label(from: &str) -> &'static str {
     if from == "order" { "checkpoint, in the order given" } else { "epoch" }
 }
@@ -328,13 +328,13 @@ fn scored_table<const N: usize>(file: &RowFile, columns: [&str; N]) -> Result<Ta
     Ok(table)
 }
 
-/// A picture; what is wrong with it is wrong with the file.
+/// A picture of a file, which is what a failure names.
 fn drawn(file: &Path, svg: naswot::Result<String>) -> Result<String> {
     svg.map_err(|error| Failure::unusable(format_args!("{}: {error}", file.display())))
 }
 
 impl Accuracies {
-    /// What an axis is of.
+    /// Label of an axis.
     fn label(&self) -> String {
         match self.unit {
             Unit::Fraction => format!("{} (fraction)", self.column),
@@ -344,7 +344,7 @@ impl Accuracies {
     }
 }
 
-/// What differs between settings, as their names; results are none.
+/// Names of settings: what differs between them, results aside.
 fn names(settings: &[Map<String, Value>]) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let keys: Vec<&String> = settings.first().map_or(Vec::new(), |first| first.keys().collect());

@@ -1,4 +1,4 @@
-//! How far a run is: a bar on a terminal, and a line at the end.
+//! The progress of a run: a bar on a terminal, and a line at the end.
 
 use std::fmt::{Display, Write};
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use crate::console::{self, Console};
 use crate::rows::Row;
 
-/// Rows by what became of them.
+/// Numbers of rows by their outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) scored: u64,
-    /// Of the scored ones, those of score -inf.
+    /// Number of the scored ones whose score is -inf.
     pub(crate) singular: u64,
     pub(crate) failed: u64,
     /// Rows of an earlier run; the failed ones among them count as failed, too.
@@ -31,7 +31,7 @@ pub(crate) fn bytes(console: &Console, total: u64) -> ProgressBar {
     bar
 }
 
-/// Counts rows and shows them.
+/// The progress of a run: counts rows and shows them.
 pub(crate) struct Progress {
     console: Console,
     bar: ProgressBar,
@@ -66,7 +66,7 @@ impl Progress {
         self.tally
     }
 
-    /// A row of an earlier run.
+    /// Counts a row of an earlier run.
     pub(crate) fn kept(&mut self, failed: bool) {
         self.tally.kept += 1;
         self.tally.failed += u64::from(failed);
@@ -75,14 +75,14 @@ impl Progress {
         self.bar.reset_eta();
     }
 
-    /// A network that has been scored.
+    /// Counts a network that has been scored.
     pub(crate) fn scored(&mut self, row: &Row) {
         self.tally.scored += 1;
         self.tally.singular += u64::from(row.score() == Some(f64::NEG_INFINITY));
         self.bar.inc(1);
     }
 
-    /// A network that could not be scored, and why, if that has not been said before.
+    /// Counts a network that could not be scored, and says why, if that has not been said before.
     pub(crate) fn failed(&mut self, message: Option<impl Display>) {
         self.tally.failed += 1;
         if let Some(message) = message {
@@ -96,7 +96,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// Says what became of the networks. Where all went well and nobody watches, nothing.
+    /// Prints the summary of the run. Where all went well and nobody watches, nothing.
     pub(crate) fn summarise(&self) {
         if self.tally.failed > 0 && !self.console.quiet {
             console::say(self.summary());

@@ -1,4 +1,4 @@
-//! Going on where an earlier run has ended.
+//! Resuming an earlier run where it has ended.
 
 use std::fs::File;
 
@@ -14,7 +14,7 @@ use crate::row_inputs::Subject;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::text::shortened;
 
-/// What to do with rows that are there already.
+/// The treatment of rows that are there already.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct ExistingOptions {
@@ -119,7 +119,7 @@ fn rewrite(
     Ok(output)
 }
 
-/// Rows of an earlier run, each with the line of the input that it belongs to.
+/// A matcher of the rows of an earlier run with the lines of the input that they belong to.
 struct RowMatcher<'a> {
     rows: RowReader,
     context: RunContext<'a>,
@@ -129,6 +129,7 @@ struct RowMatcher<'a> {
     held: Option<WrittenRow>,
 }
 
+/// A row with its line, if there are both.
 enum RowMatch {
     Both(WrittenRow, InputLine),
     /// No line for a while.

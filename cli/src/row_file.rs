@@ -1,10 +1,10 @@
-//! Files of rows in any form.
+//! Files of rows in any format.
 
 use std::path::{Path, PathBuf};
 
 use crate::output::OutFile;
 
-/// A file of rows, its form known by its ending.
+/// A file of rows, its format known by its ending.
 #[derive(Clone, Debug)]
 pub enum RowFile {
     /// CSV or JSON lines.
@@ -25,7 +25,7 @@ impl RowFile {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         match self {
             RowFile::Lines(file) => &file.path,

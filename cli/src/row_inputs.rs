@@ -1,10 +1,10 @@
-//! What the row of a network is made from: which network it is, what its graph gives and what scoring gives.
+//! The inputs of a row: its network, the figures of the network's graph and the outcome of scoring.
 
 use naswot::{Architecture, Convention, Network, Score, ScoreKind, Settings};
 
 use crate::options::SkeletonOptions;
 
-/// All that the fields of a row are computed from.
+/// The inputs that the fields of a row are computed from.
 pub struct RowInputs<'a> {
     /// The network.
     pub subject: &'a Subject<'a>,

@@ -10,7 +10,7 @@ use crate::row_file::RowFile;
 use crate::rows::Row;
 use crate::table::{Columns, Table};
 
-/// Reads rows, one after the other.
+/// A reader of rows.
 pub struct RowReader {
     table: Table,
 }
@@ -19,7 +19,7 @@ pub struct RowReader {
 pub struct WrittenRow {
     /// Line of the file, from 1; in Parquet the position, from 0.
     pub line: usize,
-    /// As it stands in the file, its line end included; nothing in Parquet.
+    /// Its bytes in the file, its line end included; nothing in Parquet.
     pub bytes: Vec<u8>,
     /// Its fields.
     pub row: Row,
@@ -28,7 +28,7 @@ pub struct WrittenRow {
 }
 
 impl RowReader {
-    /// Reads a locked file from its beginning.
+    /// A reader of a locked file, from its beginning.
     pub(crate) fn locked(file: &File, out: &OutFile) -> Result<Self> {
         let name = out.path.display().to_string();
         let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
@@ -37,7 +37,7 @@ impl RowReader {
         Ok(RowReader { table: Table::of_rows(file, &name, out.format, Columns::Exact)? })
     }
 
-    /// Reads a file that nobody writes.
+    /// A reader of a file that nobody writes.
     pub fn open(file: &RowFile, columns: Columns) -> Result<Self> {
         let table = match file {
             RowFile::Parquet(path) => Table::parquet_rows(path, columns)?,
@@ -70,7 +70,7 @@ impl RowReader {
         self.table.whole()
     }
 
-    /// What is wrong with a row.
+    /// The failure of a row.
     pub(crate) fn wrong(&self, line: usize, why: impl std::fmt::Display) -> Failure {
         self.table.wrong(line, why)
     }

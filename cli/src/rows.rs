@@ -12,7 +12,7 @@ use crate::options::SkeletonOptions;
 use crate::row_inputs::{Facts, Outcome, RowInputs, Subject};
 use crate::text::shortened;
 
-/// Form of a file of rows.
+/// The format of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// RFC 4180, with a header.
@@ -39,7 +39,7 @@ pub(crate) fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).map(|name| Format::of(&name).unwrap_or(Format::Csv))
 }
 
-/// A field for each of the [`COLUMNS`].
+/// A row: a field for each of the [`COLUMNS`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(Vec<Field>);
 
@@ -160,7 +160,7 @@ impl Row {
         self.score().is_none()
     }
 
-    /// What scoring the network has come to, if it was scored.
+    /// The outcome of scoring the network, if it was scored.
     pub fn outcome(&self) -> Option<Outcome> {
         self.score()?;
         let score = |kind| self.number(column_of(kind));
@@ -194,7 +194,7 @@ pub(crate) fn encode<'a>(
     (line + "\n").into_bytes()
 }
 
-/// What comes before the first row.
+/// The header before the first row.
 pub(crate) fn header<'a>(columns: impl Iterator<Item = &'a str>, format: Format) -> Vec<u8> {
     match format {
         Format::Csv => (columns.collect::<Vec<_>>().join(",") + "\n").into_bytes(),
@@ -211,7 +211,7 @@ fn csv_field(text: &str) -> String {
     }
 }
 
-/// Makes the rows of a run: what its networks have in common. Cheap to clone.
+/// The maker of the rows of a run: what its networks have in common. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RowMaker {
     settings: Arc<Settings>,

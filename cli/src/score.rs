@@ -127,7 +127,7 @@ struct WeightOptions {
     weights: Option<PathBuf>,
 }
 
-/// What is to run in plain form.
+/// The stages that run in plain form.
 #[derive(Clone, Copy, Debug)]
 enum Twin {
     All,
@@ -242,7 +242,7 @@ impl Score {
     }
 }
 
-/// Says what a run uses, to those who ask.
+/// Prints the settings of a run, as details.
 fn describe(settings: &Settings, console: &Console) {
     let Settings { backend, device, precision, data, batch_shape, batch_sha256, .. } = settings;
     let [n, channels, height, width] = batch_shape;

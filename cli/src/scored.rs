@@ -1,5 +1,5 @@
-//! The networks of a file with what they are ranked by, as people bring them: rows of `naswot score`, or a table of their
-//! own.
+//! The networks of a file with their scores, as people bring them: rows of `naswot score`, or a table of
+//! their own.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::table::Table;
 pub(crate) struct ScoredNetwork {
     pub(crate) id: String,
     pub(crate) arch: String,
-    /// What it is ranked by, among all networks of the file.
+    /// The value that it is ranked by, among all networks of the file.
     pub(crate) score: f64,
     /// Whether a score that this is made from is minus infinity.
     pub(crate) infinite: bool,

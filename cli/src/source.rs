@@ -1,4 +1,4 @@
-//! The texts that say where images come from: `synthetic`, `cifar10:PATH` and the like.
+//! Sources of images, and the texts that name them: `synthetic`, `cifar10:PATH` and the like.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use naswot::{Batch, Dataset};
 
 use crate::exit::{Failure, Result};
 
-/// Images of a batch when nothing is said.
+/// Number of images in a batch by default.
 pub const BATCH_SIZE: usize = 32;
 
-/// Where images come from.
+/// A source of images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Made from a seed.

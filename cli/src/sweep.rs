@@ -155,10 +155,10 @@ impl<'a> RowFolder<'a> {
     }
 }
 
-/// Batch size and data seed.
+/// The key of a batch: its size and data seed.
 type BatchKey = (Option<usize>, Option<u64>);
 
-/// One combination.
+/// One combination of the lists.
 #[derive(Clone, Copy, Debug)]
 struct Combination {
     batch_size: Option<usize>,
@@ -170,7 +170,7 @@ struct Combination {
     convention: Convention,
 }
 
-/// A setting, as it was really used, and what came out.
+/// The result of a setting, as it was really used.
 #[derive(Serialize)]
 struct SettingResult {
     batch_size: usize,
@@ -180,23 +180,24 @@ struct SettingResult {
     initializer: &'static str,
     precision: String,
     convention: &'static str,
-    /// Over finite scores.
+    /// Mean over finite scores.
     mean_score: Option<f64>,
-    /// Scores of -inf.
+    /// Number of scores of -inf.
     infinite: usize,
 }
 
+/// The report of a sweep.
 #[derive(Serialize)]
 struct SweepReport {
-    /// What was compared, and its column.
+    /// The measure that was compared, and its column.
     score: String,
     #[serde(skip)]
     column: String,
-    /// Networks that were compared.
+    /// Number of networks that were compared.
     networks: usize,
     failed: usize,
     settings: Vec<SettingResult>,
-    /// Between any two settings; null where it is not defined.
+    /// Kendall's tau-b between any two settings; null where it is not defined.
     kendall_tau: Vec<Vec<Option<f64>>>,
 }
 
@@ -316,7 +317,7 @@ impl Sweep {
         }
     }
 
-    /// `images` are those of the last setting, and of the next one where they are the same.
+    /// The scorer of a combination. `images` are those of the last one, and of this one where they are the same.
     fn scorer(&self, combination: &Combination, images: &mut Option<(BatchKey, Batch)>) -> Result<Scorer> {
         let wanted = (combination.batch_size, combination.data_seed);
         let batch = match images.take() {

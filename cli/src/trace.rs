@@ -93,7 +93,7 @@ struct OutputOptions {
     force: bool,
 }
 
-/// Where epochs are from.
+/// The source of the epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EpochSource {
     Metadata,
@@ -111,7 +111,7 @@ impl EpochSource {
     }
 }
 
-/// What all rows have in common.
+/// The context of a trace: what all its rows have in common.
 struct TraceContext<'a> {
     architecture: &'a Architecture,
     network: &'a Network,

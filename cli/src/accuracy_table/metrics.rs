@@ -1,4 +1,4 @@
-//! The protocol buffer in which NAS-Bench-101 keeps what training came to: `ModelMetrics` of its
+//! The protocol buffer in which NAS-Bench-101 keeps the metrics of a training: `ModelMetrics` of its
 //! `model_metrics.proto`. Of its fields only those that tables need are read; others are passed over.
 
 /// Field 1 of `ModelMetrics`, repeated: the network before, halfway through and after training.
@@ -9,7 +9,7 @@ const PARAMETERS: u64 = 2;
 const VALIDATION_ACCURACY: u64 = 4;
 const TEST_ACCURACY: u64 = 5;
 
-/// What one training came to.
+/// The metrics of one training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Metrics {
     /// After training, from 0 to 1.
@@ -61,11 +61,11 @@ enum Value<'a> {
     Integer(u64),
     Real(f64),
     Bytes(&'a [u8]),
-    /// Of 32 bits, which no field here has.
+    /// A value of 32 bits, which no field here has.
     Short,
 }
 
-/// What is left of a message.
+/// The unread rest of a message.
 struct Message<'a>(&'a [u8]);
 
 impl<'a> Message<'a> {
@@ -100,7 +100,7 @@ impl<'a> Message<'a> {
         Ok(taken)
     }
 
-    /// Seven bits a byte, the low ones first; the high bit says that more follow.
+    /// Reads a varint: seven bits a byte, the low ones first; the high bit says that more follow.
     fn varint(&mut self) -> Result<u64, &'static str> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

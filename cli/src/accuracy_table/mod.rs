@@ -62,7 +62,7 @@ fn csv_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Trainings of one cell.
+/// A cell with the accuracies of its trainings.
 struct TrainedCell {
     arch: String,
     repeats: u32,
@@ -71,7 +71,7 @@ struct TrainedCell {
     parameters: u64,
 }
 
-/// Mean and maximum, as they come to be.
+/// Sum and maximum of the accuracies that have been added.
 #[derive(Clone, Copy, Default)]
 struct RunningAccuracy {
     sum: f64,
@@ -110,7 +110,7 @@ impl AccuracyTable {
         }
     }
 
-    /// Reads the file.
+    /// Reads the cells of the benchmark's file.
     fn cells(&self, console: &Console) -> Result<TrainedCells> {
         let name = self.file.display();
         let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));

@@ -1,5 +1,5 @@
-//! TensorFlow's file of records: for each its length (u64), a checksum of the length, the bytes, a checksum of the
-//! bytes, all little-endian. Checksums are CRC-32C, rotated right by 15 bits, plus a constant.
+//! The TFRecord format of TensorFlow: for each record its length (u64), a checksum of the length, the bytes, a checksum
+//! of the bytes, all little-endian. Checksums are CRC-32C, rotated right by 15 bits, plus a constant.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -7,13 +7,13 @@ use std::io::{self, ErrorKind, Read};
 const MOST: u64 = 1 << 24;
 const HEADER: usize = 12;
 
-/// The records of a file, one after the other.
+/// A reader of the records of a TFRecord file.
 pub(super) struct TfRecords<R> {
     reader: R,
     offset: u64,
 }
 
-/// Why there is no record, and at which byte of the file.
+/// The error of a record that cannot be read, and at which byte of the file.
 #[derive(Debug)]
 pub(super) struct RecordError {
     pub(super) offset: u64,
@@ -25,7 +25,7 @@ impl<R: Read> TfRecords<R> {
         TfRecords { reader, offset: 0 }
     }
 
-    /// Bytes read so far, of whole records.
+    /// Number of bytes in the whole records that were read.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
@@ -61,7 +61,7 @@ impl<R: Read> TfRecords<R> {
         Ok(Some((offset, record)))
     }
 
-    /// So many bytes, or what is left.
+    /// Reads a number of bytes, fewer at the end of the file.
     fn read(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(length);
         loop {
@@ -73,7 +73,7 @@ impl<R: Read> TfRecords<R> {
     }
 }
 
-/// The checksum of some bytes as a file holds it.
+/// The masked checksum of some bytes, as a file holds it.
 fn masked(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }

@@ -1,4 +1,4 @@
-//! What the processor can do at best, measured beside everything else so that results can be put in relation.
+//! Peak rates of the processor, measured beside everything else so that results can be put in relation.
 
 use std::array;
 use std::hint::black_box;
@@ -14,10 +14,10 @@ const COPIED: usize = 64 << 20;
 const DEPTH: usize = 256;
 /// Rows of the tile that is kept in registers.
 const ROWS: usize = 2;
-/// The best of so many trials counts.
+/// Number of trials, the fastest of which counts.
 const TRIALS: usize = 7;
 
-/// What a device can do at best.
+/// Peak rates of a device.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Ceilings {
     pub(super) device: String,
@@ -26,7 +26,7 @@ pub(super) struct Ceilings {
     pub(super) matmul_gflop_per_s: Matmul,
 }
 
-/// Multiplications and additions of all threads that multiply matrices in their first cache: 2 x 64 bytes of
+/// Peak rate of matrix products: multiplications and additions of all threads in their first cache, 2 x 64 bytes of
 /// sums in registers, compiled for the same instruction set as the backend.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Matmul {

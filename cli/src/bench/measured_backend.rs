@@ -1,4 +1,4 @@
-//! What is compared: a backend in one precision, and what it does to a workload.
+//! A backend in one precision, and the rounds in which it scores a workload.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::exit::{Failure, Result};
 /// A backend in one precision.
 pub(super) struct MeasuredBackend {
     backend: Backend,
-    /// As it was found when the device was opened; never `auto`.
+    /// The precision that was found when the device was opened; never `auto`.
     pub(super) precision: Precision,
     pub(super) name: &'static str,
     pub(super) device: String,
@@ -33,7 +33,7 @@ impl MeasuredBackend {
         })
     }
 
-    /// For a new scorer: it has no weights yet.
+    /// The builder of a new scorer, which has no weights yet.
     pub(super) fn scorer(&self, batch: &Batch) -> ScorerBuilder {
         Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision)
     }
@@ -45,7 +45,7 @@ impl MeasuredBackend {
         Ok(start.elapsed())
     }
 
-    /// A round that is looked into.
+    /// One round with a probe, for the times of its stages.
     pub(super) fn probed_round(&self, batch: &Batch, networks: &[Network]) -> Result<(Duration, Arc<Probe>)> {
         let probe = Arc::new(Probe::default());
         let start = Instant::now();
@@ -71,7 +71,7 @@ impl std::fmt::Display for MeasuredBackend {
     }
 }
 
-/// A measured backend that scores networks one by one and keeps their codes.
+/// A recorder of codes: scores networks one by one on a measured backend.
 pub(super) struct CodeRecorder<'a> {
     backend: &'a MeasuredBackend,
     scorer: Scorer,

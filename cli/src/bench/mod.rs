@@ -1,4 +1,4 @@
-//! `naswot bench`: networks per second, stage by stage and beside what the machine can do.
+//! `naswot bench`: networks per second, stage by stage and beside the machine's peak rates.
 
 mod ceilings;
 mod measured_backend;
@@ -107,7 +107,7 @@ impl Bench {
     }
 }
 
-/// All backends that work here, but for software adapters: what they take says nothing.
+/// All backends that work here, but for software adapters: their times say nothing.
 fn working() -> Result<Vec<Backend>> {
     let mut names: Vec<String> = Vec::new();
     for device in naswot::devices() {
@@ -119,7 +119,7 @@ fn working() -> Result<Vec<Backend>> {
     Ok(names.iter().map(|name| name.parse()).collect::<naswot::Result<_>>()?)
 }
 
-/// A software adapter is measured only where it is named.
+/// Refuses a software adapter, unless it is named.
 fn refuse_software(backend: &Backend) -> Result<()> {
     if *backend != Backend::Wgpu(None) {
         return Ok(());
@@ -178,7 +178,7 @@ fn measure(
     Ok(())
 }
 
-/// How many networks and how many rounds fit a budget. Runs the first networks, ever more of them, and takes
+/// The numbers of networks and of rounds that fit a budget. Runs the first networks, ever more of them, and takes
 /// the time of others to be as their operations.
 fn size(
     backends: &[MeasuredBackend],
@@ -214,7 +214,7 @@ fn size(
     Ok((fitting.count().max(1), rounds))
 }
 
-/// A round that is looked into.
+/// The costs of the stages, from one round with a probe.
 fn stages(
     workload: &Workload,
     backend: &MeasuredBackend,
@@ -305,7 +305,7 @@ fn build() -> Build {
     }
 }
 
-/// Where the JSON goes; opened before anything is measured.
+/// The output of the JSON, opened before anything is measured.
 struct JsonFile {
     name: String,
     file: Option<File>,
@@ -343,7 +343,7 @@ impl JsonFile {
     }
 }
 
-/// What is no regular file (`/dev/null`) has no length.
+/// Empties a file. What is no regular file (`/dev/null`) has no length.
 fn empty(file: &File) -> io::Result<()> {
     if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Results, as JSON and as tables.
+//! The report of a benchmark, as JSON and as tables.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ceilings::Ceilings;
 
-/// Everything that was measured. The keys are promised in docs/output.md.
+/// The report of a benchmark. The keys are promised in docs/output.md.
 #[derive(Debug, Serialize)]
 pub(super) struct BenchReport {
     pub(super) machine: Machine,
@@ -17,6 +17,7 @@ pub(super) struct BenchReport {
     pub(super) stages: Vec<StageCost>,
 }
 
+/// The machine that a benchmark has run on.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
     pub(super) cpu: String,
@@ -24,6 +25,7 @@ pub(super) struct Machine {
     pub(super) os: String,
 }
 
+/// The build of naswot that was measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Build {
     pub(super) version: &'static str,
@@ -38,14 +40,15 @@ pub(super) struct Throughput {
     pub(super) backend: &'static str,
     pub(super) device: String,
     pub(super) precision: &'static str,
-    /// The first so many of the workload.
+    /// Number of networks, the first of the workload.
     pub(super) networks: usize,
     pub(super) rounds: usize,
     pub(super) networks_per_second: RateRange,
-    /// Of all the work, by the median: operations of convolutions alone, nothing else is counted.
+    /// Rate of floating-point operations, by the median: those of convolutions alone are counted.
     pub(super) gflop_per_s: f64,
 }
 
+/// Median, minimum and maximum of a rate over the rounds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct RateRange {
     pub(super) median: f64,
@@ -54,7 +57,7 @@ pub(super) struct RateRange {
 }
 
 impl RateRange {
-    /// Of at least one value.
+    /// The range of at least one value.
     pub(super) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let last = values.len().saturating_sub(1);
@@ -63,7 +66,7 @@ impl RateRange {
     }
 }
 
-/// How far two measured backends agree about the same networks.
+/// The agreement of two measured backends on the same networks.
 #[derive(Debug, Serialize)]
 pub(super) struct BackendAgreement {
     pub(super) workload: &'static str,
@@ -72,21 +75,21 @@ pub(super) struct BackendAgreement {
     /// Bits of the ReLU codes that differ, over all images and networks, each as often as K counts it. None
     /// where a backend does not hand out its codes.
     pub(super) code_bits_differ: Option<u64>,
-    /// How many bits there are.
+    /// Number of those bits.
     pub(super) code_bits: Option<u64>,
     /// None where one score is -inf and the other is not.
     pub(super) max_score_difference: Option<f64>,
     pub(super) kendall_tau: Option<f64>,
 }
 
-/// What one stage takes, for a network on average.
+/// The cost of one stage, for a network on average.
 #[derive(Debug, Serialize)]
 pub(super) struct StageCost {
     pub(super) workload: &'static str,
     pub(super) backend: &'static str,
     pub(super) precision: &'static str,
     pub(super) stage: &'static str,
-    /// Of wall time: the stages of a network add up to what it takes of a round.
+    /// Wall time: the stages of a network add up to its part of a round.
     pub(super) milliseconds: f64,
     pub(super) gflop_per_s: Option<f64>,
     pub(super) gb_per_s: Option<f64>,
@@ -194,7 +197,7 @@ impl BenchReport {
     }
 }
 
-/// Three digits that count.
+/// A number to three significant digits.
 fn short(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

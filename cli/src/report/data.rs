@@ -1,4 +1,4 @@
-//! What the page's scripts draw, as JSON.
+//! The data that the page's scripts draw, as JSON.
 //!
 //! Columns whose values are all equal are one value, texts that come again stand once, and cells that have one shape share
 //! it: thousands of networks are a few megabytes.
@@ -21,12 +21,13 @@ use crate::exit::{Failure, Result};
 use crate::field::Field;
 use crate::measure;
 
-/// Colors of the sequential scale.
+/// Number of colors in the sequential scale.
 const SHADES: u32 = 256;
 
+/// The data of a page.
 #[derive(Serialize)]
 struct PageData<'a> {
-    /// Rows.
+    /// Number of rows.
     networks: usize,
     /// Names of the columns, in order.
     order: Vec<String>,
@@ -55,7 +56,7 @@ struct PageData<'a> {
     shades: Vec<String>,
 }
 
-/// How the boxes of a kind are drawn.
+/// The style of the boxes of a kind.
 #[derive(Serialize)]
 struct BoxStyle {
     label: &'static str,
@@ -65,6 +66,7 @@ struct BoxStyle {
     none: bool,
 }
 
+/// The heat maps of a page.
 #[derive(Serialize)]
 struct HeatMapData {
     side: usize,
@@ -75,7 +77,7 @@ struct HeatMapData {
     squares: String,
 }
 
-/// All that the scripts need.
+/// The data of a page as JSON.
 pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&HeatMaps>) -> Result<String> {
     let ranking = networks.ranking.label();
     let mut columns = Map::new();
@@ -202,7 +204,7 @@ fn cells(networks: &Networks) -> (Vec<Value>, Vec<Option<(usize, String)>>) {
     (shapes, cells)
 }
 
-/// What cells of one shape have in common: size, boxes as (x, y, width, height), edges as (from, to, path).
+/// The shape of a cell: size, boxes as (x, y, width, height), edges as (from, to, path).
 fn shape(layout: &Layout) -> Value {
     let boxes: Vec<_> = layout.nodes.iter().map(|node| [node.x, node.y, node.width, node.height]).collect();
     let edges = layout.edges.iter().map(|edge| (edge.from, edge.to, edge.svg_path(layout.direction)));

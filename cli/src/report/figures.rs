@@ -1,4 +1,4 @@
-//! The numbers that a page states.
+//! The figures that a page states.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::accuracies::Unit;
 use crate::comparison::{self, Comparisons};
 use crate::exit::Result;
 
-/// What became of the rows.
+/// Numbers of rows by their outcome.
 #[derive(Default)]
 pub(super) struct RowCounts {
     pub(super) finite: usize,
@@ -40,7 +40,7 @@ impl RowCounts {
     }
 }
 
-/// The spread of the finite scores of one space.
+/// The distribution of the finite scores of one space.
 pub(super) struct ScoreDistribution {
     pub(super) space: Space,
     pub(super) networks: usize,
@@ -48,7 +48,7 @@ pub(super) struct ScoreDistribution {
     pub(super) median: f64,
     pub(super) mean: f64,
     pub(super) most: f64,
-    /// Of a sample: divided by n - 1; none of one network.
+    /// Standard deviation of a sample: divided by n - 1; none of one network.
     pub(super) deviation: Option<f64>,
 }
 
@@ -63,11 +63,11 @@ impl ScoreDistribution {
     }
 }
 
-/// The networks of one space that have a score and an accuracy.
+/// The comparison of scores with accuracies in one space.
 pub(super) struct SpaceComparison {
     pub(super) space: Space,
     pub(super) comparisons: Comparisons,
-    /// Accuracy by score.
+    /// The trend of accuracy over score.
     pub(super) trend: Option<Trend>,
 }
 
@@ -99,7 +99,7 @@ impl SpaceComparison {
     }
 }
 
-/// Everything that is stated of the networks.
+/// The figures of the networks.
 pub(super) struct Figures {
     pub(super) counts: RowCounts,
     pub(super) spreads: Vec<ScoreDistribution>,
@@ -114,7 +114,7 @@ pub(super) struct Bins {
     pub(super) width: f64,
     /// The spaces that have finite scores.
     pub(super) spaces: Vec<&'static str>,
-    /// Of each of them.
+    /// The counts of each of them.
     pub(super) counts: Vec<Vec<usize>>,
 }
 

@@ -1,4 +1,4 @@
-//! Kernels of the networks, checked against their rows and made small.
+//! Heat maps of kernels, which are checked against their rows and reduced.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::kernels;
 /// Most squares of a side of a heat map.
 const MOST_SQUARES: usize = 32;
 
-/// How far the log-determinant of a kernel may be from the score, whose Cholesky may have been in f32.
+/// Largest difference of the log-determinant of a kernel and the score, whose Cholesky may have been in f32.
 const TOLERANCE: f64 = 0.01;
 
 /// Heat maps of all networks that have a score, in the order of their rows.
@@ -26,7 +26,7 @@ pub struct HeatMaps {
     pub(super) images: usize,
     /// The smallest share K / N_A of any square of any network.
     pub(super) least: f64,
-    /// For each network the squares on and below the diagonal, row by row: 0 is the smallest share, 255 all of N_A.
+    /// Squares on and below the diagonal, row by row, of each network: 0 is the smallest share, 255 all of N_A.
     pub(super) squares: Vec<u8>,
 }
 
@@ -75,7 +75,7 @@ fn one_size(networks: &Networks, scored: &[&NetworkRow]) -> Result<usize> {
     }
 }
 
-/// Whether no two rows have one index, and so one kernel.
+/// Checks that no two rows have one index, and so one kernel.
 fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
     let Some((first, second)) = networks.repeated_index() else { return Ok(()) };
     let index = second.row.index();
@@ -84,7 +84,7 @@ fn one_kernel_each(folder: &Path, networks: &Networks) -> Result<()> {
     Err(Failure::unusable(format_args!("{second}: {message}")))
 }
 
-/// A kernel in few squares.
+/// A kernel that is reduced to few squares.
 struct ReducedKernel {
     /// Squares of a side, and images of a side of a square.
     side: usize,

@@ -23,7 +23,7 @@ pub use heat::HeatMaps;
 pub use networks::Networks;
 pub use page::page;
 
-/// Rows from which a page becomes slow to open.
+/// Number of rows from which a page becomes slow to open.
 const MANY: usize = 20_000;
 
 const EXAMPLES: &str = "\

@@ -14,27 +14,27 @@ use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::Row;
 use crate::table::Columns;
 
-/// All rows of a file.
+/// The networks of a file, by rows.
 pub struct Networks {
     /// The file's name.
     pub(super) name: String,
-    /// What they are ranked by.
+    /// The ranking of the networks.
     pub(super) ranking: Ranking,
     pub(super) rows: Vec<NetworkRow>,
-    /// What the accuracies are; none where there is no table.
+    /// The column of the accuracies; none where there is no table.
     pub(super) accuracy: Option<AccuracyColumn>,
 }
 
-/// A row, and what has been joined to it.
+/// The row of a network, and the accuracy that has been joined to it.
 pub(super) struct NetworkRow {
     /// Line of the file, from 1; in Parquet the position, from 0.
     pub(super) line: usize,
     pub(super) row: Row,
-    /// What the network is ranked by, among those of its space: finite or minus infinity; none of one that failed.
+    /// The value that it is ranked by, among those of its space: finite or minus infinity; none of one that failed.
     pub(super) score: Option<f64>,
     /// None where the line of the input could not be read.
     pub(super) architecture: Option<Architecture>,
-    /// In percent where the table has fractions.
+    /// The accuracy, in percent where the table has fractions.
     pub(super) accuracy: Option<f64>,
     /// Whether an earlier row is of the same network.
     pub(super) repeated: bool,
@@ -44,7 +44,7 @@ pub(super) struct NetworkRow {
 pub(super) struct AccuracyColumn {
     pub(super) column: String,
     pub(super) unit: Unit,
-    /// Networks that the table has more than once.
+    /// Number of networks that the table has more than once.
     pub(super) averaged: usize,
 }
 
@@ -59,13 +59,13 @@ impl Networks {
         Networks::ranked(file.path().display().to_string(), ranking, rows)
     }
 
-    /// Takes rows, each with its line, of a file of this name or of what messages are to call so.
+    /// The networks of rows, each with its line, of a file of this name or of what messages are to call so.
     pub fn of(name: String, written: impl IntoIterator<Item = Result<(usize, Row)>>) -> Result<Self> {
         let rows = written.into_iter().map(|written| written.map(|(line, row)| (line, row, Vec::new())));
         Networks::ranked(name, &Ranking::default(), rows)
     }
 
-    /// Takes rows, each with its line and its numbers in the columns of a ranking that are none of rows.
+    /// The ranked networks of rows, each with its line and its numbers in those columns of a ranking that rows lack.
     fn ranked(
         name: String,
         ranking: &Ranking,
@@ -150,7 +150,7 @@ impl Networks {
         Ok(())
     }
 
-    /// Where a network's row is, for messages.
+    /// The place of a network's row, for messages.
     pub(super) fn place(&self, network: &NetworkRow) -> String {
         format!("{}:{}", self.name, network.line)
     }
@@ -182,7 +182,7 @@ fn own_columns(ranking: &Ranking) -> impl Iterator<Item = &str> {
 }
 
 impl NetworkRow {
-    /// Which network it is, of which space.
+    /// The identity of the network: its space, and its id.
     fn name(&self) -> (Option<Space>, String) {
         (self.space(), self.row.text("id").to_owned())
     }

@@ -161,7 +161,7 @@ fn tiles(networks: &Networks, figures: &Figures, heat: Option<&HeatMaps>) -> Str
     tiles.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect()
 }
 
-/// What a reader has to know before comparing numbers.
+/// The notes that a reader has to know before comparing numbers.
 fn notes(networks: &Networks, figures: &Figures) -> String {
     let counts = &figures.counts;
     let mut notes = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::networks::{NetworkRow, Networks};
 use crate::columns::{COLUMNS, Column, Compare, Group, Role};
 
-/// What a setting is in all rows.
+/// The values of a setting in all rows.
 pub(super) struct SettingValues {
     pub(super) column: &'static Column,
     /// Its values in the order of the rows, with the number of rows that have each.

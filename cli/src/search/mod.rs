@@ -160,9 +160,9 @@ type ImageSize = Option<[usize; 2]>;
 struct CandidateAccuracies {
     column: String,
     unit: Unit,
-    /// What is searched with, by position.
+    /// Accuracies to search with, by position.
     searched: Vec<f64>,
-    /// What is reported.
+    /// Accuracies to report, by position.
     reported: Vec<f64>,
 }
 
@@ -307,7 +307,7 @@ impl Search {
         })
     }
 
-    /// Searches so often with every number of samples.
+    /// The report of all searches, so many runs with every number of samples.
     fn report<'a>(
         &self,
         candidates: &Candidates,

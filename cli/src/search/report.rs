@@ -1,4 +1,4 @@
-//! What searches come to over many runs.
+//! Statistics of searches over many runs.
 
 use naswot::analysis::Summary;
 use serde::Serialize;
@@ -9,13 +9,13 @@ use crate::accuracies::Unit;
 use crate::exit::Result;
 use crate::stdout_lines::StdoutLines;
 
-/// One run.
+/// The result of one run.
 pub(super) struct SearchRun {
     /// Accuracy of the network that was found.
     pub(super) chosen: f64,
     /// The best accuracy among those that were looked at.
     pub(super) optimum: f64,
-    /// What chance comes to.
+    /// Accuracy of a network found by chance.
     pub(super) chance: f64,
     pub(super) seconds: f64,
     pub(super) scoring_seconds: f64,
@@ -30,7 +30,7 @@ pub(super) struct MeanAndDeviation {
 }
 
 impl MeanAndDeviation {
-    /// Of the values of one run or more.
+    /// Mean and deviation of the values of one run or more.
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let Some(Summary { mean, deviation }) = Summary::of(values) else {
             unreachable!("there is a run at least");
@@ -45,18 +45,18 @@ impl MeanAndDeviation {
     }
 }
 
-/// All runs of so many samples.
+/// Statistics of all runs with one number of samples.
 #[derive(Serialize)]
 pub(super) struct SearchStatistics {
     samples: usize,
     runs: usize,
     chosen: MeanAndDeviation,
     optimum: MeanAndDeviation,
-    /// Of AREA the best of as many random evaluations, else a network picked at random.
+    /// Accuracy by chance: of AREA that of the best of as many random evaluations, else of a network picked at random.
     chance: MeanAndDeviation,
     /// Wall time of a run.
     seconds: f64,
-    /// What scoring the networks of a run took, in this run or an earlier one.
+    /// Time for scoring the networks of a run, in this run or an earlier one.
     scoring_seconds: f64,
     published: Option<Published>,
 }
@@ -77,12 +77,12 @@ impl SearchStatistics {
     }
 }
 
-/// What the command has to say.
+/// The report of the command.
 #[derive(Serialize)]
 pub(super) struct SearchReport<'a> {
     pub(super) space: &'static str,
     pub(super) algorithm: Algorithm,
-    /// Networks that could be found.
+    /// Number of networks that could be found.
     pub(super) candidates: usize,
     pub(super) column: &'a str,
     pub(super) unit: Unit,

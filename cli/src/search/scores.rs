@@ -17,24 +17,24 @@ use crate::rows::{Row, RowMaker};
 use crate::settings::SharedSettings;
 use crate::table::Columns;
 
-/// Scores of candidates, by their position.
+/// The scores of candidates, by their position.
 pub(super) struct CandidateScores<'a> {
     candidates: &'a Candidates,
     skeleton: SkeletonOptions,
-    /// What candidates are searched by.
+    /// The measure that candidates are searched by.
     measure: &'a Measure,
-    /// Its value, and what scoring the candidate took.
+    /// Its value, and the seconds that scoring the candidate took.
     known: RefCell<Vec<Option<(f64, f64)>>>,
     /// The settings that the known ones were made with.
     settings: SharedSettings,
     /// Opens the device when the first score is to be computed.
     open: Box<dyn Fn() -> Result<Scorer> + 'a>,
     scorer: RefCell<Option<Scorer>>,
-    /// Called with the row of each candidate that is scored.
+    /// The observer of the rows of candidates that are scored.
     computed: Box<dyn Fn(&Row) + 'a>,
-    /// What scoring the candidates that were asked for took, since it was last looked at.
+    /// Seconds that scoring the candidates that were asked for took, since they were last taken.
     seconds: Cell<f64>,
-    /// Why the device could not be opened: a closure of the library returns an error of the library.
+    /// The failure to open the device: a closure of the library returns an error of the library.
     failure: RefCell<Option<Failure>>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> CandidateScores<'a> {
         Ok(found().map(|(value, _)| value).collect())
     }
 
-    /// What is searched by, and what it took; none of a row that lacks it.
+    /// The value of the measure, and the seconds that it took; none of a row that lacks it.
     fn found(&self, row: &Row) -> Option<(f64, f64)> {
         row.number(self.measure.column()).zip(row.number("seconds"))
     }
@@ -142,7 +142,7 @@ impl<'a> CandidateScores<'a> {
         Ok(())
     }
 
-    /// The device, if its settings are those of the scores that are known.
+    /// The scorer, if its settings are those of the scores that are known.
     fn opened(&self, first: usize) -> Result<Scorer> {
         let scorer = (self.open)()?;
         let architecture = Some(&self.candidates.architectures()[first]);
@@ -156,12 +156,12 @@ impl<'a> CandidateScores<'a> {
         Ok(scorer)
     }
 
-    /// What scoring took since this was asked last, whether it was done now or in an earlier run.
+    /// Seconds that scoring took since this was asked last, whether it was done now or in an earlier run.
     pub(super) fn take_seconds(&self) -> f64 {
         self.seconds.take()
     }
 
-    /// Why a search has ended with an error.
+    /// The failure of a search that has ended with an error.
     pub(super) fn failure(&self, error: Error) -> Failure {
         match self.failure.take() {
             Some(failure) => failure,

@@ -5,25 +5,25 @@ use std::io::{BufRead, BufReader};
 
 use crate::exit::{Failure, Result};
 
-/// How lines are told apart.
+/// The rule by which lines are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// As this command writes them: every byte counts, and the last one may be cut.
+    /// Lines as this command writes them: every byte counts, and the last one may be cut.
     Strict,
-    /// A mark at the beginning of the file, blank lines and a missing end do not matter.
+    /// Lines of any program: a mark at the beginning of the file, blank lines and a missing end do not matter.
     Loose,
-    /// Loose, and a line end within the quotes of a field (RFC 4180) is none.
+    /// Loose lines, where a line end within the quotes of a field (RFC 4180) is none.
     Quoted,
 }
 
-/// Reads a file line by line.
+/// A reader of the lines of a file.
 pub(super) struct LineReader {
     name: String,
     reader: BufReader<File>,
     rule: Rule,
-    /// Lines that have been read.
+    /// Number of lines that have been read.
     read: usize,
-    /// Bytes of the whole ones among them.
+    /// Number of bytes in the whole ones among them.
     whole: u64,
     /// The line that was cut.
     cut: Option<usize>,
@@ -31,7 +31,7 @@ pub(super) struct LineReader {
 
 /// A line of a file.
 pub(super) struct RawLine {
-    /// From 1.
+    /// Its number, from 1.
     pub(super) number: usize,
     pub(super) bytes: Vec<u8>,
 }

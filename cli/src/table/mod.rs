@@ -16,18 +16,18 @@ use crate::rows::{Format, header, names};
 use crate::text::shortened;
 use lines::{LineReader, RawLine, Rule};
 
-/// Which columns a table must have.
+/// The columns that a table must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// Those that are wanted, in their order, and no others.
+    /// The wanted columns, in their order, and no others.
     Exact,
-    /// Those that are wanted, in any order, and others that do not matter.
+    /// The wanted columns, in any order, and others that do not matter.
     AtLeast,
-    /// Any: fields of a wanted column that it lacks are empty.
+    /// Any columns: fields of a wanted one that it lacks are empty.
     Any,
 }
 
-/// A file that is read record by record.
+/// A table: a file that is read record by record.
 pub struct Table {
     name: String,
     source: RecordSource,
@@ -38,6 +38,7 @@ pub struct Table {
     wanted: Vec<(String, Option<usize>)>,
 }
 
+/// The source of the records, by format.
 enum RecordSource {
     Csv(LineReader),
     /// The first line may have been read ahead, for its keys.
@@ -139,7 +140,7 @@ impl Table {
         &self.columns
     }
 
-    /// Where a column is.
+    /// Position of a column.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
@@ -231,7 +232,7 @@ impl Table {
         }
     }
 
-    /// What is wrong with a record.
+    /// The failure of a record.
     pub fn wrong(&self, line: usize, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
@@ -248,7 +249,7 @@ impl Table {
         }
     }
 
-    /// What is wrong with the columns that there are.
+    /// The failure of the columns that there are.
     pub fn wrong_columns(&self, why: impl Display) -> Failure {
         Failure::unusable(format_args!("{}: of its columns ({}) {why}", self.name, self.columns.join(", ")))
     }
