@@ -48,6 +48,11 @@ impl Measure {
         ScoreKind::ALL.iter().copied().find(|score| column_of(*score) == self.0)
     }
 
+    /// Whether it is a size, which a network's graph gives without a forward pass.
+    pub(crate) fn is_size(&self) -> bool {
+        sizes().any(|column| column.name == self.0)
+    }
+
     /// Its name: that of the score, or of the column.
     pub(crate) fn name(&self) -> &str {
         match self.score() {

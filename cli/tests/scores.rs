@@ -172,6 +172,12 @@ fn searches_and_sweeps_go_by_the_score_that_is_asked_for() {
         "{said}"
     );
 
+    // A size needs no forward pass, which this limit forbids.
+    assert_eq!(search("--score convs --memory-limit 1"), search("--score convs"));
+    let said =
+        refused(&folder, &format!("search --space nasbench201 --samples 30 {options} --memory-limit 1"));
+    assert!(said.contains("memory"), "{said}");
+
     folder.networks("cells.jsonl", 8);
     let sweep = |more: &str| -> Value {
         serde_json::from_str(&done(&folder, &format!("sweep cells.jsonl {options} --seed 0,1 --json {more}")))

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::iter;
 
 use naswot::analysis::Candidates;
 use naswot::{Architecture, Error, Scorer};
@@ -122,18 +123,21 @@ impl<'a> CandidateScores<'a> {
         let networks = cells.iter().map(network).collect::<naswot::Result<Vec<_>>>()?;
         let maker = RowMaker::new(scorer.settings().clone(), self.skeleton);
         let facts: Vec<Facts> = networks.iter().map(|network| maker.facts(network)).collect();
-        for (((&at, cell), facts), score) in
-            missing.iter().zip(&cells).zip(&facts).zip(scorer.stream(networks))
-        {
+        let outcomes: Box<dyn Iterator<Item = naswot::Result<Outcome>>> = if self.measure.is_size() {
+            Box::new(iter::repeat_with(|| Ok(Outcome::new(|_| None, None, 0.0))))
+        } else {
+            Box::new(scorer.stream(networks).map(|score| score.map(|score| Outcome::from(&score))))
+        };
+        for (((&at, cell), facts), outcome) in missing.iter().zip(&cells).zip(&facts).zip(outcomes) {
             if interrupt::requested() {
                 return Err(Error::Cancelled);
             }
-            let score = score.map_err(|error| match error {
+            let outcome = outcome.map_err(|error| match error {
                 error if error.is_fatal() => error,
                 error => Error::Search { message: format!("{}: {error}", cell.arch()) },
             })?;
             let subject = Subject { index: at, line: None, architecture: Some(cell), facts: Some(facts) };
-            let row = maker.row(&subject, Ok(&Outcome::from(&score)));
+            let row = maker.row(&subject, Ok(&outcome));
             (self.computed)(&row);
             let lacks =
                 || Error::Search { message: format!("{}: has no {}", cell.arch(), self.measure.name()) };
