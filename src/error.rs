@@ -9,11 +9,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong, each with what a user needs to mend it.
 ///
 /// A failure of one network (an unusable cell, a missing weight) is an item of a stream and
-/// leaves the others alone; [`Error::is_fatal`] marks the errors that end a run.
+/// leaves the others alone; [`Error::is_fatal`] marks the errors that end a run. What a program may want to
+/// act on is in fields: an embedder falls back to the processor, say, where there is no GPU.
 ///
 /// ```
+/// use naswot::BackendErrorKind::{CannotOpen, NotBuilt, NotFound};
+/// use naswot::{Backend, Batch, Error, Scorer};
+///
 /// let error = "|none~0|+|none~0|".parse::<naswot::nasbench201::Cell>().unwrap_err();
 /// assert!(!error.is_fatal());
+///
+/// let builder = Scorer::builder(Batch::synthetic(4, 0)?);
+/// let scorer = match builder.clone().backend(Backend::Cuda(999)).build() {
+///     Err(Error::Backend { kind: NotBuilt | NotFound | CannotOpen, .. }) => {
+///         builder.backend(Backend::Cpu).build()?
+///     }
+///     other => other?,
+/// };
+/// # assert_eq!(scorer.settings().backend, "cpu");
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,12 +77,12 @@ pub enum Error {
         message: String,
     },
     /// A tensor of a checkpoint that is missing, misshapen or has no place in the network.
-    #[error("weights: tensor `{name}` {message}")]
+    #[error("weights: tensor `{name}` {kind}")]
     Parameter {
         /// The tensor's name.
         name: String,
         /// What is wrong with it.
-        message: String,
+        kind: ParameterErrorKind,
     },
     /// A matrix that cannot be the agreement matrix of any codes.
     #[error("agreement matrix: {message}")]
@@ -107,7 +121,9 @@ pub enum Error {
     Backend {
         /// The backend asked for.
         backend: String,
-        /// Why it cannot be used, and what to do.
+        /// What has failed, for programs.
+        kind: BackendErrorKind,
+        /// Why it cannot be used, and what to do, for people.
         reason: String,
     },
     /// A setting that makes no sense.
@@ -152,6 +168,87 @@ pub enum Error {
     Closed,
 }
 
+/// What has failed of a backend: see [`Error::Backend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackendErrorKind {
+    /// This build of naswot has no such backend.
+    NotBuilt,
+    /// The machine has no such device, or a library that the backend needs was not found.
+    NotFound,
+    /// The device is there and cannot be opened: it is too old, or its driver or the system refuses.
+    CannotOpen,
+    /// The device was lost while it worked, and again after it was opened anew.
+    Lost,
+    /// The device has no memory left.
+    OutOfMemory,
+    /// A computation has failed, which is a fault of naswot or of a driver.
+    Failed,
+}
+
+/// What is wrong with a tensor of a checkpoint, or a parameter of a network: see [`Error::Parameter`].
+///
+/// ```
+/// # use safetensors::tensor::{Dtype, TensorView, serialize};
+/// # let gamma = 1.0f32.to_le_bytes();
+/// # let tensor = TensorView::new(Dtype::F32, vec![1], &gamma).unwrap();
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("weights.safetensors");
+/// # std::fs::write(&path, serialize([("norm.weight", tensor)], None).unwrap()).unwrap();
+/// use naswot::{Batch, Checkpoint, Error, ParameterErrorKind, Scorer, Weights, nasbench201};
+///
+/// let weights = Weights::Checkpoint(Checkpoint::load(&path)?);
+/// let scorer = Scorer::builder(Batch::synthetic(4, 0)?).weights(weights).build()?;
+/// let network = nasbench201::sample(1, 0)?[0].network(&nasbench201::Skeleton { stem: 4, cells: 1 })?;
+/// match scorer.score(&network) {
+///     Err(Error::Parameter { name, kind: ParameterErrorKind::Missing { needed } }) => {
+///         println!("{name} of shape {needed:?} is not in the checkpoint");
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParameterErrorKind {
+    /// The checkpoint lacks it.
+    #[error("is missing; the network needs one of shape {}", dimensions(needed))]
+    Missing {
+        /// The shape that the network needs.
+        needed: Vec<usize>,
+    },
+    /// It has another shape.
+    #[error("has shape {}; the network needs {}", dimensions(found), dimensions(needed))]
+    Shape {
+        /// Its shape in the checkpoint.
+        found: Vec<usize>,
+        /// The shape that the network needs.
+        needed: Vec<usize>,
+    },
+    /// It holds a value that is not finite.
+    #[error("holds {value} at element {element}")]
+    NonFinite {
+        /// The first such value.
+        value: f32,
+        /// Its position, row by row.
+        element: usize,
+    },
+    /// The network has no parameter of its name.
+    #[error("has no place in the network")]
+    Unused,
+    /// It has more weights than are numbered.
+    #[error("has more than 2^35 weights")]
+    TooLarge,
+}
+
+/// A shape as error texts have it.
+fn dimensions(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        return "() (a single number)".to_owned();
+    }
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
 impl Error {
     /// Whether the error ends a whole run, rather than one network of it.
     ///
@@ -170,8 +267,16 @@ impl Error {
         Error::Data { path: path.to_owned(), message: message.into() }
     }
 
-    pub(crate) fn parameter(name: &str, message: impl Into<String>) -> Self {
-        Error::Parameter { name: name.to_owned(), message: message.into() }
+    pub(crate) fn parameter(name: &str, kind: ParameterErrorKind) -> Self {
+        Error::Parameter { name: name.to_owned(), kind }
+    }
+
+    pub(crate) fn backend(
+        kind: BackendErrorKind,
+        backend: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Error::Backend { backend: backend.into(), kind, reason: reason.into() }
     }
 
     pub(crate) fn graph(node: impl Into<String>, message: impl Into<String>) -> Self {

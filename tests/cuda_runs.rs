@@ -146,6 +146,7 @@ impl Driver for Faulty {
     fn renew(&self) -> naswot::Result<Arc<dyn Driver>> {
         let refused = |error: Box<dyn std::error::Error>| Error::Backend {
             backend: "cuda".to_owned(),
+            kind: naswot::BackendErrorKind::CannotOpen,
             reason: error.to_string(),
         };
         Faulty::device(self.most, 100, self.losses.saturating_sub(1)).map_err(refused)

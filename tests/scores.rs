@@ -343,8 +343,8 @@ fn weights_that_do_not_fit_are_an_error_of_the_network_that_names_the_tensor() {
             let error = score.as_ref().unwrap_err();
             assert!(!error.is_fatal());
             match error {
-                Error::Parameter { name: found, message } => {
-                    assert!(found == name && message.contains(why), "{found}: {message}");
+                Error::Parameter { name: found, kind } => {
+                    assert!(found == name && kind.to_string().contains(why), "{found}: {kind}");
                 }
                 other => panic!("{other}"),
             }

@@ -118,6 +118,12 @@ fn not_built(backend: &str) -> String {
     format!("this build of naswot has no {backend} backend; use cpu")
 }
 
+/// The error of a backend that this build lacks.
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+fn missing(backend: &Backend, name: &str) -> Error {
+    Error::backend(crate::BackendErrorKind::NotBuilt, backend.to_string(), not_built(name))
+}
+
 /// Opens a backend's device.
 pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>> {
     match backend {
@@ -126,11 +132,11 @@ pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>>
         #[cfg(feature = "wgpu")]
         Backend::Wgpu(name) => wgpu::open(name.as_deref(), setup),
         #[cfg(not(feature = "wgpu"))]
-        Backend::Wgpu(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("wgpu") }),
+        Backend::Wgpu(_) => Err(missing(backend, "wgpu")),
         #[cfg(feature = "cuda")]
         Backend::Cuda(number) => cuda::open(*number, setup),
         #[cfg(not(feature = "cuda"))]
-        Backend::Cuda(_) => Err(Error::Backend { backend: backend.to_string(), reason: not_built("cuda") }),
+        Backend::Cuda(_) => Err(missing(backend, "cuda")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::requests::{Finished, Requests, Ticket};
 use super::{Score, Scorer};
 use crate::backend::Executor;
-use crate::{Error, Network, Result};
+use crate::{BackendErrorKind, Error, Network, Result};
 
 /// A device at work for whoever submits networks: one that waits for a score before it makes the next network, or several
 /// threads at once. See [`Scorer::session`].
@@ -232,7 +232,7 @@ fn run(executor: &dyn Executor, requests: &Requests, repeat: usize) -> Result<()
     let ran = catch_unwind(AssertUnwindSafe(|| executor.run(requests.queue(repeat))));
     ran.unwrap_or_else(|panic| {
         let reason = format!("panicked: {}; please report it", message(&*panic));
-        Err(Error::Backend { backend: executor.backend().to_owned(), reason })
+        Err(Error::backend(BackendErrorKind::Failed, executor.backend(), reason))
     })
 }
 

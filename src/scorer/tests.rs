@@ -10,7 +10,7 @@ use super::{Scorer, Session, Ticket};
 use crate::backend::queue::{Queue, Request};
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
-use crate::{Batch, Convention, Error, Graph, Network, Precision, Result, Weights};
+use crate::{BackendErrorKind, Batch, Convention, Error, Graph, Network, Precision, Result, Weights};
 
 /// Far more than any of these takes: a deadlock is a failure, not a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -283,7 +283,7 @@ fn an_executor_that_fails_or_panics_gives_its_error_to_every_network_that_it_has
         let broken = failed(
             move |queue| {
                 one(queue);
-                Err(Error::Backend { backend: "told".to_owned(), reason: "it is broken".to_owned() })
+                Err(Error::backend(BackendErrorKind::Failed, "told", "it is broken"))
             },
             beside,
         );

@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::source::{RowShape, WeightSource};
 use crate::digest::sha256_hex;
-use crate::{Distribution, Error, Graph, Op, Result};
+use crate::{Distribution, Error, Graph, Op, ParameterErrorKind, Result};
 
 /// The weights of a PyTorch checkpoint: a state dict that was saved as safetensors. Cheap to clone.
 ///
@@ -128,16 +128,15 @@ impl Checkpoint {
     /// A tensor that must be there, with this shape and finite values.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
         let Some(tensor) = self.0.tensors.get(name) else {
-            let message = format!("is missing; the network needs one of shape {}", dimensions(shape));
-            return Err(Error::parameter(name, message));
+            return Err(Error::parameter(name, ParameterErrorKind::Missing { needed: shape.to_vec() }));
         };
         if tensor.shape != shape {
-            let (found, needed) = (dimensions(&tensor.shape), dimensions(shape));
-            return Err(Error::parameter(name, format!("has shape {found}; the network needs {needed}")));
+            let (found, needed) = (tensor.shape.clone(), shape.to_vec());
+            return Err(Error::parameter(name, ParameterErrorKind::Shape { found, needed }));
         }
-        if let Some(position) = tensor.non_finite {
-            let value = tensor.values[position];
-            return Err(Error::parameter(name, format!("holds {value} at element {position}")));
+        if let Some(element) = tensor.non_finite {
+            let value = tensor.values[element];
+            return Err(Error::parameter(name, ParameterErrorKind::NonFinite { value, element }));
         }
         Ok(&tensor.values)
     }
@@ -207,7 +206,7 @@ impl WeightSource for Checkpoint {
             self.tensor(name, shape)?;
         }
         match self.names().find(|&name| !parameters.contains_key(name) && !is_ignored(name)) {
-            Some(name) => Err(Error::parameter(name, "has no place in the network")),
+            Some(name) => Err(Error::parameter(name, ParameterErrorKind::Unused)),
             None => Ok(()),
         }
     }
@@ -247,13 +246,6 @@ fn is_ignored(name: &str) -> bool {
 /// The bytes as words of a fixed width; their number is a multiple of it.
 fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
     bytes.as_chunks().0.iter().copied()
-}
-
-fn dimensions(shape: &[usize]) -> String {
-    if shape.is_empty() {
-        return "() (a single number)".to_owned();
-    }
-    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 fn weights_error(path: &Path, message: impl std::fmt::Display) -> Error {

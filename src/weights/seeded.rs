@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::source::{RowShape, WeightSource};
 use crate::random::{Domain, Stream, quantiles};
-use crate::{Distribution, Error, Graph, Result};
+use crate::{Distribution, Error, Graph, ParameterErrorKind, Result};
 
 /// Initial weights of every network under one seed: element e of a parameter's row is
 /// `table[lane e % 8 of block e / 8]` of the stream that the parameter's name picks.
@@ -26,7 +26,7 @@ impl WeightSource for Seeded {
         let per_octet = shape.row_len();
         let block = |octet: usize| octet.checked_mul(per_octet).and_then(|block| u32::try_from(block).ok());
         let (Some(first), Some(end)) = (block(octets.start), block(octets.end)) else {
-            return Err(Error::parameter(name, "has more than 2^35 weights"));
+            return Err(Error::parameter(name, ParameterErrorKind::TooLarge));
         };
         let table = quantiles::table(distribution);
         let stream = Stream::new(self.seed, Domain::Weights, name);

@@ -197,7 +197,10 @@ impl Driver for Shim {
     }
 
     fn renew(&self) -> naswot::Result<Arc<dyn Driver>> {
-        let refused = |reason| naswot::Error::Backend { backend: "cuda".to_owned(), reason };
+        let refused = |reason| {
+            let kind = naswot::BackendErrorKind::CannotOpen;
+            naswot::Error::Backend { backend: "cuda".to_owned(), kind, reason }
+        };
         Shim::start_as(self.capability, &self.program, self.seed).map_err(refused)
     }
 }

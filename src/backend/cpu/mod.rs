@@ -23,7 +23,7 @@ use super::queue::{Queue, Request};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
-use crate::{Error, Network, Precision, Result};
+use crate::{BackendErrorKind, Error, Network, Precision, Result};
 use forward::Twin;
 use lanes::Lanes;
 use lanes::simd::{Isa, Simd};
@@ -112,7 +112,8 @@ impl<P: Path> Cpu<P> {
     fn new(path: P, setup: Setup, device: String) -> Result<Self> {
         let threads =
             rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
-                Error::Backend { backend: "cpu".to_owned(), reason: format!("cannot start threads: {error}") }
+                let reason = format!("cannot start threads: {error}");
+                Error::backend(BackendErrorKind::CannotOpen, "cpu", reason)
             })?;
         Ok(Cpu { device, path, threads, gate: Gate::new(setup.memory_limit), setup })
     }

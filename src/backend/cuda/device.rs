@@ -13,7 +13,7 @@ use super::kernels::ComputeCapability;
 use super::nvrtc;
 use crate::backend::Device;
 use crate::backend::group::Fault;
-use crate::{Error, Precision, Result};
+use crate::{BackendErrorKind, Error, Precision, Result};
 
 /// Bytes of pinned memory that a stream copies through.
 const STAGING: usize = 8 << 20;
@@ -33,13 +33,13 @@ pub(crate) fn devices() -> Vec<Device> {
     let count = match count() {
         Ok(0) => return absent("the NVIDIA driver sees no GPU; use another backend".to_owned()),
         Ok(count) => count,
-        Err(reason) => return absent(reason),
+        Err(refusal) => return absent(refusal.reason),
     };
     let device = |number| {
         let backend = format!("cuda:{number}");
         let (name, details, unusable) = match Properties::of(number) {
             Ok(properties) => (properties.name(), properties.details(), properties.unusable()),
-            Err(reason) => (String::new(), String::new(), Some(reason)),
+            Err(refusal) => (String::new(), String::new(), Some(refusal.reason)),
         };
         let precisions = vec![Precision::F32.name()];
         Device { backend, name, details, software: false, unusable, precisions }
@@ -47,17 +47,39 @@ pub(crate) fn devices() -> Vec<Device> {
     (0..count).map(device).collect()
 }
 
+/// Why a GPU cannot be used.
+struct Refusal {
+    kind: BackendErrorKind,
+    reason: String,
+}
+
+impl Refusal {
+    fn not_found(reason: String) -> Self {
+        Refusal { kind: BackendErrorKind::NotFound, reason }
+    }
+
+    fn cannot_open(reason: String) -> Self {
+        Refusal { kind: BackendErrorKind::CannotOpen, reason }
+    }
+
+    fn error(self, number: usize) -> Error {
+        Error::backend(self.kind, format!("cuda:{number}"), self.reason)
+    }
+}
+
 /// GPUs that the driver sees.
-fn count() -> Result<usize, String> {
+fn count() -> Result<usize, Refusal> {
     // SAFETY: looking for the library loads it, which has no other effect. Without it every call below would panic.
     if !unsafe { sys::is_culib_present() } {
-        return Err(
-            "the NVIDIA driver (libcuda) was not found: install it, or use another backend".to_owned()
-        );
+        let reason = "the NVIDIA driver (libcuda) was not found: install it, or use another backend";
+        return Err(Refusal::not_found(reason.to_owned()));
     }
     let count = result::init().and_then(|()| result::device::get_count());
     count.map(|count| count.max(0) as usize).map_err(|error| {
-        format!("the NVIDIA driver does not start: {}; update it, or use another backend", describe(error))
+        let error = describe(error);
+        Refusal::cannot_open(format!(
+            "the NVIDIA driver does not start: {error}; update it, or use another backend"
+        ))
     })
 }
 
@@ -73,7 +95,7 @@ struct Properties {
 
 impl Properties {
     /// The properties of a GPU by its number, which is below their count.
-    fn of(number: usize) -> Result<Self, String> {
+    fn of(number: usize) -> Result<Self, Refusal> {
         let properties = || -> Result<Self, DriverError> {
             let device = result::device::get(number as i32)?;
             // SAFETY: the device is one that the driver has given.
@@ -98,7 +120,9 @@ impl Properties {
                 bandwidth: bandwidth(clock, width),
             })
         };
-        properties().map_err(|error| format!("GPU {number} does not answer: {}", describe(error)))
+        properties().map_err(|error| {
+            Refusal::cannot_open(format!("GPU {number} does not answer: {}", describe(error)))
+        })
     }
 
     fn name(&self) -> String {
@@ -113,22 +137,19 @@ impl Properties {
 
     /// Why the kernels cannot run on it.
     fn unusable(&self) -> Option<String> {
-        if self.is_too_old() {
-            return Some(format!(
-                "its compute capability {} is too old, {} is needed; use another backend",
-                self.capability,
-                ComputeCapability::OLDEST
-            ));
-        }
-        match nvrtc::load(self.capability) {
+        self.too_old().or_else(|| match nvrtc::load(self.capability) {
             Ok(_) => None,
             Err(Error::Backend { reason, .. }) => Some(reason),
             Err(error) => Some(error.to_string()),
-        }
+        })
     }
 
-    fn is_too_old(&self) -> bool {
-        self.capability < ComputeCapability::OLDEST
+    /// Why no architecture of the kernels fits it.
+    fn too_old(&self) -> Option<String> {
+        let (found, needed) = (self.capability, ComputeCapability::OLDEST);
+        (found < needed).then(|| {
+            format!("its compute capability {found} is too old, {needed} is needed; use another backend")
+        })
     }
 }
 
@@ -151,14 +172,15 @@ pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
     if let Some(gpu) = open.iter().find(|(other, _)| *other == number).and_then(|(_, gpu)| gpu.upgrade()) {
         return Ok(gpu);
     }
-    let refused = |reason| Error::Backend { backend: format!("cuda:{number}"), reason };
+    let refused = |refusal: Refusal| refusal.error(number);
     let count = count().map_err(refused)?;
     if number >= count {
-        return Err(refused(format!("there is no such GPU; there are {count}, counted from 0")));
+        let reason = format!("there is no such GPU; there are {count}, counted from 0");
+        return Err(refused(Refusal::not_found(reason)));
     }
     let properties = Properties::of(number).map_err(refused)?;
-    if properties.is_too_old() {
-        return Err(refused(properties.unusable().unwrap_or_default()));
+    if let Some(reason) = properties.too_old() {
+        return Err(refused(Refusal::cannot_open(reason)));
     }
     let gpu = Gpu::new(number, &properties)?;
     let gpu = Arc::new(gpu);
@@ -200,13 +222,10 @@ unsafe impl Sync for Gpu {}
 
 impl Gpu {
     fn new(number: usize, properties: &Properties) -> Result<Self> {
-        let refused = |error: DriverError| Error::Backend {
-            backend: format!("cuda:{number}"),
-            reason: format!(
-                "{} cannot be opened: {}; use another backend",
-                properties.name(),
-                describe(error)
-            ),
+        let refused = |error: DriverError| {
+            let (name, error) = (properties.name(), describe(error));
+            Refusal::cannot_open(format!("{name} cannot be opened: {error}; use another backend"))
+                .error(number)
         };
         let kernels = nvrtc::load(properties.capability)?;
         // SAFETY: the device is one that the driver has given; `drop` releases the context.

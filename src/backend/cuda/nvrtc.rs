@@ -9,7 +9,7 @@ use libloading::Library;
 
 use super::cache;
 use super::kernels::{ComputeCapability, HEADERS, Source};
-use crate::{Error, Result};
+use crate::{BackendErrorKind, Error, Result};
 
 /// The last option has the assembler say what each kernel takes, which tests read.
 const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
@@ -122,7 +122,7 @@ impl Nvrtc {
                  that fits the GPU, or use another backend",
                 self.version
             );
-            Error::Backend { backend: "cuda".to_owned(), reason }
+            Error::backend(BackendErrorKind::CannotOpen, "cuda", reason)
         };
         let program = NvrtcProgram::new(self, source, text).map_err(failed)?;
         let options = [&format!("--gpu-architecture={architecture}")[..], OPTIONS[0], OPTIONS[1]];
@@ -242,5 +242,5 @@ fn unavailable(why: String) -> Error {
         "its compiler NVRTC was not found ({why}): run `pip install nvidia-cuda-nvrtc`, or set NVRTC_PATH to the \
          folder of libnvrtc; or use another backend"
     );
-    Error::Backend { backend: "cuda".to_owned(), reason }
+    Error::backend(BackendErrorKind::NotFound, "cuda", reason)
 }

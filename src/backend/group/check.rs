@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use super::records::*;
 use super::{Buffer, Group, Launch, LaunchKind, Shared, Table};
 use crate::plan::jobs::octets;
-use crate::{Error, Result};
+use crate::{BackendErrorKind, Error, Result};
 
 impl Group {
     /// Checks the records of every launch, with so many octets in the weight pool.
@@ -149,7 +149,7 @@ impl<'a> Extents<'a> {
             "a place of {:?} ends at {end} of {size} of {what:?}: this is a fault of naswot, please report it",
             self.launch.kind
         );
-        Err(Error::Backend { backend: "gpu".to_owned(), reason })
+        Err(Error::backend(BackendErrorKind::Failed, "gpu", reason))
     }
 }
 

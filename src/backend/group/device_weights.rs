@@ -15,7 +15,7 @@ use super::tables::StatusNode;
 use crate::plan::jobs::{NormJob, OCTET, Parameter, octets};
 use crate::random::fnv1a;
 use crate::weights::WeightSource;
-use crate::{Distribution, Error, Result};
+use crate::{Distribution, Error, ParameterErrorKind, Result};
 
 /// Blocks from which on a job does not grow: all jobs of a launch should be about as long.
 const JOB_BLOCKS: u32 = 1024;
@@ -201,7 +201,7 @@ impl DeviceWeights {
         // Eight output channels are as many blocks as one of them has elements, pads included.
         let blocks = parameter.shape.row_len();
         let end = (row + 1).checked_mul(blocks).and_then(|block| u32::try_from(block).ok());
-        let end = end.ok_or_else(|| Error::parameter(&parameter.name, "has more than 2^35 weights"))?;
+        let end = end.ok_or_else(|| Error::parameter(&parameter.name, ParameterErrorKind::TooLarge))?;
         let (first, blocks) = (end - blocks as u32, blocks as u32);
         let hash = fnv1a(&parameter.name);
         let job = WeightsRecord {

@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Setup};
 use crate::plan::Plan;
-use crate::{Error, Precision, Result};
+use crate::{BackendErrorKind, Error, Precision, Result};
 
 /// A device at work. Runs of several threads take turns on its session.
 pub(crate) struct Grouped<S> {
@@ -40,7 +40,7 @@ impl<S: Session> Grouped<S> {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build();
         let threads = threads.map_err(|error| {
             let reason = format!("cannot start threads: {error}");
-            Error::Backend { backend: S::BACKEND.to_owned(), reason }
+            Error::backend(BackendErrorKind::CannotOpen, S::BACKEND, reason)
         })?;
         let (name, limits) = (session.device(), *session.limits());
         Ok(Grouped { name, setup, limits, threads, session: Mutex::new(session) })

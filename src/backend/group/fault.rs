@@ -1,6 +1,6 @@
 //! Faults of a device, and what becomes of them.
 
-use crate::Error;
+use crate::{BackendErrorKind, Error};
 
 /// What went wrong on a device.
 #[derive(Clone, Debug)]
@@ -20,13 +20,21 @@ pub enum Fault {
 impl Fault {
     /// The error that ends a run.
     pub(crate) fn fatal(&self, backend: &str, device: &str) -> Error {
-        let reason = match self {
-            Fault::Lost(why) => format!("{device} was lost, and again after it was opened anew: {why}"),
-            Fault::Memory => {
-                format!("{device} has no memory left: take a smaller --group-size or --memory-limit")
+        let (kind, reason) = match self {
+            Fault::Lost(why) => {
+                let reason = format!("{device} was lost, and again after it was opened anew: {why}");
+                (BackendErrorKind::Lost, reason)
             }
-            Fault::Failed(why) => format!("{device}: {why}; please report it, and use cpu until then"),
+            Fault::Memory => {
+                let reason =
+                    format!("{device} has no memory left: take a smaller --group-size or --memory-limit");
+                (BackendErrorKind::OutOfMemory, reason)
+            }
+            Fault::Failed(why) => {
+                let reason = format!("{device}: {why}; please report it, and use cpu until then");
+                (BackendErrorKind::Failed, reason)
+            }
         };
-        Error::Backend { backend: backend.to_owned(), reason }
+        Error::backend(kind, backend, reason)
     }
 }

@@ -15,7 +15,7 @@ use crate::backend::Setup;
 use crate::plan::jobs::OCTET;
 use crate::probe::Stage;
 use crate::weights::WeightSource;
-use crate::{Error, Network, Result};
+use crate::{BackendErrorKind, Error, Network, Result};
 
 /// What nobody computes: NaN, and with a payload of its own.
 const SENTINEL: u32 = 0x7fc5_e171;
@@ -72,9 +72,9 @@ pub(crate) fn lay_out(
     let mut placed = Vec::new();
     for network in networks {
         let network = Prepared::new(setup.plan(network)?, limits, cache.source())?;
-        let full = || Error::Backend {
-            backend: "gpu".to_owned(),
-            reason: "the weight pool has no room for these networks together".to_owned(),
+        let full = || {
+            let reason = "the weight pool has no room for these networks together";
+            Error::backend(BackendErrorKind::OutOfMemory, "gpu", reason)
         };
         let places = cache.place(&network)?.ok_or_else(full)?;
         placed.push((network, places));

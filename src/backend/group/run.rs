@@ -13,7 +13,7 @@ use super::{Fault, Limits, Load, Prepared, image, most_networks};
 use crate::backend::Setup;
 use crate::backend::queue::{Queue, Request};
 use crate::plan::Plan;
-use crate::{Error, Result};
+use crate::{BackendErrorKind, Error, Result};
 
 /// Networks that are asked for at once when nobody has said how many make a group.
 const ASK: usize = 64;
@@ -233,11 +233,11 @@ impl<S: Session> Run<'_, S> {
         Ok(())
     }
 
-    /// The error of a backend that has failed.
+    /// The error of a device that cannot be opened anew.
     fn fatal(&self, error: Error) -> Error {
         match error {
             Error::Backend { .. } => error,
-            other => Error::Backend { backend: S::BACKEND.to_owned(), reason: other.to_string() },
+            other => Error::backend(BackendErrorKind::CannotOpen, S::BACKEND, other.to_string()),
         }
     }
 

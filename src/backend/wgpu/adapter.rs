@@ -7,7 +7,7 @@ use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, Limits};
 
 use super::pipelines::EntryPoint;
 use crate::backend::Device;
-use crate::{Error, Precision, Result};
+use crate::{BackendErrorKind, Error, Precision, Result};
 
 /// Cache of the adapters: to enumerate them takes tens of milliseconds.
 static FOUND: Mutex<Option<Vec<Adapter>>> = Mutex::new(None);
@@ -71,18 +71,20 @@ pub(super) fn choose(name: Option<&str>) -> Result<Adapter> {
     {
         return Ok(adapter.clone());
     }
-    let reason = match (adapters.iter().find(fits), name) {
+    let (kind, reason) = match (adapters.iter().find(fits), name) {
         (Some(adapter), _) => {
-            format!("{}: {}", describe(adapter), unusable(&adapter.limits()).unwrap_or_default())
+            let why = unusable(&adapter.limits()).unwrap_or_default();
+            (BackendErrorKind::CannotOpen, format!("{}: {why}", describe(adapter)))
         }
         (None, Some(name)) if !adapters.is_empty() => {
             let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-            format!("no adapter's name contains `{name}`; there are {}", names.join(", "))
+            let reason = format!("no adapter's name contains `{name}`; there are {}", names.join(", "));
+            (BackendErrorKind::NotFound, reason)
         }
-        (None, _) => NO_ADAPTER.to_owned(),
+        (None, _) => (BackendErrorKind::NotFound, NO_ADAPTER.to_owned()),
     };
     let backend = name.map_or_else(|| "wgpu".to_owned(), |name| format!("wgpu:{name}"));
-    Err(Error::Backend { backend, reason })
+    Err(Error::backend(kind, backend, reason))
 }
 
 /// Where Linux has its GPUs.

@@ -11,7 +11,7 @@ use wgpu::{
 use super::adapter;
 use super::pipelines::{Checks, Pipeline, pipelines};
 use crate::backend::group::{Fault, PerKind};
-use crate::{Error, Result};
+use crate::{BackendErrorKind, Error, Result};
 
 /// A device, its queue and its pipelines.
 pub(super) struct Gpu {
@@ -43,14 +43,15 @@ impl Gpu {
     /// Opens an adapter's device for one user alone.
     pub(super) fn new(adapter: &Adapter, checks: Checks) -> Result<Self> {
         let name = adapter::describe(adapter);
-        let refused = |reason: String| Error::Backend { backend: "wgpu".to_owned(), reason };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("naswot"),
             required_limits: adapter.limits(),
             ..Default::default()
         });
-        let (device, queue) = pollster::block_on(request)
-            .map_err(|error| refused(format!("{name} cannot be opened: {error}; use another backend")))?;
+        let (device, queue) = pollster::block_on(request).map_err(|error| {
+            let reason = format!("{name} cannot be opened: {error}; use another backend");
+            Error::backend(BackendErrorKind::CannotOpen, "wgpu", reason)
+        })?;
         let lost = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&lost);
         device.set_device_lost_callback(move |_, why| {
