@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{draw, npy, synthetic, too_few};
 use crate::digest::sha256_hex;
-use crate::random::{Domain, Stream, quantiles};
+use crate::random::{Domain, RandomStream, quantiles};
 use crate::{Distribution, Error, Result};
 
 /// Normalized images, N x C x H x W in f32. Cheap to clone.
@@ -205,7 +205,7 @@ impl Batch {
             return Err(wrong("the images have noise already".to_owned()));
         }
         let (table, stream) =
-            (quantiles::table(Distribution::Normal), Stream::new(seed, Domain::Noise, "images"));
+            (quantiles::table(Distribution::Normal), RandomStream::new(seed, Domain::Noise, "images"));
         let mut data = self.0.data.clone();
         for (values, block) in data.chunks_mut(8).zip(0..) {
             for (value, noise) in values.iter_mut().zip(quantiles::pick(table, stream.block(block))) {

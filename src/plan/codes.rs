@@ -18,14 +18,14 @@ const AGREEMENT_WORDS: usize = 4096;
 const SECTION_WORDS: usize = 8;
 const IMAGE_WORDS: usize = 32;
 
-pub(super) struct Codes {
+pub(super) struct CodeLayout {
     pub(super) regions: Vec<Region>,
     pub(super) agreements: Vec<AgreementJob>,
     pub(super) words_per_image: usize,
 }
 
 /// Gives every pending ReLU an emitter, then lays out the code words.
-pub(super) fn codes(jobs: &mut Jobs) -> Codes {
+pub(super) fn codes(jobs: &mut Jobs) -> CodeLayout {
     let readers = readers(jobs);
     // Weight of the bits that each term of each combine emits.
     let mut weights: Vec<Vec<u32>> = jobs.combines.iter().map(|job| vec![0; job.terms.len()]).collect();
@@ -125,7 +125,7 @@ fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Regio
 }
 
 /// Gives regions their words, those of one weight side by side.
-fn lay_out(mut regions: Vec<Region>) -> Codes {
+fn lay_out(mut regions: Vec<Region>) -> CodeLayout {
     let mut weights: Vec<u32> = regions.iter().map(|region| region.weight).collect();
     weights.sort_unstable();
     weights.dedup();
@@ -145,7 +145,7 @@ fn lay_out(mut regions: Vec<Region>) -> Codes {
         }));
         word = word.next_multiple_of(SECTION_WORDS);
     }
-    Codes { regions, agreements, words_per_image: word.next_multiple_of(IMAGE_WORDS) }
+    CodeLayout { regions, agreements, words_per_image: word.next_multiple_of(IMAGE_WORDS) }
 }
 
 #[cfg(test)]

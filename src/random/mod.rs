@@ -46,16 +46,16 @@ pub(crate) fn fnv1a(name: &str) -> u64 {
 
 /// A named stream of random blocks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stream {
+pub(crate) struct RandomStream {
     key: [u32; 2],
     name: [u32; 2],
     domain: u32,
 }
 
-impl Stream {
+impl RandomStream {
     pub(crate) fn new(seed: u64, domain: Domain, name: &str) -> Self {
         let hash = fnv1a(name);
-        Stream {
+        RandomStream {
             key: [seed as u32, (seed >> 32) as u32],
             name: [hash as u32, (hash >> 32) as u32],
             domain: domain as u32,
@@ -68,10 +68,10 @@ impl Stream {
     }
 }
 
-/// Sequential numbers from a [`Stream`].
+/// Sequential numbers from a [`RandomStream`].
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
-    stream: Stream,
+    stream: RandomStream,
     next_block: u32,
     words: [u32; 4],
     used: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Rng {
 
 impl Rng {
     pub(crate) fn new(seed: u64, domain: Domain, name: &str) -> Self {
-        Rng { stream: Stream::new(seed, domain, name), next_block: 0, words: [0; 4], used: 4 }
+        Rng { stream: RandomStream::new(seed, domain, name), next_block: 0, words: [0; 4], used: 4 }
     }
 
     pub(crate) fn next_u32(&mut self) -> u32 {

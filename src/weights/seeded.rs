@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::source::{RowShape, WeightSource};
-use crate::random::{Domain, Stream, quantiles};
+use crate::random::{Domain, RandomStream, quantiles};
 use crate::{Distribution, Error, Graph, ParameterErrorKind, Result};
 
 /// Initial weights of every network under one seed: element e of a parameter's row is
@@ -29,7 +29,7 @@ impl WeightSource for Seeded {
             return Err(Error::parameter(name, ParameterErrorKind::TooLarge));
         };
         let table = quantiles::table(distribution);
-        let stream = Stream::new(self.seed, Domain::Weights, name);
+        let stream = RandomStream::new(self.seed, Domain::Weights, name);
         out.reserve(8 * (end.saturating_sub(first)) as usize);
         for b in first..end {
             out.extend_from_slice(&quantiles::pick(table, stream.block(b)));
@@ -70,7 +70,7 @@ mod tests {
     fn elements_are_table_entries_of_the_counter_and_the_name() {
         let all = rows(5, "stem.0.weight", &SHAPE, 0..3);
         assert_eq!(all.len(), 24 * 3 * 2 * 16);
-        let stream = Stream::new(5, Domain::Weights, "stem.0.weight");
+        let stream = RandomStream::new(5, Domain::Weights, "stem.0.weight");
         let table = quantiles::table(Distribution::Normal);
         for (e, &value) in all.iter().enumerate() {
             let word = stream.block((e / 8) as u32)[e % 8 / 2];

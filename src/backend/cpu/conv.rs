@@ -5,8 +5,8 @@
 //! ```
 //!
 //! in that order of r, s, c. An image is staged first: copied into a frame of zeros, its pad channels left out
-//! and the ReLU on load done. What lies under one row of the kernel then stands side by side, a *run*, and the
-//! inner loop has neither borders nor branches. It keeps P pixels of a row by one octet of output channels in
+//! and the ReLU on load done. The taps of one row of the window are then contiguous, and the inner loop
+//! has neither borders nor branches. It keeps P pixels of a row by one octet of output channels in
 //! registers, and each weight that it loads serves P pixels. Weights are packed by octet, [r][s][c][8]
 //! (`weights.rs`).
 
@@ -26,10 +26,11 @@ pub(crate) struct Conv<'a, T> {
     /// For each octet what its outputs are multiplied with.
     scales: &'a [Option<T>],
     frame: Frame,
-    runs: Vec<Run>,
+    /// In the order of the weights.
+    taps: Vec<ContiguousTaps>,
 }
 
-/// Where the pixels that a convolution reads lie.
+/// Layout of a frame: the image within its border of zeros.
 #[derive(Clone, Copy)]
 struct Frame {
     /// Numbers from one pixel to the next, and from one row to the next.
@@ -40,10 +41,10 @@ struct Frame {
     direct: bool,
 }
 
-/// Numbers under the kernel that stand side by side.
+/// Taps of a window whose numbers are contiguous in the frame.
 #[derive(Clone, Copy)]
-struct Run {
-    /// Distance from the first number under the kernel.
+struct ContiguousTaps {
+    /// Distance from the first number of the window.
     offset: usize,
     length: usize,
 }
@@ -59,8 +60,8 @@ impl<'a, T: Real> Conv<'a, T> {
     ) -> Self {
         let channels = group_channels[0] * job.groups;
         let frame = Frame::new(job, input, output, channels, T::PIXELS);
-        let runs = runs(job, frame, group_channels[0]);
-        Conv { job, input, output, group_channels, weights, scales, frame, runs }
+        let taps = contiguous_taps(job, frame, group_channels[0]);
+        Conv { job, input, output, group_channels, weights, scales, frame, taps }
     }
 
     /// A frame for [`Conv::image`] to stage images in, one after the other.
@@ -109,8 +110,8 @@ impl<'a, T: Real> Conv<'a, T> {
                 let tiles = row.chunks_mut(P * pitch);
                 for (tile, x) in tiles.zip((0..).step_by(P * right).map(|first| &x[first..])) {
                     let mut sums: [[T; OCTET]; P] = match firsts {
-                        None => tile_sums(x, right, &self.runs, weights),
-                        Some(firsts) => grouped_sums(x, right, &self.runs, weights, firsts),
+                        None => tile_sums(x, right, &self.taps, weights),
+                        Some(firsts) => grouped_sums(x, right, &self.taps, weights, firsts),
                     };
                     if let Some(scale) = *scale {
                         sums.iter_mut().flatten().for_each(|sum| *sum *= scale);
@@ -149,27 +150,28 @@ impl Frame {
     }
 }
 
-/// The runs under a kernel, in the order of its weights; `inputs` are the channels of one group.
-fn runs(job: &ConvJob, frame: Frame, inputs: usize) -> Vec<Run> {
-    let joined = job.groups == 1 && job.dilation[1] == 1 && job.kernel[1] > 1;
-    let taps = if joined { 1 } else { job.kernel[1] };
-    let length = inputs * job.kernel[1] / taps;
+/// The taps of a window, in the order of its weights; `inputs` are the channels of one group.
+fn contiguous_taps(job: &ConvJob, frame: Frame, inputs: usize) -> Vec<ContiguousTaps> {
+    let whole_rows = job.groups == 1 && job.dilation[1] == 1 && job.kernel[1] > 1;
+    let pieces = if whole_rows { 1 } else { job.kernel[1] };
+    let length = inputs * job.kernel[1] / pieces;
     let offset = |r, s| r * job.dilation[0] * frame.row + s * job.dilation[1] * frame.pixel;
-    (0..job.kernel[0]).flat_map(|r| (0..taps).map(move |s| Run { offset: offset(r, s), length })).collect()
+    let piece = |r, s| ContiguousTaps { offset: offset(r, s), length };
+    (0..job.kernel[0]).flat_map(|r| (0..pieces).map(move |s| piece(r, s))).collect()
 }
 
 /// One octet of P output pixels; `step` is the distance of their inputs.
 fn tile_sums<T: Real, const P: usize>(
     x: &[T],
     step: usize,
-    runs: &[Run],
+    taps: &[ContiguousTaps],
     mut weights: &[[T; OCTET]],
 ) -> [[T; OCTET]; P] {
     let mut sums = [[T::ZERO; OCTET]; P];
-    for run in runs {
-        let (run_weights, rest) = weights.split_at(run.length);
-        let pixels: [&[T]; P] = std::array::from_fn(|p| &x[run.offset + p * step..][..run_weights.len()]);
-        for (i, weights) in run_weights.iter().enumerate() {
+    for &ContiguousTaps { offset, length } in taps {
+        let (tap_weights, rest) = weights.split_at(length);
+        let pixels: [&[T]; P] = std::array::from_fn(|p| &x[offset + p * step..][..tap_weights.len()]);
+        for (i, weights) in tap_weights.iter().enumerate() {
             for (sums, pixel) in sums.iter_mut().zip(&pixels) {
                 for (sum, &weight) in sums.iter_mut().zip(weights) {
                     *sum += pixel[i] * weight;
@@ -185,12 +187,12 @@ fn tile_sums<T: Real, const P: usize>(
 fn grouped_sums<T: Real, const P: usize>(
     x: &[T],
     step: usize,
-    runs: &[Run],
+    taps: &[ContiguousTaps],
     weights: &[[T; OCTET]],
     firsts: [usize; OCTET],
 ) -> [[T; OCTET]; P] {
     let mut sums = [[T::ZERO; OCTET]; P];
-    let places = runs.iter().flat_map(|run| run.offset..run.offset + run.length);
+    let places = taps.iter().flat_map(|taps| taps.offset..taps.offset + taps.length);
     for (place, weights) in places.zip(weights) {
         for (p, sums) in sums.iter_mut().enumerate() {
             for ((sum, &weight), first) in sums.iter_mut().zip(weights).zip(firsts) {

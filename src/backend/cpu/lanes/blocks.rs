@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::layout::Layout;
+use super::layout::TensorLayout;
 use super::simd::Simd;
 use super::units::Unit;
 use crate::plan::Plan;
@@ -11,7 +11,7 @@ use crate::plan::jobs::{IMAGE, TensorId};
 /// One block at work: the arena of what lasts, and the thread's place for what passes.
 pub(super) struct Block<'a, S: Simd, const W: usize> {
     pub(super) plan: &'a Plan,
-    pub(super) layout: &'a Layout,
+    pub(super) layout: &'a TensorLayout,
     /// The block of the image.
     pub(super) image: &'a [Unit<S, W>],
     pub(super) lasting: &'a mut [Unit<S, W>],
@@ -20,7 +20,7 @@ pub(super) struct Block<'a, S: Simd, const W: usize> {
 
 /// The tensors of a block that an instruction reads, while it writes another one.
 pub(super) struct View<'a, S: Simd, const W: usize> {
-    layout: &'a Layout,
+    layout: &'a TensorLayout,
     image: &'a [Unit<S, W>],
     lasting: Around<'a, S, W>,
     passing: Around<'a, S, W>,

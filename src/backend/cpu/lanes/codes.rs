@@ -30,18 +30,18 @@ pub(super) fn transpose<S: Simd, const W: usize>(
     }
     let planes = planes.chunks_exact(plane(plan));
     for (plane, codes) in planes.zip(codes.chunks_mut(block::<S, W>() * words)) {
-        simd.call(Transpose::<S> { plane, codes, words });
+        simd.call(TransposeBlock::<S> { plane, codes, words });
     }
 }
 
 /// The codes of one block.
-struct Transpose<'a, S: Simd> {
+struct TransposeBlock<'a, S: Simd> {
     plane: &'a [S::Bits],
     codes: &'a mut [u32],
     words: usize,
 }
 
-impl<S: Simd> WithSimd<S> for Transpose<'_, S> {
+impl<S: Simd> WithSimd<S> for TransposeBlock<'_, S> {
     #[inline(always)]
     fn run(self, simd: S) {
         // Images start on 32 words, so lines are whole.
@@ -73,12 +73,12 @@ pub(super) fn swap<S: Simd, const W: usize>(
     // Lanes without an image, and images that are not asked for, have bits too.
     let mask = u32::MAX >> (u32::BITS as usize - images);
     let mut found = Patterns::default();
-    simd.call(Mark::<S> { planes: &planes, block, mask, map, found: &mut found });
+    simd.call(MarkPatterns::<S> { planes: &planes, block, mask, map, found: &mut found });
     found
 }
 
 /// The patterns of some blocks.
-struct Mark<'a, S: Simd> {
+struct MarkPatterns<'a, S: Simd> {
     planes: &'a [&'a [S::Bits]],
     block: usize,
     mask: u32,
@@ -86,10 +86,10 @@ struct Mark<'a, S: Simd> {
     found: &'a mut Patterns,
 }
 
-impl<S: Simd> WithSimd<S> for Mark<'_, S> {
+impl<S: Simd> WithSimd<S> for MarkPatterns<'_, S> {
     #[inline(always)]
     fn run(self, _: S) {
-        let Mark { planes, block, mask, map, found } = self;
+        let MarkPatterns { planes, block, mask, map, found } = self;
         *found = match planes {
             [plane] => mark(plane.iter().map(|&entry| entry.into() & mask), map),
             planes => {

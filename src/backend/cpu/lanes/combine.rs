@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::layout::{Layout, RowOrder};
+use super::layout::{RowOrder, TensorLayout};
 use super::pool::PoolRow;
 use super::simd::{Simd, WithSimd};
 use super::units::{Lines, Unit, Units};
@@ -29,7 +29,7 @@ struct TermPart<'a> {
 /// A combine job, made ready.
 pub(super) struct Combine<'a> {
     plan: &'a Plan,
-    layout: &'a Layout,
+    layout: &'a TensorLayout,
     job: &'a CombineJob,
     norms: &'a Norms<f32>,
     parts: Vec<TermPart<'a>>,
@@ -56,7 +56,7 @@ pub(super) type Source<'a, S, const W: usize> = &'a dyn Fn(usize) -> &'a [Unit<S
 impl<'a> Combine<'a> {
     pub(super) fn new(
         plan: &'a Plan,
-        layout: &'a Layout,
+        layout: &'a TensorLayout,
         job: &'a CombineJob,
         norms: &'a Norms<f32>,
     ) -> Self {
@@ -222,7 +222,7 @@ impl<'a> Combine<'a> {
             let first = self.plan.regions[code].word * 32 + y * self.job.shape.width * code_pitch;
             let bits = &mut plane[first..];
             let [pixels, channels] = [self.job.shape.width, self.job.shape.channels];
-            simd.call(Emit { row, order, pixels, channels, code_pitch, bits, finite: &mut finite });
+            simd.call(EmitRow { row, order, pixels, channels, code_pitch, bits, finite: &mut finite });
         }
         self.check(finite)
     }
@@ -378,7 +378,7 @@ fn is_zero<S: Simd, const W: usize>(simd: S, v: [S::V; W]) -> bool {
 }
 
 /// The bits of a row of values.
-struct Emit<'a, S: Simd, const W: usize> {
+struct EmitRow<'a, S: Simd, const W: usize> {
     row: &'a [Unit<S, W>],
     order: RowOrder,
     pixels: usize,
@@ -388,7 +388,7 @@ struct Emit<'a, S: Simd, const W: usize> {
     finite: &'a mut bool,
 }
 
-impl<S: Simd, const W: usize> WithSimd<S> for Emit<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for EmitRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::blocks::Block;
 use super::codes;
 use super::combine::Combine;
-use super::conv::{Form, Packed, WeightCache, most_channels};
+use super::conv::{Form, LanesWeightCache, Packed, most_channels};
 use super::instruction::BoundInstruction;
-use super::layout::{self, Layout};
+use super::layout::{self, TensorLayout};
 use super::program::{Instruction, Program};
 use super::simd::{Simd, WithSimd};
 use super::statistics::Moments;
@@ -29,12 +29,12 @@ use crate::{Agreement, Codes, Error, Precision, Result};
 pub(crate) struct Lanes<S: Simd, const W: usize> {
     simd: S,
     image: Units<S, W>,
-    weights: WeightCache,
+    weights: LanesWeightCache,
 }
 
 impl<S: Simd, const W: usize> Lanes<S, W> {
     pub(crate) fn new(simd: S, setup: &Setup) -> Result<Self> {
-        let weights = WeightCache::new(Arc::clone(&setup.source), most_channels::<S, W>());
+        let weights = LanesWeightCache::new(Arc::clone(&setup.source), most_channels::<S, W>());
         Ok(Lanes { simd, image: layout::image::<S, W>(&setup.batch)?, weights })
     }
 }
@@ -73,7 +73,7 @@ struct ForwardPass<'a, S: Simd, const W: usize> {
     lanes: &'a Lanes<S, W>,
     setup: &'a Setup,
     plan: &'a Plan,
-    layout: &'a Layout,
+    layout: &'a TensorLayout,
     workspace: &'a mut Workspace<S, W>,
     spread: bool,
 }
@@ -159,11 +159,11 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
                 work(b, arena, plane, moments, own)?;
             }
         }
-        let mut joined = vec![Moments::default(); channels];
+        let mut merged = vec![Moments::default(); channels];
         for block in moments.chunks_exact(channels.max(1)) {
-            joined.iter_mut().zip(block).for_each(|(joined, &moments)| joined.merge(moments));
+            merged.iter_mut().zip(block).for_each(|(merged, &moments)| merged.merge(moments));
         }
-        let mut rest = &*joined;
+        let mut rest = &*merged;
         let ranges: Vec<_> = bound.into_iter().map(|bound| (bound.moments(), bound.channels)).collect();
         for (instruction, (count, channels)) in instructions.iter().zip(ranges) {
             let (moments, others) = rest.split_at(count);
@@ -223,9 +223,9 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
             let section = section(self.plan, job, codes.get());
             if self.spread {
                 let rows = kernel.par_chunks_mut(n).enumerate();
-                rows.for_each(|(i, k)| simd.call(KernelRows { section: &section, rows: i..i + 1, k, n }));
+                rows.for_each(|(i, k)| simd.call(AgreementRows { section: &section, rows: i..i + 1, k, n }));
             } else {
-                simd.call(KernelRows { section: &section, rows: 0..n, k: kernel, n });
+                simd.call(AgreementRows { section: &section, rows: 0..n, k: kernel, n });
             }
         }
         agreement::mirror(kernel, n);
@@ -250,14 +250,14 @@ fn position(ranges: &[Range<usize>], channel: usize) -> usize {
 }
 
 /// Some rows of K.
-struct KernelRows<'a> {
+struct AgreementRows<'a> {
     section: &'a Section<'a>,
     rows: Range<usize>,
     k: &'a mut [u32],
     n: usize,
 }
 
-impl<S: Simd> WithSimd<S> for KernelRows<'_> {
+impl<S: Simd> WithSimd<S> for AgreementRows<'_> {
     #[inline(always)]
     fn run(self, simd: S) {
         agreement::agreement_rows_by(self.section, self.rows, self.k, self.n, |a, b| simd.hamming(a, b));

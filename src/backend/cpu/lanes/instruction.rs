@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::blocks::Block;
 use super::combine::{Combine, Source};
 use super::conv::{Conv, Packed};
-use super::layout::Layout;
+use super::layout::TensorLayout;
 use super::simd::Simd;
 use super::statistics::Moments;
 use super::workspace::Scratch;
@@ -38,7 +38,7 @@ impl<'a> BoundInstruction<'a> {
     }
 
     pub(super) fn conv(
-        (plan, layout): (&'a Plan, &Layout),
+        (plan, layout): (&'a Plan, &TensorLayout),
         job: &'a ConvJob,
         sum: Option<Combine<'a>>,
         packed: &'a [Arc<Packed>],

@@ -52,7 +52,7 @@ pub(super) enum Use {
 }
 
 /// Where the tensors of a plan lie, counted in units. Every block has an arena of its own.
-pub(super) struct Layout {
+pub(super) struct TensorLayout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.
     pub(super) blocks: usize,
@@ -67,7 +67,7 @@ pub(super) struct Layout {
     pub(super) passing: usize,
 }
 
-impl Layout {
+impl TensorLayout {
     /// Places the tensors that are in use.
     pub(super) fn new<S: Simd, const W: usize>(plan: &Plan, uses: &[Option<Use>]) -> Self {
         let line = LINE.div_ceil(size_of::<Unit<S, W>>());
@@ -93,7 +93,7 @@ impl Layout {
         };
         let places = (0..units.len()).map(place).collect();
         let blocks = plan.images().div_ceil(block::<S, W>());
-        Layout { images: plan.images(), blocks, places, pitches, parts, arena, passing }
+        TensorLayout { images: plan.images(), blocks, places, pitches, parts, arena, passing }
     }
 
     /// Units from one pixel to the next: there are no pads here.

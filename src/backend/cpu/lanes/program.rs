@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::layout::{Layout, Use};
+use super::layout::{TensorLayout, Use};
 use super::simd::Simd;
 use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, IMAGE, NormJob, TensorId, Term};
@@ -63,7 +63,7 @@ pub(super) struct Program {
     pub(super) instructions: Vec<Instruction>,
     /// Instructions that need no other's statistics.
     pub(super) groups: Vec<Range<usize>>,
-    pub(super) layout: Layout,
+    pub(super) layout: TensorLayout,
 }
 
 impl Program {
@@ -76,7 +76,7 @@ impl Program {
             instructions.extend(slot.convs.clone().map(|job| Instruction::Conv { job, sum: sums[job] }));
         }
         let groups = groups(plan, &instructions);
-        let layout = Layout::new::<S, W>(plan, &uses(plan, &instructions, &groups));
+        let layout = TensorLayout::new::<S, W>(plan, &uses(plan, &instructions, &groups));
         Program { instructions, groups, layout }
     }
 }

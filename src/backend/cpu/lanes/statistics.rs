@@ -1,7 +1,7 @@
 //! Batch statistics of lanes.
 //!
 //! Each lane adds up, over one block's pixels, d = y - shift and d^2, its shift being the block's first pixel: so the
-//! sums stay of the size of the deviation, and nothing cancels. Lanes and then blocks are joined in f64, in order,
+//! sums stay of the size of the deviation, and nothing cancels. Lanes and then blocks are merged in f64, in order,
 //! by the formula of Chan, Golub and LeVeque (1979). Lanes that hold no image are left out.
 
 use std::ops::Range;
@@ -41,12 +41,12 @@ impl<S: Simd, const W: usize> Sums<S, W> {
         }
         let mut at = 0;
         for range in channels {
-            simd.call(Add { sums: self, pixels, pitch, first: range.start, at: at..at + range.len() });
+            simd.call(AddPixels { sums: self, pixels, pitch, first: range.start, at: at..at + range.len() });
             at += range.len();
         }
     }
 
-    /// Joins the block's first `images` lanes, of `pixels` pixels each, into moments by channel.
+    /// Merges the block's first `images` lanes, of `pixels` pixels each, into moments by channel.
     pub(super) fn finish(&self, images: usize, pixels: usize, moments: &mut [Moments]) {
         let (n, lanes) = (pixels as f64, images as f64);
         let units = self.shift.iter().zip(&self.sum).zip(&self.squares);
@@ -54,12 +54,12 @@ impl<S: Simd, const W: usize> Sums<S, W> {
             let [shift, sum, squares] =
                 [shift, sum, squares].map(|unit| &bytemuck::cast_slice::<_, f32>(unit)[..images]);
             let mean = |lane: usize| f64::from(shift[lane]) + f64::from(sum[lane]) / n;
-            let joined = (0..images).map(mean).sum::<f64>() / lanes;
+            let all = (0..images).map(mean).sum::<f64>() / lanes;
             let about = |lane: usize| {
-                let (sum, delta) = (f64::from(sum[lane]), mean(lane) - joined);
+                let (sum, delta) = (f64::from(sum[lane]), mean(lane) - all);
                 f64::from(squares[lane]) - sum * sum / n + n * delta * delta
             };
-            *moments = Moments { count: n * lanes, mean: joined, m2: (0..images).map(about).sum() };
+            *moments = Moments { count: n * lanes, mean: all, m2: (0..images).map(about).sum() };
         }
     }
 }
@@ -85,7 +85,7 @@ impl Moments {
     }
 }
 
-struct Add<'a, S: Simd, const W: usize> {
+struct AddPixels<'a, S: Simd, const W: usize> {
     sums: &'a mut Sums<S, W>,
     pixels: &'a [Unit<S, W>],
     pitch: usize,
@@ -94,7 +94,7 @@ struct Add<'a, S: Simd, const W: usize> {
     at: Range<usize>,
 }
 
-impl<S: Simd, const W: usize> WithSimd<S> for Add<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for AddPixels<'_, S, W> {
     #[inline(always)]
     fn run(mut self, simd: S) {
         // Some channels at a time, so that chains of additions hide each other's latency.
@@ -116,7 +116,7 @@ impl<S: Simd, const W: usize> WithSimd<S> for Add<'_, S, W> {
     }
 }
 
-impl<S: Simd, const W: usize> Add<'_, S, W> {
+impl<S: Simd, const W: usize> AddPixels<'_, S, W> {
     #[inline(always)]
     fn channels<const C: usize>(&mut self, simd: S, c: usize) {
         let at = self.at.start + c;

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 
 use super::codes::plane;
 use super::conv::WinogradScratch;
-use super::layout::Layout;
+use super::layout::TensorLayout;
 use super::program::Instruction;
 use super::simd::Simd;
 use super::statistics::Sums;
@@ -69,7 +69,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
 
 impl<S: Simd, const W: usize> Workspace<S, W> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit or pattern is set.
-    pub(super) fn prepare(&mut self, plan: &Plan, layout: &Layout, threads: usize) -> Result<()> {
+    pub(super) fn prepare(&mut self, plan: &Plan, layout: &TensorLayout, threads: usize) -> Result<()> {
         self.arena.resize(layout.blocks * layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             norms.resize(norms.len().max(plan.norm_entries), 0.0);

@@ -92,7 +92,7 @@ impl<S: Simd, const W: usize> OutputPixels<'_, S, W> {
             return;
         }
         // Neighboring taps of a kernel row are neighbors in memory when every channel is read.
-        let joined = self.x_pitch == channels && job.dilation[1] == 1;
+        let contiguous = self.x_pitch == channels && job.dilation[1] == 1;
         let first = self.rows.input % self.x.count;
         for (p, columns) in columns.iter().enumerate() {
             let mut sums = [[simd.splat(0.0); W]; C];
@@ -105,7 +105,7 @@ impl<S: Simd, const W: usize> OutputPixels<'_, S, W> {
                     row -= self.x.count;
                 }
                 let weights = &tile.weights[(r * job.kernel[1] + columns.kernel.start) * channels * C..];
-                if joined {
+                if contiguous {
                     let length = taps * channels;
                     sums = multiply::<S, W, C, RELU>(simd, &x[..length], &weights[..length * C], sums);
                 } else {

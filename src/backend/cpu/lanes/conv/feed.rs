@@ -15,7 +15,7 @@ use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
 use crate::backend::cpu::lanes::units::Unit;
 use crate::plan::jobs::{ConvJob, Tensor};
 
-/// InputRows of an input, by their number in the image: row y is the y-th, modulo how many there are.
+/// Rows of a convolution's input, by their number in the image: row y is the y-th, modulo how many there are.
 #[derive(Clone, Copy)]
 pub(super) struct InputRows<'a, S: Simd, const W: usize> {
     pub(super) units: &'a [Unit<S, W>],
@@ -74,7 +74,7 @@ impl Ring {
 pub(super) struct Feed<'a, S: Simd, const W: usize> {
     ring: Ring,
     units: &'a mut [Unit<S, W>],
-    /// InputRows that have been made.
+    /// Rows that have been made.
     made: usize,
 }
 
@@ -121,7 +121,7 @@ impl<'a, S: Simd, const W: usize> Feed<'a, S, W> {
 }
 
 /// A row of a stored tensor on its way to Winograd's form.
-pub(super) struct Copy<'a, S: Simd, const W: usize> {
+pub(super) struct CopyRow<'a, S: Simd, const W: usize> {
     /// [pixel][channel].
     pub(super) from: &'a [Unit<S, W>],
     pub(super) channels: usize,
@@ -130,7 +130,7 @@ pub(super) struct Copy<'a, S: Simd, const W: usize> {
     pub(super) order: RowOrder,
 }
 
-impl<S: Simd, const W: usize> WithSimd<S> for Copy<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for CopyRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
@@ -147,9 +147,9 @@ impl<S: Simd, const W: usize> WithSimd<S> for Copy<'_, S, W> {
 }
 
 /// ReLU of a row of sums on its way to Winograd's form.
-pub(super) struct Relu<'a, S: Simd, const W: usize>(pub(super) &'a mut [Unit<S, W>]);
+pub(super) struct ReluRow<'a, S: Simd, const W: usize>(pub(super) &'a mut [Unit<S, W>]);
 
-impl<S: Simd, const W: usize> WithSimd<S> for Relu<'_, S, W> {
+impl<S: Simd, const W: usize> WithSimd<S> for ReluRow<'_, S, W> {
     #[inline(always)]
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);

@@ -15,18 +15,18 @@ use std::sync::Arc;
 
 use super::blocks::Block;
 use super::combine::{Combine, Source};
-use super::layout::{Layout, RowOrder};
+use super::layout::{RowOrder, TensorLayout};
 use super::simd::Simd;
 use super::units::{Unit, Units};
 use crate::Result;
 use crate::plan::Plan;
 use crate::plan::jobs::{ConvJob, OCTET, Tensor};
 use direct::{OutputPixels, Taps};
-use feed::{Copy, Feed, InputRows, Relu, Ring};
+use feed::{CopyRow, Feed, InputRows, ReluRow, Ring};
 pub(super) use form::Form;
 use tile::Tile;
 pub(super) use tile::most_channels;
-pub(super) use weights::{Packed, WeightCache};
+pub(super) use weights::{LanesWeightCache, Packed};
 use winograd::OutputRows;
 pub(super) use winograd::Scratch as WinogradScratch;
 
@@ -51,7 +51,7 @@ pub(super) struct Conv<'a> {
 
 impl<'a> Conv<'a> {
     pub(super) fn new(
-        (plan, layout): (&'a Plan, &Layout),
+        (plan, layout): (&'a Plan, &TensorLayout),
         job: &'a ConvJob,
         sum: Option<Combine<'a>>,
         packed: &'a [Arc<Packed>],
@@ -105,7 +105,7 @@ impl<'a> Conv<'a> {
                 done(y);
             }
         }
-        // InputRows that the convolution does not reach still have bits to emit.
+        // Rows that the convolution does not reach still have bits to emit.
         if self.sum.is_some() { feed.make(self.input.shape.height, &mut make) } else { Ok(()) }
     }
 
@@ -176,12 +176,12 @@ impl<'a> Conv<'a> {
             Some(sum) => {
                 sum.row(simd, source, y, (&mut *row, order), plane)?;
                 if relu && self.form == Form::Winograd {
-                    simd.call(Relu(row));
+                    simd.call(ReluRow(row));
                 }
             }
             None => {
                 let from = InputRows::<S, W>::stored(self.input, source(self.job.input)).row(y);
-                simd.call(Copy { from, channels: self.x_pitch, relu, to: row, order });
+                simd.call(CopyRow { from, channels: self.x_pitch, relu, to: row, order });
             }
         }
         Ok(())
@@ -192,7 +192,7 @@ impl<'a> Conv<'a> {
 fn tiles<'a>(
     job: &ConvJob,
     plan: &Plan,
-    layout: &Layout,
+    layout: &TensorLayout,
     packed: &'a [Arc<Packed>],
     scale: impl Fn(f64) -> f32,
 ) -> Vec<Tile<'a>> {

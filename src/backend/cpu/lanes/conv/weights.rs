@@ -55,19 +55,21 @@ struct Key {
     group: Option<usize>,
 }
 
+/// Packed weights, and their age.
 struct Entry {
     packed: Arc<Packed>,
     /// When it was asked for last, by the cache's clock.
     asked: AtomicU64,
 }
 
+/// Packed weights by their key, and how many numbers they are in all.
 #[derive(Default)]
-struct Known {
+struct CacheEntries {
     entries: HashMap<Key, Entry>,
     numbers: usize,
 }
 
-impl Known {
+impl CacheEntries {
     /// Keeps packed weights, and drops the oldest where there are more than `capacity` numbers then.
     fn insert(&mut self, key: Key, packed: Arc<Packed>, now: u64, capacity: usize) {
         self.numbers += packed.weights.len();
@@ -93,18 +95,18 @@ impl Known {
 }
 
 /// Packed weights that networks of a run have asked for.
-pub(crate) struct WeightCache {
+pub(crate) struct LanesWeightCache {
     source: Arc<dyn WeightSource>,
     /// Output channels of a tile at most.
     tile: usize,
-    known: RwLock<Known>,
+    cached: RwLock<CacheEntries>,
     /// Counts what is asked for.
     clock: AtomicU64,
 }
 
-impl WeightCache {
+impl LanesWeightCache {
     pub(crate) fn new(source: Arc<dyn WeightSource>, tile: usize) -> Self {
-        WeightCache { source, tile, known: RwLock::default(), clock: AtomicU64::default() }
+        LanesWeightCache { source, tile, cached: RwLock::default(), clock: AtomicU64::default() }
     }
 
     pub(crate) fn source(&self) -> &dyn WeightSource {
@@ -134,7 +136,7 @@ impl WeightCache {
             group: (job.groups > 1).then_some(shape.out_channels / job.groups),
         };
         let now = self.clock.fetch_add(1, Relaxed);
-        if let Some(entry) = self.known.read().unwrap_or_else(PoisonError::into_inner).entries.get(&key) {
+        if let Some(entry) = self.cached.read().unwrap_or_else(PoisonError::into_inner).entries.get(&key) {
             entry.asked.store(now, Relaxed);
             return Ok(Arc::clone(&entry.packed));
         }
@@ -145,12 +147,12 @@ impl WeightCache {
         let mut weights = vec![0.0; of_channel * key.channels];
         advise(bytemuck::cast_slice_mut(&mut weights));
         let mut packed = Packed { tiles: self.tiles(&key), weights, of_channel };
-        simd.call(Pack { key: &key, rows, packed: &mut packed });
+        simd.call(PackTiles { key: &key, rows, packed: &mut packed });
         let packed = Arc::new(packed);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been quicker.
-        if !known.entries.contains_key(&key) {
-            known.insert(key, Arc::clone(&packed), now, CAPACITY);
+        if !cached.entries.contains_key(&key) {
+            cached.insert(key, Arc::clone(&packed), now, CAPACITY);
         }
         Ok(packed)
     }
@@ -180,16 +182,16 @@ impl WeightCache {
 }
 
 /// Packs rows of a parameter, [channel][tap][in channel padded to an octet], tile by tile.
-struct Pack<'a> {
+struct PackTiles<'a> {
     key: &'a Key,
     rows: &'a [f32],
     packed: &'a mut Packed,
 }
 
-impl<S: Simd> WithSimd<S> for Pack<'_> {
+impl<S: Simd> WithSimd<S> for PackTiles<'_> {
     #[inline(always)]
     fn run(self, _simd: S) {
-        let Pack { key, rows, packed: Packed { tiles, weights, of_channel } } = self;
+        let PackTiles { key, rows, packed: Packed { tiles, weights, of_channel } } = self;
         let taps = key.kernel[0] * key.kernel[1];
         let row_len = taps * key.in_channels.next_multiple_of(OCTET);
         for tile in tiles {
@@ -257,22 +259,22 @@ mod tests {
             channels: 1,
             group: None,
         };
-        let mut known = Known::default();
+        let mut cached = CacheEntries::default();
         for i in 0..10 {
             let packed = Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10], of_channel: 1 });
-            known.insert(key(i), packed, i as u64, 100);
+            cached.insert(key(i), packed, i as u64, 100);
         }
         // The oldest is asked for again, and what comes next is one too many.
-        known.entries[&key(0)].asked.store(10, Relaxed);
-        known.insert(
+        cached.entries[&key(0)].asked.store(10, Relaxed);
+        cached.insert(
             key(10),
             Arc::new(Packed { tiles: Vec::new(), weights: vec![0.0; 10], of_channel: 1 }),
             11,
             100,
         );
-        let mut kept: Vec<usize> = known.entries.keys().map(|key| key.first).collect();
+        let mut kept: Vec<usize> = cached.entries.keys().map(|key| key.first).collect();
         kept.sort_unstable();
         assert_eq!(kept, [0, 7, 8, 9, 10]);
-        assert_eq!(known.numbers, 50);
+        assert_eq!(cached.numbers, 50);
     }
 }

@@ -15,7 +15,7 @@ use bytemuck::Zeroable;
 
 use super::tile::{MOST_CHANNELS, Tile, by_channels, most_channels, multiply};
 use crate::Result;
-use crate::backend::cpu::lanes::simd::window::Window;
+use crate::backend::cpu::lanes::simd::checked_pixels::CheckedPixels;
 use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
 use crate::backend::cpu::lanes::units::{Lines, Unit, Units};
 
@@ -199,7 +199,8 @@ impl<S: Simd, const W: usize> OutputRows<'_, S, W> {
             unreachable!("the scratch was prepared");
         };
         let y = &mut self.y[ox * self.y_pitch + tile.out_first..];
-        let mut y = Window::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
+        let mut y =
+            CheckedPixels::<_, PIECE, PIECE>::new(y, self.width * self.y_pitch, self.y_pitch, channels);
         let scale = simd.splat(tile.scale.unwrap_or(1.0));
         let zero = simd.splat(0.0);
         for c in 0..channels {

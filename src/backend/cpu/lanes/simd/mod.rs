@@ -4,13 +4,13 @@
 //! inside [`Simd::call`], which compiles it with the instruction set's features on; whatever it calls must be
 //! `#[inline(always)]`, or a call of its own.
 
+pub(crate) mod checked_pixels;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 mod transpose;
 mod vector;
-pub(crate) mod window;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -1,9 +1,9 @@
-//! A window of pixels whose bounds are checked once, not at every access.
+//! Pixels of a slice whose bounds are checked once, not at every access.
 
 use std::marker::PhantomData;
 
-/// `ROWS` x `COLUMNS` pixels of `channels` elements each.
-pub(crate) struct Window<'a, T, const ROWS: usize, const COLUMNS: usize> {
+/// A block of `ROWS` x `COLUMNS` pixels, of `channels` elements each, inside a slice.
+pub(crate) struct CheckedPixels<'a, T, const ROWS: usize, const COLUMNS: usize> {
     first: *mut T,
     /// Elements from one row to the next, and from one pixel of a row to the next.
     row: usize,
@@ -12,8 +12,8 @@ pub(crate) struct Window<'a, T, const ROWS: usize, const COLUMNS: usize> {
     elements: PhantomData<&'a mut [T]>,
 }
 
-impl<'a, T, const ROWS: usize, const COLUMNS: usize> Window<'a, T, ROWS, COLUMNS> {
-    /// A window whose first element is that of the slice.
+impl<'a, T, const ROWS: usize, const COLUMNS: usize> CheckedPixels<'a, T, ROWS, COLUMNS> {
+    /// The block whose first element is that of the slice.
     ///
     /// # Panics
     ///
@@ -21,7 +21,7 @@ impl<'a, T, const ROWS: usize, const COLUMNS: usize> Window<'a, T, ROWS, COLUMNS
     #[inline(always)]
     pub(crate) fn new(elements: &'a mut [T], row: usize, pitch: usize, channels: usize) -> Self {
         assert!(elements.len() >= (ROWS - 1) * row + (COLUMNS - 1) * pitch + channels);
-        Window { first: elements.as_mut_ptr(), row, pitch, channels, elements: PhantomData }
+        CheckedPixels { first: elements.as_mut_ptr(), row, pitch, channels, elements: PhantomData }
     }
 
     /// One element.
@@ -29,7 +29,7 @@ impl<'a, T, const ROWS: usize, const COLUMNS: usize> Window<'a, T, ROWS, COLUMNS
     pub(crate) fn get(&mut self, row: usize, column: usize, channel: usize) -> &mut T {
         assert!(row < ROWS && column < COLUMNS && channel < self.channels);
         // SAFETY: `new` saw that the slice reaches to the last element of the last row, and this one lies before
-        // it; the borrow of the window lends one element at a time.
+        // it; the borrow of the block lends one element at a time.
         unsafe { &mut *self.first.add(row * self.row + column * self.pitch + channel) }
     }
 }
@@ -39,25 +39,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_reaches_the_elements_of_its_slice() {
+    fn pixels_are_the_elements_of_their_slice() {
         // Rows of three pixels of two channels, five elements apart.
         let mut numbers: Vec<usize> = (0..40).collect();
-        let mut window = Window::<_, 2, 3>::new(&mut numbers[1..33], 20, 5, 2);
-        assert_eq!((*window.get(0, 2, 1), *window.get(1, 0, 0)), (12, 21));
-        *window.get(1, 2, 1) = 100;
-        *window.get(0, 1, 0) = 200;
+        let mut pixels = CheckedPixels::<_, 2, 3>::new(&mut numbers[1..33], 20, 5, 2);
+        assert_eq!((*pixels.get(0, 2, 1), *pixels.get(1, 0, 0)), (12, 21));
+        *pixels.get(1, 2, 1) = 100;
+        *pixels.get(0, 1, 0) = 200;
         assert_eq!((numbers[32], numbers[6]), (100, 200));
     }
 
     #[test]
     #[should_panic = "assertion failed"]
-    fn a_slice_that_is_too_short_makes_no_window() {
-        Window::<_, 2, 3>::new(&mut [0; 31], 20, 5, 2);
+    fn a_slice_that_is_too_short_is_refused() {
+        CheckedPixels::<_, 2, 3>::new(&mut [0; 31], 20, 5, 2);
     }
 
     #[test]
     #[should_panic = "assertion failed"]
     fn a_channel_outside_is_not_reached() {
-        Window::<_, 1, 3>::new(&mut [0; 12], 20, 5, 2).get(0, 0, 2);
+        CheckedPixels::<_, 1, 3>::new(&mut [0; 12], 20, 5, 2).get(0, 0, 2);
     }
 }
