@@ -16,7 +16,7 @@ constexpr u32 PITCH = WORDS + 1;
 extern "C" __global__ void __launch_bounds__(THREADS) start(const Arguments a) {
     const Cholesky job = a.choleskys[a.launch.first + blockIdx.y];
     u32 entry = blockIdx.x * THREADS + threadIdx.x, size = a.launch.images * a.launch.images;
-    if (entry < size) a.kernels[(u64)job.network * size + entry] = job.activations;
+    if (entry < size) a.agreement_matrices[(u64)job.network * size + entry] = job.activations;
     if (entry == 0) a.statuses[job.network] = NONE;
 }
 
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) agreement(const Arguments 
     }
     u32 n = a.launch.images, one = rows + i, other = columns + j;
     if (one < other && other < n) {
-        u32 *k = a.kernels + (u64)job.network * n * n, taken = job.weight * hamming;
+        u32 *k = a.agreement_matrices + (u64)job.network * n * n, taken = job.weight * hamming;
         atomicSub(&k[one * n + other], taken);
         atomicSub(&k[other * n + one], taken);
     }

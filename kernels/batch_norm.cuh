@@ -13,13 +13,13 @@
 #pragma once
 #include "common.cuh"
 
-// Mean and M2 of one channel.
-struct Joined {
+// Moments of one channel: mean and M2.
+struct ChannelMoments {
     float mean, m2;
 };
 
-// Joins the blocks of a channel, whose sums and M2 begin at the two pointers, `pitch` numbers apart.
-DEVICE Joined join(const Launch &launch, const float *sums, const float *squares, u32 pitch) {
+// Merges the blocks of a channel, whose sums and M2 begin at the two pointers, `pitch` numbers apart.
+DEVICE ChannelMoments merge_blocks(const Launch &launch, const float *sums, const float *squares, u32 pitch) {
     u32 pixels = launch.images * launch.height * launch.width;
     float total = 0.0f;
     for (u32 block = 0; block < launch.blocks; block++) total += sums[block * pitch];
@@ -35,7 +35,8 @@ DEVICE Joined join(const Launch &launch, const float *sums, const float *squares
 
 // Stores the batch norms of one channel of a job, by its octet among those of the job's partial statistics: a channel may
 // have several, or none.
-DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u32 octet, u32 lane, Joined all) {
+DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u32 octet, u32 lane,
+                              ChannelMoments all) {
     u32 pixels = a.launch.images * a.launch.height * a.launch.width;
     for (u32 n = first_norm; n < first_norm + norms; n++) {
         const Norm job = a.norm_jobs[n];
@@ -44,7 +45,7 @@ DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32
         if (place >= (job.channels + 7) / 8 || place * 8 + lane >= job.channels) continue;
         float gamma = 1.0f, beta = 0.0f;
         if (job.affine != NONE) {
-            const float *affine = (const float *)(a.pool + 2 * (u64)(job.affine + 2 * place)) + lane;
+            const float *affine = (const float *)(a.weight_pool + 2 * (u64)(job.affine + 2 * place)) + lane;
             gamma = affine[0];
             beta = affine[8];
         }

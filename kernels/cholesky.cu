@@ -41,7 +41,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cholesky(const Arguments a
     const Cholesky job = a.choleskys[a.launch.first + blockIdx.y];
     u32 n = a.launch.images, thread = threadIdx.x, i = thread / PANEL, j = thread % PANEL;
     double *u = (double *)(a.arena + 2 * (u64)job.scratch);
-    const u32 *k = a.kernels + (u64)job.network * n * n;
+    const u32 *k = a.agreement_matrices + (u64)job.network * n * n;
     double *pivots = a.pivots + (u64)job.network * n;
     for (u32 entry = thread; entry < n * n; entry += THREADS) u[entry] = (double)k[entry] / (double)job.activations;
     for (u32 first = 0; first < n; first += PANEL) {

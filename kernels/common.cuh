@@ -61,7 +61,7 @@ struct alignas(16) Launch {
 // Addresses of device memory, in the order of src/backend/group/memory.rs; then what the jobs of the launch share.
 struct Arguments {
     const unsigned short *quantiles;
-    float4 *pool;
+    float4 *weight_pool;
     const Term *terms;
     const Combine *combines;
     const Conv *convs;
@@ -75,7 +75,7 @@ struct Arguments {
     float *norms;
     float *partials;
     u32 *codes;
-    u32 *kernels;
+    u32 *agreement_matrices;
     double *pivots;
     u32 *statuses;
     u32 *maps;

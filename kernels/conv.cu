@@ -7,8 +7,8 @@
 // thread keeps a quad of pixels by an octet of output channels in registers, 32 sums. Threads of octets that a job lacks
 // only load.
 //
-// Statistics: each thread joins (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of an
-// octet add sums, then M2 about the block's mean, in the order of quads. The last block of a job to end joins all blocks
+// Statistics: each thread merges (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of an
+// octet add sums, then M2 about the block's mean, in the order of quads. The last block of a job to end merges all blocks
 // into the job's batch norms (batch_norm.cuh): a job's arithmetic depends on no other, and not on which block is last.
 //
 // Tiles, QUADS x OCTETS, all of 256 threads: a job takes the one that leaves the fewest of them without work.
@@ -36,8 +36,8 @@ struct Moments {
     Octet mean, m2;
 };
 
-// Joins four pixels, the first `count` of them.
-DEVICE void join_quad(Moments &m, const Octet (&y)[4], u32 count) {
+// Merges four pixels, the first `count` of them.
+DEVICE void merge_quad(Moments &m, const Octet (&y)[4], u32 count) {
     float share = (float)count / (m.count + (float)count);
 #pragma unroll
     for (int l = 0; l < 8; l++) {
@@ -122,7 +122,7 @@ DEVICE void stage_weights(const Arguments &a, const Conv &job, u32 item, u32 ste
         v[c] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         if (position < octets) {
             u64 row = a.rows[job.rows + quad / 2] + (u64)(quad % 2 * 4 + c) * octets + position;
-            v[c] = load_constant(a.pool + 2 * row + part % 2);
+            v[c] = load_constant(a.weight_pool + 2 * row + part % 2);
         }
     }
     transpose(weights + part * 4 * 2 * OCTETS + quad, 2 * OCTETS, v);
@@ -181,13 +181,13 @@ template <u32 QUADS> DEVICE void store_partials(const Arguments &a, const Conv &
     if (adds) partials[8] = total<QUADS>((const float *)stage, channel);
 }
 
-// The last block of the job joins the partial statistics of all.
-DEVICE void join_last(const Arguments &a, const Conv &job) {
+// The last block of the job makes its batch norms from the partial statistics of all blocks.
+DEVICE void batch_norms_of_last_block(const Arguments &a, const Conv &job) {
     bool is_last = is_last_block(&a.conv_counters[a.launch.first + blockIdx.y], a.launch.blocks);
     u32 channel = threadIdx.x, out_octets = low(job.out_octets);
     if (is_last && channel < 8 * out_octets) {
         const float *sums = a.partials + 16 * (u64)(job.partials + channel / 8) + channel % 8;
-        Joined all = join(a.launch, sums, sums + 8, 16 * out_octets);
+        ChannelMoments all = merge_blocks(a.launch, sums, sums + 8, 16 * out_octets);
         store_batch_norms(a, job.first_norm, job.norms, job.partials, channel / 8, channel % 8, all);
     }
 }
@@ -225,12 +225,12 @@ template <u32 QUADS, u32 OCTETS> DEVICE void conv(const Arguments &a, const Conv
                 for (int l = 0; l < 8; l++) sum[p].v[l] *= job.alpha;
                 if (p < at.count) store(a.arena + 2 * (job.output + (u64)(pixel + p) * high(job.out_octets) + octet), sum[p]);
             }
-            join_quad(moments, sum, at.count);
+            merge_quad(moments, sum, at.count);
         }
     }
     if (job.partials != NONE) {
         store_partials<QUADS>(a, job, moments, end - first, stage);
-        join_last(a, job);
+        batch_norms_of_last_block(a, job);
     }
 }
 

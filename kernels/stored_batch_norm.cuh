@@ -4,15 +4,15 @@
 
 // Blocks of pixels at most: MAX_BLOCKS of src/plan.
 constexpr u32 MAX_BLOCKS = 128;
-// Pixels whose sum is added to the block's at once, which keeps rounding small.
-constexpr u32 RUN = 16;
+// Pixels of a subtotal, which is added to the block's sum at once: that keeps rounding small.
+constexpr u32 SUBTOTAL = 16;
 
 // The sum over a block of v, or of (v - mean)^2.
 template <bool SQUARED> DEVICE float block_sum(const float *from, u32 pitch, u32 count, float mean) {
     float total = 0.0f;
-    for (u32 run = 0; run < count; run += RUN) {
+    for (u32 first = 0; first < count; first += SUBTOTAL) {
         float sum = 0.0f;
-        for (u32 pixel = run; pixel < min(run + RUN, count); pixel++) {
+        for (u32 pixel = first; pixel < min(first + SUBTOTAL, count); pixel++) {
             float v = from[(u64)pixel * pitch] - mean;
             sum += SQUARED ? v * v : v;
         }
@@ -39,7 +39,7 @@ DEVICE void stored_batch_norm(const Arguments &a, const Combine &job) {
         }
         __syncthreads();
         if (threadIdx.x < 8) {
-            Joined all = join(a.launch, sums + lane, squares + lane, 8);
+            ChannelMoments all = merge_blocks(a.launch, sums + lane, squares + lane, 8);
             store_batch_norms(a, job.first_norm, job.norms, job.partials, octet, lane, all);
         }
         __syncthreads();

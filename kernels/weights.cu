@@ -35,6 +35,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) weights(const Arguments a)
             u32 lane = (words.v[l / 2] >> (16 * (l % 2))) & 0xffffu;
             octet.v[l] = __uint_as_float((u32)table[lane] << 16);
         }
-        store(a.pool + 2 * (u64)(job.place + block), octet);
+        store(a.weight_pool + 2 * (u64)(job.place + block), octet);
     }
 }

@@ -9,7 +9,7 @@
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> agreements: array<Agreement>;
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> kernels: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> agreement_matrices: array<atomic<u32>>;
 // Of `start`.
 @group(0) @binding(4) var<storage, read> choleskys: array<Cholesky>;
 @group(0) @binding(5) var<storage, read_write> statuses: array<u32>;
@@ -32,7 +32,7 @@ fn start(
     let n = launch.images;
     let entry = tile_of(workgroup, workgroups) * 256u + thread;
     if (entry < n * n) {
-        atomicStore(&kernels[job.network * n * n + entry], job.activations);
+        atomicStore(&agreement_matrices[job.network * n * n + entry], job.activations);
     }
     if (entry == 0u) {
         statuses[job.network] = NONE;
@@ -93,7 +93,7 @@ fn agreement(
         let taken = job.weight * hamming;
         let n = launch.images;
         let k = job.network * n * n;
-        atomicSub(&kernels[k + a * n + b], taken);
-        atomicSub(&kernels[k + b * n + a], taken);
+        atomicSub(&agreement_matrices[k + a * n + b], taken);
+        atomicSub(&agreement_matrices[k + b * n + a], taken);
     }
 }

@@ -2,13 +2,13 @@
 //
 //     mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
 //
-// Blocks of pixels are joined in order by the formula of Chan, Golub and LeVeque (1979), so nothing cancels. Two
-// entries: `batch_norm` joins what convolutions have left, a thread a channel; `stored_batch_norm` makes the statistics
-// of a stored sum itself, a thread a block of one octet, and joins them at once.
+// Blocks of pixels are merged in order by the formula of Chan, Golub and LeVeque (1979), so nothing cancels. Two
+// entries: `batch_norm` merges what convolutions have left, a thread a channel; `stored_batch_norm` makes the statistics
+// of a stored sum itself, a thread a block of one channel, and merges them at once.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> norm_jobs: array<Norm>;
-@group(0) @binding(2) var<storage, read> pool: array<f32>;
+@group(0) @binding(2) var<storage, read> weight_pool: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> statuses: array<atomic<u32>>;
 // Of `batch_norm`.
@@ -17,20 +17,20 @@
 @group(0) @binding(6) var<storage, read> combines: array<Combine>;
 @group(0) @binding(7) var<storage, read> arena: array<f32>;
 
-// Mean and M2 of one channel, and the pixels that they are of.
-struct Joined {
+// Moments of one channel: pixels so far, their mean and M2.
+struct ChannelMoments {
     seen: u32,
     mean: f32,
     m2: f32,
 }
 
-// Joins the next block's sum and M2.
-fn join(all: Joined, sum: f32, m2: f32) -> Joined {
+// Merges the next block's sum and M2.
+fn merge_block(all: ChannelMoments, sum: f32, m2: f32) -> ChannelMoments {
     let pixels = launch.images * launch.height * launch.width;
     let count = min(launch.block, pixels - all.seen);
     let share = f32(count) / f32(all.seen + count);
     let delta = sum / f32(count) - all.mean;
-    return Joined(
+    return ChannelMoments(
         all.seen + count,
         all.mean + delta * share,
         all.m2 + m2 + delta * delta * share * f32(all.seen),
@@ -38,15 +38,15 @@ fn join(all: Joined, sum: f32, m2: f32) -> Joined {
 }
 
 // Stores the batch norm of a channel, and reports a number that is not finite.
-fn store_batch_norm(job: Norm, channel: u32, all: Joined) {
+fn store_batch_norm(job: Norm, channel: u32, all: ChannelMoments) {
     let octet = channel / 8u;
     let lane = channel % 8u;
     var gamma = 1.0;
     var beta = 0.0;
     if (job.affine != NONE) {
         let place = (job.affine + 2u * octet) * 8u + lane;
-        gamma = pool[place];
-        beta = pool[place + 8u];
+        gamma = weight_pool[place];
+        beta = weight_pool[place + 8u];
     }
     let a = gamma / sqrt(all.m2 / f32(all.seen) + job.eps);
     if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(a)) {
@@ -65,17 +65,17 @@ fn batch_norm(
 ) {
     let job = norm_jobs[launch.first + workgroup.y];
     for (var channel = thread; channel < job.channels; channel += 64u) {
-        var all = Joined(0u, 0.0, 0.0);
+        var all = ChannelMoments(0u, 0.0, 0.0);
         for (var block = 0u; block < launch.blocks; block++) {
             let place = (job.partials + block * job.pitch + channel / 8u) * 16u + channel % 8u;
-            all = join(all, partials[place], partials[place + 8u]);
+            all = merge_block(all, partials[place], partials[place + 8u]);
         }
         store_batch_norm(job, channel, all);
     }
 }
 
-// Pixels whose sum is added to the block's at once, which keeps rounding small.
-const RUN: u32 = 16u;
+// Pixels of a subtotal, which is added to the block's sum at once: that keeps rounding small.
+const SUBTOTAL: u32 = 16u;
 
 var<workgroup> sums: array<f32, 1024>;
 var<workgroup> squares: array<f32, 1024>;
@@ -83,9 +83,9 @@ var<workgroup> squares: array<f32, 1024>;
 // The sum over a block of v, or of (v - mean)^2, for one channel.
 fn block_sum(place: u32, pitch: u32, count: u32, mean: f32, squared: bool) -> f32 {
     var total = 0.0;
-    for (var run = 0u; run < count; run += RUN) {
+    for (var first = 0u; first < count; first += SUBTOTAL) {
         var sum = 0.0;
-        for (var pixel = run; pixel < min(run + RUN, count); pixel++) {
+        for (var pixel = first; pixel < min(first + SUBTOTAL, count); pixel++) {
             let v = arena[place + pixel * pitch] - mean;
             sum += select(v, v * v, squared);
         }
@@ -119,9 +119,9 @@ fn stored_batch_norm(
     }
     workgroupBarrier();
     if (thread < 8u) {
-        var all = Joined(0u, 0.0, 0.0);
+        var all = ChannelMoments(0u, 0.0, 0.0);
         for (var block = 0u; block < launch.blocks; block++) {
-            all = join(all, sums[block * 8u + lane], squares[block * 8u + lane]);
+            all = merge_block(all, sums[block * 8u + lane], squares[block * 8u + lane]);
         }
         // Several batch norms may read one sum.
         for (var norm = combine.first_norm; norm < combine.first_norm + combine.norms; norm++) {

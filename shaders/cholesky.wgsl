@@ -9,7 +9,7 @@
 
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> choleskys: array<Cholesky>;
-@group(0) @binding(2) var<storage, read> kernels: array<u32>;
+@group(0) @binding(2) var<storage, read> agreement_matrices: array<u32>;
 @group(0) @binding(3) var<storage, read_write> arena: array<f32>;
 @group(0) @binding(4) var<storage, read_write> pivots: array<f32>;
 
@@ -26,7 +26,7 @@ fn cholesky(
     let n = launch.images;
     let u = job.scratch * 8u;
     for (var entry = thread; entry < n * n; entry += THREADS) {
-        arena[u + entry] = f32(kernels[job.network * n * n + entry]) / f32(job.activations);
+        arena[u + entry] = f32(agreement_matrices[job.network * n * n + entry]) / f32(job.activations);
     }
     storageBarrier();
     for (var first = 0u; first < n; first += PANEL) {

@@ -7,7 +7,7 @@
 // products at a time: two octets of the flat list (tap, octet of input channels). Each thread keeps a quad of pixels by
 // an octet of channels in registers. Threads of octets that a job lacks only load.
 //
-// Statistics: each thread joins (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of
+// Statistics: each thread merges (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of
 // an octet add sums, then M2 about the block's mean, in the order of quads.
 //
 // QUADS and TILE_OCTETS come from build.rs: 32 and 8 for narrow tiles, 16 and 16 for wide ones.
@@ -15,7 +15,7 @@
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> convs: array<Conv>;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
-@group(0) @binding(3) var<storage, read> pool: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> weight_pool: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> arena: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
 
@@ -109,10 +109,10 @@ fn stage_weights(job: Conv, thread: u32, step: u32, octets: u32) {
     if (position < octets) {
         let row = rows[job.rows + (quad >> 1u)] + (quad & 1u) * 4u * octets + position;
         let half = part & 1u;
-        w0 = pool[row * 2u + half];
-        w1 = pool[(row + octets) * 2u + half];
-        w2 = pool[(row + 2u * octets) * 2u + half];
-        w3 = pool[(row + 3u * octets) * 2u + half];
+        w0 = weight_pool[row * 2u + half];
+        w1 = weight_pool[(row + octets) * 2u + half];
+        w2 = weight_pool[(row + 2u * octets) * 2u + half];
+        w3 = weight_pool[(row + 3u * octets) * 2u + half];
     }
     let place = WEIGHTS + part * 4u * CHANNEL_QUADS + quad;
     stage[place] = vec4<f32>(w0.x, w1.x, w2.x, w3.x);
@@ -140,8 +140,8 @@ fn square(v: vec4<f32>) -> vec4<f32> {
     return v * v;
 }
 
-// Joins four pixels, those before `end`.
-fn join(m: Moments, v0: Octet, v1: Octet, v2: Octet, v3: Octet, first: u32, end: u32) -> Moments {
+// Merges four pixels, those before `end`.
+fn merge_quad(m: Moments, v0: Octet, v1: Octet, v2: Octet, v3: Octet, first: u32, end: u32) -> Moments {
     if (first >= end) {
         return m;
     }
@@ -238,7 +238,7 @@ fn conv(
             store(job, pixel + 1u, end, octet, a1);
             store(job, pixel + 2u, end, octet, a2);
             store(job, pixel + 3u, end, octet, a3);
-            moments = join(moments, a0, a1, a2, a3, pixel, end);
+            moments = merge_quad(moments, a0, a1, a2, a3, pixel, end);
         }
     }
 

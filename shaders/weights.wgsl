@@ -8,7 +8,7 @@
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> weights_jobs: array<Weights>;
 @group(0) @binding(2) var<storage, read> quantiles: array<u32>;
-@group(0) @binding(3) var<storage, read_write> pool: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> weight_pool: array<vec4<f32>>;
 
 const THREADS: u32 = 256u;
 const TABLE_WORDS: u32 = 32768u;
@@ -57,7 +57,7 @@ fn weights(
     for (var block = thread; block < job.blocks; block += THREADS) {
         let words = philox(vec4<u32>(job.first + block, job.name, 0u), job.key);
         let place = (job.place + block) * 2u;
-        pool[place] = vec4<f32>(pair_of(job.table, words.x), pair_of(job.table, words.y));
-        pool[place + 1u] = vec4<f32>(pair_of(job.table, words.z), pair_of(job.table, words.w));
+        weight_pool[place] = vec4<f32>(pair_of(job.table, words.x), pair_of(job.table, words.y));
+        weight_pool[place + 1u] = vec4<f32>(pair_of(job.table, words.z), pair_of(job.table, words.w));
     }
 }

@@ -21,7 +21,7 @@ const ORDERS: u32 = 3;
 /// Source, what stands there, and what a slip would have written.
 const SLIPS: [(&str, &str, &str, Build); 7] = [
     ("agreement.cu", "place < SIDE * WORDS;", "place <= SIDE * WORDS;", Build::Asan),
-    ("combine.cu", "min(run + RUN, count)", "(run + RUN)", Build::Race),
+    ("combine.cu", "min(first + SUBTOTAL, count)", "(first + SUBTOTAL)", Build::Race),
     ("combine.cu", "threadIdx.x % 4 == 0 && place < octets", "threadIdx.x % 4 == 0", Build::Race),
     ("conv.cu", "if (p < at.count) store", "store", Build::Race),
     ("conv.cu", "if (quad >= 2 * low(job.out_octets)) return;", "", Build::Race),

@@ -18,11 +18,11 @@ use crate::real::Real;
 use crate::weights::WeightSource;
 use crate::{Error, Result};
 
-/// Pixels that are added up before they meet the block's sum: keeps rounding small.
-const RUN: usize = 16;
+/// Pixels of a subtotal, which is added to the block's sum at once: that keeps rounding small.
+const SUBTOTAL: usize = 16;
 
-/// A job's tensor, and where its statistics go.
-pub(crate) struct Layout {
+/// Layout of a job's statistics: the pixels and channels that they are of, and their place.
+pub(crate) struct StatisticsLayout {
     /// Octets from one pixel to the next.
     pub(crate) pitch: usize,
     /// Octets that the job wrote.
@@ -34,7 +34,7 @@ pub(crate) struct Layout {
     pub(crate) first: usize,
 }
 
-impl Layout {
+impl StatisticsLayout {
     fn channels(&self) -> usize {
         self.octets.len() * OCTET
     }
@@ -44,8 +44,13 @@ impl Layout {
     }
 }
 
-/// Leaves the partial statistics of a tensor, [n * h * w][pitch octets].
-pub(crate) fn partials<T: Real>(spread: bool, tensor: &[T], layout: &Layout, partials: &mut Partials<T>) {
+/// Computes the partial statistics of a tensor, [n * h * w][pitch octets].
+pub(crate) fn partials<T: Real>(
+    spread: bool,
+    tensor: &[T],
+    layout: &StatisticsLayout,
+    partials: &mut Partials<T>,
+) {
     let channels = layout.channels();
     let blocks = tensor.chunks(layout.block * layout.pitch * OCTET);
     let sums = partials.sum[layout.entries()].chunks_exact_mut(channels);
@@ -59,15 +64,15 @@ pub(crate) fn partials<T: Real>(spread: bool, tensor: &[T], layout: &Layout, par
     }
 }
 
-fn block_statistics<T: Real>(block: &[T], layout: &Layout, sum: &mut [T], m2: &mut [T]) {
+fn block_statistics<T: Real>(block: &[T], layout: &StatisticsLayout, sum: &mut [T], m2: &mut [T]) {
     let pitch = layout.pitch * OCTET;
     let count = T::from_f64((block.len() / pitch) as f64);
     for (o, octet) in layout.octets.clone().enumerate() {
         let at = o * OCTET..(o + 1) * OCTET;
         let octet_of = |pixel: &[T]| -> [T; OCTET] { std::array::from_fn(|l| pixel[octet * OCTET + l]) };
-        let total = sum_runs(block, pitch, |pixel| octet_of(pixel));
+        let total = sum_of_pixels(block, pitch, |pixel| octet_of(pixel));
         let mean = total.map(|total| total / count);
-        let squares = sum_runs(block, pitch, |pixel| {
+        let squares = sum_of_pixels(block, pitch, |pixel| {
             let y = octet_of(pixel);
             std::array::from_fn(|l| (y[l] - mean[l]) * (y[l] - mean[l]))
         });
@@ -76,12 +81,12 @@ fn block_statistics<T: Real>(block: &[T], layout: &Layout, sum: &mut [T], m2: &m
     }
 }
 
-/// Sums something of every pixel, run by run.
-fn sum_runs<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTET]) -> [T; OCTET] {
+/// The sum over the pixels of a block of a value of each, by subtotals.
+fn sum_of_pixels<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTET]) -> [T; OCTET] {
     let mut total = [T::ZERO; OCTET];
-    for run in block.chunks(RUN * pitch) {
+    for pixels in block.chunks(SUBTOTAL * pitch) {
         let mut sum = [T::ZERO; OCTET];
-        for pixel in run.chunks_exact(pitch) {
+        for pixel in pixels.chunks_exact(pitch) {
             let value = value(pixel);
             sum.iter_mut().zip(value).for_each(|(sum, value)| *sum += value);
         }
@@ -93,7 +98,7 @@ fn sum_runs<T: Real>(block: &[T], pitch: usize, value: impl Fn(&[T]) -> [T; OCTE
 /// Makes one batch norm's entries from partial statistics.
 pub(crate) fn batch_norm<T: Real>(
     norm: &NormJob,
-    layout: &Layout,
+    layout: &StatisticsLayout,
     partials: &Partials<T>,
     parameters: &[Parameter],
     source: &dyn WeightSource,
@@ -103,7 +108,7 @@ pub(crate) fn batch_norm<T: Real>(
     let affine = source.batch_norm(&norm.name, norm.all_channels)?;
     let pixels = T::from_f64(layout.pixels as f64);
     for c in 0..norm.channels {
-        let (mean, m2) = merge(layout, partials, norm.channel - layout.octets.start * OCTET + c);
+        let (mean, m2) = merge_blocks(layout, partials, norm.channel - layout.octets.start * OCTET + c);
         let (gamma, beta) =
             affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
         let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
@@ -118,7 +123,7 @@ pub(crate) fn batch_norm<T: Real>(
 }
 
 /// Mean and M2 of one channel over all blocks, in order.
-fn merge<T: Real>(layout: &Layout, partials: &Partials<T>, channel: usize) -> (T, T) {
+fn merge_blocks<T: Real>(layout: &StatisticsLayout, partials: &Partials<T>, channel: usize) -> (T, T) {
     let entries = layout.entries().skip(channel).step_by(layout.channels());
     let (mut seen, mut mean, mut m2) = (0, T::ZERO, T::ZERO);
     for entry in entries {

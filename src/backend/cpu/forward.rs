@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::batch_norm::{self, Layout};
+use super::batch_norm::{self, StatisticsLayout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
 use super::path::Path;
-use super::weights::WeightCache;
+use super::weights::TwinWeightCache;
 use super::workspace::{Sources, Workspace, for_each_image, numbers, octets_last, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
@@ -24,12 +24,12 @@ use crate::{Agreement, Codes, Precision, Result};
 pub(super) struct Twin<T> {
     /// The batch as a plain tensor.
     image: Vec<T>,
-    weights: WeightCache<T>,
+    weights: TwinWeightCache<T>,
 }
 
 impl<T: Real> Twin<T> {
     pub(super) fn new(setup: &Setup) -> Self {
-        Twin { image: octets_last(&setup.batch), weights: WeightCache::new(Arc::clone(&setup.source)) }
+        Twin { image: octets_last(&setup.batch), weights: TwinWeightCache::new(Arc::clone(&setup.source)) }
     }
 }
 
@@ -144,7 +144,7 @@ impl<T: Real> ForwardPass<'_, T> {
         }
         let ForwardPass { twin, setup, plan, spread, .. } = *self;
         let tensor = &plan.tensors[output];
-        let layout = Layout {
+        let layout = StatisticsLayout {
             pitch: tensor.pitch,
             octets,
             pixels: plan.images() * tensor.shape.pixels(),

@@ -21,23 +21,23 @@ pub(crate) type Octet<T> = Arc<[[T; OCTET]]>;
 type Kind = ([usize; 2], usize, Distribution);
 
 /// A parameter's octets, those that somebody has asked for.
-type Known<T> = Vec<Option<Octet<T>>>;
+type CachedOctets<T> = Vec<Option<Octet<T>>>;
 
 #[derive(Default)]
 struct Octets<T> {
-    by_name: HashMap<String, HashMap<Kind, Known<T>>>,
+    by_name: HashMap<String, HashMap<Kind, CachedOctets<T>>>,
     numbers: usize,
 }
 
 /// Weights that networks of a run have asked for.
-pub(crate) struct WeightCache<T> {
+pub(crate) struct TwinWeightCache<T> {
     source: Arc<dyn WeightSource>,
     octets: RwLock<Octets<T>>,
 }
 
-impl<T: Real> WeightCache<T> {
+impl<T: Real> TwinWeightCache<T> {
     pub(crate) fn new(source: Arc<dyn WeightSource>) -> Self {
-        WeightCache { source, octets: RwLock::new(Octets { by_name: HashMap::new(), numbers: 0 }) }
+        TwinWeightCache { source, octets: RwLock::new(Octets { by_name: HashMap::new(), numbers: 0 }) }
     }
 
     pub(crate) fn source(&self) -> &dyn WeightSource {
@@ -51,10 +51,10 @@ impl<T: Real> WeightCache<T> {
         let wanted = part.row..part.row + part.octets;
         {
             let octets = self.octets.read().unwrap_or_else(PoisonError::into_inner);
-            let known = octets.by_name.get(&parameter.name).and_then(|kinds| kinds.get(&kind));
-            let known = known.and_then(|known| known.get(wanted.clone()));
-            if let Some(known) = known.filter(|known| known.iter().all(Option::is_some)) {
-                out.extend(known.iter().flatten().cloned());
+            let cached = octets.by_name.get(&parameter.name).and_then(|kinds| kinds.get(&kind));
+            let cached = cached.and_then(|cached| cached.get(wanted.clone()));
+            if let Some(cached) = cached.filter(|cached| cached.iter().all(Option::is_some)) {
+                out.extend(cached.iter().flatten().cloned());
                 return Ok(());
             }
         }
@@ -66,9 +66,9 @@ impl<T: Real> WeightCache<T> {
             octets.numbers = 0;
         }
         octets.numbers += numbers;
-        let known = octets.by_name.entry(parameter.name.clone()).or_default().entry(kind).or_default();
-        known.resize(known.len().max(wanted.end), None);
-        for (place, octet) in known[wanted].iter_mut().zip(made) {
+        let cached = octets.by_name.entry(parameter.name.clone()).or_default().entry(kind).or_default();
+        cached.resize(cached.len().max(wanted.end), None);
+        for (place, octet) in cached[wanted].iter_mut().zip(made) {
             out.push(Arc::clone(place.insert(octet)));
         }
         Ok(())

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::buffers::GroupMemory;
 use super::driver::Driver;
-use super::session::Session;
+use super::session::CudaSession;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
-use crate::backend::group::session::Session as _;
-use crate::backend::group::{Fault, Group, Joins, Launch, Mirror};
+use crate::backend::group::session::DeviceSession as _;
+use crate::backend::group::{BatchNormsBy, Fault, Group, Launch, Mirror};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::cuda::lockstep`].
@@ -25,9 +25,9 @@ pub(crate) fn lockstep(
     let image: Arc<[f32]> = octets_last(batch).into();
     let name = driver.name().to_owned();
     let fatal = |fault: Fault| fault.fatal("cuda", &name);
-    let mut session = Session::new(driver, &setup, Arc::clone(&image)).map_err(fatal)?;
+    let mut session = CudaSession::new(driver, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, Joins::LastBlock)?;
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, BatchNormsBy::LastBlock)?;
     let (all, used) = (group.all_launches(&new), session.cache.used());
     let mut memory = session.group_memory();
     session.upload(&group, &new, false, &mut memory).map_err(fatal)?;
@@ -36,7 +36,7 @@ pub(crate) fn lockstep(
 }
 
 struct Checked<'a> {
-    session: Session,
+    session: CudaSession,
     memory: GroupMemory,
     group: &'a Group,
     name: &'a str,

@@ -199,14 +199,14 @@ struct Gpu {
     context: sys::CUcontext,
     modules: Vec<sys::CUmodule>,
     functions: HashMap<&'static str, sys::CUfunction>,
-    streams: Vec<Mutex<Stream>>,
+    streams: Vec<Mutex<CudaStream>>,
     /// Whether its context was ended after a fault: nothing of it may be touched.
     gone: AtomicBool,
 }
 
 /// A stream, what others wait for, and the pinned memory that it copies through.
 #[derive(Debug)]
-struct Stream {
+struct CudaStream {
     stream: sys::CUstream,
     event: sys::CUevent,
     staging: *mut c_void,
@@ -269,7 +269,7 @@ impl Gpu {
                 let stream = result::stream::create(result::stream::StreamKind::NonBlocking)?;
                 let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
                 let staging = result::malloc_host(STAGING, 0)?;
-                self.streams.push(Mutex::new(Stream { stream, event, staging, used: 0 }));
+                self.streams.push(Mutex::new(CudaStream { stream, event, staging, used: 0 }));
             }
         }
         Ok(())
@@ -289,7 +289,7 @@ impl Gpu {
     }
 
     /// A stream of a device whose context is this thread's.
-    fn stream(&self, stream: usize) -> Result<MutexGuard<'_, Stream>, Fault> {
+    fn stream(&self, stream: usize) -> Result<MutexGuard<'_, CudaStream>, Fault> {
         self.enter()?;
         self.streams
             .get(stream)
@@ -298,7 +298,7 @@ impl Gpu {
     }
 }
 
-impl Stream {
+impl CudaStream {
     fn wait(&mut self) -> Result<(), Fault> {
         // SAFETY: the stream lives as long as its device.
         unsafe { result::stream::synchronize(self.stream) }.map_err(fault)?;

@@ -217,8 +217,8 @@ mod tests {
     fn every_step_but_batch_norms_has_one_kernel_on_every_architecture() {
         for capability in ComputeCapability::all() {
             let kinds: Vec<LaunchKind> = capability.kernels().map(|kernel| kernel.kind).collect();
-            let joined = [LaunchKind::BatchNorm, LaunchKind::StoredBatchNorm];
-            let expected = LaunchKind::ALL.into_iter().filter(|kind| !joined.contains(kind));
+            let by_last_block = [LaunchKind::BatchNorm, LaunchKind::StoredBatchNorm];
+            let expected = LaunchKind::ALL.into_iter().filter(|kind| !by_last_block.contains(kind));
             assert_eq!(kinds, expected.collect::<Vec<_>>(), "{capability}");
         }
         assert_eq!(ComputeCapability::all()[0], ComputeCapability::OLDEST);

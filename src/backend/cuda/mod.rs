@@ -35,7 +35,7 @@ pub use driver::{Driver, KernelLaunch, STREAMS};
 pub use kernels::{ComputeCapability, HEADERS, KERNELS, Kernel, Source};
 pub use null::NullDriver;
 pub use nvrtc::{Compiled, compile};
-use session::Session;
+use session::CudaSession;
 
 /// Opens a GPU by its number.
 pub(super) fn open(number: usize, setup: Setup) -> Result<Arc<dyn Executor>> {
@@ -46,5 +46,5 @@ pub(super) fn open(number: usize, setup: Setup) -> Result<Arc<dyn Executor>> {
 /// The same on a device that is there.
 pub(crate) fn open_on(driver: Arc<dyn Driver>, setup: Setup) -> Result<Arc<dyn Executor>> {
     check_precision("cuda", &setup)?;
-    Ok(Arc::new(Grouped::new(Session::open(driver, &setup)?, setup)?))
+    Ok(Arc::new(Grouped::new(CudaSession::open(driver, &setup)?, setup)?))
 }

@@ -11,8 +11,8 @@ use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    DeviceWeights, Fault, Group, Joins, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer, PerShared,
-    Results, Shared, twin,
+    BatchNormsBy, DeviceWeightCache, Fault, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer,
+    PerShared, Results, Shared, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::random::quantiles;
@@ -27,10 +27,10 @@ const OCTET_BYTES: usize = OCTET * size_of::<f32>();
 const BUFFER_BYTES: u64 = 1 << 34;
 
 /// A device with the buffers, the weights and the batch of a run.
-pub(super) struct Session {
+pub(super) struct CudaSession {
     pub(super) driver: Arc<dyn Driver>,
     limits: Limits,
-    pub(super) cache: DeviceWeights,
+    pub(super) cache: DeviceWeightCache,
     shared: PerShared<Allocation>,
     /// Memory that no group in flight has. Runs of several threads may have more than two of them in all.
     idle: Vec<GroupMemory>,
@@ -49,14 +49,14 @@ pub(super) struct Running {
     factor_number: usize,
 }
 
-impl Session {
+impl CudaSession {
     /// A session for a run's batch.
     ///
     /// # Errors
     /// What the device says.
     pub(super) fn open(driver: Arc<dyn Driver>, setup: &Setup) -> Result<Self> {
         let name = driver.name().to_owned();
-        Session::new(driver, setup, octets_last(&setup.batch).into())
+        CudaSession::new(driver, setup, octets_last(&setup.batch).into())
             .map_err(|fault| fault.fatal("cuda", &name))
     }
 
@@ -68,10 +68,10 @@ impl Session {
         let capacity = (POOL_BYTES / OCTET_BYTES as u64) as usize;
         let mut shared = PerShared::from_fn(|_| Allocation::none(&driver));
         shared[Shared::Quantiles].reserve(quantiles.len() as u64)?;
-        shared[Shared::Pool].reserve(FIRST_POOL_BYTES)?;
-        let session = Session {
+        shared[Shared::WeightPool].reserve(FIRST_POOL_BYTES)?;
+        let session = CudaSession {
             limits,
-            cache: DeviceWeights::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeightCache::new(Arc::clone(&setup.source), capacity),
             shared,
             idle: Vec::new(),
             next: 0,
@@ -135,7 +135,7 @@ impl Session {
         memory.upload(group, new, &self.limits, &self.image)?;
         self.grow_pool()?;
         if !new.numbers.is_empty() {
-            let place = self.shared[Shared::Pool].address + u64::from(new.place) * OCTET_BYTES as u64;
+            let place = self.shared[Shared::WeightPool].address + u64::from(new.place) * OCTET_BYTES as u64;
             self.driver.write(WEIGHTS, place, bytemuck::cast_slice(&new.numbers))?;
         }
         // Checkpoints have no launch of weights to wait for.
@@ -145,14 +145,14 @@ impl Session {
     /// Makes room for the pool's rows, and keeps what is there.
     fn grow_pool(&mut self) -> Result<(), Fault> {
         let needed = (self.cache.used() * OCTET_BYTES) as u64;
-        let pool = &self.shared[Shared::Pool];
+        let pool = &self.shared[Shared::WeightPool];
         let old = pool.bytes();
         if old < needed {
             // Twice as large, so that it seldom happens.
             let grown = Allocation::new(&self.driver, needed.max(2 * old).min(POOL_BYTES.max(needed)))?;
             self.driver.copy(WEIGHTS, pool.address, grown.address, old)?;
             self.wait_for_all()?;
-            self.shared[Shared::Pool] = grown;
+            self.shared[Shared::WeightPool] = grown;
         }
         Ok(())
     }
@@ -175,37 +175,37 @@ impl Session {
     /// Copies all buffers of a group to the host.
     pub(super) fn mirror(&self, group: &Group, memory: &GroupMemory) -> Result<Mirror, Fault> {
         let mut pool = vec![0.0; self.cache.used() * OCTET];
-        let address = self.shared[Shared::Pool].address;
+        let address = self.shared[Shared::WeightPool].address;
         self.driver.read(WEIGHTS, address, bytemuck::cast_slice_mut(&mut pool))?;
         Ok(Mirror { pool, buffers: memory.download(group, &self.limits)? })
     }
 
     /// Copies all buffers of a group back to the device.
     pub(super) fn restore(&self, mirror: &Mirror, memory: &GroupMemory) -> Result<(), Fault> {
-        let address = self.shared[Shared::Pool].address;
+        let address = self.shared[Shared::WeightPool].address;
         self.driver.write(WEIGHTS, address, bytemuck::cast_slice(&mirror.pool))?;
         memory.restore(mirror, &self.limits)?;
         self.wait_for_all()
     }
 }
 
-impl Drop for Session {
+impl Drop for CudaSession {
     fn drop(&mut self) {
         // Buffers are freed next. On a device that is lost nothing runs.
         let _ = self.wait_for_all();
     }
 }
 
-impl session::Session for Session {
+impl session::DeviceSession for CudaSession {
     const BACKEND: &'static str = "cuda";
-    const JOINS: Joins = Joins::LastBlock;
+    const BATCH_NORMS_BY: BatchNormsBy = BatchNormsBy::LastBlock;
     type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
         &mut self.limits
     }
 
-    fn cache(&mut self) -> &mut DeviceWeights {
+    fn cache(&mut self) -> &mut DeviceWeightCache {
         &mut self.cache
     }
 
@@ -236,7 +236,7 @@ impl session::Session for Session {
         self.cache.clear();
         self.idle.clear();
         if let Ok(empty) = Allocation::new(&self.driver, FIRST_POOL_BYTES) {
-            self.shared[Shared::Pool] = empty;
+            self.shared[Shared::WeightPool] = empty;
         }
     }
 
@@ -246,13 +246,13 @@ impl session::Session for Session {
             return Ok(());
         }
         let driver = self.driver.renew()?;
-        let renewed = Session::new(driver, &self.setup, Arc::clone(&self.image));
+        let renewed = CudaSession::new(driver, &self.setup, Arc::clone(&self.image));
         *self = renewed.map_err(|fault| fault.fatal("cuda", self.driver.name()))?;
         Ok(())
     }
 
     fn reopen(&self, setup: Setup) -> Result<Self> {
-        Session::open(Arc::clone(&self.driver), &setup)
+        CudaSession::open(Arc::clone(&self.driver), &setup)
     }
 
     fn device(&self) -> String {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::null::NullDriver;
 use super::*;
 use crate::backend::group::packed::{Placed, Queued};
-use crate::backend::group::session::{InFlight, Session as _};
-use crate::backend::group::{Joins, Prepared};
+use crate::backend::group::session::{DeviceSession as _, InFlight};
+use crate::backend::group::{BatchNormsBy, Prepared};
 use crate::space::{Architecture, SkeletonSettings};
 use crate::{Batch, Convention, Network, Weights};
 
@@ -36,7 +36,7 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
     let setup = setup(32);
     for space in ["nasbench101", "nasbench201"] {
         let driver = Arc::new(NullDriver::default());
-        let mut session = Session::open(Arc::clone(&driver) as Arc<dyn Driver>, &setup).unwrap();
+        let mut session = CudaSession::open(Arc::clone(&driver) as Arc<dyn Driver>, &setup).unwrap();
         let steps = ["network", "plan", "weights", "tables", "upload and launches", "scores", "end"];
         // The cache has all weights after the first round, as in any long run.
         let mut best = [f64::INFINITY; 7];
@@ -58,7 +58,7 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 let (placed, left) = Placed::new(group, session.cache(), &mut |_, error| panic!("{error}"));
                 assert!(left.is_empty());
                 all[2] += lap(&mut now);
-                let packed = placed.pack(Joins::LastBlock).unwrap();
+                let packed = placed.pack(BatchNormsBy::LastBlock).unwrap();
                 all[3] += lap(&mut now);
                 let in_flight = InFlight::start_packed(&mut session, packed, false).ok().unwrap();
                 all[4] += lap(&mut now);

@@ -99,7 +99,7 @@ impl<'a> Extents<'a> {
         self.inside(Table::Rows, rows.end, self.group.tables.rows.len())?;
         let row = 8 * area(job.kernel) * in_octets;
         let mut places = self.group.tables.rows[rows].iter();
-        places.try_for_each(|&place| self.inside(Shared::Pool, place as usize + row, self.pool))
+        places.try_for_each(|&place| self.inside(Shared::WeightPool, place as usize + row, self.pool))
     }
 
     fn norm(&self, job: &NormRecord) -> Result<()> {
@@ -109,7 +109,7 @@ impl<'a> Extents<'a> {
         self.within(Buffer::Norms, job.norm as usize + octets)?;
         match job.affine {
             NONE => Ok(()),
-            affine => self.inside(Shared::Pool, affine as usize + 2 * octets, self.pool),
+            affine => self.inside(Shared::WeightPool, affine as usize + 2 * octets, self.pool),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A parameter's row is [C_out padded to 8][r][s][C_in padded to 8]. Octets of output channels have places of their
 //! own, so that a wider convolution of the same name adds only what is missing. Seeded octets are made on the device;
 //! those of a checkpoint, and its gammas and betas, are uploaded. Nothing leaves the pool until all of it does:
-//! [`DeviceWeights::clear`], between groups.
+//! [`DeviceWeightCache::clear`], between groups.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -21,7 +21,7 @@ use crate::{Distribution, Error, ParameterErrorKind, Result};
 const JOB_BLOCKS: u32 = 1024;
 
 /// Weights that networks of a run have asked for, and their places in the pool.
-pub(crate) struct DeviceWeights {
+pub(crate) struct DeviceWeightCache {
     source: Arc<dyn WeightSource>,
     /// Octets that the pool holds at most, and those in use.
     capacity: usize,
@@ -69,10 +69,10 @@ pub(crate) struct WeightPlaces {
     pub(super) affines: Vec<u32>,
 }
 
-impl DeviceWeights {
+impl DeviceWeightCache {
     /// An empty pool for so many octets, fewer than 2^32.
     pub(crate) fn new(source: Arc<dyn WeightSource>, capacity: usize) -> Self {
-        DeviceWeights {
+        DeviceWeightCache {
             source,
             capacity: capacity.min(NONE as usize),
             used: 0,
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn networks_share_rows_and_a_wider_one_adds_what_is_missing() {
-        let mut cache = DeviceWeights::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
+        let mut cache = DeviceWeightCache::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
         let narrow = cache.place(&network(11)).unwrap().unwrap();
         assert_eq!(narrow.rows, [0, 72]);
         assert!(narrow.affines.is_empty());
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_full_pool_says_so_and_one_that_is_too_small_is_an_error() {
-        let mut cache = DeviceWeights::new(Weights::default().source(), 200);
+        let mut cache = DeviceWeightCache::new(Weights::default().source(), 200);
         assert!(cache.place(&network(8)).unwrap().is_some());
         assert!(cache.place(&network(16)).unwrap().is_some());
         assert!(cache.place(&other(16)).unwrap().is_none());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Limits;
 use super::run::{ask, bytes, run};
-use super::session::Session;
+use super::session::DeviceSession;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Setup};
 use crate::plan::Plan;
@@ -31,7 +31,7 @@ pub(crate) fn check_precision(backend: &str, setup: &Setup) -> Result<()> {
     Err(Error::Setting { name: "precision", message })
 }
 
-impl<S: Session> Grouped<S> {
+impl<S: DeviceSession> Grouped<S> {
     /// Puts a session to work.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl<S: Session> Grouped<S> {
     }
 }
 
-impl<S: Session + 'static> Executor for Grouped<S> {
+impl<S: DeviceSession + 'static> Executor for Grouped<S> {
     fn backend(&self) -> &'static str {
         S::BACKEND
     }

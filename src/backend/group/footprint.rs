@@ -104,7 +104,7 @@ impl Load {
             Buffer::Norms => plan.norm_entries.div_ceil(OCTET),
             Buffer::Partials => plan.partial_entries.div_ceil(OCTET),
             Buffer::Codes => n * plan.words_per_image,
-            Buffer::Kernels => n * n,
+            Buffer::AgreementMatrices => n * n,
             Buffer::Pivots => n,
             Buffer::Statuses => 1,
             Buffer::Maps => plan.memory().patterns,
@@ -112,7 +112,7 @@ impl Load {
         })
     }
 
-    /// Whether another network should still join: there is room for it, and launches are not full yet.
+    /// Whether another network should still be added: there is room for it, and launches are not full yet.
     pub(crate) fn has_room_for(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
         if self.networks == 0 {
             return true;

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 
 use super::memory::{Buffer, Unit};
 use super::{
-    DeviceWeights, Group, Joins, Launch, LaunchKind, Limits, Mirror, NewWeights, Prepared, Shared, image,
-    twin,
+    BatchNormsBy, DeviceWeightCache, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, Prepared, Shared,
+    image, twin,
 };
 use crate::backend::Setup;
 use crate::plan::jobs::OCTET;
@@ -40,7 +40,7 @@ impl Deviation {
         }
     }
 
-    fn join(mut self, other: &Self) -> Self {
+    fn worse_of(mut self, other: &Self) -> Self {
         self.numbers = self.numbers.max(other.numbers);
         self.bits = self.bits.max(other.bits);
         self.strays.extend(other.strays.iter().take(10 - self.strays.len().min(10)).cloned());
@@ -61,13 +61,13 @@ pub(crate) trait Device {
 /// Lays networks out as one group, and hands over the weights that it needs.
 ///
 /// # Errors
-/// As [`Prepared::new`], [`DeviceWeights::place`] and [`Group::check`]; weights that the cache has no room for.
+/// As [`Prepared::new`], [`DeviceWeightCache::place`] and [`Group::check`]; weights that the cache has no room for.
 pub(crate) fn lay_out(
     networks: &[Network],
     setup: &Setup,
     limits: &Limits,
-    cache: &mut DeviceWeights,
-    joins: Joins,
+    cache: &mut DeviceWeightCache,
+    batch_norms_by: BatchNormsBy,
 ) -> Result<(Group, NewWeights)> {
     let mut placed = Vec::new();
     for network in networks {
@@ -79,7 +79,7 @@ pub(crate) fn lay_out(
         let places = cache.place(&network)?.ok_or_else(full)?;
         placed.push((network, places));
     }
-    let group = Group::new(placed, joins);
+    let group = Group::new(placed, batch_norms_by);
     group.check(cache.used())?;
     Ok((group, cache.take_new()))
 }
@@ -118,13 +118,13 @@ pub(crate) fn lockstep(
 fn worst(deviations: &[Deviation], stage: Stage) -> Option<Deviation> {
     let mut all = deviations.iter().filter(|deviation| deviation.stage == stage);
     let first = all.next()?.clone();
-    Some(all.fold(first, |worst, next| worst.join(next)))
+    Some(all.fold(first, |worst, next| worst.worse_of(next)))
 }
 
 fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror) -> Deviation {
     let mut all = Deviation { stage: launch.kind.stage(), numbers: 0.0, bits: 0.0, strays: Vec::new() };
     let pool = [before, expected, found].map(|mirror| &mirror.pool[..]);
-    numbers(&mut all, launch, Shared::Pool, pool);
+    numbers(&mut all, launch, Shared::WeightPool, pool);
     for buffer in Buffer::ALL {
         match (buffer, buffer.unit()) {
             // U overwrites the arena of Cholesky, whatever it was.

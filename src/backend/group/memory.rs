@@ -92,8 +92,8 @@ register! {
     map PerShared;
     /// The quantiles of both distributions, bf16, the normal one's first.
     Quantiles,
-    /// Rows of weights, and gammas and betas, by octet; [`super::DeviceWeights`] knows what is where.
-    Pool,
+    /// Rows of weights, and gammas and betas, by octet; [`super::DeviceWeightCache`] knows what is where.
+    WeightPool,
 }
 
 register! {
@@ -130,7 +130,7 @@ register! {
     /// Code words.
     Codes = (Unit::Word, Read::OnRequest),
     /// K, N x N.
-    Kernels = (Unit::Word, Read::Always),
+    AgreementMatrices = (Unit::Word, Read::Always),
     /// The N pivots of K / N_A.
     Pivots = (Unit::Factor, Read::Always),
     /// The first node where a number was not finite, else NONE.

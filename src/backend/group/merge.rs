@@ -12,7 +12,7 @@ use super::memory::{Buffer, PerBuffer, Sizes};
 use super::prepared::Prepared;
 use super::records::*;
 use super::tables::{SlotTables, Tables};
-use super::{Joins, Launch, LaunchKind, Member};
+use super::{BatchNormsBy, Launch, LaunchKind, Member};
 use crate::Shape;
 use crate::plan::jobs::Slot;
 use crate::plan::{Plan, TileClass};
@@ -23,14 +23,14 @@ pub(crate) struct Group {
     pub(crate) members: Vec<Member>,
     pub(crate) sizes: Sizes,
     pub(crate) tables: Tables,
-    pub(crate) joins: Joins,
+    pub(crate) batch_norms_by: BatchNormsBy,
     pub(crate) launches: Vec<Launch>,
 }
 
 impl Group {
     /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
     /// passed.
-    pub(crate) fn new(networks: Vec<(Box<Prepared>, WeightPlaces)>, joins: Joins) -> Self {
+    pub(crate) fn new(networks: Vec<(Box<Prepared>, WeightPlaces)>, batch_norms_by: BatchNormsBy) -> Self {
         let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
         let mut members = Vec::with_capacity(networks.len());
         let mut weights = Vec::with_capacity(networks.len());
@@ -40,8 +40,8 @@ impl Group {
             weights.push(places);
             sizes += own;
         }
-        let (tables, launches) = merge(&members, &weights, joins);
-        Group { members, sizes, tables, joins, launches }
+        let (tables, launches) = merge(&members, &weights, batch_norms_by);
+        Group { members, sizes, tables, batch_norms_by, launches }
     }
 
     /// All its launches, that of the weights first.
@@ -152,10 +152,14 @@ struct Merge<'a> {
 }
 
 /// Records of all members, and their launches.
-fn merge(members: &[Member], weights: &[WeightPlaces], joins: Joins) -> (Tables, Vec<Launch>) {
+fn merge(
+    members: &[Member],
+    weights: &[WeightPlaces],
+    batch_norms_by: BatchNormsBy,
+) -> (Tables, Vec<Launch>) {
     let mut merge = Merge { members, weights, tables: Tables::default(), launches: Vec::new() };
     let mut slots = slots(members);
-    merge.launches(&mut slots, joins);
+    merge.launches(&mut slots, batch_norms_by);
     for m in 0..members.len() {
         merge.member(m, &mut slots);
     }
@@ -168,7 +172,7 @@ impl Merge<'_> {
     }
 
     /// Makes all launches, and room for the records of their jobs.
-    fn launches(&mut self, slots: &mut [GroupSlot], joins: Joins) {
+    fn launches(&mut self, slots: &mut [GroupSlot], batch_norms_by: BatchNormsBy) {
         let (n, members) = (self.images(), self.members.len());
         let total = |count: fn(&Tables) -> usize| -> usize {
             self.members.iter().map(|member| count(&member.network.tables)).sum()
@@ -186,20 +190,20 @@ impl Merge<'_> {
             };
             let (plain, stored) = (place(PLAIN, &mut combines), place(STORED, &mut combines));
             let (narrow, wide) = (place(NARROW, &mut convs), place(WIDE, &mut convs));
-            let (_, joined) = (place(STORED_NORMS, &mut norms), place(NORMS, &mut norms));
+            let (_, conv_norms) = (place(STORED_NORMS, &mut norms), place(NORMS, &mut norms));
             let Slot { height, width, .. } = slot.slot;
             let tiles = n * (height * width).div_ceil(COMBINE_PIXELS);
             let blocks = self.blocks(slot.slot).1;
             let at = Some(slot.slot);
             // Those that leave statistics come last, so that one launch can take them all.
             self.launch(LaunchKind::Combine, at, plain.start..stored.end, tiles);
-            if joins == Joins::Launches {
+            if batch_norms_by == BatchNormsBy::Launches {
                 self.launch(LaunchKind::StoredBatchNorm, at, stored, slot.stored_octets);
             }
             self.launch(LaunchKind::ConvNarrow, at, narrow, blocks);
             self.launch(LaunchKind::ConvWide, at, wide, blocks);
-            if joins == Joins::Launches {
-                self.launch(LaunchKind::BatchNorm, at, joined, 1);
+            if batch_norms_by == BatchNormsBy::Launches {
+                self.launch(LaunchKind::BatchNorm, at, conv_norms, 1);
             }
         }
         let side = n.div_ceil(AGREEMENT_IMAGES);

@@ -11,7 +11,6 @@
 //! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
 //! - `device_weights` knows which weights are on the device.
 //! - `merge` puts the records of networks side by side, and makes launches.
-//! - `twin` runs a launch on the processor, `lockstep` compares a device with it.
 //! - `packed` has the networks on their way into a group: queued, placed, packed.
 //! - `session` is a device with what a run needs of it, and its groups in flight; `fault` is what can go wrong.
 //! - `run` takes the networks of a queue through a session, and `executor` is a device for whoever runs networks.
@@ -21,8 +20,8 @@
 //! # Order of launches
 //!
 //! Weights and K's start; then the slots, combine or conv, each followed by the batch norms that it leaves; agreement;
-//! Cholesky; where SWAP was asked for, its maps are emptied and filled. A backend whose last block of a job joins the
-//! statistics itself takes [`Joins::LastBlock`], and gets no launches for them.
+//! Cholesky; where SWAP was asked for, its maps are emptied and filled. A backend whose last block of a job makes the
+//! batch norms itself takes [`BatchNormsBy::LastBlock`], and gets no launches for them.
 
 mod check;
 mod device_weights;
@@ -44,7 +43,7 @@ mod tables;
 mod tests;
 pub(crate) mod twin;
 
-pub(crate) use device_weights::{DeviceWeights, NewWeights, WeightPlaces};
+pub(crate) use device_weights::{DeviceWeightCache, NewWeights, WeightPlaces};
 pub(crate) use executor::{Grouped, check_precision};
 pub use fault::Fault;
 pub(crate) use footprint::{Limits, Load, image, most_networks};
@@ -76,9 +75,9 @@ memory::register! {
     ConvNarrow,
     /// Those of [`TileClass::Wide`](crate::plan::TileClass::Wide).
     ConvWide,
-    /// Joins the partial statistics of convolutions.
+    /// Makes batch norms from the partial statistics of convolutions.
     BatchNorm,
-    /// Batch norms of what combines have stored: their statistics, and at once the join. A tile is an octet of
+    /// Batch norms of what combines have stored: their statistics, merged at once. A tile is an octet of
     /// channels; the few networks that have such batch norms have them in small tensors.
     StoredBatchNorm,
     Agreement,
@@ -105,7 +104,7 @@ impl LaunchKind {
 
 /// Who makes batch norms from what a job leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Joins {
+pub(crate) enum BatchNormsBy {
     /// Launches of their own: there is no fence between the blocks of a launch.
     Launches,
     /// The last block of the job.
@@ -155,7 +154,7 @@ impl Member {
             let node = self.network.node(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
-        let kernel = Agreement::new(n, words(Buffer::Kernels, n * n))?;
+        let kernel = Agreement::new(n, words(Buffer::AgreementMatrices, n * n))?;
         let pivots = results.factors(Buffer::Pivots, places[Buffer::Pivots], n);
         Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
     }

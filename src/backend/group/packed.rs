@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::results::Results;
-use super::{DeviceWeights, Group, Joins, Member, Prepared, WeightPlaces};
+use super::{BatchNormsBy, DeviceWeightCache, Group, Member, Prepared, WeightPlaces};
 use crate::backend::{Outcome, Setup};
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ impl Placed {
     /// go to `fail`.
     pub(crate) fn new(
         networks: Vec<Queued>,
-        cache: &mut DeviceWeights,
+        cache: &mut DeviceWeightCache,
         fail: &mut dyn FnMut(usize, Error),
     ) -> (Self, Vec<Queued>) {
         let (start, count) = (Instant::now(), networks.len());
@@ -62,9 +62,9 @@ impl Placed {
     }
 
     /// Lays the networks out as a group; none where there are none.
-    pub(crate) fn pack(self, joins: Joins) -> Option<Packed> {
+    pub(crate) fn pack(self, batch_norms_by: BatchNormsBy) -> Option<Packed> {
         let Placed { networks, indices, start, .. } = self;
-        (!networks.is_empty()).then(|| Packed { group: Group::new(networks, joins), indices, start })
+        (!networks.is_empty()).then(|| Packed { group: Group::new(networks, batch_norms_by), indices, start })
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct ParameterOctets {
     pub(super) octets: usize,
 }
 
-/// A network that can join any group.
+/// A network that can be part of any group.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) plan: Plan,

@@ -128,7 +128,7 @@ impl CombineRecord {
     pub(crate) const AVERAGE_POOL: u32 = 2;
 }
 
-/// Joins partial statistics into the batch norm of some channels.
+/// A batch norm of some channels, made from partial statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct NormRecord {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::packed::Queued;
-use super::session::{Failed, InFlight, Session};
+use super::session::{DeviceSession, Failed, InFlight};
 use super::{Fault, Limits, Load, Prepared, image, most_networks};
 use crate::backend::Setup;
 use crate::backend::queue::{Queue, Request};
@@ -32,13 +32,13 @@ pub(super) fn ask(limits: &Limits) -> usize {
 ///
 /// # Errors
 /// A fault that ends the run.
-pub(super) fn run<S: Session>(
+pub(super) fn run<S: DeviceSession>(
     session: &Mutex<S>,
     setup: &Setup,
     threads: &rayon::ThreadPool,
     queue: &Queue,
 ) -> Result<()> {
-    let mut run = Run {
+    let mut run = QueueRun {
         session,
         setup,
         threads,
@@ -52,7 +52,7 @@ pub(super) fn run<S: Session>(
     run.all().inspect_err(|_| run.abandon_all())
 }
 
-struct Run<'a, S: Session> {
+struct QueueRun<'a, S: DeviceSession> {
     session: &'a Mutex<S>,
     setup: &'a Setup,
     threads: &'a rayon::ThreadPool,
@@ -69,7 +69,7 @@ struct Run<'a, S: Session> {
     refused: Option<usize>,
 }
 
-impl<S: Session> Run<'_, S> {
+impl<S: DeviceSession> QueueRun<'_, S> {
     /// The session, for one call.
     fn session(&self) -> MutexGuard<'_, S> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,23 +1,24 @@
-//! A session, a device with what a run needs of it; and groups in flight on it.
+//! A device session: a device with what a run needs of it, and its groups in flight. (The public
+//! [`Session`](crate::Session), which networks are submitted to, stands above it.)
 
 use super::packed::{Packed, Placed, Queued};
 use super::results::Results;
-use super::{DeviceWeights, Fault, Group, Joins, Launch, Limits};
+use super::{BatchNormsBy, DeviceWeightCache, Fault, Group, Launch, Limits};
 use crate::backend::Setup;
 use crate::{Error, Result};
 
 /// A device with the buffers, the weights and the batch of a run.
-pub(crate) trait Session: Send + Sized {
+pub(crate) trait DeviceSession: Send + Sized {
     /// The backend's name.
     const BACKEND: &'static str;
     /// Who makes batch norms from what a job leaves.
-    const JOINS: Joins;
+    const BATCH_NORMS_BY: BatchNormsBy;
     /// What the device holds for a group in flight, and can use again after it.
     type Memory;
     /// What the device holds at most.
     fn limits(&mut self) -> &mut Limits;
     /// Which weights are on the device.
-    fn cache(&mut self) -> &mut DeviceWeights;
+    fn cache(&mut self) -> &mut DeviceWeightCache;
     /// Uploads a group and starts its launches. Where the cache was cleared for it, groups in flight may still read the
     /// rows that are overwritten.
     fn start(&mut self, group: &Group, cleared: bool) -> Result<Self::Memory, Fault>;
@@ -48,12 +49,12 @@ pub(crate) struct Failed {
 }
 
 /// A group that runs on a session's device.
-pub(crate) struct InFlight<S: Session> {
+pub(crate) struct InFlight<S: DeviceSession> {
     packed: Packed,
     memory: S::Memory,
 }
 
-impl<S: Session> InFlight<S> {
+impl<S: DeviceSession> InFlight<S> {
     /// Starts a group of networks. Those whose weights are wrong go to `fail`; where the weight cache is full, the networks
     /// that are left over come back.
     pub(crate) fn start(
@@ -63,7 +64,7 @@ impl<S: Session> InFlight<S> {
     ) -> Result<(Option<Self>, Vec<Queued>), Failed> {
         let (placed, left) = Placed::new(networks, session.cache(), fail);
         let cleared = placed.cleared;
-        let Some(packed) = placed.pack(S::JOINS) else { return Ok((None, left)) };
+        let Some(packed) = placed.pack(S::BATCH_NORMS_BY) else { return Ok((None, left)) };
         match Self::start_packed(session, packed, cleared) {
             Ok(in_flight) => Ok((Some(in_flight), left)),
             Err(Failed { fault, mut networks }) => {

@@ -27,14 +27,14 @@ fn workload(space: &str, images: usize) -> Vec<Plan> {
     Architecture::read_lines(&file[..]).map(|(_, architecture)| plan(architecture.unwrap())).collect()
 }
 
-fn group(plans: &[Plan], joins: Joins) -> Group {
-    let mut cache = DeviceWeights::new(Weights::default().source(), 1 << 27);
+fn group(plans: &[Plan], batch_norms_by: BatchNormsBy) -> Group {
+    let mut cache = DeviceWeightCache::new(Weights::default().source(), 1 << 27);
     let prepare = |plan: &Plan| {
         let network = Prepared::new(plan.clone(), &LIMITS, cache.source()).unwrap();
         let places = cache.place(&network).unwrap().unwrap();
         (network, places)
     };
-    let group = Group::new(plans.iter().map(prepare).collect(), joins);
+    let group = Group::new(plans.iter().map(prepare).collect(), batch_norms_by);
     group.check(cache.used()).unwrap();
     group
 }
@@ -53,11 +53,11 @@ fn a_group_of_any_size_has_few_launches() {
         ("mixed", mixed()),
     ] {
         for size in [1, 16, 64] {
-            for (joins, most) in [(Joins::Launches, 180), (Joins::LastBlock, 120)] {
+            for (batch_norms_by, most) in [(BatchNormsBy::Launches, 180), (BatchNormsBy::LastBlock, 120)] {
                 for plans in plans.chunks(size) {
                     // One more makes weights.
-                    let launches = 1 + group(plans, joins).launches.len();
-                    assert!(launches <= most, "{launches} launches for {size} of {name}, {joins:?}");
+                    let launches = 1 + group(plans, batch_norms_by).launches.len();
+                    assert!(launches <= most, "{launches} launches for {size} of {name}, {batch_norms_by:?}");
                 }
             }
         }
@@ -108,7 +108,7 @@ fn traffic(group: &Group, launch: &Launch) -> Traffic {
 #[test]
 fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
     for plans in mixed().chunks(16).take(6) {
-        let group = group(plans, Joins::Launches);
+        let group = group(plans, BatchNormsBy::Launches);
         // For each octet of the arena, by which launch it was written last.
         let mut written: Vec<Option<usize>> = vec![None; group.sizes[Buffer::Arena]];
         let batch = image(&plans[0])[Buffer::Arena];
@@ -135,7 +135,7 @@ fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
 #[test]
 fn networks_have_places_of_their_own() {
     let plans = mixed();
-    let group = group(&plans[..32], Joins::Launches);
+    let group = group(&plans[..32], BatchNormsBy::Launches);
     let mut end = image(&plans[0]);
     for (member, plan) in group.members.iter().zip(&plans) {
         assert_eq!(member.places, end);
@@ -159,7 +159,7 @@ fn networks_have_places_of_their_own() {
 #[test]
 fn a_place_outside_its_buffer_is_found() {
     let plans = &mixed()[..4];
-    let sound = group(plans, Joins::Launches);
+    let sound = group(plans, BatchNormsBy::Launches);
     let damages: [fn(&mut Group); 8] = [
         |group| group.tables.terms[3].source += group.sizes[Buffer::Arena] as u32,
         |group| group.tables.convs[3].output += group.sizes[Buffer::Arena] as u32,

@@ -2,11 +2,11 @@
 //! for, and the oracle of every shader and kernel.
 
 use super::{
-    Buffer, COUNTS, Group, Joins, Launch, LaunchKind, Member, Mirror, NONE, NewWeights, NormRecord,
+    BatchNormsBy, Buffer, COUNTS, Group, Launch, LaunchKind, Member, Mirror, NONE, NewWeights, NormRecord,
     WeightsRecord, image,
 };
 use crate::Distribution;
-use crate::backend::cpu::batch_norm::{self, Layout};
+use crate::backend::cpu::batch_norm::{self, StatisticsLayout};
 use crate::backend::cpu::combine::{Combine, Scratch};
 use crate::backend::cpu::conv::Conv;
 use crate::backend::cpu::weights::Octet;
@@ -33,7 +33,7 @@ pub(crate) fn launch(
         LaunchKind::Start => {
             for member in &group.members {
                 let n = member.plan().images();
-                words(member, Buffer::Kernels, n * n, mirror).fill(member.plan().activations());
+                words(member, Buffer::AgreementMatrices, n * n, mirror).fill(member.plan().activations());
                 words(member, Buffer::Statuses, 1, mirror).fill(NONE);
             }
         }
@@ -41,7 +41,7 @@ pub(crate) fn launch(
             for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
                 let member = &group.members[m];
                 combine(member, job, record.status, mirror);
-                if group.joins == Joins::LastBlock {
+                if group.batch_norms_by == BatchNormsBy::LastBlock {
                     let job = &member.plan().combines[job];
                     let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
                     stored_batch_norm(member, job, &statuses, source, mirror);
@@ -52,7 +52,7 @@ pub(crate) fn launch(
             for (record, (m, job)) in group.tables.convs[range].iter().zip(group.conv_jobs(launch)) {
                 let member = &group.members[m];
                 conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
-                if group.joins == Joins::LastBlock {
+                if group.batch_norms_by == BatchNormsBy::LastBlock {
                     let job = &member.plan().convs[job];
                     let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
                     let layout = conv_layout(member.plan(), job);
@@ -84,9 +84,9 @@ pub(crate) fn launch(
         LaunchKind::Agreement => {
             for member in &group.members {
                 let (plan, n) = (member.plan(), member.plan().images());
-                let [codes, kernels] = mirror.buffers.split([Buffer::Codes, Buffer::Kernels]);
+                let [codes, matrices] = mirror.buffers.split([Buffer::Codes, Buffer::AgreementMatrices]);
                 let codes = &codes[member.places[Buffer::Codes]..][..n * plan.words_per_image];
-                let k = &mut kernels[member.places[Buffer::Kernels]..][..n * n];
+                let k = &mut matrices[member.places[Buffer::AgreementMatrices]..][..n * n];
                 for job in &plan.agreements {
                     agreement(&section(plan, job, codes), k, n);
                 }
@@ -194,12 +194,17 @@ fn octet(rows: &[f32], shape: &crate::weights::RowShape) -> Octet<f32> {
     places.map(|place| std::array::from_fn(|l| rows[l * length + place])).collect()
 }
 
-fn conv_layout(plan: &Plan, job: &ConvJob) -> Layout {
+fn conv_layout(plan: &Plan, job: &ConvJob) -> StatisticsLayout {
     layout(plan, &plan.tensors[job.output], job.octets(), &job.statistics)
 }
 
-fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statistics: &Statistics) -> Layout {
-    Layout {
+fn layout(
+    plan: &Plan,
+    tensor: &Tensor,
+    octets: std::ops::Range<usize>,
+    statistics: &Statistics,
+) -> StatisticsLayout {
+    StatisticsLayout {
         pitch: tensor.pitch,
         octets,
         pixels: plan.images() * tensor.shape.pixels(),
@@ -208,7 +213,7 @@ fn layout(plan: &Plan, tensor: &Tensor, octets: std::ops::Range<usize>, statisti
     }
 }
 
-fn store_partials(member: &Member, tensor: &Tensor, layout: &Layout, mirror: &mut Mirror) {
+fn store_partials(member: &Member, tensor: &Tensor, layout: &StatisticsLayout, mirror: &mut Mirror) {
     let mut partials = partials(member, mirror);
     let (_, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
     batch_norm::partials(false, &arena[numbers(member.plan(), tensor)], layout, &mut partials);
@@ -241,11 +246,11 @@ fn stored_batch_norm(
     mirror.buffers[Buffer::Partials] = before;
 }
 
-/// Joins the partial statistics of a job; `statuses` has (place, status) of each batch norm.
+/// Makes the batch norms of a job from its partial statistics; `statuses` has (place, status) of each batch norm.
 fn batch_norms(
     member: &Member,
     statistics: &Statistics,
-    layout: &Layout,
+    layout: &StatisticsLayout,
     statuses: &[(u32, u32)],
     source: &dyn WeightSource,
     mirror: &mut Mirror,
@@ -297,7 +302,7 @@ fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
 
 fn cholesky(member: &Member, mirror: &mut Mirror) {
     let (plan, n) = (member.plan(), member.plan().images());
-    let mut a = scaled::<f64>(words(member, Buffer::Kernels, n * n, mirror), plan.activations());
+    let mut a = scaled::<f64>(words(member, Buffer::AgreementMatrices, n * n, mirror), plan.activations());
     factorize(&mut a, n);
     let pivots = mirror.numbers_mut(Buffer::Pivots)[member.places[Buffer::Pivots]..][..n].iter_mut();
     pivots.enumerate().for_each(|(p, pivot)| *pivot = (a[p * n + p] * a[p * n + p]) as f32);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::adapter;
 use super::gpu::Gpu;
 use super::pipelines::Checks;
-use super::session::Session;
+use super::session::WgpuSession;
 use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
-use crate::backend::group::session::Session as _;
-use crate::backend::group::{Fault, Group, Joins, Launch, Mirror};
+use crate::backend::group::session::DeviceSession as _;
+use crate::backend::group::{BatchNormsBy, Fault, Group, Launch, Mirror};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::lockstep`].
@@ -26,9 +26,9 @@ pub(crate) fn lockstep(
     let gpu = Gpu::open(&adapter::choose(name)?, Checks::Checked)?;
     let image: Arc<[f32]> = octets_last(batch).into();
     let fatal = |fault: Fault| fault.fatal("wgpu", &gpu.name);
-    let mut session = Session::new(Arc::clone(&gpu), None, &setup, Arc::clone(&image)).map_err(fatal)?;
+    let mut session = WgpuSession::new(Arc::clone(&gpu), None, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, Joins::Launches)?;
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, BatchNormsBy::Launches)?;
     let (all, used) = (group.all_launches(&new), session.cache.used());
     gpu.guarded(|| session.upload(&group, &new)).map_err(fatal)?;
     let mut device = Checked { session, group: &group, name: &gpu.name };
@@ -36,7 +36,7 @@ pub(crate) fn lockstep(
 }
 
 struct Checked<'a> {
-    session: Session,
+    session: WgpuSession,
     group: &'a Group,
     name: &'a str,
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::session::{OCTET_BYTES, Session};
+use super::session::{OCTET_BYTES, WgpuSession};
 use crate::backend::group::Fault;
 use crate::backend::group::{Group, Memory, Mirror, PerBuffer, Shared, mirror};
 
-impl Session {
+impl WgpuSession {
     /// Copies the weight pool and all buffers of a group to the host.
     pub(super) fn mirror(&self, group: &Group) -> Result<Mirror, Fault> {
-        let pool = self.download(Shared::Pool.memory(), (self.cache.used() * OCTET_BYTES) as u64)?;
+        let pool = self.download(Shared::WeightPool.memory(), (self.cache.used() * OCTET_BYTES) as u64)?;
         let mut buffers = PerBuffer::default();
         for (buffer, &bytes) in self.limits.bytes(&group.sizes).iter() {
             let content = self.download(buffer.memory(), bytes)?;
@@ -22,7 +22,7 @@ impl Session {
     pub(super) fn restore(&mut self, mirror: &Mirror) -> Result<(), Fault> {
         let gpu = Arc::clone(&self.gpu);
         gpu.guarded(|| {
-            self.buffers.write(&gpu, Shared::Pool.memory(), bytemuck::cast_slice(&mirror.pool));
+            self.buffers.write(&gpu, Shared::WeightPool.memory(), bytemuck::cast_slice(&mirror.pool));
             for (buffer, content) in mirror.buffers.iter() {
                 let content = mirror::to_device(buffer, content, &self.limits);
                 self.buffers.write(&gpu, buffer.memory(), &content);

@@ -26,10 +26,10 @@ use super::{Executor, Setup};
 use crate::Result;
 pub(super) use adapter::{best_is_hardware, devices};
 pub(crate) use check::lockstep;
-use session::Session;
+use session::WgpuSession;
 
 /// Opens the best adapter, or the best one whose name contains a text.
 pub(super) fn open(name: Option<&str>, setup: Setup) -> Result<Arc<dyn Executor>> {
     check_precision("wgpu", &setup)?;
-    Ok(Arc::new(Grouped::new(Session::open(name, &setup)?, setup)?))
+    Ok(Arc::new(Grouped::new(WgpuSession::open(name, &setup)?, setup)?))
 }

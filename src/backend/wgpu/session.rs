@@ -16,8 +16,8 @@ use crate::backend::Setup;
 use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    Buffer, DeviceWeights, Fault, Group, Joins, Launch, Limits, NewWeights, PerBuffer, Results, Shared,
-    Table, twin,
+    BatchNormsBy, Buffer, DeviceWeightCache, Fault, Group, Launch, Limits, NewWeights, PerBuffer, Results,
+    Shared, Table, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::probe::InjectedFault;
@@ -28,13 +28,13 @@ const POOL_BYTES: u64 = 1 << 30;
 pub(super) const OCTET_BYTES: usize = OCTET * size_of::<f32>();
 
 /// A device with the buffers, the weights and the batch of a run.
-pub(super) struct Session {
+pub(super) struct WgpuSession {
     pub(super) gpu: Arc<Gpu>,
     /// What the user has asked for, to find the device again when it was lost.
     name: Option<String>,
     pub(super) limits: Limits,
     pub(super) buffers: Buffers,
-    pub(super) cache: DeviceWeights,
+    pub(super) cache: DeviceWeightCache,
     /// The batch as a plain tensor, and whether the arena holds it.
     image: Arc<[f32]>,
     has_image: bool,
@@ -63,7 +63,7 @@ fn gpu(name: Option<&str>, setup: &Setup) -> Result<Arc<Gpu>> {
     }
 }
 
-impl Session {
+impl WgpuSession {
     /// A session on the best adapter, or the best one whose name contains a text, for a run's batch.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Session {
 
     fn open_on(gpu: Arc<Gpu>, name: Option<String>, setup: &Setup) -> Result<Self> {
         let device = gpu.name.clone();
-        let session = Session::new(gpu, name, setup, octets_last(&setup.batch).into());
+        let session = WgpuSession::new(gpu, name, setup, octets_last(&setup.batch).into());
         session.map_err(|fault| fault.fatal("wgpu", &device))
     }
 
@@ -87,11 +87,11 @@ impl Session {
         let limits = limits(&gpu, setup);
         let capacity = POOL_BYTES.min(limits.buffer) as usize / OCTET_BYTES;
         let buffers = gpu.guarded(|| Buffers::new(&gpu))?;
-        Ok(Session {
+        Ok(WgpuSession {
             name,
             limits,
             buffers,
-            cache: DeviceWeights::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeightCache::new(Arc::clone(&setup.source), capacity),
             image,
             has_image: false,
             setup: setup.clone(),
@@ -138,7 +138,7 @@ impl Session {
         for table in Table::ALL {
             self.buffers.write(gpu, table.memory(), group.tables.bytes(table, &new.jobs));
         }
-        let pool = Shared::Pool.memory();
+        let pool = Shared::WeightPool.memory();
         let needed = (self.cache.used() * OCTET_BYTES) as u64;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         self.buffers.grow(gpu, &mut encoder, pool, needed);
@@ -183,16 +183,16 @@ impl Session {
     }
 }
 
-impl session::Session for Session {
+impl session::DeviceSession for WgpuSession {
     const BACKEND: &'static str = "wgpu";
-    const JOINS: Joins = Joins::Launches;
+    const BATCH_NORMS_BY: BatchNormsBy = BatchNormsBy::Launches;
     type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
         &mut self.limits
     }
 
-    fn cache(&mut self) -> &mut DeviceWeights {
+    fn cache(&mut self) -> &mut DeviceWeightCache {
         &mut self.cache
     }
 
@@ -258,13 +258,13 @@ impl session::Session for Session {
         }
         adapter::forget();
         let gpu = gpu(self.name.as_deref(), &self.setup)?;
-        let renewed = Session::new(gpu, self.name.clone(), &self.setup, Arc::clone(&self.image));
+        let renewed = WgpuSession::new(gpu, self.name.clone(), &self.setup, Arc::clone(&self.image));
         *self = renewed.map_err(|fault| fault.fatal("wgpu", &self.gpu.name))?;
         Ok(())
     }
 
     fn reopen(&self, setup: Setup) -> Result<Self> {
-        Session::open_on(Arc::clone(&self.gpu), self.name.clone(), &setup)
+        WgpuSession::open_on(Arc::clone(&self.gpu), self.name.clone(), &setup)
     }
 
     fn device(&self) -> String {
