@@ -1,4 +1,4 @@
-//! What the networks of a run have in common.
+//! The setup of a run: what its networks have in common.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::weights::WeightSource;
 use crate::{Batch, Convention, Network, Precision, Result, Scores, Weights};
 
 /// Images whose patterns SWAP counts unless another number is set: the default of its authors.
-pub(crate) const SWAP_IMAGES: usize = 16;
+const SWAP_IMAGES: usize = 16;
 /// Numbers of images that can be set. With fewer nearly every network has all patterns; 2^24 patterns are a bitmap of 2 MiB.
 pub(crate) const SWAP_IMAGES_RANGE: RangeInclusive<usize> = 8..=24;
 
 /// Batch, weights and settings of a run, and who watches it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) batch: Batch,
     pub(crate) weights: Weights,
@@ -43,7 +43,7 @@ impl Setup {
             source: weights.source(),
             weights,
             convention,
-            precision: Precision::Auto,
+            precision: Precision::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             group_size: None,
             memory_limit: None,
@@ -56,7 +56,7 @@ impl Setup {
         }
     }
 
-    /// With all scores, so that every stage has work, and for SWAP with more images than kernels mark in shared memory.
+    /// This setup with all scores, so that every stage has work, and for SWAP with more images than kernels mark in shared memory.
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) fn with_every_stage(self) -> Self {
         Setup { scores: Scores::all(), swap_images: 18, ..self }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Scorer, shares};
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Driver;
-use crate::backend::{self, Backend, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
+use crate::backend::{self, Backend, SWAP_IMAGES_RANGE, Setup};
 use crate::probe::{Probe, Stage};
 use crate::{Batch, Convention, Error, Initializer, Precision, Result, Scores, Weights};
 
@@ -27,22 +27,10 @@ use crate::{Batch, Convention, Error, Initializer, Precision, Result, Scores, We
 /// ```
 #[derive(Clone, Debug)]
 pub struct ScorerBuilder {
-    batch: Batch,
-    weights: Weights,
+    setup: Setup,
     initializer: Option<Initializer>,
     repeats: usize,
     backend: Backend,
-    convention: Convention,
-    precision: Precision,
-    threads: Option<usize>,
-    group_size: Option<usize>,
-    memory_limit: Option<u64>,
-    keep_kernels: bool,
-    keep_codes: bool,
-    scores: Scores,
-    swap_images: usize,
-    twins: Vec<Stage>,
-    probe: Option<Arc<Probe>>,
     #[cfg(feature = "cuda")]
     driver: Option<Arc<dyn Driver>>,
 }
@@ -57,22 +45,10 @@ impl Scorer {
 impl ScorerBuilder {
     pub(super) fn new(batch: Batch) -> Self {
         ScorerBuilder {
-            batch,
-            weights: Weights::default(),
+            setup: Setup::new(batch, Weights::default(), Convention::default()),
             initializer: None,
             repeats: 1,
             backend: Backend::default(),
-            convention: Convention::default(),
-            precision: Precision::default(),
-            threads: None,
-            group_size: None,
-            memory_limit: None,
-            keep_kernels: false,
-            keep_codes: false,
-            scores: Scores::default(),
-            swap_images: SWAP_IMAGES,
-            twins: Vec::new(),
-            probe: None,
             #[cfg(feature = "cuda")]
             driver: None,
         }
@@ -85,7 +61,7 @@ impl ScorerBuilder {
 
     /// The weights; seed 0 when not set.
     pub fn weights(self, weights: Weights) -> Self {
-        ScorerBuilder { weights, ..self }
+        ScorerBuilder { setup: Setup { source: weights.source(), weights, ..self.setup }, ..self }
     }
 
     /// Initial weights of all convolutions; those of each search space when not set.
@@ -101,38 +77,38 @@ impl ScorerBuilder {
 
     /// How ReLUs are counted; once each when not set.
     pub fn convention(self, convention: Convention) -> Self {
-        ScorerBuilder { convention, ..self }
+        ScorerBuilder { setup: Setup { convention, ..self.setup }, ..self }
     }
 
     /// Number formats; [`Precision::Auto`] when not set.
     pub fn precision(self, precision: Precision) -> Self {
-        ScorerBuilder { precision, ..self }
+        ScorerBuilder { setup: Setup { precision, ..self.setup }, ..self }
     }
 
     /// Threads of the CPU; all cores when not set. Never changes a score.
     pub fn threads(self, threads: usize) -> Self {
-        ScorerBuilder { threads: Some(threads), ..self }
+        ScorerBuilder { setup: Setup { threads, ..self.setup }, ..self }
     }
 
     /// Networks that run together; chosen by device and network size when not set. Never changes a score.
     pub fn group_size(self, networks: usize) -> Self {
-        ScorerBuilder { group_size: Some(networks), ..self }
+        ScorerBuilder { setup: Setup { group_size: Some(networks), ..self.setup }, ..self }
     }
 
     /// Bytes that networks may take at once, the weights they share not counted; what the device has when not
     /// set. Never changes a score: a network that needs more is an error of its own.
     pub fn memory_limit(self, bytes: u64) -> Self {
-        ScorerBuilder { memory_limit: Some(bytes), ..self }
+        ScorerBuilder { setup: Setup { memory_limit: Some(bytes), ..self.setup }, ..self }
     }
 
     /// Whether scores carry K; they do not when not set.
     pub fn keep_kernels(self, keep: bool) -> Self {
-        ScorerBuilder { keep_kernels: keep, ..self }
+        ScorerBuilder { setup: Setup { keep_kernels: keep, ..self.setup }, ..self }
     }
 
     /// Whether scores carry the codes that K is counted from; they do not when not set. Codes take N N_A bits a network.
     pub fn keep_codes(self, keep: bool) -> Self {
-        ScorerBuilder { keep_codes: keep, ..self }
+        ScorerBuilder { setup: Setup { keep_codes: keep, ..self.setup }, ..self }
     }
 
     /// Which scores to compute; NASWOT's alone when not set. More of them never change it.
@@ -147,13 +123,13 @@ impl ScorerBuilder {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn scores(self, scores: Scores) -> Self {
-        ScorerBuilder { scores, ..self }
+        ScorerBuilder { setup: Setup { scores, ..self.setup }, ..self }
     }
 
     /// Images whose activation patterns SWAP counts, 8 to 24: the first ones of the batch, or all where it has fewer;
     /// 16 when not set.
     pub fn swap_images(self, images: usize) -> Self {
-        ScorerBuilder { swap_images: images, ..self }
+        ScorerBuilder { setup: Setup { swap_images: images, ..self.setup }, ..self }
     }
 
     /// What adds up the time of each stage; nothing when not set. Never changes a score.
@@ -170,7 +146,7 @@ impl ScorerBuilder {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn probe(self, probe: Arc<Probe>) -> Self {
-        ScorerBuilder { probe: Some(probe), ..self }
+        ScorerBuilder { setup: Setup { probe: Some(probe), ..self.setup }, ..self }
     }
 
     /// Stages that run in the plain form that the CPU has of each, to find the one at fault where two backends differ:
@@ -184,7 +160,7 @@ impl ScorerBuilder {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn twins(self, stages: &[Stage]) -> Self {
-        ScorerBuilder { twins: stages.to_vec(), ..self }
+        ScorerBuilder { setup: Setup { twins: stages.to_vec(), ..self.setup }, ..self }
     }
 
     /// The device of the CUDA backend, instead of one that CUDA's driver finds. For tests.
@@ -202,48 +178,36 @@ impl ScorerBuilder {
     /// kept, or whose seeds pass 2^64.
     pub fn build(self) -> Result<Scorer> {
         let zero = |name| Error::Setting { name, message: "is zero".to_owned() };
-        if self.threads == Some(0) {
+        if self.setup.threads == 0 {
             return Err(zero("threads"));
         }
-        if self.group_size == Some(0) {
+        if self.setup.group_size == Some(0) {
             return Err(zero("group size"));
         }
         if self.repeats == 0 {
             return Err(zero("repeats"));
         }
-        if !SWAP_IMAGES_RANGE.contains(&self.swap_images) {
+        if !SWAP_IMAGES_RANGE.contains(&self.setup.swap_images) {
             let (least, most) = (SWAP_IMAGES_RANGE.start(), SWAP_IMAGES_RANGE.end());
-            let message = format!("must be {least} to {most} images, not {}", self.swap_images);
+            let message = format!("must be {least} to {most} images, not {}", self.setup.swap_images);
             return Err(Error::Setting { name: "swap images", message });
         }
-        for (kept, pronoun, keep) in [("K", "it", self.keep_kernels), ("codes", "them", self.keep_codes)] {
+        for (kept, pronoun, keep) in
+            [("K", "it", self.setup.keep_kernels), ("codes", "them", self.setup.keep_codes)]
+        {
             if self.repeats > 1 && keep {
                 let message = format!("{kept} of several seeds cannot be kept: keep {pronoun} of one");
                 return Err(Error::Setting { name: "repeats", message });
             }
         }
-        let seeded = matches!(self.weights, Weights::Seeded { .. });
+        let seeded = matches!(self.setup.weights, Weights::Seeded { .. });
         for (name, set) in [("repeats", self.repeats > 1), ("initializer", self.initializer.is_some())] {
             if set && !seeded {
                 let message = "a checkpoint has its own weights, which no seed makes".to_owned();
                 return Err(Error::Setting { name, message });
             }
         }
-        let setup = Setup::new(self.batch, self.weights, self.convention);
-        let setup = Setup {
-            precision: self.precision,
-            threads: self.threads.unwrap_or(setup.threads),
-            group_size: self.group_size,
-            memory_limit: self.memory_limit,
-            keep_kernels: self.keep_kernels,
-            keep_codes: self.keep_codes,
-            scores: self.scores,
-            swap_images: self.swap_images,
-            twins: self.twins,
-            probe: self.probe,
-            ..setup
-        };
-        let shares = shares(&setup, self.repeats)?;
+        let shares = shares(&self.setup, self.repeats)?;
         let open = |share| {
             #[cfg(feature = "cuda")]
             if let Some(driver) = &self.driver {
@@ -252,6 +216,6 @@ impl ScorerBuilder {
             backend::open(&self.backend, share)
         };
         let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Scorer::new(setup, executors, self.initializer))
+        Ok(Scorer::new(self.setup, executors, self.initializer))
     }
 }

@@ -1,5 +1,6 @@
 //! Weights as backends read them, whether a seed or a checkpoint gives them.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::{Distribution, Graph, Result};
@@ -22,7 +23,7 @@ impl RowShape {
 }
 
 /// Rows of the weight pool and parameters of batch norms, by name.
-pub(crate) trait WeightSource: Send + Sync {
+pub(crate) trait WeightSource: fmt::Debug + Send + Sync {
     /// Appends to `out` the rows of some octets of output channels, in the pool's layout
     /// [C_out padded to 8][r][s][C_in padded to 8].
     fn rows(
