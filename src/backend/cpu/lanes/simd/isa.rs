@@ -46,15 +46,20 @@ impl Isa {
         })
     }
 
-    /// The first one, unless half of each vector would be empty and the next one fills its own: that takes two thirds
-    /// of the time.
+    /// The first one that a batch of so many images is not too small for.
     fn fastest(available: &[Self], images: usize) -> Self {
-        match *available {
-            #[cfg(target_arch = "x86_64")]
-            [Isa::Avx512(_), narrower, ..] if images <= x86::Avx2::LANES => narrower,
-            [fastest, ..] => fastest,
-            [] => unreachable!("every machine runs portable code"),
+        let mut fitting = available.iter().copied().filter(|isa| images >= isa.least_images());
+        fitting.next().unwrap_or_else(|| unreachable!("every machine runs portable code, on any batch"))
+    }
+
+    /// The smallest batch that it suits: half of each vector of AVX-512 would be empty where AVX2 fills its own, which
+    /// takes two thirds of the time.
+    fn least_images(self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if matches!(self, Isa::Avx512(_)) {
+            return x86::Avx2::LANES + 1;
         }
+        1
     }
 
     /// Its name in the environment and in a row's device.
