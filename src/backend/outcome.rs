@@ -8,7 +8,8 @@ pub(crate) struct Outcome {
     pub(crate) log_det: f64,
     /// Distinct patterns of activation, where they were asked for.
     pub(crate) patterns: Option<u32>,
-    pub(crate) kernel: Option<Agreement>,
+    /// K and the codes that it is counted from, where they are to be kept.
+    pub(crate) agreement: Option<Agreement>,
     pub(crate) codes: Option<Codes>,
     pub(crate) activations: u32,
     /// Wall time of its group, by networks in it.

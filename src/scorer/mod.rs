@@ -278,7 +278,7 @@ impl Scorer {
             macs: network.macs(height, width)?,
             convolutions: network.convolutions(),
             swap,
-            kernel: outcomes[0].kernel.take(),
+            kernel: outcomes[0].agreement.take(),
             codes: outcomes[0].codes.take(),
             seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),
             settings: Arc::clone(&self.settings),

@@ -81,7 +81,14 @@ fn released() -> (Arc<dyn Executor>, Sender<()>, Receiver<usize>) {
 }
 
 fn outcome(index: usize) -> Outcome {
-    Outcome { log_det: index as f64, patterns: None, kernel: None, codes: None, activations: 1, seconds: 0.0 }
+    Outcome {
+        log_det: index as f64,
+        patterns: None,
+        agreement: None,
+        codes: None,
+        activations: 1,
+        seconds: 0.0,
+    }
 }
 
 fn session(executors: Vec<Arc<dyn Executor>>) -> Session {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::batch_norm::{self, StatisticsLayout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
-use super::path::Path;
+use super::path::{Path, outcome};
 use super::weights::TwinWeightCache;
 use super::workspace::{Sources, Workspace, for_each_image, numbers, octets_last, section};
 use crate::backend::{Outcome, Setup};
@@ -18,7 +18,7 @@ use crate::probe::Stage;
 use crate::real::Real;
 use crate::score::agreement;
 use crate::score::swap::swap;
-use crate::{Agreement, Codes, Precision, Result};
+use crate::{Precision, Result};
 
 /// The twins in one precision.
 pub(super) struct Twin<T> {
@@ -77,15 +77,8 @@ impl<T: Real> ForwardPass<'_, T> {
             let count = || job.score(swap(codes, plan.words_per_image, words, job.images, patterns));
             self.setup.timed(Stage::Swap, self.spread, count)
         });
-        let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
-        Ok(Outcome {
-            log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
-            patterns,
-            activations: plan.activations(),
-            kernel: self.setup.keep_kernels.then_some(kernel),
-            codes: self.setup.keep_codes.then(|| Codes::new(plan, &self.workspace.codes)),
-            seconds: 0.0,
-        })
+        let Workspace { k, codes, .. } = &*self.workspace;
+        outcome(self.setup, plan, self.spread, k, codes, patterns)
     }
 
     fn combine(&mut self, job: &CombineJob) -> Result<()> {
@@ -168,17 +161,17 @@ impl<T: Real> ForwardPass<'_, T> {
     }
 
     fn agreement(&mut self) {
-        let Workspace { codes, kernel, .. } = &mut *self.workspace;
+        let Workspace { codes, k, .. } = &mut *self.workspace;
         let n = self.plan.images();
         for job in &self.plan.agreements {
             let section = section(self.plan, job, codes);
             if self.spread {
-                let rows = kernel.par_chunks_mut(n).enumerate();
+                let rows = k.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, row)| agreement::agreement_rows(&section, i..i + 1, row, n));
             } else {
-                agreement::agreement_rows(&section, 0..n, kernel, n);
+                agreement::agreement_rows(&section, 0..n, k, n);
             }
         }
-        agreement::mirror(kernel, n);
+        agreement::mirror(k, n);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
-use crate::{Precision, Result};
+use crate::probe::Stage;
+use crate::{Agreement, Codes, Precision, Result};
 
 /// A way to run plans.
 pub(super) trait Path: Send + Sync + Sized + 'static {
@@ -22,4 +23,27 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
         workspace: &mut Self::Workspace,
         spread: bool,
     ) -> Result<Outcome>;
+}
+
+/// The outcome of a network whose agreements are counted: its score, from K, and whatever else is to be kept.
+///
+/// # Errors
+/// As [`Agreement::new`].
+pub(super) fn outcome(
+    setup: &Setup,
+    plan: &Plan,
+    spread: bool,
+    k: &[u32],
+    codes: &[u32],
+    patterns: Option<u32>,
+) -> Result<Outcome> {
+    let agreement = Agreement::new(plan.images(), k.to_vec())?;
+    Ok(Outcome {
+        log_det: setup.timed(Stage::Cholesky, spread, || agreement.log_det()),
+        patterns,
+        activations: plan.activations(),
+        agreement: setup.keep_kernels.then_some(agreement),
+        codes: setup.keep_codes.then(|| Codes::new(plan, codes)),
+        seconds: 0.0,
+    })
 }

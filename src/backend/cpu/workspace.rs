@@ -1,4 +1,4 @@
-//! Memory of one network while it runs, and how jobs see it.
+//! The workspace: the memory of one network while it runs, and how jobs see it.
 
 use std::ops::Range;
 
@@ -34,7 +34,8 @@ pub(crate) struct Workspace<T> {
     pub(crate) codes: Vec<u32>,
     /// A bit for each activation pattern.
     pub(crate) patterns: Vec<u32>,
-    pub(crate) kernel: Vec<u32>,
+    /// K, [image][image].
+    pub(crate) k: Vec<u32>,
 }
 
 impl<T: Real> Workspace<T> {
@@ -53,8 +54,8 @@ impl<T: Real> Workspace<T> {
         resize(&mut self.codes, memory.codes, 0, plan)?;
         self.patterns.clear();
         resize(&mut self.patterns, memory.patterns, 0, plan)?;
-        self.kernel.clear();
-        resize(&mut self.kernel, memory.kernel, plan.activations(), plan)
+        self.k.clear();
+        resize(&mut self.k, memory.kernel, plan.activations(), plan)
     }
 }
 

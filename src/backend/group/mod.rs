@@ -154,9 +154,9 @@ impl Member {
             let node = self.network.node(status).to_owned();
             return Err(Error::NonFinite { node, precision });
         }
-        let kernel = Agreement::new(n, words(Buffer::AgreementMatrices, n * n))?;
+        let agreement = Agreement::new(n, words(Buffer::AgreementMatrices, n * n))?;
         let pivots = results.factors(Buffer::Pivots, places[Buffer::Pivots], n);
-        Ok((kernel.judge(log_det(pivots, kernel.activations())), kernel))
+        Ok((agreement.judge(log_det(pivots, agreement.activations())), agreement))
     }
 
     /// SWAP from what came back, where it was asked for.

@@ -91,11 +91,11 @@ impl Packed {
         let start = previous.map_or(self.start, |previous| previous.max(self.start));
         let seconds = start.elapsed().as_secs_f64() / self.group.members.len() as f64;
         let outcome = |member: &Member| {
-            let (log_det, kernel) = member.judge(results, "f32")?;
+            let (log_det, agreement) = member.judge(results, "f32")?;
             Ok(Outcome {
                 log_det,
                 patterns: member.patterns(results),
-                kernel: setup.keep_kernels.then_some(kernel),
+                agreement: setup.keep_kernels.then_some(agreement),
                 codes: setup.keep_codes.then(|| member.codes(results)),
                 activations: member.plan().activations(),
                 seconds,

@@ -26,7 +26,7 @@ struct TermPart<'a> {
     add: bool,
 }
 
-/// A combine job, made ready.
+/// A combine job, bound to a plan and a layout.
 pub(super) struct Combine<'a> {
     plan: &'a Plan,
     layout: &'a TensorLayout,
@@ -35,8 +35,14 @@ pub(super) struct Combine<'a> {
     parts: Vec<TermPart<'a>>,
     /// Channels that no term covers: zeros.
     gaps: Vec<usize>,
-    /// Input rows and columns of each output row and column, where there is a window.
-    windows: Option<(Pool, [Vec<Range<usize>>; 2])>,
+    windows: Option<Windows>,
+}
+
+/// Windows of a pool: the input rows and columns of each output row and column.
+struct Windows {
+    pool: Pool,
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
 }
 
 /// Rows on their way: those of a pool's window, or one whose bits alone are wanted.
@@ -83,7 +89,7 @@ impl<'a> Combine<'a> {
                 let outputs = (size + 2 * p - k) / s + 1;
                 (0..outputs).map(|o| (o * s).saturating_sub(p)..(o * s + k - p).min(size)).collect()
             };
-            (pool, [spans(0), spans(1)])
+            Windows { pool, rows: spans(0), columns: spans(1) }
         });
         Combine { plan, layout, job, norms, parts, gaps, windows }
     }
@@ -100,7 +106,7 @@ impl<'a> Combine<'a> {
         let pitch = self.job.shape.channels;
         let order = RowOrder::pixels(pitch);
         let row_len = self.job.source[1] * pitch;
-        let Some((pool, spans)) = &self.windows else {
+        let Some(Windows { pool, rows, columns }) = &self.windows else {
             if self.job.output.is_none() {
                 scratch.rows.resize(row_len)?;
             }
@@ -109,18 +115,18 @@ impl<'a> Combine<'a> {
                     Some(_) => &mut output[y * row_len..][..row_len],
                     None => &mut scratch.rows.get_mut()[..row_len],
                 };
-                self.row(simd, source, y, (row, order), plane)?;
+                self.row(simd, source, y, row, order, plane)?;
             }
             return Ok(());
         };
-        let out_len = spans[1].len() * pitch;
-        let ring = spans[0].iter().map(Range::len).max().unwrap_or(1);
+        let out_len = columns.len() * pitch;
+        let ring = rows.iter().map(Range::len).max().unwrap_or(1);
         scratch.rows.resize((ring + 1) * row_len)?;
         let mut next = 0;
-        for (oy, ys) in spans[0].iter().enumerate() {
+        for (oy, ys) in rows.iter().enumerate() {
             while next < ys.end {
                 let row = &mut scratch.rows.get_mut()[next % ring * row_len..][..row_len];
-                self.sum(simd, source, next, (row, order), plane)?;
+                self.sum(simd, source, next, row, order, plane)?;
                 next += 1;
             }
             let (rows, column) = scratch.rows.get_mut().split_at_mut(ring * row_len);
@@ -128,13 +134,13 @@ impl<'a> Combine<'a> {
                 ys.clone().map(|y| &rows[y % ring * row_len..][..row_len]).collect();
             let output = &mut output[oy * out_len..][..out_len];
             let column = &mut column[..row_len];
-            simd.call(PoolRow { pool: *pool, rows: &rows, column, spans: &spans[1], pitch, output });
-            self.emit_row(simd, oy, (output, order), plane)?;
+            simd.call(PoolRow { pool: *pool, rows: &rows, column, spans: columns, pitch, output });
+            self.emit_row(simd, oy, output, order, plane)?;
         }
         // Rows below the last window still have bits to emit.
         while next < self.job.source[0] {
             let row = &mut scratch.rows.get_mut()[..row_len];
-            self.sum(simd, source, next, (row, order), plane)?;
+            self.sum(simd, source, next, row, order, plane)?;
             next += 1;
         }
         Ok(())
@@ -146,11 +152,12 @@ impl<'a> Combine<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], RowOrder),
+        row: &mut [Unit<S, W>],
+        order: RowOrder,
         plane: &mut [S::Bits],
     ) -> Result<()> {
-        self.sum(simd, source, y, (row, order), plane)?;
-        self.emit_row(simd, y, (row, order), plane)
+        self.sum(simd, source, y, row, order, plane)?;
+        self.emit_row(simd, y, row, order, plane)
     }
 
     /// One row of sums, and the bits of its terms.
@@ -159,7 +166,8 @@ impl<'a> Combine<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], RowOrder),
+        row: &mut [Unit<S, W>],
+        order: RowOrder,
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let code_pitch = self.job.octets() * OCTET;
@@ -213,7 +221,8 @@ impl<'a> Combine<'a> {
         &self,
         simd: S,
         y: usize,
-        (row, order): (&[Unit<S, W>], RowOrder),
+        row: &[Unit<S, W>],
+        order: RowOrder,
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let mut finite = true;

@@ -16,14 +16,14 @@ use super::simd::{Simd, WithSimd};
 use super::statistics::Moments;
 use super::units::{Unit, Units};
 use super::workspace::{Scratch, Workspace, scratch_units};
-use crate::backend::cpu::path::Path;
+use crate::backend::cpu::path::{Path, outcome};
 use crate::backend::cpu::workspace::{parts, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
 use crate::score::agreement::{self, Section};
-use crate::{Agreement, Codes, Error, Precision, Result};
+use crate::{Error, Precision, Result};
 
 /// The fast path with one instruction set.
 pub(crate) struct Lanes<S: Simd, const W: usize> {
@@ -49,9 +49,9 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         let patterns = plan.memory().patterns;
         let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
         // K is copied once, for its score.
-        let kernel = 2 * plan.images() * plan.images();
+        let k = 2 * plan.images() * plan.images();
         let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
-        (units * size_of::<Unit<S, W>>() + 4 * (numbers + kernel) + planes) as u64
+        (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes) as u64
     }
 
     fn score(
@@ -87,15 +87,8 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| self.setup.timed(Stage::Swap, self.spread, || self.swap(job)));
-        let kernel = Agreement::new(plan.images(), self.workspace.kernel.clone())?;
-        Ok(Outcome {
-            log_det: self.setup.timed(Stage::Cholesky, self.spread, || kernel.log_det()),
-            patterns,
-            activations: plan.activations(),
-            kernel: self.setup.keep_kernels.then_some(kernel),
-            codes: self.setup.keep_codes.then(|| Codes::new(plan, self.workspace.codes.get())),
-            seconds: 0.0,
-        })
+        let Workspace { k, codes, .. } = &*self.workspace;
+        outcome(self.setup, plan, self.spread, k, codes.get(), patterns)
     }
 
     /// All instructions of a group for one block after the other, or for several on as many cores.
@@ -112,7 +105,7 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
                 Instruction::Conv { job, sum } => {
                     let job = &plan.convs[job];
                     let scale = |deviation| lanes.weights.source().scale(deviation) as f32;
-                    BoundInstruction::conv((plan, layout), job, sum.map(combine), packed, scale)
+                    BoundInstruction::conv(plan, layout, job, sum.map(combine), packed, scale)
                 }
             });
         }
@@ -135,7 +128,7 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
                 let (moments, others) = rest.split_at_mut(bound.moments());
                 rest = others;
                 setup.timed(bound.stage, false, || {
-                    bound.block(lanes.simd, (&mut block, images), plane, moments, scratch)
+                    bound.block(lanes.simd, &mut block, images, plane, moments, scratch)
                 })?;
             }
             scratch.passing = passing;
@@ -173,7 +166,7 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
         Ok(())
     }
 
-    /// The packed weights of a convolution.
+    /// The packed weights of a convolution, part by part; none of a combine.
     fn packed(&mut self, instruction: Instruction) -> Result<Vec<Arc<Packed>>> {
         let Instruction::Conv { job, .. } = instruction else { return Ok(Vec::new()) };
         let job = &self.plan.convs[job];
@@ -216,19 +209,19 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
 
     fn agreement(&mut self) {
         let simd = self.lanes.simd;
-        let Workspace { planes, codes, kernel, .. } = &mut *self.workspace;
+        let Workspace { planes, codes, k, .. } = &mut *self.workspace;
         codes::transpose::<S, W>(simd, self.plan, planes.get(), codes.get_mut());
         let n = self.plan.images();
         for job in &self.plan.agreements {
             let section = section(self.plan, job, codes.get());
             if self.spread {
-                let rows = kernel.par_chunks_mut(n).enumerate();
+                let rows = k.par_chunks_mut(n).enumerate();
                 rows.for_each(|(i, k)| simd.call(AgreementRows { section: &section, rows: i..i + 1, k, n }));
             } else {
-                simd.call(AgreementRows { section: &section, rows: 0..n, k: kernel, n });
+                simd.call(AgreementRows { section: &section, rows: 0..n, k, n });
             }
         }
-        agreement::mirror(kernel, n);
+        agreement::mirror(k, n);
     }
 
     fn swap(&mut self, job: SwapJob) -> u32 {

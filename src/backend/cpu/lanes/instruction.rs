@@ -38,7 +38,8 @@ impl<'a> BoundInstruction<'a> {
     }
 
     pub(super) fn conv(
-        (plan, layout): (&'a Plan, &TensorLayout),
+        plan: &'a Plan,
+        layout: &TensorLayout,
         job: &'a ConvJob,
         sum: Option<Combine<'a>>,
         packed: &'a [Arc<Packed>],
@@ -52,7 +53,7 @@ impl<'a> BoundInstruction<'a> {
         let channels: Vec<Range<usize>> = parts.iter().map(part).collect();
         let start = |range: &Range<usize>| layout.unit(job.output, range.start);
         let units = channels.iter().map(|range| start(range)..start(range) + range.len()).collect();
-        let kind = Kind::Conv(Conv::new((plan, layout), job, sum, packed, scale));
+        let kind = Kind::Conv(Conv::new(plan, layout, job, sum, packed, scale));
         BoundInstruction { stage: Stage::Conv, kind, channels, units }
     }
 
@@ -61,11 +62,12 @@ impl<'a> BoundInstruction<'a> {
         self.channels.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// Does a block: writes its output, its bits and its moments.
+    /// Runs on one block, which holds so many images: writes its output, its bits and its moments.
     pub(super) fn block<S: Simd, const W: usize>(
         &self,
         simd: S,
-        (block, images): (&mut Block<'_, S, W>, usize),
+        block: &mut Block<'_, S, W>,
+        images: usize,
         plane: &mut [S::Bits],
         moments: &mut [Moments],
         scratch: &mut Scratch<S, W>,
@@ -82,7 +84,7 @@ impl<'a> BoundInstruction<'a> {
             }
             Kind::Conv(conv) => {
                 let pitch = block.layout.pitch(conv.job.output);
-                conv.block(simd, block, plane, (feed, winograd), |rows| {
+                conv.block(simd, block, plane, feed, winograd, |rows| {
                     sums.add(simd, rows, pitch, &self.units);
                 })?;
                 block.plan.tensors[conv.job.output].shape.pixels()

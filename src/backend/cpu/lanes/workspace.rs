@@ -1,4 +1,4 @@
-//! Memory of one network while it runs, and of one thread.
+//! Workspaces: the memory of one network while it runs, and of one thread.
 
 use std::sync::Mutex;
 
@@ -24,7 +24,8 @@ pub(crate) struct Workspace<S: Simd, const W: usize> {
     pub(super) codes: Lines<u32>,
     /// A bit for each activation pattern.
     pub(super) patterns: Vec<u32>,
-    pub(super) kernel: Vec<u32>,
+    /// K, [image][image].
+    pub(super) k: Vec<u32>,
     /// Weights on their way to be packed.
     pub(super) rows: Vec<f32>,
     /// One for each thread that works on the network.
@@ -60,7 +61,7 @@ impl<S: Simd, const W: usize> Default for Workspace<S, W> {
             planes: Lines::default(),
             codes: Lines::default(),
             patterns: Vec::new(),
-            kernel: Vec::new(),
+            k: Vec::new(),
             rows: Vec::new(),
             scratch: Vec::new(),
         }
@@ -80,8 +81,8 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
         self.codes.resize(plan.images() * plan.words_per_image)?;
         self.patterns.clear();
         self.patterns.resize(plan.memory().patterns, 0);
-        self.kernel.clear();
-        self.kernel.resize(plan.images() * plan.images(), plan.activations());
+        self.k.clear();
+        self.k.resize(plan.images() * plan.images(), plan.activations());
         self.scratch.resize_with(threads.max(self.scratch.len()), Mutex::default);
         Ok(())
     }

@@ -51,7 +51,8 @@ pub(super) struct Conv<'a> {
 
 impl<'a> Conv<'a> {
     pub(super) fn new(
-        (plan, layout): (&'a Plan, &TensorLayout),
+        plan: &'a Plan,
+        layout: &TensorLayout,
         job: &'a ConvJob,
         sum: Option<Combine<'a>>,
         packed: &'a [Arc<Packed>],
@@ -68,13 +69,14 @@ impl<'a> Conv<'a> {
         Conv { job, form, sum, tiles, in_channels, input, x_pitch, output, y_pitch, rows, columns }
     }
 
-    /// Does a block; `done` sees its rows in order, while they are near.
+    /// Convolves a block; `done` sees its rows in order, while they are near.
     pub(super) fn block<S: Simd, const W: usize>(
         &self,
         simd: S,
         block: &mut Block<'_, S, W>,
         plane: &mut [S::Bits],
-        (feed, winograd): (&mut Units<S, W>, &mut WinogradScratch<S, W>),
+        feed: &mut Units<S, W>,
+        winograd: &mut WinogradScratch<S, W>,
         mut done: impl FnMut(&[Unit<S, W>]),
     ) -> Result<()> {
         let (view, y) = block.split(Some(self.job.output));
@@ -82,7 +84,7 @@ impl<'a> Conv<'a> {
         if self.form == Form::Direct && self.sum.is_none() {
             let x = InputRows::stored(self.input, source(self.job.input));
             for (i, y) in self.output_rows(y, 1) {
-                self.direct(simd, x, (i, &mut *y));
+                self.direct(simd, x, i, y);
                 done(y);
             }
             return Ok(());
@@ -90,18 +92,18 @@ impl<'a> Conv<'a> {
         let ring = Ring::new(self.job, self.form, self.input);
         feed.resize(ring.units())?;
         let mut feed = Feed::new(ring, feed.get_mut());
-        let mut make = |iy, row: &mut [Unit<S, W>]| self.make(simd, source, iy, (row, ring.order), plane);
+        let mut make = |iy, row: &mut [Unit<S, W>]| self.make(simd, source, iy, row, ring.order, plane);
         if self.form == Form::Direct {
             for (i, y) in self.output_rows(y, 1) {
                 feed.make(self.rows[i].end(self.job.dilation[0]), &mut make)?;
-                self.direct(simd, feed.rows(), (i, &mut *y));
+                self.direct(simd, feed.rows(), i, y);
                 done(y);
             }
         } else {
             winograd.prepare(self.in_channels)?;
             for (i, y) in self.output_rows(y, winograd::PIECE) {
                 feed.make(self.rows[(i + 1) * winograd::PIECE - 1].end(1), &mut make)?;
-                self.winograd(simd, winograd, &feed, (i, &mut *y));
+                self.winograd(simd, winograd, &feed, i, y);
                 done(y);
             }
         }
@@ -119,7 +121,8 @@ impl<'a> Conv<'a> {
         &self,
         simd: S,
         x: InputRows<'_, S, W>,
-        (i, y): (usize, &mut [Unit<S, W>]),
+        i: usize,
+        y: &mut [Unit<S, W>],
     ) {
         let pixels = (NEAR / size_of_val(&x.units[..self.x_pitch])).max(1);
         for (y, columns) in y.chunks_mut(pixels * self.y_pitch).zip(self.columns.chunks(pixels)) {
@@ -145,7 +148,8 @@ impl<'a> Conv<'a> {
         simd: S,
         scratch: &mut WinogradScratch<S, W>,
         feed: &Feed<'_, S, W>,
-        (i, y): (usize, &mut [Unit<S, W>]),
+        i: usize,
+        y: &mut [Unit<S, W>],
     ) {
         let x = feed.rows();
         simd.call(OutputRows {
@@ -168,13 +172,14 @@ impl<'a> Conv<'a> {
         simd: S,
         source: Source<'_, S, W>,
         y: usize,
-        (row, order): (&mut [Unit<S, W>], RowOrder),
+        row: &mut [Unit<S, W>],
+        order: RowOrder,
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let relu = self.job.relu;
         match &self.sum {
             Some(sum) => {
-                sum.row(simd, source, y, (&mut *row, order), plane)?;
+                sum.row(simd, source, y, row, order, plane)?;
                 if relu && self.form == Form::Winograd {
                     simd.call(ReluRow(row));
                 }

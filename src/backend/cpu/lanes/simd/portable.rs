@@ -142,10 +142,10 @@ pub(super) mod tests {
             let expected = outcomes(&*open(setup).unwrap(), &networks);
             let (mut apart, mut of) = (0, 0);
             for (score, expected) in scores.iter().zip(&expected) {
-                let kernels = [score, expected].map(|outcome| outcome.kernel.as_ref().unwrap().as_slice());
-                apart +=
-                    kernels[0].iter().zip(kernels[1]).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
-                of += kernels[0].len() as u64 * u64::from(expected.activations);
+                let [k, expected_k] =
+                    [score, expected].map(|outcome| outcome.agreement.as_ref().unwrap().as_slice());
+                apart += k.iter().zip(expected_k).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+                of += k.len() as u64 * u64::from(expected.activations);
                 let (score, expected) = (score.log_det, expected.log_det);
                 assert!(
                     score == expected || (score - expected).abs() <= 1e-3,
@@ -155,7 +155,7 @@ pub(super) mod tests {
             assert!(apart as f64 <= 1e-5 * of as f64, "{images}: |dK| is {apart} of {of}");
             // One network at a time, its images shared by the threads.
             let alone = outcomes(&*wide, &networks[..1]).remove(0);
-            assert_eq!((alone.log_det, &alone.kernel), (scores[0].log_det, &scores[0].kernel));
+            assert_eq!((alone.log_det, &alone.agreement), (scores[0].log_det, &scores[0].agreement));
         }
     }
 }
