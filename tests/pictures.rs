@@ -2,8 +2,8 @@
 
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, Direction, Shades, Theme, cell_svg, heat_map_svg, histogram_svg, matrix_svg, png, scatter_svg,
-    trace_svg,
+    Against, Direction, Shades, Theme, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, png,
+    scatter_svg, trace_svg,
 };
 use naswot::analysis::{Correlation, Trend};
 use resvg::usvg::{Options, Tree};
@@ -18,12 +18,13 @@ fn every_picture_is_whole_whatever_its_texts() {
     for theme in [Theme::Light, Theme::Dark] {
         let against = Against { label: HOSTILE, values: &[1.0, 2.0, 3.0], logarithmic: true };
         let names = vec![HOSTILE.to_owned(); 2];
+        let points = [(1.0, Some(4.0)), (0.0, None)].map(|(epoch, score)| TracePoint { epoch, score });
         let taus = [vec![Some(1.0), Some(-0.5)], vec![None, Some(1.0)]];
         let pictures = [
             scatter_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, &against, theme).unwrap(),
             histogram_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, theme).unwrap(),
             histogram_svg(&[3.0; 7], HOSTILE, theme).unwrap(),
-            trace_svg(&[(1.0, Some(4.0)), (0.0, None)], HOSTILE, HOSTILE, theme).unwrap(),
+            trace_svg(&points, HOSTILE, HOSTILE, theme).unwrap(),
             matrix_svg(&names, &taus, theme).unwrap(),
             heat_map_svg(&kernel, Shades::of(&kernel), theme),
             cell_svg(&cell, Direction::TopToBottom, theme),

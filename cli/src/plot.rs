@@ -7,7 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, Direction, Shades, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg, trace_svg,
+    Against, Direction, Shades, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg,
+    trace_svg,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -297,7 +298,7 @@ impl TracePlot {
         let mut table = scored_table(&self.rows, [self.score.column(), "epoch", "epoch_from"])?;
         while let Some(record) = table.next_record()? {
             match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
-                Some(epoch) => points.push((epoch, table.number(&record, 0)?)),
+                Some(epoch) => points.push(TracePoint { epoch, score: table.number(&record, 0)? }),
                 None => without += 1,
             }
             from.clone_from(&record.texts[2]);

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use naswot::analysis::drawing::trace_svg;
+use naswot::analysis::drawing::{TracePoint, trace_svg};
 use naswot::{Architecture, Checkpoint, Network, Score, Scorer, Weights};
 
 use crate::architecture_arg::ArchitectureArg;
@@ -152,7 +152,7 @@ impl Trace {
             (Err(failure), None) => return Err(failure),
             (Err(failure), Some(picture)) => return picture.finish(Err(failure), self.look),
             (Ok(points), Some(picture)) => {
-                if points.iter().any(|(_, score)| score.is_some_and(f64::is_finite)) {
+                if points.iter().any(|point| point.score.is_some_and(f64::is_finite)) {
                     let svg = trace_svg(
                         &points,
                         epoch_label(from.name()),
@@ -168,7 +168,7 @@ impl Trace {
                 points
             }
         };
-        Ok(if points.iter().any(|(_, score)| score.is_none()) { Exit::SomeFailed } else { Exit::Success })
+        Ok(if points.iter().any(|point| point.score.is_none()) { Exit::SomeFailed } else { Exit::Success })
     }
 
     /// A scorer with weights of no meaning yet.
@@ -201,7 +201,7 @@ impl Trace {
         Ok((output, kernels))
     }
 
-    /// Writes a row for every checkpoint; returns epochs and scores, none of those that failed.
+    /// Writes a row for every checkpoint.
     fn rows(
         &self,
         context: &TraceContext,
@@ -209,7 +209,7 @@ impl Trace {
         scorer: &mut Scorer,
         output: &mut Output,
         progress: &mut Progress,
-    ) -> Result<Vec<(f64, Option<f64>)>> {
+    ) -> Result<Vec<TracePoint>> {
         let mut points = Vec::with_capacity(epochs.len());
         for (index, (path, &epoch)) in self.checkpoints.iter().zip(epochs).enumerate() {
             interrupt::check()?;
@@ -238,8 +238,8 @@ impl Trace {
                 None => progress.scored(&row),
                 Some(error) => progress.failed(Some(format!("{}: {error}", path.display()))),
             }
-            let value = row.number(self.out.score.column()).filter(|_| !row.failed());
-            points.push((epoch, value));
+            let score = row.number(self.out.score.column()).filter(|_| !row.failed());
+            points.push(TracePoint { epoch, score });
         }
         Ok(points)
     }

@@ -1,4 +1,4 @@
-//! Says which job emits the bits of each counted ReLU, and where they go.
+//! Codes: which job emits the bits of each counted ReLU, and where they go.
 //!
 //! The first combine in slot order that reads all of a ReLU's channels, pixel by pixel, emits them; where there
 //! is none, a combine is added that has no other output. Parts of a concat that stand side by side in a job and
@@ -18,6 +18,7 @@ const AGREEMENT_WORDS: usize = 4096;
 const SECTION_WORDS: usize = 8;
 const IMAGE_WORDS: usize = 32;
 
+/// Layout of a network's codes: what each of an image's code words holds.
 pub(super) struct CodeLayout {
     pub(super) regions: Vec<Region>,
     pub(super) agreements: Vec<AgreementJob>,
@@ -31,7 +32,7 @@ pub(super) fn codes(jobs: &mut Jobs) -> CodeLayout {
     let mut weights: Vec<Vec<u32>> = jobs.combines.iter().map(|job| vec![0; job.terms.len()]).collect();
     for pending in std::mem::take(&mut jobs.pending) {
         match emitter(jobs, &readers, &pending.term) {
-            Some((id, term)) => weights[id][term] += pending.weight,
+            Some(reader) => weights[reader.combine][reader.term] += pending.weight,
             None => {
                 add_bits_only(jobs, &pending);
                 weights.push(vec![pending.weight]);
@@ -45,28 +46,43 @@ pub(super) fn codes(jobs: &mut Jobs) -> CodeLayout {
     lay_out(regions)
 }
 
-/// A term of a combine, by what it reads: tensor, slot, positions of combine and term.
-type Reader = (TensorId, Slot, usize, usize);
+/// A term of a combine, ordered by the tensor that it reads and then by when.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Reader {
+    tensor: TensorId,
+    slot: Slot,
+    /// Positions of the combine among the jobs of its kind, and of the term in it.
+    combine: usize,
+    term: usize,
+}
 
 /// All terms, in order.
 fn readers(jobs: &Jobs) -> Vec<Reader> {
-    let terms = jobs.combines.iter().enumerate().flat_map(|(id, job)| {
-        job.terms.iter().enumerate().map(move |(term, reads)| (reads.tensor, job.slot, id, term))
+    let terms = jobs.combines.iter().enumerate().flat_map(|(combine, job)| {
+        let reader = move |(term, reads): (usize, &Term)| Reader {
+            tensor: reads.tensor,
+            slot: job.slot,
+            combine,
+            term,
+        };
+        job.terms.iter().enumerate().map(reader)
     });
     let mut readers: Vec<Reader> = terms.collect();
     readers.sort_unstable();
     readers
 }
 
-/// The first combine, and its term, that reads just the channels of a ReLU, each pixel at its own place.
-fn emitter(jobs: &Jobs, readers: &[Reader], relu: &Term) -> Option<(usize, usize)> {
-    let first = readers.partition_point(|(tensor, ..)| *tensor < relu.tensor);
-    let same = readers[first..].iter().take_while(|(tensor, ..)| *tensor == relu.tensor);
-    let reads = |id: usize, term: usize| {
-        let (job, place) = (&jobs.combines[id], |t: &Term| (t.tensor, t.channel, t.channels, t.norm));
-        !job.terms[term].average && place(&job.terms[term]) == place(relu) && job.keeps_pixels()
+/// The first reader of just the channels of a ReLU, each pixel at its own place.
+fn emitter(jobs: &Jobs, readers: &[Reader], relu: &Term) -> Option<Reader> {
+    let first = readers.partition_point(|reader| reader.tensor < relu.tensor);
+    let mut same = readers[first..].iter().take_while(|reader| reader.tensor == relu.tensor);
+    let reads = |reader: &&Reader| {
+        let (job, place) =
+            (&jobs.combines[reader.combine], |t: &Term| (t.tensor, t.channel, t.channels, t.norm));
+        let term = &job.terms[reader.term];
+        !term.average && place(term) == place(relu) && job.keeps_pixels()
     };
-    same.map(|&(.., id, term)| (id, term)).find(|&(id, term)| reads(id, term))
+    same.find(reads).copied()
 }
 
 fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
@@ -101,8 +117,14 @@ fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Regio
         });
         regions.len() - 1
     };
-    // Region, weight and end of the channels of the term before.
-    let mut last: Option<(usize, u32, usize)> = None;
+    // What the term before has.
+    struct Last {
+        region: usize,
+        weight: u32,
+        /// Behind its channels.
+        end: usize,
+    }
+    let mut last: Option<Last> = None;
     for (term, &weight) in job.terms.iter_mut().zip(weights) {
         if weight == 0 {
             last = None;
@@ -110,14 +132,14 @@ fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Regio
         }
         let channels = term.to..term.to + term.channels;
         let region = match last {
-            Some((region, before, end)) if before == weight && end <= term.to => {
+            Some(Last { region, weight: before, end }) if before == weight && end <= term.to => {
                 regions[region].push(channels);
                 region
             }
             _ => open(weight, channels, regions),
         };
         term.code = Some(region);
-        last = Some((region, weight, term.to + term.channels));
+        last = Some(Last { region, weight, end: term.to + term.channels });
     }
     if job.weight > 0 {
         job.code = Some(open(job.weight, 0..shape.channels, regions));

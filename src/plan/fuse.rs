@@ -43,12 +43,22 @@ pub(super) struct Pending<'a> {
     pub(super) weight: u32,
 }
 
+/// A value that its readers make of raw numbers.
+#[derive(Clone, Copy)]
+struct RawValue {
+    tensor: TensorId,
+    /// First channel.
+    channel: usize,
+    /// Entry of the norm arena for that channel, where readers normalize.
+    norm: Option<usize>,
+}
+
 struct Fuse<'a> {
     values: &'a [Value<'a>],
     readers: Readers,
-    /// Of a convolution or batch norm: tensor and channel of the raw numbers, entry of the norm arena.
-    lazy: Vec<Option<(TensorId, usize, Option<usize>)>>,
-    /// Of a value that a combine stores: where.
+    /// For each value that is a convolution or a batch norm, where its raw numbers are.
+    raw: Vec<Option<RawValue>>,
+    /// For each value that a combine stores, where.
     plain: Vec<Option<TensorId>>,
     jobs: Jobs<'a>,
 }
@@ -57,7 +67,7 @@ pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Sha
     let mut fuse = Fuse {
         values,
         readers: Readers::new(values),
-        lazy: vec![None; values.len()],
+        raw: vec![None; values.len()],
         plain: vec![None; values.len()],
         jobs: Jobs::default(),
     };
@@ -135,7 +145,7 @@ impl Fuse<'_> {
             average: false,
             code: None,
         };
-        if let Some((tensor, channel, norm)) = self.lazy[v] {
+        if let Some(RawValue { tensor, channel, norm }) = self.raw[v] {
             return at(tensor, channel, norm);
         }
         let values = self.values;
@@ -220,7 +230,7 @@ impl Fuse<'_> {
             let parameter = self.parameter(member);
             let channels = member.conv.out_channels;
             parts.push(Part { parameter, row: 0, octet, octets: octets(channels) });
-            self.lazy[member.value] = Some((output, octet * OCTET, None));
+            self.raw[member.value] = Some(RawValue { tensor: output, channel: octet * OCTET, norm: None });
             octet += octets(channels);
         }
         self.jobs.tensors[output].pitch = octet;
@@ -272,8 +282,8 @@ impl Fuse<'_> {
     fn batch_norm(&mut self, v: usize, eps: Eps) {
         let value = &self.values[v];
         let input = value.inputs[0];
-        let (tensor, channel) = match (self.lazy[input], &self.values[input].op) {
-            (Some((tensor, channel, None)), _) => (tensor, channel),
+        let (tensor, channel) = match (self.raw[input], &self.values[input].op) {
+            (Some(RawValue { tensor, channel, norm: None }), _) => (tensor, channel),
             // The image has no producer that could leave statistics: a combine copies it.
             (_, Op::Input) => {
                 let terms = vec![self.term(input)];
@@ -283,7 +293,7 @@ impl Fuse<'_> {
         };
         let entry = self.jobs.norm_entries;
         self.jobs.norm_entries += octets(value.shape.channels) * OCTET;
-        self.lazy[v] = Some((tensor, channel, Some(entry)));
+        self.raw[v] = Some(RawValue { tensor, channel, norm: Some(entry) });
         let mut norm = NormJob {
             name: value.name.to_owned(),
             eps,

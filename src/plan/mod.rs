@@ -307,8 +307,8 @@ fn lives(
 ) -> Vec<Option<place::Life>> {
     let mut lives: Vec<Option<place::Life>> = vec![None; tensors];
     let mut extend = |tensor: usize, position: usize| {
-        let life = lives[tensor].get_or_insert((position, position));
-        *life = (life.0.min(position), life.1.max(position));
+        let life = lives[tensor].get_or_insert(place::Life::at(position));
+        *life = place::Life { first: life.first.min(position), last: life.last.max(position) };
     };
     for (position, jobs) in slots.iter().enumerate() {
         for job in &combines[jobs.combines.clone()] {

@@ -6,8 +6,23 @@ use super::jobs::*;
 /// Tensors start on so many octets.
 const ALIGNMENT: usize = 16;
 
-/// First and last slot, by position, in which a tensor must keep its place.
-pub(crate) type Life = (usize, usize);
+/// The life of a tensor: the first and the last slot, by position, in which it must keep its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+}
+
+impl Life {
+    /// A life of one slot.
+    pub(crate) fn at(slot: usize) -> Self {
+        Life { first: slot, last: slot }
+    }
+
+    fn overlaps(self, other: Life) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
 
 /// Sets the offsets of all tensors but the image, and says how many octets the arena has.
 pub(super) fn place(tensors: &mut [Tensor], lives: &[Option<Life>], images: usize) -> usize {
@@ -26,27 +41,31 @@ pub(crate) fn first_fit(sizes: &[usize], lives: &[Option<Life>]) -> (Vec<usize>,
     by_size.sort_by_key(|&(id, _)| (std::cmp::Reverse(sizes[id]), id));
     let mut offsets = vec![0; sizes.len()];
     let mut arena = 0;
-    let mut placed: Vec<(usize, usize, Life)> = Vec::new();
+    // Sorted by offset.
+    let mut placed: Vec<Placed> = Vec::new();
     for (id, life) in by_size {
         let size = sizes[id];
         let mut offset = 0;
-        // `placed` is sorted by offset: the first gap that is wide enough is the place.
-        for &(start, end, _) in placed.iter().filter(|(.., other)| overlap(*other, life)) {
-            if offset + size <= start {
+        // The first gap that is wide enough is the place.
+        for other in placed.iter().filter(|other| other.life.overlaps(life)) {
+            if offset + size <= other.start {
                 break;
             }
-            offset = offset.max(end);
+            offset = offset.max(other.end);
         }
         offsets[id] = offset;
         arena = arena.max(offset + size);
-        let position = placed.partition_point(|&(start, ..)| start <= offset);
-        placed.insert(position, (offset, offset + size, life));
+        let position = placed.partition_point(|other| other.start <= offset);
+        placed.insert(position, Placed { start: offset, end: offset + size, life });
     }
     (offsets, arena)
 }
 
-fn overlap(a: Life, b: Life) -> bool {
-    a.0 <= b.1 && b.0 <= a.1
+/// What has its place.
+struct Placed {
+    start: usize,
+    end: usize,
+    life: Life,
 }
 
 #[cfg(test)]
@@ -63,7 +82,8 @@ mod tests {
     #[test]
     fn a_place_is_used_again_after_its_slot_and_not_within_it() {
         let mut tensors = vec![tensor(128); 3];
-        assert_eq!(place(&mut tensors, &[Some((0, 1)), Some((1, 2)), Some((2, 3))], 1), 32);
+        let lives = [0, 1, 2].map(|first| Some(Life { first, last: first + 1 }));
+        assert_eq!(place(&mut tensors, &lives, 1), 32);
         assert_eq!(tensors[0].offset, tensors[2].offset);
     }
 
@@ -74,14 +94,14 @@ mod tests {
         ) {
             let mut tensors: Vec<Tensor> = sizes.iter().map(|&(channels, ..)| tensor(channels)).collect();
             let lives: Vec<Option<Life>> =
-                sizes.iter().map(|&(_, first, length)| Some((first, first + length))).collect();
+                sizes.iter().map(|&(_, first, length)| Some(Life { first, last: first + length })).collect();
             let arena = place(&mut tensors, &lives, 3);
             for (i, a) in tensors.iter().enumerate() {
                 prop_assert!(a.offset % ALIGNMENT == 0 && a.offset + 3 * a.image_octets() <= arena);
                 for (j, b) in tensors.iter().enumerate().skip(i + 1) {
                     let apart = a.offset + 3 * a.image_octets() <= b.offset
                         || b.offset + 3 * b.image_octets() <= a.offset;
-                    prop_assert!(apart || !overlap(lives[i].unwrap(), lives[j].unwrap()));
+                    prop_assert!(apart || !lives[i].unwrap().overlaps(lives[j].unwrap()));
                 }
             }
         }

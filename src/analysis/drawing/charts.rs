@@ -136,35 +136,46 @@ pub fn histogram_svg(scores: &[f64], name: &str, theme: Theme) -> Result<String>
     Ok(frame.finish())
 }
 
+/// A checkpoint of a trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TracePoint {
+    /// Its epoch, or another number that checkpoints have in order.
+    pub epoch: f64,
+    /// Its score; none where it has failed.
+    pub score: Option<f64>,
+}
+
 /// The score of one architecture over its training: a dot for each checkpoint, joined in the order of their epochs. Where a
 /// score is minus infinity or missing (none) the line breaks, and the picture says how many.
 ///
-/// `label` says what the first number of a point is, an epoch most often, and `name` which score the second.
+/// `label` says what the epochs are, `name` which score it is.
 ///
 /// ```
-/// use naswot::analysis::drawing::{Theme, trace_svg};
+/// use naswot::analysis::drawing::{Theme, TracePoint, trace_svg};
 ///
-/// let svg = trace_svg(&[(0.0, Some(371.5)), (1.0, Some(380.0)), (2.0, None)], "epoch", "score", Theme::Light)?;
+/// let point = |epoch, score| TracePoint { epoch, score };
+/// let points = [point(0.0, Some(371.5)), point(1.0, Some(380.0)), point(2.0, None)];
+/// let svg = trace_svg(&points, "epoch", "score", Theme::Light)?;
 /// assert!(svg.contains("1 failed"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::Correlation`] where no score is finite.
-pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, name: &str, theme: Theme) -> Result<String> {
+pub fn trace_svg(points: &[TracePoint], label: &str, name: &str, theme: Theme) -> Result<String> {
     let mut points = points.to_vec();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let is_drawn = |&(_, score): &(f64, Option<f64>)| score.is_some_and(f64::is_finite);
-    let drawn = |run: &[(f64, Option<f64>)]| -> Vec<Point> {
-        run.iter().filter_map(|&(x, score)| Some(Point { x, y: score? })).collect()
+    points.sort_by(|a, b| a.epoch.total_cmp(&b.epoch));
+    let is_drawn = |point: &TracePoint| point.score.is_some_and(f64::is_finite);
+    let drawn = |line: &[TracePoint]| -> Vec<Point> {
+        line.iter().filter_map(|point| Some(Point { x: point.epoch, y: point.score? })).collect()
     };
-    let runs: Vec<Vec<Point>> =
-        points.split(|point| !is_drawn(point)).filter(|run| !run.is_empty()).map(drawn).collect();
-    let all = runs.concat();
+    let lines: Vec<Vec<Point>> =
+        points.split(|point| !is_drawn(point)).filter(|line| !line.is_empty()).map(drawn).collect();
+    let all = lines.concat();
     if all.is_empty() {
         return Err(nothing("no checkpoint has a finite score"));
     }
-    let failed = points.iter().filter(|(_, score)| score.is_none()).count();
+    let failed = points.iter().filter(|point| point.score.is_none()).count();
     let infinite = points.len() - all.len() - failed;
     let mut notes = Vec::new();
     if failed + infinite > 0 {
@@ -178,7 +189,7 @@ pub fn trace_svg(points: &[(f64, Option<f64>)], label: &str, name: &str, theme: 
     let title = format!("Score over training, {} checkpoints", points.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (color, _) = colors(theme);
-    runs.iter().for_each(|run| frame.line(run, color, 1.5));
+    lines.iter().for_each(|line| frame.line(line, color, 1.5));
     frame.dots(&all, color);
     Ok(frame.finish())
 }

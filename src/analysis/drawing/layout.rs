@@ -141,31 +141,43 @@ impl Layout {
     /// ```
     pub fn new(architecture: &Architecture, direction: Direction) -> Self {
         let graph = Graph::of(architecture);
-        let (levels, places, crossings) = best(&graph);
-        draw(&graph, &levels, &places, crossings, direction)
+        draw(&graph, &Placement::best(&graph), direction)
     }
 }
 
-/// The layers and places with the fewest crossings and then the straightest edges.
-fn best(graph: &Graph) -> (Levels, Places, usize) {
-    let candidates = graph.layerings.iter().map(|layering| {
-        let levels = Levels::new(layering, &graph.edges);
-        let orders = levels.orders();
-        (levels, orders)
-    });
-    let candidates: Vec<_> = candidates.collect();
-    let fewest = candidates.iter().map(|(_, orders)| orders.crossings).min();
-    let Some(fewest) = fewest else { unreachable!("a graph has a layering") };
-    let placed =
-        candidates.into_iter().filter(|(_, orders)| orders.crossings == fewest).map(|(levels, orders)| {
-            let places = levels.place(&orders);
-            (levels, places, fewest)
+/// Vertices and bends in layers, with their places there.
+struct Placement {
+    levels: Levels,
+    places: Places,
+    crossings: usize,
+}
+
+impl Placement {
+    /// The one with the fewest crossings and then the straightest edges.
+    fn best(graph: &Graph) -> Self {
+        let candidates = graph.layerings.iter().map(|layering| {
+            let levels = Levels::new(layering, &graph.edges);
+            let orders = levels.orders();
+            (levels, orders)
         });
-    placed.min_by_key(|(_, places, _)| places.cost).unwrap_or_else(|| unreachable!("a graph has a layering"))
+        let candidates: Vec<_> = candidates.collect();
+        let fewest = candidates.iter().map(|(_, orders)| orders.crossings).min();
+        let Some(fewest) = fewest else { unreachable!("a graph has a layering") };
+        let placed = candidates.into_iter().filter(|(_, orders)| orders.crossings == fewest).map(
+            |(levels, orders)| {
+                let places = levels.place(&orders);
+                Placement { levels, places, crossings: fewest }
+            },
+        );
+        placed
+            .min_by_key(|placed| placed.places.cost)
+            .unwrap_or_else(|| unreachable!("a graph has a layering"))
+    }
 }
 
 /// The layout of vertices and bends that have their places.
-fn draw(graph: &Graph, levels: &Levels, places: &Places, crossings: usize, direction: Direction) -> Layout {
+fn draw(graph: &Graph, placement: &Placement, direction: Direction) -> Layout {
+    let &Placement { ref levels, ref places, crossings } = placement;
     let extents: Vec<(f64, f64)> = graph.vertices.iter().map(|&kind| direction.extent(kind)).collect();
     // Where each layer begins and ends.
     let mut columns = Vec::with_capacity(levels.layers.len());

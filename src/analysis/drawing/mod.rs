@@ -20,7 +20,7 @@ mod png;
 mod svg;
 
 pub use cell::cell_svg;
-pub use charts::{Against, histogram_svg, scatter_svg, trace_svg};
+pub use charts::{Against, TracePoint, histogram_svg, scatter_svg, trace_svg};
 pub use colors::{Color, Theme, sequential};
 pub use graph::Kind;
 pub use heat_map::{Blocks, Shades, heat_map_svg};

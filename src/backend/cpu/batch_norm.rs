@@ -108,7 +108,8 @@ pub(crate) fn batch_norm<T: Real>(
     let affine = source.batch_norm(&norm.name, norm.all_channels)?;
     let pixels = T::from_f64(layout.pixels as f64);
     for c in 0..norm.channels {
-        let (mean, m2) = merge_blocks(layout, partials, norm.channel - layout.octets.start * OCTET + c);
+        let ChannelMoments { mean, m2 } =
+            merge_blocks(layout, partials, norm.channel - layout.octets.start * OCTET + c);
         let (gamma, beta) =
             affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
         let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
@@ -122,8 +123,18 @@ pub(crate) fn batch_norm<T: Real>(
     Ok(())
 }
 
-/// Mean and M2 of one channel over all blocks, in order.
-fn merge_blocks<T: Real>(layout: &StatisticsLayout, partials: &Partials<T>, channel: usize) -> (T, T) {
+/// Moments of one channel.
+struct ChannelMoments<T> {
+    mean: T,
+    m2: T,
+}
+
+/// Merges the blocks of a channel, in order.
+fn merge_blocks<T: Real>(
+    layout: &StatisticsLayout,
+    partials: &Partials<T>,
+    channel: usize,
+) -> ChannelMoments<T> {
     let entries = layout.entries().skip(channel).step_by(layout.channels());
     let (mut seen, mut mean, mut m2) = (0, T::ZERO, T::ZERO);
     for entry in entries {
@@ -134,5 +145,5 @@ fn merge_blocks<T: Real>(layout: &StatisticsLayout, partials: &Partials<T>, chan
         m2 += partials.m2[entry] + delta * delta * share * T::from_f64(seen as f64);
         seen += count;
     }
-    (mean, m2)
+    ChannelMoments { mean, m2 }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::plan::jobs::{OCTET, Parameter, Part};
 use crate::real::Real;
-use crate::weights::WeightSource;
+use crate::weights::{RowShape, WeightSource};
 use crate::{Distribution, Result};
 
 /// Numbers that the cache holds before it is emptied: 1 GiB in f32.
@@ -17,12 +17,18 @@ const CAPACITY: usize = 1 << 28;
 /// Weights of one octet of output channels.
 pub(crate) type Octet<T> = Arc<[[T; OCTET]]>;
 
-/// Kernel, input channels and distribution: with the name, all that weights depend on beside the source.
-type Kind = ([usize; 2], usize, Distribution);
+/// With its name, all that a parameter's weights depend on beside the source.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    kernel: [usize; 2],
+    in_channels: usize,
+    distribution: Distribution,
+}
 
 /// A parameter's octets, those that somebody has asked for.
 type CachedOctets<T> = Vec<Option<Octet<T>>>;
 
+/// The octets of all parameters, and how many numbers they are.
 #[derive(Default)]
 struct Octets<T> {
     by_name: HashMap<String, HashMap<Kind, CachedOctets<T>>>,
@@ -46,8 +52,8 @@ impl<T: Real> TwinWeightCache<T> {
 
     /// Appends the octets of a part of a job.
     pub(crate) fn octets(&self, parameter: &Parameter, part: &Part, out: &mut Vec<Octet<T>>) -> Result<()> {
-        let shape = &parameter.shape;
-        let kind = (shape.kernel, shape.in_channels, parameter.distribution);
+        let RowShape { kernel, in_channels, .. } = parameter.shape;
+        let kind = Kind { kernel, in_channels, distribution: parameter.distribution };
         let wanted = part.row..part.row + part.octets;
         {
             let octets = self.octets.read().unwrap_or_else(PoisonError::into_inner);

@@ -32,7 +32,7 @@ pub(crate) fn lockstep(
     let mut memory = session.group_memory();
     session.upload(&group, &new, false, &mut memory).map_err(fatal)?;
     let mut device = Checked { session, memory, group: &group, name: &name };
-    run(&mut device, &group, &all, (&new, used), &*setup.source, &image)
+    run(&mut device, &group, &all, &new, used, &*setup.source, &image)
 }
 
 struct Checked<'a> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::null::NullDriver;
 use super::*;
 use crate::backend::group::packed::{Placed, Queued};
-use crate::backend::group::session::{DeviceSession as _, InFlight};
+use crate::backend::group::session::{DeviceSession as _, Ended, InFlight};
 use crate::backend::group::{BatchNormsBy, Prepared};
 use crate::space::{Architecture, SkeletonSettings};
 use crate::{Batch, Convention, Network, Weights};
@@ -62,7 +62,7 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 all[3] += lap(&mut now);
                 let in_flight = InFlight::start_packed(&mut session, packed, false).ok().unwrap();
                 all[4] += lap(&mut now);
-                let (packed, results, memory) = in_flight.wait().ok().unwrap();
+                let Ended { packed, results, memory } = in_flight.wait().ok().unwrap();
                 let outcomes = packed.outcomes(&results, &setup, None);
                 all[5] += lap(&mut now);
                 assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()), "{:?}", outcomes[0]);

@@ -84,12 +84,14 @@ pub(crate) fn lay_out(
     Ok((group, cache.take_new()))
 }
 
-/// Deviations of the stages of a group, on a batch that is a plain tensor: for each stage the largest.
+/// The largest deviation of each stage of a group, with so many octets in the weight pool and a batch that is a plain
+/// tensor.
 pub(crate) fn lockstep(
     device: &mut dyn Device,
     group: &Group,
     launches: &[Launch],
-    (new, pool): (&NewWeights, usize),
+    new: &NewWeights,
+    pool: usize,
     source: &dyn WeightSource,
     batch: &[f32],
 ) -> Result<Vec<Deviation>> {

@@ -151,6 +151,13 @@ struct Merge<'a> {
     launches: Vec<Launch>,
 }
 
+/// Blocks of partial statistics.
+struct Blocks {
+    /// Pixels of each, counted over all images.
+    pixels: usize,
+    count: usize,
+}
+
 /// Records of all members, and their launches.
 fn merge(
     members: &[Member],
@@ -193,7 +200,7 @@ impl Merge<'_> {
             let (_, conv_norms) = (place(STORED_NORMS, &mut norms), place(NORMS, &mut norms));
             let Slot { height, width, .. } = slot.slot;
             let tiles = n * (height * width).div_ceil(COMBINE_PIXELS);
-            let blocks = self.blocks(slot.slot).1;
+            let blocks = self.blocks(slot.slot).count;
             let at = Some(slot.slot);
             // Those that leave statistics come last, so that one launch can take them all.
             self.launch(LaunchKind::Combine, at, plain.start..stored.end, tiles);
@@ -238,20 +245,20 @@ impl Merge<'_> {
             ..LaunchRecord::default()
         };
         if let Some(slot) = slot {
-            let (block, blocks) = self.blocks(slot);
+            let blocks = self.blocks(slot);
             record.height = slot.height as u32;
             record.width = slot.width as u32;
-            record.block = block as u32;
-            record.blocks = blocks as u32;
+            record.block = blocks.pixels as u32;
+            record.blocks = blocks.count as u32;
         }
         self.launches.push(Launch { kind, slot, record });
     }
 
-    /// Pixels of a block of partial statistics, and blocks.
-    fn blocks(&self, slot: Slot) -> (usize, usize) {
+    /// The blocks of partial statistics of a slot's outputs.
+    fn blocks(&self, slot: Slot) -> Blocks {
         let shape = Shape { channels: 1, height: slot.height, width: slot.width };
-        let block = Plan::block_pixels(self.images(), shape);
-        (block, (self.images() * shape.pixels()).div_ceil(block))
+        let pixels = Plan::block_pixels(self.images(), shape);
+        Blocks { pixels, count: (self.images() * shape.pixels()).div_ceil(pixels) }
     }
 
     /// Moves the records of the next member to its places in the group.

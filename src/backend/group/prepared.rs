@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::tables::{SlotTables, StatusNode, Tables, tables};
+use super::tables::{NetworkTables, SlotTables, StatusNode, Tables, tables};
 use super::{Limits, Load};
 use crate::Result;
 use crate::plan::Plan;
@@ -43,7 +43,7 @@ impl Prepared {
     /// As [`Load::of`].
     pub(crate) fn new(plan: Plan, limits: &Limits, source: &dyn WeightSource) -> Result<Box<Self>> {
         let load = Load::of(&plan, limits)?;
-        let (tables, slots, nodes) = tables(&plan, source);
+        let NetworkTables { tables, slots, nodes } = tables(&plan, source);
         let hashes: Vec<u128> = plan.parameters.iter().map(parameter_hash).collect();
         let parts = plan.convs.iter().flat_map(|job| &job.parts);
         let rows = parts.map(|part| ParameterOctets {

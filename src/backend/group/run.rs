@@ -1,5 +1,5 @@
-//! A run: takes the networks of a queue through a device, compiled ahead of it, in groups, two of which are in flight, and
-//! has them run again where a group has failed.
+//! The run of a queue: takes its networks through a device, compiled ahead of it, in groups, two of which are in flight,
+//! and has them run again where a group has failed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::packed::Queued;
-use super::session::{DeviceSession, Failed, InFlight};
+use super::session::{DeviceSession, Ended, Failed, InFlight};
 use super::{Fault, Limits, Load, Prepared, image, most_networks};
 use crate::backend::Setup;
 use crate::backend::queue::{Queue, Request};
@@ -52,6 +52,7 @@ pub(super) fn run<S: DeviceSession>(
     run.all().inspect_err(|_| run.abandon_all())
 }
 
+/// The run of a queue, with what is on its way.
 struct QueueRun<'a, S: DeviceSession> {
     session: &'a Mutex<S>,
     setup: &'a Setup,
@@ -185,7 +186,7 @@ impl<S: DeviceSession> QueueRun<'_, S> {
     fn finish_oldest(&mut self) -> Result<()> {
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
         match oldest.wait() {
-            Ok((packed, results, memory)) => {
+            Ok(Ended { packed, results, memory }) => {
                 self.session().reuse(memory);
                 let outcomes = packed.outcomes(&results, self.setup, self.ended_at);
                 self.ended_at = Some(Instant::now());

@@ -85,10 +85,11 @@ impl<S: DeviceSession> InFlight<S> {
     }
 
     /// Waits for the group's end.
-    pub(crate) fn wait(self) -> Result<(Packed, Results, S::Memory), Failed> {
-        match S::wait(&self.memory) {
-            Ok(results) => Ok((self.packed, results, self.memory)),
-            Err(fault) => Err(Failed { fault, networks: self.packed.into_queued() }),
+    pub(crate) fn wait(self) -> Result<Ended<S>, Failed> {
+        let InFlight { packed, memory } = self;
+        match S::wait(&memory) {
+            Ok(results) => Ok(Ended { packed, results, memory }),
+            Err(fault) => Err(Failed { fault, networks: packed.into_queued() }),
         }
     }
 
@@ -96,6 +97,14 @@ impl<S: DeviceSession> InFlight<S> {
     pub(crate) fn abandon(self) -> Vec<Queued> {
         self.packed.into_queued()
     }
+}
+
+/// A group that has run.
+pub(crate) struct Ended<S: DeviceSession> {
+    pub(crate) packed: Packed,
+    pub(crate) results: Results,
+    /// For [`DeviceSession::reuse`].
+    pub(crate) memory: S::Memory,
 }
 
 /// How a run has a launch done.

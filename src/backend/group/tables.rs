@@ -1,4 +1,4 @@
-//! Makes the records of a network's jobs, as they are when it is alone in its group.
+//! Tables of a network: the records of its jobs, as they are when it is alone in its group.
 
 use std::ops::Range;
 
@@ -77,8 +77,16 @@ struct Builder<'a> {
     rows: usize,
 }
 
-/// Records of a plan's jobs, by slot, and which node each status speaks of. The places of weights are still missing.
-pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<SlotTables>, Vec<StatusNode>) {
+/// Records of a network that is alone in its group. The places of weights are still missing.
+pub(super) struct NetworkTables {
+    pub(super) tables: Tables,
+    pub(super) slots: Vec<SlotTables>,
+    /// The node that each status names.
+    pub(super) nodes: Vec<StatusNode>,
+}
+
+/// Makes the records of a plan's jobs.
+pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> NetworkTables {
     let conv_norms: usize = plan.convs.iter().map(|job| job.statistics.norms.len()).sum();
     let combine_norms: usize = plan.combines.iter().map(|job| job.statistics.norms.len()).sum();
     let terms = plan.combines.iter().map(|job| job.terms.len()).sum();
@@ -128,7 +136,7 @@ pub(super) fn tables(plan: &Plan, source: &dyn WeightSource) -> (Tables, Vec<Slo
             builder.tables.swaps.push(record(0..0));
         }
     }
-    (builder.tables, slots, builder.nodes)
+    NetworkTables { tables: builder.tables, slots, nodes: builder.nodes }
 }
 
 impl Builder<'_> {

@@ -1,4 +1,4 @@
-//! One launch of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
+//! Launches of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
 //! for, and the oracle of every shader and kernel.
 
 use super::{
@@ -19,7 +19,7 @@ use crate::score::cholesky::{factorize, scaled};
 use crate::score::swap::{Patterns, swap};
 use crate::weights::WeightSource;
 
-/// Runs a launch.
+/// Runs one launch of a group.
 pub(crate) fn launch(
     group: &Group,
     new: &NewWeights,
@@ -67,8 +67,7 @@ pub(crate) fn launch(
                     let layout = conv_layout(member.plan(), job);
                     let records = group.tables.norm_jobs[range.clone()].iter();
                     let records = records.filter(|record| (record.status & 0xffff) as usize == m);
-                    let statuses: Vec<(u32, u32)> =
-                        records.map(|record| (record.norm, record.status)).collect();
+                    let statuses: Vec<NormStatus> = records.map(NormStatus::of).collect();
                     batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
                 }
             }
@@ -108,9 +107,22 @@ fn words<'a>(member: &Member, buffer: Buffer, count: usize, mirror: &'a mut Mirr
     &mut mirror.buffers[buffer][member.places[buffer]..][..count]
 }
 
-/// Place and status of each of some batch norms.
-fn statuses(norms: &[NormRecord], first: u32, count: u32) -> Vec<(u32, u32)> {
-    norms[first as usize..(first + count) as usize].iter().map(|norm| (norm.norm, norm.status)).collect()
+/// The status that a batch norm reports.
+struct NormStatus {
+    /// Place of the batch norm in its buffer, which tells it from others.
+    norm: u32,
+    status: u32,
+}
+
+impl NormStatus {
+    fn of(record: &NormRecord) -> Self {
+        NormStatus { norm: record.norm, status: record.status }
+    }
+}
+
+/// The statuses of some batch norms.
+fn statuses(norms: &[NormRecord], first: u32, count: u32) -> Vec<NormStatus> {
+    norms[first as usize..(first + count) as usize].iter().map(NormStatus::of).collect()
 }
 
 fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
@@ -229,7 +241,7 @@ fn store_partials(member: &Member, tensor: &Tensor, layout: &StatisticsLayout, m
 fn stored_batch_norm(
     member: &Member,
     job: &CombineJob,
-    statuses: &[(u32, u32)],
+    statuses: &[NormStatus],
     source: &dyn WeightSource,
     mirror: &mut Mirror,
 ) {
@@ -246,12 +258,12 @@ fn stored_batch_norm(
     mirror.buffers[Buffer::Partials] = before;
 }
 
-/// Makes the batch norms of a job from its partial statistics; `statuses` has (place, status) of each batch norm.
+/// Makes the batch norms of a job from its partial statistics; `statuses` has those of all of them.
 fn batch_norms(
     member: &Member,
     statistics: &Statistics,
     layout: &StatisticsLayout,
-    statuses: &[(u32, u32)],
+    statuses: &[NormStatus],
     source: &dyn WeightSource,
     mirror: &mut Mirror,
 ) {
@@ -261,10 +273,10 @@ fn batch_norms(
         let parameters = &member.plan().parameters;
         if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
             let place = (member.places[Buffer::Norms] + job.entry / OCTET) as u32;
-            let Some(&(_, status)) = statuses.iter().find(|(norm, _)| *norm == place) else {
+            let Some(found) = statuses.iter().find(|found| found.norm == place) else {
                 unreachable!("each batch norm has a record")
             };
-            report_non_finite(mirror, status);
+            report_non_finite(mirror, found.status);
         }
         // Pad channels have no batch norm.
         for c in 0..job.channels {

@@ -32,7 +32,7 @@ pub(crate) fn lockstep(
     let (all, used) = (group.all_launches(&new), session.cache.used());
     gpu.guarded(|| session.upload(&group, &new)).map_err(fatal)?;
     let mut device = Checked { session, group: &group, name: &gpu.name };
-    run(&mut device, &group, &all, (&new, used), &*setup.source, &image)
+    run(&mut device, &group, &all, &new, used, &*setup.source, &image)
 }
 
 struct Checked<'a> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::simd::Simd;
 use super::units::{LINE, Unit, Units};
 use crate::plan::Plan;
-use crate::plan::jobs::{ConvJob, IMAGE, OCTET, Part, Tensor, TensorId};
+use crate::plan::jobs::{ConvJob, OCTET, Part, Tensor, TensorId};
 use crate::plan::place::{Life, first_fit};
 use crate::{Batch, Result};
 
@@ -59,12 +59,23 @@ pub(super) struct TensorLayout {
     places: Vec<Place>,
     /// Units of a pixel of each tensor.
     pitches: Vec<usize>,
-    /// Parts of raw tensors, in order: tensor, first channel as the plan counts, first unit of a pixel.
-    parts: Vec<(TensorId, usize, usize)>,
+    /// Parts of raw tensors, in order of tensor and channel.
+    parts: Vec<RawPart>,
     /// Units of a block's arena.
     pub(super) arena: usize,
     /// Units of what passes, which a thread needs once.
     pub(super) passing: usize,
+}
+
+/// A part of a raw tensor.
+#[derive(Clone, Copy, Debug)]
+struct RawPart {
+    tensor: TensorId,
+    /// First channel, as the plan counts.
+    channel: usize,
+    channels: usize,
+    /// First unit of a pixel.
+    unit: usize,
 }
 
 impl TensorLayout {
@@ -103,9 +114,9 @@ impl TensorLayout {
 
     /// Where a channel of a pixel is. The plan starts parts of a raw tensor on octets, which here stand side by side.
     pub(super) fn unit(&self, tensor: TensorId, channel: usize) -> usize {
-        let end = self.parts.partition_point(|&(id, first, _)| (id, first) <= (tensor, channel));
+        let end = self.parts.partition_point(|part| (part.tensor, part.channel) <= (tensor, channel));
         match self.parts[..end].last() {
-            Some(&(id, first, unit)) if id == tensor => unit + channel - first,
+            Some(part) if part.tensor == tensor => part.unit + channel - part.channel,
             _ => channel,
         }
     }
@@ -121,20 +132,26 @@ impl TensorLayout {
     }
 }
 
-/// The parts of raw tensors, and the units that their pixels take.
-fn parts(plan: &Plan, pitches: &mut [usize]) -> Vec<(TensorId, usize, usize)> {
+/// The parts of raw tensors, side by side; sets the units that pixels of such tensors take.
+fn parts(plan: &Plan, pitches: &mut [usize]) -> Vec<RawPart> {
     let of = |job: &ConvJob| {
-        let part = |part: &Part| (job.output, part.octet * OCTET, part.channels(&plan.parameters));
+        let part = |part: &Part| RawPart {
+            tensor: job.output,
+            channel: part.octet * OCTET,
+            channels: part.channels(&plan.parameters),
+            unit: 0,
+        };
         job.parts.iter().map(part).collect::<Vec<_>>()
     };
-    let mut parts: Vec<(TensorId, usize, usize)> = plan.convs.iter().flat_map(of).collect();
-    parts.sort_unstable();
-    let mut next = (IMAGE, 0);
-    for (tensor, _, channels) in &mut parts {
-        let unit = if next.0 == *tensor { next.1 } else { 0 };
-        next = (*tensor, unit + *channels);
-        pitches[*tensor] = next.1;
-        *channels = unit;
+    let mut parts: Vec<RawPart> = plan.convs.iter().flat_map(of).collect();
+    parts.sort_unstable_by_key(|part| (part.tensor, part.channel));
+    for tensor in parts.chunk_by_mut(|a, b| a.tensor == b.tensor) {
+        let mut end = 0;
+        for part in &mut *tensor {
+            part.unit = end;
+            end += part.channels;
+        }
+        pitches[tensor[0].tensor] = end;
     }
     parts
 }

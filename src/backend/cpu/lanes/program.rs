@@ -122,20 +122,21 @@ fn sums(plan: &Plan) -> Vec<Option<usize>> {
 
 /// From when to when every tensor is in use; none for the image, and for what is not stored.
 fn uses(plan: &Plan, instructions: &[Instruction], groups: &[Range<usize>]) -> Vec<Option<Use>> {
-    let mut uses: Vec<Option<(Life, Life)>> = vec![None; plan.tensors.len()];
+    // The life of each tensor among groups, and among instructions.
+    let mut lives: Vec<Option<[Life; 2]>> = vec![None; plan.tensors.len()];
     for (g, group) in groups.iter().enumerate() {
         for position in group.clone() {
             let instruction = instructions[position];
             let read = instruction.terms(plan).iter().map(|term| term.tensor).chain(instruction.input(plan));
             for tensor in read.chain(instruction.output(plan)) {
-                let (groups, positions) = uses[tensor].get_or_insert(((g, g), (position, position)));
-                (groups.1, positions.1) = (g, position);
+                let [groups, positions] = lives[tensor].get_or_insert([g, position].map(Life::at));
+                (groups.last, positions.last) = (g, position);
             }
         }
     }
-    uses[IMAGE] = None;
-    let of = |(groups, positions): (Life, Life)| {
-        if groups.0 == groups.1 { Use::Passes(positions) } else { Use::Lasts(groups) }
+    lives[IMAGE] = None;
+    let of = |[groups, positions]: [Life; 2]| {
+        if groups.first == groups.last { Use::Passes(positions) } else { Use::Lasts(groups) }
     };
-    uses.into_iter().map(|tensor| tensor.map(of)).collect()
+    lives.into_iter().map(|tensor| tensor.map(of)).collect()
 }
