@@ -1,4 +1,5 @@
-//! Gathers the shaders into one registry: each is validated, and what its pipelines have to know is read out of it.
+//! The build script: gathers the shaders into one registry. Each is validated, and what its pipelines have to know is
+//! read out of it.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -19,7 +20,7 @@ mod shaders {
     use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
     use naga::{AddressSpace, GlobalVariable, Module, StorageAccess};
 
-    /// What stands before every shader.
+    /// Declarations that stand before every shader.
     const COMMON: &str = "shaders/common.wgsl";
 
     /// Shaders that come in several forms: file, name of the form's entry point in the registry, and the constants that

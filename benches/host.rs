@@ -1,4 +1,4 @@
-//! What a network costs the host of a GPU: planning, groups, launches and scores, on a device that runs nothing.
+//! Costs of a network for the host of a GPU: planning, groups, launches and scores, on a device that runs nothing.
 //!
 //!     cargo bench --bench host
 //!

@@ -144,7 +144,7 @@ fn gpu_stages(backend: &Backend, trials: usize) {
     }
 }
 
-/// Where a network runs, and how many copies of it at once.
+/// A device, and how many copies of a network run on it at once.
 struct Device {
     backend: Backend,
     precision: Precision,

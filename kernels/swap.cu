@@ -4,10 +4,10 @@
 //
 // A pattern is a column of the code matrix, as a number of M bits, image i at bit i; a map of 2^M bits has a bit for each.
 // `clear_patterns` empties the map and the counts of a network; a job of `swap` is a section of its codes, a tile some
-// words of it, a thread a column of them at a time. Up to 16 images a block marks patterns in a map in shared memory first, which it then
-// merges into the network's. Marks are made by OR, and whoever makes one that was not there counts it, so the order does not
-// matter. Padding looks like a unit that no image activates: such columns are left out, and the others counted, so that
-// the host knows whether a real unit is among those left out.
+// words of it, a thread a column of them at a time. With up to 16 images a block marks patterns in a map in shared memory
+// first, which it then merges into the network's. Marks are made by OR, and whoever makes one that was not there counts
+// it, so the order does not matter. Padding looks like a unit that no image activates: such columns are left out, and the
+// others counted, so that the host knows whether a real unit is among those left out.
 #include "common.cuh"
 
 constexpr u32 THREADS = 256;

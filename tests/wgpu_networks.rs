@@ -232,7 +232,7 @@ fn too_large() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// However many there are.
+/// Faulty networks are errors of their own, however many there are.
 fn faulty() -> Result<(), Box<dyn Error>> {
     // Eight channels, where images have three.
     let mut g = Graph::builder(8)?;
@@ -320,7 +320,7 @@ fn cancelled() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Scores of networks on a device that suffers.
+/// Scores of networks on a device with injected faults.
 fn with_faults(faults: &[InjectedFault]) -> Result<Vec<naswot::Result<f64>>, Box<dyn Error>> {
     let probe = Arc::new(Probe::of_faults(faults));
     let scorer = wgpu(&noise(3, 7)).group_size(4).probe(probe).build()?;

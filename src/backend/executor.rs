@@ -1,4 +1,4 @@
-//! A device at work, as every backend gives it.
+//! The interface of backends: a device at work.
 
 use std::sync::Arc;
 

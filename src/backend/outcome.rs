@@ -1,8 +1,8 @@
-//! The result of one network.
+//! Outcomes of networks.
 
 use crate::{Agreement, Codes};
 
-/// What running one network gives.
+/// The outcome of one network's forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) log_det: f64,

@@ -21,6 +21,7 @@ pub(crate) struct Request {
 /// Receives the outcome of a request, by its index, on a thread of the executor.
 type Deliver = Box<dyn Fn(usize, Result<Outcome>) + Send + Sync>;
 
+/// The state of a queue.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Request>,

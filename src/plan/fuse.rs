@@ -1,4 +1,4 @@
-//! Turns values into jobs. Batch norm, ReLU, truncation, concat and add become *terms* of the job that reads
+//! Fusion of values into jobs. Batch norm, ReLU, truncation, concat and add become *terms* of the job that reads
 //! them, so they never have a pass over memory of their own.
 //!
 //! A convolution reads one whole plain tensor, with or without ReLU. A sum or concat is inlined only into one
@@ -23,7 +23,7 @@ pub(super) enum JobId {
 pub(super) struct Jobs<'a> {
     pub(super) order: Vec<JobId>,
     pub(super) tensors: Vec<Tensor>,
-    /// For each tensor the job that writes it; none for the image.
+    /// The job that writes each tensor; none for the image.
     pub(super) producers: Vec<Option<JobId>>,
     pub(super) convs: Vec<ConvJob>,
     pub(super) combines: Vec<CombineJob>,
@@ -56,9 +56,9 @@ struct RawValue {
 struct Fuse<'a> {
     values: &'a [Value<'a>],
     readers: Readers,
-    /// For each value that is a convolution or a batch norm, where its raw numbers are.
+    /// The raw numbers of each value that is a convolution or a batch norm.
     raw: Vec<Option<RawValue>>,
-    /// For each value that a combine stores, where.
+    /// The tensor of each value that a combine stores.
     plain: Vec<Option<TensorId>>,
     jobs: Jobs<'a>,
 }

@@ -1,6 +1,6 @@
-//! Computes once what several nodes compute alike: operations without parameters on the same inputs are one
-//! (k ReLUs of one tensor count k times), zeros of one shape and segment are one tensor, and convolutions of one
-//! input and one geometry share a job.
+//! Merging of values: what several nodes compute alike is computed once. Operations without parameters on the same
+//! inputs are one (k ReLUs of one tensor count k times), zeros of one shape and segment are one tensor, and convolutions
+//! of one input and one geometry share a job.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(super) struct ConvGroup {
     pub(super) scaled: bool,
 }
 
-/// What convolutions of one job have in common.
+/// The geometry that convolutions of one job have in common.
 #[derive(PartialEq, Eq, Hash)]
 struct Geometry {
     input: usize,

@@ -1,4 +1,4 @@
-//! Gives every tensor its place in the arena: first fit, largest first, over [producing slot, last reading
+//! Places of tensors in the arena: first fit, largest first, over [producing slot, last reading
 //! slot]. A place is free again after its slot, never within it, since the jobs of a slot run at once.
 
 use super::jobs::*;
@@ -61,7 +61,7 @@ pub(crate) fn first_fit(sizes: &[usize], lives: &[Option<Life>]) -> (Vec<usize>,
     (offsets, arena)
 }
 
-/// What has its place.
+/// A tensor that has its place.
 struct Placed {
     start: usize,
     end: usize,

@@ -1,4 +1,4 @@
-//! Says when each job runs, and cuts convolutions that are wider than their tile.
+//! The schedule: when each job runs. Convolutions that are wider than their tile are cut here.
 //!
 //! Jobs alternate between two phases, `combine` (even) and `conv` (odd). A job's *segment* is the largest, over
 //! its producers, of their segment, plus one where its output resolution differs from theirs; its *phase* is

@@ -1,5 +1,5 @@
-//! Removes what cannot change a code bit: identities, zeros in sums, and whatever no counted ReLU's input
-//! depends on.
+//! Simplification: removes what cannot change a code bit, which is identities, zeros in sums, and whatever no counted
+//! ReLU's input depends on.
 //!
 //! ReLUs are counted on the graph as given, before anything goes. A ReLU of zeros has the same bits for every
 //! image, so it needs no value. A convolution of zeros is zero whatever its weights are, but the batch norm behind
@@ -8,7 +8,7 @@
 use super::value::{Value, retain};
 use crate::graph::{Convention, Graph, Op, Shape};
 
-/// What becomes of a node.
+/// The rewriting of a node.
 enum Rewrite {
     /// Computed from these inputs.
     Keep(Vec<usize>),

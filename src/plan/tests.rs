@@ -1,4 +1,4 @@
-//! What must hold for the plan of any network, looked at on the benchmarks' own cells.
+//! Invariants of the plan of any network, looked at on the benchmarks' own cells.
 
 use std::collections::HashMap;
 

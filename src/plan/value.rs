@@ -7,20 +7,20 @@ use crate::graph::{Op, Shape, Window};
 pub(super) struct Value<'a> {
     /// Name of the graph's node.
     pub(super) name: &'a str,
-    /// What makes it. `Op::Zero` has no inputs here: it is a tensor of zeros.
+    /// The operation that makes it. `Op::Zero` has no inputs here: it is a tensor of zeros.
     pub(super) op: Op,
     pub(super) inputs: Vec<usize>,
     pub(super) shape: Shape,
     /// Changes of resolution on the way from the image, dead branches included.
     pub(super) segment: usize,
-    /// Of a ReLU: how often its bits count.
+    /// How often the bits of a ReLU count; 0 of all other operations.
     pub(super) weight: u32,
 }
 
 /// Average pooling that keeps the resolution, which a reader applies while it reads.
 pub(super) const AVERAGE_3X3: Op = Op::AvgPool(Window { kernel: [3, 3], stride: [1, 1], padding: [1, 1] });
 
-/// For each value, the values that read it, once an edge, in order.
+/// Readers of each value, once an edge, in order.
 pub(super) struct Readers {
     /// Of all values, one after the other, and where those of each end.
     readers: Vec<usize>,

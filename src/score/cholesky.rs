@@ -14,7 +14,7 @@ use crate::real::Real;
 /// Rows of a panel: each pass over the rows below reads and writes them once for this many products.
 const PANEL: usize = 8;
 
-/// What the factorization says of K; the host judges it.
+/// The pivots of a factorized K, in sum; the host judges them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pivots {
     /// ln det K. NaN when a pivot was not positive.

@@ -16,7 +16,8 @@ pub enum ScoreKind {
     Swap,
 }
 
-/// What a score reads of a forward pass. What no score that was asked for reads is neither planned nor computed.
+/// A need of a score: what it reads of a forward pass. What no score that was asked for reads is neither planned nor
+/// computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The agreement matrix K.

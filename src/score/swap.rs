@@ -12,7 +12,7 @@
 //! Padding between the codes of units looks like a unit that no image activates. So patterns of zeros are not marked, and
 //! whether there is a real one follows from the number of units and of those that are active.
 
-/// What is found in codes. A pattern of zeros counts where `active_units` are not all the units there are.
+/// Patterns that were found in codes. A pattern of zeros counts where `active_units` are not all the units there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Patterns {
     /// Distinct patterns that are not zero.

@@ -1,4 +1,4 @@
-//! Scores networks: the front door of the crate.
+//! The scorer, which is the front door of the crate.
 
 mod builder;
 mod requests;
@@ -24,12 +24,12 @@ pub use requests::Ticket;
 pub use session::Session;
 pub use stream::Stream;
 
-/// What made a score. Everything here but [`Settings::device`] takes part in it.
+/// The settings that made a score. Everything here but [`Settings::device`] takes part in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     /// N x C x H x W of the batch.
     pub batch_shape: [usize; 4],
-    /// Where the images came from: `synthetic`, `cifar10`, ..
+    /// The source of the images: `synthetic`, `cifar10`, ..
     pub data: String,
     /// SHA-256 of the batch's numbers.
     pub batch_sha256: String,
@@ -49,7 +49,7 @@ pub struct Settings {
     pub scores: Scores,
     /// Images whose activation patterns SWAP counted; none where it was not asked for.
     pub swap_images: Option<usize>,
-    /// What was really used, never `auto`.
+    /// The precision that was really used, never `auto`.
     pub precision: Precision,
     /// The backend's name, never `auto`.
     pub backend: &'static str,
@@ -90,7 +90,7 @@ pub struct Score {
     pub codes: Option<Codes>,
     /// Wall time of the network's group, divided by the networks in it; the sum over repeats.
     pub seconds: f64,
-    /// What made the score; shared by the scores of one scorer.
+    /// The settings that made the score; shared by the scores of one scorer.
     #[serde(serialize_with = "shared")]
     pub settings: Arc<Settings>,
 }
@@ -130,7 +130,7 @@ impl Score {
 #[derive(Clone)]
 pub struct Scorer {
     setup: Setup,
-    /// One a repeat, at least one.
+    /// An executor for each repeat, at least one.
     executors: Vec<Arc<dyn Executor>>,
     initializer: Option<Initializer>,
     settings: Arc<Settings>,
@@ -312,7 +312,7 @@ impl fmt::Debug for Scorer {
     }
 }
 
-/// What is shared, as it is itself.
+/// A shared value, serialized as it is itself.
 fn shared<T: Serialize + ?Sized, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().serialize(serializer)
 }

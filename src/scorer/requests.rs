@@ -40,7 +40,7 @@ impl Ticket {
 /// A network whose score is not known yet.
 struct Unfinished {
     network: Network,
-    /// One for each repeat.
+    /// Outcomes so far, a place for each repeat.
     outcomes: Vec<Option<Result<Outcome>>>,
 }
 
@@ -51,16 +51,17 @@ pub(super) struct Finished {
     pub(super) outcomes: Result<Vec<Outcome>>,
 }
 
+/// The state of a session's requests.
 #[derive(Default)]
 struct State {
     /// Networks that were submitted so far.
     submitted: usize,
     unfinished: BTreeMap<usize, Unfinished>,
-    /// In the order of their completion.
+    /// Requests in the order of their completion.
     finished: VecDeque<Finished>,
     /// Nothing more will be submitted.
     closed: bool,
-    /// Why an executor has ended: so will every further request.
+    /// The error with which an executor has ended: so will every further request.
     failure: Option<Error>,
 }
 

@@ -1,4 +1,4 @@
-//! Networks as an iterator gives them, and their scores in the same order.
+//! Streams: networks as an iterator gives them, and their scores in the same order.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What codes say of K.
+//! Codes against K.
 
 use naswot::Codes;
 

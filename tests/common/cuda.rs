@@ -1,4 +1,4 @@
-//! What holds of the CUDA backend on any device: the tests' shim and a real GPU alike.
+//! Checks of the CUDA backend that hold on any device, the tests' shim and a real GPU alike.
 
 use std::error::Error;
 use std::sync::Arc;

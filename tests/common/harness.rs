@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// What a test may need beside the sources.
+/// A requirement of a test beside the sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// Real images and tables of benchmarks: `NASWOT_DATA`, else `../shared/data` beside the package.

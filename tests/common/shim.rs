@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use naswot::testing::cuda::{ComputeCapability, Driver, Fault, KernelLaunch};
 
-/// What a build looks for.
+/// A build of the shim, by what it looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
     /// Wrong results, deadlocks, divergent barriers.

@@ -1,4 +1,4 @@
-//! How far a device may be from the CPU.
+//! Bounds on how far a device may be from the CPU.
 
 use std::error::Error;
 
@@ -53,7 +53,7 @@ pub fn affine(seed: u64) -> naswot::Result<(Network, Batch, Weights)> {
     Ok((network, Batch::new([4, 3, 8, 8], images)?, weights))
 }
 
-/// What is compared of a network.
+/// What of a network's score is compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
     pub kernel: Agreement,

@@ -27,7 +27,7 @@ const NASBENCH101: [Worth; 4] = [
     ("convs", 0.495, None, None),
     ("nwot+parameters", 0.324, None, None),
 ];
-/// How far other weights may move a figure: some 0.01 between seeds.
+/// The distance that other weights may move a figure: some 0.01 between seeds.
 const TOLERANCE: f64 = 0.04;
 /// Digits that figures without weights have.
 const EXACT: f64 = 5e-4;

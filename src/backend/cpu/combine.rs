@@ -19,14 +19,14 @@ use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
 use crate::real::Real;
 use crate::{Error, Result};
 
-/// What the images of one job have in common.
+/// A combine job with what it reads.
 pub(crate) struct Combine<'a, T> {
     pub(crate) plan: &'a Plan,
     pub(crate) job: &'a CombineJob,
     pub(crate) norms: &'a Norms<T>,
 }
 
-/// Room for rows on their way.
+/// Rows on their way.
 #[derive(Default)]
 pub(crate) struct Scratch<T> {
     /// Sums of one row, and an octet more for the zeros of the last piece.
@@ -34,7 +34,7 @@ pub(crate) struct Scratch<T> {
     /// One octet of each pixel of a row; a second row where averages are taken.
     octets: Vec<[T; OCTET]>,
     more_octets: Vec<[T; OCTET]>,
-    /// For each number of a row whether it is positive.
+    /// Signs of a row: 1 for each number that is positive.
     positive: Vec<u8>,
     /// All rows of an image, where a window follows.
     rows: Vec<T>,

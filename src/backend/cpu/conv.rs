@@ -14,7 +14,7 @@ use super::weights::Octet;
 use crate::plan::jobs::{ConvJob, OCTET, Tensor};
 use crate::real::Real;
 
-/// What the images of one job have in common.
+/// A convolution with its weights.
 pub(crate) struct Conv<'a, T> {
     job: &'a ConvJob,
     input: &'a Tensor,
@@ -23,7 +23,7 @@ pub(crate) struct Conv<'a, T> {
     group_channels: [usize; 2],
     /// Packed weights of each octet that the job writes.
     weights: &'a [Octet<T>],
-    /// For each octet what its outputs are multiplied with.
+    /// The factor of each octet's outputs.
     scales: &'a [Option<T>],
     frame: Frame,
     /// In the order of the weights.
@@ -37,7 +37,7 @@ struct Frame {
     pixel: usize,
     row: usize,
     rows: usize,
-    /// Whether it is the image as it comes, which needs no staging.
+    /// Whether the frame is the image as it comes, which needs no staging.
     direct: bool,
 }
 

@@ -20,7 +20,7 @@ use crate::score::agreement;
 use crate::score::swap::swap;
 use crate::{Precision, Result};
 
-/// The twins in one precision.
+/// The path of the twins, in one precision.
 pub(super) struct Twin<T> {
     /// The batch as a plain tensor.
     image: Vec<T>,
@@ -52,7 +52,7 @@ impl<T: Real> Path for Twin<T> {
     }
 }
 
-/// One network's pass.
+/// The forward pass of one network.
 struct ForwardPass<'a, T> {
     twin: &'a Twin<T>,
     setup: &'a Setup,

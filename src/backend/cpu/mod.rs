@@ -103,7 +103,7 @@ struct Cpu<P> {
     setup: Setup,
     device: String,
     path: P,
-    /// For the images of one network.
+    /// The pool of threads that share the images of one network.
     threads: rayon::ThreadPool,
     gate: Gate,
 }

@@ -5,9 +5,9 @@ use crate::plan::Plan;
 use crate::probe::Stage;
 use crate::{Agreement, Codes, Precision, Result};
 
-/// A way to run plans.
+/// A path: a way to run plans.
 pub(super) trait Path: Send + Sync + Sized + 'static {
-    /// What one network writes while it runs, kept for the next.
+    /// Memory that one network writes while it runs, kept for the next.
     type Workspace: Default + Send;
     const PRECISION: Precision;
 

@@ -35,7 +35,7 @@ struct Octets<T> {
     numbers: usize,
 }
 
-/// Weights that networks of a run have asked for.
+/// The cache of weights that networks of a run have asked for.
 pub(crate) struct TwinWeightCache<T> {
     source: Arc<dyn WeightSource>,
     octets: RwLock<Octets<T>>,

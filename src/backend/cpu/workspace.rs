@@ -25,7 +25,7 @@ pub(crate) struct Partials<T> {
     pub(crate) m2: Vec<T>,
 }
 
-/// What a network writes while it runs. Grows to the largest network that it has seen.
+/// Memory that a network writes while it runs. Grows to the largest network that it has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace<T> {
     pub(crate) arena: Vec<T>,

@@ -47,7 +47,7 @@ pub(crate) fn devices() -> Vec<Device> {
     (0..count).map(device).collect()
 }
 
-/// Why a GPU cannot be used.
+/// A refusal: why a GPU cannot be used.
 struct Refusal {
     kind: BackendErrorKind,
     reason: String,

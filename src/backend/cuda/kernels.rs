@@ -144,9 +144,9 @@ pub const HEADERS: [Source; 4] =
 /// NVIDIA's number for an architecture: 9.0 is Hopper's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ComputeCapability {
-    /// The architecture's.
+    /// The number of the architecture.
     pub major: u32,
-    /// That of its form.
+    /// The number of its form.
     pub minor: u32,
 }
 
@@ -154,7 +154,7 @@ impl ComputeCapability {
     /// The oldest one that the kernels run on: atomics, fences and shuffles as they use them.
     pub const OLDEST: Self = ComputeCapability { major: 7, minor: 0 };
 
-    /// As NVRTC calls it; Hopper's with the instructions that are Hopper's alone.
+    /// Its name in NVRTC's options; Hopper's with the instructions that are Hopper's alone.
     pub fn architecture(self) -> String {
         let ComputeCapability { major, minor } = self;
         let suffix = if (major, minor) == (9, 0) { "a" } else { "" };
@@ -185,7 +185,8 @@ impl ComputeCapability {
             .max_by_key(|kernel| kernel.from)
     }
 
-    /// Those from which on some kind of launch has another kernel, the oldest one first: on them all kernels can be seen.
+    /// The architectures from which on some kind of launch has another kernel, the oldest one first: on them all kernels
+    /// can be seen.
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = KERNELS.iter().map(|kernel| kernel.from).collect();
         all.sort_unstable();

@@ -9,14 +9,14 @@ use crate::backend::group::{Buffer, Launch, LaunchRecord, PerBuffer, PerShared, 
 /// Blocks down a grid at most.
 const MOST_JOBS: u32 = 65_535;
 
-/// Counters of a job's blocks that have ended, for which jobs.
+/// Counters of the blocks that have ended, one for each job, by the jobs' kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters<T> {
     pub(super) convs: T,
     pub(super) combines: T,
 }
 
-/// How many addresses a kernel takes, and what fills the gap before the launch: records are aligned to 16 bytes.
+/// Addresses that a kernel takes, and those that fill the gap before the launch: records are aligned to 16 bytes.
 const ADDRESSES: usize = (Shared::ALL.len() + Table::ALL.len() + Buffer::ALL.len() + 2).next_multiple_of(2);
 
 /// Addresses of device memory, which all kernels take: `Arguments` of `kernels/common.cuh`, but for the launch.

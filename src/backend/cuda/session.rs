@@ -41,7 +41,7 @@ pub(super) struct CudaSession {
     setup: Setup,
 }
 
-/// What a group in flight holds of the device, and what the host reads of it.
+/// A group in flight: what it holds of the device, and what the host reads of it.
 pub(super) struct Running {
     memory: GroupMemory,
     /// Bytes of each buffer.

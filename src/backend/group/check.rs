@@ -1,4 +1,4 @@
-//! Checks that every extent that a kernel touches lies inside its buffer: kernels check nothing.
+//! Bounds checks: every extent that a kernel touches lies inside its buffer, since kernels check nothing.
 
 use std::fmt::Debug;
 

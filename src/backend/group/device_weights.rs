@@ -20,7 +20,7 @@ use crate::{Distribution, Error, ParameterErrorKind, Result};
 /// Blocks from which on a job does not grow: all jobs of a launch should be about as long.
 const JOB_BLOCKS: u32 = 1024;
 
-/// Weights that networks of a run have asked for, and their places in the pool.
+/// The cache of weights that networks of a run have asked for, by their places in the pool.
 pub(crate) struct DeviceWeightCache {
     source: Arc<dyn WeightSource>,
     /// Octets that the pool holds at most, and those in use.
@@ -63,7 +63,7 @@ pub(crate) struct NewWeights {
 /// Places of one network's weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WeightPlaces {
-    /// For each octet of each conv, in the order of the records, the place of its rows.
+    /// Places of the rows of each octet of each conv, in the order of the records.
     pub(super) rows: Vec<u32>,
     /// Gamma and beta of each batch norm, in the order of the records; empty where all are 1 and 0.
     pub(super) affines: Vec<u32>,

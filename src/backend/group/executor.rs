@@ -1,4 +1,4 @@
-//! A GPU as an executor: what all backends that run groups have in common.
+//! The executor of GPUs, which all backends that run groups have in common.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -2,7 +2,7 @@
 
 use crate::{BackendErrorKind, Error};
 
-/// What went wrong on a device.
+/// A fault of a device.
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "cuda"),

@@ -1,4 +1,4 @@
-//! What a network takes in each of a group's buffers, and how many networks make a group.
+//! Footprints: what a network takes in each of a group's buffers, and how many networks make a group.
 
 use super::memory::{Buffer, PerBuffer, Sizes, Unit};
 use super::records::{COUNTS, NONE};
@@ -9,10 +9,10 @@ use crate::{Error, Result};
 
 /// Networks of a group at most: records count them in 16 bits, and more would not make a launch fuller.
 const MOST_NETWORKS: usize = 256;
-/// What two sizes that share a word stay below.
+/// The bound of two sizes that share a word.
 const HALF_WORD: usize = 1 << 16;
 
-/// What a device can hold, and what it is worth filling with.
+/// Limits of a device: what it can hold, and what it is worth filling with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of one buffer.
@@ -61,7 +61,7 @@ impl Limits {
     }
 }
 
-/// Networks on their way into a group.
+/// The load of a group: the networks on their way into it, and what they take together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Load {
     pub(crate) networks: usize,

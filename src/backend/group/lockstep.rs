@@ -1,4 +1,5 @@
-//! Runs a group launch by launch on a device and on the twins, from equal buffers, and says how far the two are apart.
+//! Lockstep: a group runs launch by launch on a device and on the twins, from equal buffers, to see how far the two are
+//! apart.
 //!
 //! Buffers are filled with a sentinel first, and compared as wholes: a launch that writes where its twin does not, or
 //! reads what nobody has written, is seen. After each launch the device goes on from what the twin has made, so that each
@@ -17,10 +18,10 @@ use crate::probe::Stage;
 use crate::weights::WeightSource;
 use crate::{BackendErrorKind, Error, Network, Result};
 
-/// What nobody computes: NaN, and with a payload of its own.
+/// A number that nobody computes: NaN, and with a payload of its own.
 const SENTINEL: u32 = 0x7fc5_e171;
 
-/// How far a stage of a device is from its twin on the CPU, from equal inputs.
+/// Deviation of a stage of a device from its twin on the CPU, from equal inputs.
 #[derive(Clone, Debug)]
 pub struct Deviation {
     /// The stage.
@@ -29,7 +30,7 @@ pub struct Deviation {
     pub numbers: f64,
     /// The share of code bits that differ.
     pub bits: f64,
-    /// What must be equal and is not: integers, what no twin has written, numbers that are not finite. At most ten.
+    /// Places that must be equal and are not: integers, what no twin has written, numbers that are not finite. At most ten.
     pub strays: Vec<String>,
 }
 

@@ -141,7 +141,7 @@ register! {
     Patterns = (Unit::Word, Read::Always),
 }
 
-/// What places in a buffer and its size count.
+/// The unit in which a buffer's size and places in it are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// So many numbers for each of eight channels.
@@ -162,7 +162,7 @@ impl Unit {
     }
 }
 
-/// When the host reads a buffer of a group that has run.
+/// The occasion on which the host reads a buffer of a group that has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Never,

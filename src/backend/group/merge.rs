@@ -300,7 +300,7 @@ impl Merge<'_> {
     }
 }
 
-/// How far a network's places are from those that it has when it is alone. The batch stays where it is.
+/// The moves of a network: how far its places are from those that it has when it is alone. The batch stays where it is.
 #[derive(Clone, Copy, Debug)]
 struct Moves {
     member: u32,

@@ -1,4 +1,4 @@
-//! Host copies of the memory that a group's kernels write: what twins work on.
+//! Mirrors: host copies of the memory that a group's kernels write, on which twins work.
 
 use super::memory::{Buffer, PerBuffer, Unit};
 use super::{Group, Limits, NONE};

@@ -66,23 +66,23 @@ memory::register! {
     enum LaunchKind;
     /// A value for each kind of launch.
     map PerKind;
-    /// Makes rows of the weight pool. Jobs are those of [`NewWeights`].
+    /// Rows of the weight pool, made from the seed. Jobs are those of [`NewWeights`].
     Weights,
-    /// Sets K to N_A everywhere and the statuses to NONE.
+    /// The start of K, N_A everywhere, and of the statuses, NONE.
     Start,
     Combine,
     /// Convolutions of [`TileClass::Narrow`](crate::plan::TileClass::Narrow).
     ConvNarrow,
-    /// Those of [`TileClass::Wide`](crate::plan::TileClass::Wide).
+    /// Convolutions of [`TileClass::Wide`](crate::plan::TileClass::Wide).
     ConvWide,
-    /// Makes batch norms from the partial statistics of convolutions.
+    /// Batch norms from the partial statistics that convolutions have left.
     BatchNorm,
     /// Batch norms of what combines have stored: their statistics, merged at once. A tile is an octet of
     /// channels; the few networks that have such batch norms have them in small tensors.
     StoredBatchNorm,
     Agreement,
     Cholesky,
-    /// Empties the maps of activation patterns and their counts.
+    /// The start of SWAP: empties the maps of activation patterns and their counts.
     ClearPatterns,
     Swap,
 }
@@ -102,7 +102,7 @@ impl LaunchKind {
     }
 }
 
-/// Who makes batch norms from what a job leaves.
+/// The maker of batch norms from what a job leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BatchNormsBy {
     /// Launches of their own: there is no fence between the blocks of a launch.
@@ -128,7 +128,7 @@ impl Launch {
     }
 }
 
-/// Where one network of a group lies, and what it is.
+/// A member of a group: one network, and where it lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) network: Box<Prepared>,

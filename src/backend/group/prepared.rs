@@ -9,10 +9,10 @@ use crate::plan::Plan;
 use crate::plan::jobs::{Parameter, Part, Slot};
 use crate::weights::WeightSource;
 
-/// Some octets of a parameter's rows, which a conv reads.
+/// Octets of a parameter's rows, which a conv reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ParameterOctets {
-    /// Of the parameter; see [`parameter_hash`].
+    /// Hash of the parameter; see [`parameter_hash`].
     pub(super) hash: u128,
     pub(super) parameter: usize,
     /// First octet.
@@ -30,7 +30,7 @@ pub(crate) struct Prepared {
     pub(super) slots: Vec<SlotTables>,
     /// The node that each status names.
     pub(super) nodes: Vec<StatusNode>,
-    /// What its convs read, in the order of the records.
+    /// Rows that its convs read, in the order of the records.
     pub(super) rows: Vec<ParameterOctets>,
     /// Octets of all these.
     pub(super) row_octets: usize,

@@ -1,19 +1,20 @@
 //! Records that kernels and shaders read: one a job, one a term. Every field is a u32, an f32 or a pair of u32, so
 //! that WGSL and CUDA read the same bytes; `shaders/common.wgsl` and `kernels/common.cuh` declare the same structs.
 //!
-//! Places are absolute in their buffer, in its units ([`super::memory`]); those in the pool are octets, 8 f32. A gamma-and-beta place in the pool is of two octets for each octet of channels: 8 gammas, 8 betas. Two sizes that
-//! share a word are `low | high << 16`; of heights and widths, the height is the low one.
+//! Places are absolute in their buffer, in its units ([`super::memory`]); those in the weight pool are octets, 8 f32. A
+//! place of gammas and betas there is of two octets for each octet of channels: 8 gammas, 8 betas. Two sizes that share a
+//! word are `low | high << 16`; of heights and widths, the height is the low one.
 
 use bytemuck::{Pod, Zeroable};
 
-/// Where there is no place.
+/// The place of what has none.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Words of what is counted of a network's activation patterns: distinct ones, active units.
 pub(super) const COUNTS: usize = 2;
 
-/// Some blocks of eight weights, made from the seed: block b is Philox4x32-10 of (b, name, 0) under the key, and its
-/// eight lanes are looked up in the table.
+/// Rows of weights to make from the seed, some blocks of eight: block b is Philox4x32-10 of (b, name, 0) under the key,
+/// and its eight lanes are looked up in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct WeightsRecord {
@@ -75,10 +76,10 @@ pub(crate) struct ConvRecord {
     pub(crate) in_octets: u32,
     /// Octets that the job writes (low), and from one output pixel to the next (high).
     pub(crate) out_octets: u32,
-    /// First entry of `rows`: for each octet that the job writes, the place in the pool of its eight weight rows,
+    /// First entry of `rows`: for each octet that the job writes, the place in the weight pool of its eight rows,
     /// each of kernel height x kernel width x in_octets octets.
     pub(crate) rows: u32,
-    /// What outputs are multiplied with.
+    /// The factor of outputs.
     pub(crate) alpha: f32,
     /// Partial statistics, [block][octet that the job writes], or NONE.
     pub(crate) partials: u32,
@@ -141,14 +142,14 @@ pub(crate) struct NormRecord {
     pub(crate) norm: u32,
     /// eps / scale^2, where `scale` was left out of the producer's output.
     pub(crate) eps: f32,
-    /// Gamma and beta in the pool, or NONE for 1 and 0.
+    /// Gamma and beta in the weight pool, or NONE for 1 and 0.
     pub(crate) affine: u32,
     /// As in [`CombineRecord`].
     pub(crate) status: u32,
     pub(crate) unused: [u32; 9],
 }
 
-/// Takes weight * Hamming distance of some code words off K.
+/// A section of code words, whose weight * Hamming distance is taken off K.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct AgreementRecord {
@@ -163,8 +164,8 @@ pub(crate) struct AgreementRecord {
     pub(crate) unused: [u32; 11],
 }
 
-/// Starts a network's K and status, and ends in the pivots of K / N_A. Of K, pivots and statuses all networks of a group
-/// have as much: position and N say where a network's are.
+/// A network's K, from its start to the pivots of K / N_A. Of K, pivots and statuses all networks of a group have as
+/// much: position and N say where a network's are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct CholeskyRecord {
@@ -177,7 +178,8 @@ pub(crate) struct CholeskyRecord {
     pub(crate) unused: [u32; 13],
 }
 
-/// Counts the activation patterns of a section of a network's codes. Of maps and counts all networks of a group have as much.
+/// A section of a network's codes, whose activation patterns are counted. Of maps and counts all networks of a group
+/// have as much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct SwapRecord {
@@ -193,7 +195,7 @@ pub(crate) struct SwapRecord {
     pub(crate) unused: [u32; 11],
 }
 
-/// What all jobs of a launch share; a kernel's own argument.
+/// A launch: what all its jobs share. It is a kernel's own argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct LaunchRecord {
@@ -201,7 +203,7 @@ pub(crate) struct LaunchRecord {
     pub(crate) first: u32,
     pub(crate) jobs: u32,
     pub(crate) images: u32,
-    /// Of the outputs.
+    /// Size of the outputs.
     pub(crate) height: u32,
     pub(crate) width: u32,
     /// Pixels of one block of partial statistics, counted over all images, and how many blocks there are.

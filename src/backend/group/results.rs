@@ -1,8 +1,8 @@
-//! What comes back of a group that has run.
+//! Results of a group that has run.
 
 use super::memory::{Buffer, PerBuffer, Unit};
 
-/// What a device says of a group: the buffers that the host reads, in the device's own bytes; others are empty.
+/// Results of a group: the buffers that the host reads, in the device's own bytes; others are empty.
 pub(crate) struct Results {
     pub(crate) bytes: PerBuffer<Vec<u8>>,
     /// Bytes of a number of Cholesky's factor.

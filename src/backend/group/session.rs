@@ -11,9 +11,9 @@ use crate::{Error, Result};
 pub(crate) trait DeviceSession: Send + Sized {
     /// The backend's name.
     const BACKEND: &'static str;
-    /// Who makes batch norms from what a job leaves.
+    /// The maker of batch norms from what a job leaves.
     const BATCH_NORMS_BY: BatchNormsBy;
-    /// What the device holds for a group in flight, and can use again after it.
+    /// Memory that the device holds for a group in flight, and can use again after it.
     type Memory;
     /// What the device holds at most.
     fn limits(&mut self) -> &mut Limits;
@@ -107,7 +107,7 @@ pub(crate) struct Ended<S: DeviceSession> {
     pub(crate) memory: S::Memory,
 }
 
-/// How a run has a launch done.
+/// The mode in which a run has a launch done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// With all others, one after the other.

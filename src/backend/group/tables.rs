@@ -48,7 +48,7 @@ impl Tables {
     }
 }
 
-/// How many of a network's records belong to a slot; they stand one after the other, slot by slot.
+/// Counts of a network's records that belong to a slot; they stand one after the other, slot by slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlotTables {
     pub(super) slot: Slot,
@@ -64,6 +64,7 @@ pub(super) struct SlotTables {
     pub(super) norms: u32,
 }
 
+/// The tables of a plan in the making.
 struct Builder<'a> {
     plan: &'a Plan,
     source: &'a dyn WeightSource,

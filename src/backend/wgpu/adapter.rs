@@ -87,7 +87,7 @@ pub(super) fn choose(name: Option<&str>) -> Result<Adapter> {
     Err(Error::backend(kind, backend, reason))
 }
 
-/// Where Linux has its GPUs.
+/// Device files of GPUs on Linux.
 const DEVICE_FILES: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
 
 /// Whether there is an adapter that `auto` may choose.

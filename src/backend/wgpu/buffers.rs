@@ -16,7 +16,7 @@ const LEAST: u64 = 256;
 
 /// A session's memory on its device, by what it holds.
 pub(super) struct Buffers {
-    /// What the jobs of each launch share, one launch every [`LAUNCH_STRIDE`] bytes.
+    /// Launch records, one every [`LAUNCH_STRIDE`] bytes.
     pub(super) launches: Buffer,
     memory: HashMap<Memory, Buffer>,
 }
@@ -62,7 +62,7 @@ impl Buffers {
         }
     }
 
-    /// Writes what the jobs of each launch share.
+    /// Writes launch records.
     pub(super) fn write_launches(&mut self, gpu: &Gpu, content: &[u8]) {
         if self.launches.size() < content.len() as u64 {
             self.launches = uniform(gpu, content.len() as u64);

@@ -1,4 +1,4 @@
-//! Compares every launch of a group with its twin on the CPU.
+//! The lockstep check: every launch of a group is compared with its twin on the CPU.
 
 use std::sync::Arc;
 

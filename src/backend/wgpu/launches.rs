@@ -1,4 +1,4 @@
-//! Launches as dispatches: grids within the device's limits, and what the jobs of each share.
+//! Launches as dispatches: grids within the device's limits, and a launch record for each.
 
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, CommandEncoder};
 
@@ -10,16 +10,16 @@ use super::gpu::Gpu;
 use super::pipelines::Binding;
 use crate::backend::group::{Launch, LaunchKind, LaunchRecord};
 
-/// One dispatch.
+/// A dispatch of a kind of launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dispatch {
     pub(super) kind: LaunchKind,
-    /// Bytes to what its jobs share.
+    /// Place of its launch record among those of all dispatches, in bytes.
     offset: u32,
     grid: [u32; 3],
 }
 
-/// Dispatches of launches, with grids of at most so many workgroups along a side; appends what the jobs of each share.
+/// Dispatches of launches, with grids of at most so many workgroups along a side; appends their launch records.
 pub(super) fn dispatches<'a>(
     launches: impl IntoIterator<Item = &'a Launch>,
     side: u32,

@@ -1,4 +1,4 @@
-//! All memory that a group's kernels write, on the host and back: for twins and tests.
+//! Mirrors of a group: all memory that its shaders write, on the host and back, for twins and tests.
 
 use std::sync::Arc;
 

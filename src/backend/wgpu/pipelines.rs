@@ -12,12 +12,12 @@ use crate::backend::group::{Buffer::*, LaunchKind, Memory, PerKind, Shared::*, T
 // SHADERS, names and sources of all shaders, and entry_point(kind): build.rs makes them of `shaders/`.
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// Whether shaders check their indices.
+/// Index checks of shaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
-    /// They do: for tests.
+    /// Indices are checked: for tests.
     Checked,
-    /// They do not: checks cost up to a hundred times in inner loops.
+    /// Indices are not checked: checks cost up to a hundred times in inner loops.
     Trusted,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct EntryPoint {
     /// Threads of a workgroup, and bytes of its memory.
     pub(super) threads: u32,
     pub(super) workgroup_bytes: u32,
-    /// What it binds beside its launch, which has number 0.
+    /// Memory that it binds beside its launch, which has number 0.
     pub(super) bindings: &'static [Binding],
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Binding {
 }
 
 impl EntryPoint {
-    /// Those of all kinds of launches.
+    /// The entry points of all kinds of launches.
     pub(super) fn all() -> impl Iterator<Item = EntryPoint> {
         LaunchKind::ALL.into_iter().map(entry_point)
     }

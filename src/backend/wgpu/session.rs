@@ -30,7 +30,7 @@ pub(super) const OCTET_BYTES: usize = OCTET * size_of::<f32>();
 /// A device with the buffers, the weights and the batch of a run.
 pub(super) struct WgpuSession {
     pub(super) gpu: Arc<Gpu>,
-    /// What the user has asked for, to find the device again when it was lost.
+    /// Name of the device that the user has asked for, to find the device again when it was lost.
     name: Option<String>,
     pub(super) limits: Limits,
     pub(super) buffers: Buffers,
@@ -43,7 +43,7 @@ pub(super) struct WgpuSession {
     idle: VecDeque<wgpu::Buffer>,
 }
 
-/// What a group in flight holds of the device.
+/// A group in flight: what it holds of the device.
 pub(super) struct Running {
     gpu: Arc<Gpu>,
     /// What the host reads of each buffer, one after the other, and the bytes of each.

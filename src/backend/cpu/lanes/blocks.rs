@@ -1,4 +1,4 @@
-//! What an instruction reads and writes of one block.
+//! Blocks of images, as an instruction reads and writes them.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::units::Unit;
 use crate::plan::Plan;
 use crate::plan::jobs::{IMAGE, TensorId};
 
-/// One block at work: the arena of what lasts, and the thread's place for what passes.
+/// A block of images at work: the arena of what lasts, and the thread's place for what passes.
 pub(super) struct Block<'a, S: Simd, const W: usize> {
     pub(super) plan: &'a Plan,
     pub(super) layout: &'a TensorLayout,

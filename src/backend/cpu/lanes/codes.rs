@@ -34,7 +34,7 @@ pub(super) fn transpose<S: Simd, const W: usize>(
     }
 }
 
-/// The codes of one block.
+/// The transposition of one block's plane.
 struct TransposeBlock<'a, S: Simd> {
     plane: &'a [S::Bits],
     codes: &'a mut [u32],
@@ -77,7 +77,7 @@ pub(super) fn swap<S: Simd, const W: usize>(
     found
 }
 
-/// The patterns of some blocks.
+/// The marking of the patterns of some blocks.
 struct MarkPatterns<'a, S: Simd> {
     planes: &'a [&'a [S::Bits]],
     block: usize,

@@ -25,7 +25,7 @@ use crate::probe::Stage;
 use crate::score::agreement::{self, Section};
 use crate::{Error, Precision, Result};
 
-/// The fast path with one instruction set.
+/// The path of lanes, with one instruction set.
 pub(crate) struct Lanes<S: Simd, const W: usize> {
     simd: S,
     image: Units<S, W>,
@@ -68,7 +68,7 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
     }
 }
 
-/// One network's pass.
+/// The forward pass of one network.
 struct ForwardPass<'a, S: Simd, const W: usize> {
     lanes: &'a Lanes<S, W>,
     setup: &'a Setup,
@@ -242,7 +242,7 @@ fn position(ranges: &[Range<usize>], channel: usize) -> usize {
     unreachable!("channel {channel} is normalized and has no moments")
 }
 
-/// Some rows of K.
+/// The agreements of some rows of K.
 struct AgreementRows<'a> {
     section: &'a Section<'a>,
     rows: Range<usize>,

@@ -1,4 +1,4 @@
-//! Images in lanes: where tensors of units lie.
+//! Layout of tensors whose images lie in lanes.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub(super) const fn block<S: Simd, const W: usize>() -> usize {
     W * S::LANES
 }
 
-/// Where the units of a row go: channel c of pixel p is `first + p * pixel + c * channel`.
+/// The order of units in a row: channel c of pixel p is `first + p * pixel + c * channel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RowOrder {
     pub(super) first: usize,
@@ -34,15 +34,15 @@ impl RowOrder {
     }
 }
 
-/// Where one block of a tensor lies, counted in units.
+/// The place of one block of a tensor, in units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// In what all groups of instructions share, or else in what one group needs while it works on one block.
+    /// Whether it lies in what all groups of instructions share, or in what one group needs while it works on one block.
     pub(super) lasts: bool,
     pub(super) units: Range<usize>,
 }
 
-/// When a tensor is in use.
+/// The use of a tensor, by when it begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     /// From one group of instructions to another.
@@ -51,7 +51,7 @@ pub(super) enum Use {
     Passes(Life),
 }
 
-/// Where the tensors of a plan lie, counted in units. Every block has an arena of its own.
+/// The layout of a plan's tensors, in units. Every block has an arena of its own.
 pub(super) struct TensorLayout {
     images: usize,
     /// Blocks of images; the lanes of the last one that hold no image compute, and are never counted.

@@ -1,4 +1,4 @@
-//! In which order lanes run a plan's jobs, and where its tensors lie.
+//! Programs: the order in which lanes run a plan's jobs, and where its tensors lie.
 //!
 //! Only a batch norm makes images wait for one another. So jobs form *groups*: those that follow each other until one
 //! reads what another one's statistics normalize. A group does all its jobs for one block of images before it turns
@@ -58,7 +58,7 @@ impl Instruction {
     }
 }
 
-/// A plan as lanes run it.
+/// The program of a plan, as lanes run it.
 pub(super) struct Program {
     pub(super) instructions: Vec<Instruction>,
     /// Instructions that need no other's statistics.

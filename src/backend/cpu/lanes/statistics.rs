@@ -64,7 +64,7 @@ impl<S: Simd, const W: usize> Sums<S, W> {
     }
 }
 
-/// Count, mean and sum of squares about it.
+/// Moments: count, mean and sum of squares about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Moments {
     pub(super) count: f64,
@@ -85,6 +85,7 @@ impl Moments {
     }
 }
 
+/// The addition of pixels to the sums of neighboring channels.
 struct AddPixels<'a, S: Simd, const W: usize> {
     sums: &'a mut Sums<S, W>,
     pixels: &'a [Unit<S, W>],

@@ -16,7 +16,7 @@ use crate::Result;
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
 
-/// What one network writes while it runs, kept for the next.
+/// Memory that one network writes while it runs, kept for the next.
 pub(crate) struct Workspace<S: Simd, const W: usize> {
     pub(super) arena: Units<S, W>,
     pub(super) norms: Norms<f32>,

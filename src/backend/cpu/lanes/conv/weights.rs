@@ -1,4 +1,4 @@
-//! Weights as the convolutions of lanes read them, made once for a run and shared by all networks.
+//! Packed weights, as the convolutions of lanes read them: made once for a run and shared by all networks.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,7 +41,7 @@ impl Packed {
     }
 }
 
-/// All that packed weights depend on, beside the source and the tile.
+/// The key of packed weights: all that they depend on, beside the source and the tile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     name: String,
@@ -58,7 +58,7 @@ struct Key {
 /// Packed weights, and their age.
 struct Entry {
     packed: Arc<Packed>,
-    /// When it was asked for last, by the cache's clock.
+    /// Time at which they were asked for last, by the cache's clock.
     asked: AtomicU64,
 }
 
@@ -94,13 +94,13 @@ impl CacheEntries {
     }
 }
 
-/// Packed weights that networks of a run have asked for.
+/// The cache of packed weights that networks of a run have asked for.
 pub(crate) struct LanesWeightCache {
     source: Arc<dyn WeightSource>,
     /// Output channels of a tile at most.
     tile: usize,
     cached: RwLock<CacheEntries>,
-    /// Counts what is asked for.
+    /// The count of what was asked for, by which entries age.
     clock: AtomicU64,
 }
 
@@ -181,7 +181,7 @@ impl LanesWeightCache {
     }
 }
 
-/// Packs rows of a parameter, [channel][tap][in channel padded to an octet], tile by tile.
+/// The packing of rows of a parameter, [channel][tap][in channel padded to an octet], tile by tile.
 struct PackTiles<'a> {
     key: &'a Key,
     rows: &'a [f32],

@@ -82,7 +82,7 @@ mod tests {
     use crate::backend::cpu::lanes::simd::WithSimd;
     use crate::backend::cpu::lanes::simd::portable::tests::Wide;
 
-    /// What every instruction set must make of some numbers, and of blocks of W vectors.
+    /// A check of an instruction set: what it must make of some numbers, and of blocks of W vectors.
     struct Check<const W: usize>;
 
     impl<S: Simd, const W: usize> WithSimd<S> for Check<W> {

@@ -1,4 +1,4 @@
-//! What needs no instruction set in particular.
+//! Portable code, which needs no instruction set in particular.
 
 use std::array::from_fn;
 use std::marker::PhantomData;
