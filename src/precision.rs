@@ -29,6 +29,10 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// All precisions, those included that no backend of this version has.
+    pub const ALL: [Precision; 5] =
+        [Precision::Auto, Precision::F32, Precision::F64, Precision::Tf32, Precision::Bf16];
+
     /// The precision's name, as the command line spells it.
     ///
     /// ```
@@ -61,9 +65,8 @@ impl FromStr for Precision {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        use Precision::{Auto, Bf16, F32, F64, Tf32};
-        [Auto, F32, F64, Tf32, Bf16].into_iter().find(|precision| precision.name() == text).ok_or_else(|| {
-            let message = format!("`{text}` is none of auto, f32, f64, tf32, bf16");
+        Precision::ALL.into_iter().find(|precision| precision.name() == text).ok_or_else(|| {
+            let message = format!("`{text}` is none of {}", Precision::ALL.map(Precision::name).join(", "));
             Error::Setting { name: "precision", message }
         })
     }

@@ -160,7 +160,7 @@ pub(crate) struct ScoresOptions {
     #[arg(long, value_name = "LIST", default_value_t)]
     pub(crate) scores: Scores,
     /// Images over which swap counts patterns, 8 to 24; all of a smaller batch
-    #[arg(long, value_name = "M", default_value_t = 16, value_parser = within(8, 24))]
+    #[arg(long, value_name = "M", default_value_t = ScorerBuilder::SWAP_IMAGES, value_parser = swap_images())]
     pub(crate) swap_images: usize,
 }
 
@@ -220,6 +220,12 @@ pub(crate) fn most_images() -> impl TypedValueParser<Value = usize> {
     within(1, MOST_IMAGES)
 }
 
+/// Parses the number of images over which patterns are counted.
+fn swap_images() -> impl TypedValueParser<Value = usize> {
+    let range = ScorerBuilder::SWAP_IMAGES_RANGE;
+    within(*range.start() as u64, *range.end() as u64)
+}
+
 /// Parses a number within limits.
 pub(crate) fn within(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u64).range(least..=most).try_map(usize::try_from)
@@ -245,16 +251,16 @@ pub(crate) fn initializer() -> impl TypedValueParser<Value = Init> {
 
 /// Parses a precision.
 pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["auto", "f32", "f64", "tf32", "bf16"])
-        .try_map(|name| name.parse::<Precision>())
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>())
 }
 
 /// Parses a convention.
 pub(crate) fn convention() -> impl TypedValueParser<Value = Convention> {
-    const ALL: [Convention; 2] = [Convention::Relu, Convention::Original];
-    let find =
-        |name: String| ALL.into_iter().find(|convention| convention.name() == name).unwrap_or_default();
-    PossibleValuesParser::new(ALL.map(Convention::name)).map(find)
+    let find = |name: String| {
+        let found = Convention::ALL.into_iter().find(|convention| convention.name() == name);
+        found.unwrap_or_else(|| unreachable!("`{name}` is a possible value"))
+    };
+    PossibleValuesParser::new(Convention::ALL.map(Convention::name)).map(find)
 }
 
 /// Parses a number of bytes, with K, M, G or T, powers of 1024, behind it or not.

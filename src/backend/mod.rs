@@ -25,7 +25,7 @@ pub use cpu::processor;
 pub use device::Device;
 pub(crate) use executor::Executor;
 pub(crate) use outcome::Outcome;
-pub(crate) use setup::{SWAP_IMAGES_RANGE, Setup};
+pub(crate) use setup::{SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 
 /// What computes scores.
 ///

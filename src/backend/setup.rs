@@ -10,7 +10,7 @@ use crate::weights::WeightSource;
 use crate::{Batch, Convention, Network, Precision, Result, Scores, Weights};
 
 /// Images whose patterns SWAP counts unless another number is set: the default of its authors.
-const SWAP_IMAGES: usize = 16;
+pub(crate) const SWAP_IMAGES: usize = 16;
 /// Numbers of images that can be set. With fewer nearly every network has all patterns; 2^24 patterns are a bitmap of 2 MiB.
 pub(crate) const SWAP_IMAGES_RANGE: RangeInclusive<usize> = 8..=24;
 

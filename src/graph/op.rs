@@ -111,6 +111,9 @@ impl serde::Serialize for Convention {
 }
 
 impl Convention {
+    /// All conventions.
+    pub const ALL: [Convention; 2] = [Convention::Relu, Convention::Original];
+
     /// The convention's name, as the command line spells it.
     ///
     /// ```

@@ -1,11 +1,12 @@
 //! The settings of a scorer, and the devices that they open.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Scorer, shares};
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Driver;
-use crate::backend::{self, Backend, SWAP_IMAGES_RANGE, Setup};
+use crate::backend::{self, Backend, SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 use crate::probe::{Probe, Stage};
 use crate::{Batch, Convention, Error, Initializer, Precision, Result, Scores, Weights};
 
@@ -43,6 +44,11 @@ impl Scorer {
 }
 
 impl ScorerBuilder {
+    /// Images whose patterns SWAP counts when nothing else is set: the default of its authors.
+    pub const SWAP_IMAGES: usize = SWAP_IMAGES;
+    /// Numbers of images that [`ScorerBuilder::swap_images`] takes.
+    pub const SWAP_IMAGES_RANGE: RangeInclusive<usize> = SWAP_IMAGES_RANGE;
+
     pub(super) fn new(batch: Batch) -> Self {
         ScorerBuilder {
             setup: Setup::new(batch, Weights::default(), Convention::default()),
@@ -126,8 +132,8 @@ impl ScorerBuilder {
         ScorerBuilder { setup: Setup { scores, ..self.setup }, ..self }
     }
 
-    /// Images whose activation patterns SWAP counts, 8 to 24: the first ones of the batch, or all where it has fewer;
-    /// 16 when not set.
+    /// Images whose activation patterns SWAP counts, in [`ScorerBuilder::SWAP_IMAGES_RANGE`]: the first ones of the batch, or
+    /// all where it has fewer; [`ScorerBuilder::SWAP_IMAGES`] when not set.
     pub fn swap_images(self, images: usize) -> Self {
         ScorerBuilder { setup: Setup { swap_images: images, ..self.setup }, ..self }
     }

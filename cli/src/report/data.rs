@@ -189,8 +189,9 @@ fn cells(networks: &Networks) -> (Vec<Value>, Vec<Option<(usize, String)>>) {
     let mut cell = |architecture: &Architecture| {
         let layout = Layout::new(architecture, Direction::TopToBottom);
         let kinds = layout.nodes.iter().map(|node| {
-            let place = Kind::ALL.iter().position(|&kind| kind == node.kind).unwrap_or(0);
-            char::from_digit(place as u32, 36).unwrap_or('0')
+            let place = Kind::ALL.iter().position(|&kind| kind == node.kind);
+            let digit = place.and_then(|place| char::from_digit(place as u32, 36));
+            digit.unwrap_or_else(|| unreachable!("{:?} is one of 36 kinds at most", node.kind))
         });
         let kinds = kinds.collect();
         let shape = shape(&layout);

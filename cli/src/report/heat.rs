@@ -63,7 +63,10 @@ impl HeatMaps {
 
 /// The number of images, N, that all rows have.
 fn one_size(networks: &Networks, scored: &[&NetworkRow]) -> Result<usize> {
-    let size = |network: &NetworkRow| network.row.integer("batch_size").unwrap_or(0);
+    let size = |network: &NetworkRow| {
+        let size = network.row.integer("batch_size");
+        size.unwrap_or_else(|| unreachable!("a row with a score has a batch size"))
+    };
     let first = scored[0];
     match scored.iter().find(|network| size(network) != size(first)) {
         None => Ok(size(first) as usize),

@@ -79,15 +79,16 @@ pub fn page(networks: &Networks, heat: Option<&HeatMaps>, resamples: usize) -> R
 /// Puts parts in the places `{{name}}` of a template, and not in those of parts.
 fn fill(template: &str, parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
-    let mut pieces = template.split("{{");
-    page.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let (name, after) = piece.split_once("}}").unwrap_or((piece, ""));
-        let part = parts.iter().find(|(part, _)| *part == name).map_or("", |(_, text)| text);
-        page.push_str(part);
-        page.push_str(after);
+    let mut rest = template;
+    while let Some((before, from)) = rest.split_once("{{") {
+        let (name, after) = from.split_once("}}").unwrap_or_else(|| unreachable!("a place ends: {from}"));
+        let part = parts.iter().find(|(part, _)| *part == name);
+        let (_, text) = part.unwrap_or_else(|| unreachable!("the template asks for `{name}`"));
+        page.push_str(before);
+        page.push_str(text);
+        rest = after;
     }
-    page
+    page + rest
 }
 
 /// JSON in which nothing can end a script or begin a comment.

@@ -314,7 +314,9 @@ impl Search {
         table: &'a CandidateAccuracies,
         scores: &CandidateScores,
     ) -> Result<SearchReport<'a>> {
-        let position = |cell: &Architecture| candidates.position(cell).unwrap_or(0);
+        let position = |cell: &Architecture| {
+            candidates.position(cell).unwrap_or_else(|| unreachable!("{cell:?} is no candidate"))
+        };
         let evaluate =
             |cells: &[Architecture]| Ok(cells.iter().map(|cell| table.searched[position(cell)]).collect());
         let reported = |cell: &Architecture| table.reported[position(cell)];

@@ -71,9 +71,10 @@ pub(super) fn choose(name: Option<&str>) -> Result<Adapter> {
     {
         return Ok(adapter.clone());
     }
-    let (kind, reason) = match (adapters.iter().find(fits), name) {
-        (Some(adapter), _) => {
-            let why = unusable(&adapter.limits()).unwrap_or_default();
+    let fitting = adapters.iter().find(fits).map(|adapter| (adapter, unusable(&adapter.limits())));
+    let (kind, reason) = match (fitting, name) {
+        (Some((_, None)), _) => unreachable!("an adapter that can be used was chosen"),
+        (Some((adapter, Some(why))), _) => {
             (BackendErrorKind::CannotOpen, format!("{}: {why}", describe(adapter)))
         }
         (None, Some(name)) if !adapters.is_empty() => {
