@@ -57,7 +57,7 @@ pub mod workloads;
 
 pub use backend::{Backend, Device, devices, processor};
 pub use codes::{CodeRegion, Codes};
-pub use data::{Batch, Dataset};
+pub use data::{Batch, Dataset, Normalization};
 pub use error::{BackendErrorKind, Error, ParameterErrorKind, Result};
 pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,

@@ -1,9 +1,11 @@
 //! Messages on standard error, and how many of them.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{ArgAction, Args, ColorChoice};
@@ -21,6 +23,9 @@ pub(crate) struct Console {
     /// Color help and messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
+    /// The remarks and warnings that were printed, none of which is printed twice.
+    #[arg(skip)]
+    printed: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Console {
@@ -43,11 +48,24 @@ impl Console {
         self.labeled("error:", AnsiColor::Red.on_default().bold(), message);
     }
 
-    /// Prints a warning: of what may be a mistake.
+    /// Prints a warning, once: of what may be a mistake.
     pub(crate) fn warning(&self, message: impl Display) {
-        if !self.quiet {
+        if self.is_new(&message) {
             self.labeled("warning:", AnsiColor::Yellow.on_default().bold(), message);
         }
+    }
+
+    /// Prints a remark, once: of what was done beside what was asked for.
+    pub(crate) fn remark(&self, message: impl Display) {
+        if self.is_new(&message) {
+            self.labeled("note:", AnsiColor::Cyan.on_default().bold(), message);
+        }
+    }
+
+    /// Whether a remark or a warning is to be printed and was not yet.
+    fn is_new(&self, message: &impl Display) -> bool {
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.quiet && printed.insert(message.to_string())
     }
 
     fn labeled(&self, label: &str, style: Style, message: impl Display) {

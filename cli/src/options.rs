@@ -5,10 +5,11 @@ use std::num::NonZeroU64;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Initializer, Network, Precision, ScoreKind, Scorer,
-    ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
+    Architecture, Backend, Batch, Convention, Initializer, Network, Normalization, Precision, ScoreKind,
+    Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
 };
 
+use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::source::Source;
 
@@ -201,18 +202,46 @@ pub(crate) struct SourceOption {
     ///
     /// CIFAR is read from a file or the folder of the training split, in its binary version or the one for Python;
     /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalized. A NumPy file
-    /// (float32, N x 3 x H x W) is taken as it is. Synthetic images are like photographs in their statistics and need
+    /// (N x 3 x H x W, float32) is taken as it is, and pixels (uint8) by --normalize. Synthetic images are like photographs in their statistics and need
     /// no file.
     #[arg(long, value_name = "DATA", default_value = "synthetic")]
     pub(crate) data: Source,
+    /// Normalize the pixels (uint8) of a NumPy file by the mean and deviation of a data set
+    #[arg(long, value_name = "DATASET", value_parser = normalization())]
+    pub(crate) normalize: Option<Normalization>,
+}
+
+impl SourceOption {
+    /// Reads or makes so many images, and says what was converted.
+    pub(crate) fn batch(
+        &self,
+        batch_size: Option<usize>,
+        data_seed: Option<u64>,
+        console: &Console,
+    ) -> Result<Batch> {
+        let batch = self.data.batch(self.normalize, batch_size, data_seed)?;
+        if let Some(conversion) = batch.conversion() {
+            console.remark(format_args!("{}: {conversion}", self.data));
+        }
+        Ok(batch)
+    }
 }
 
 impl DataOptions {
     /// Reads or makes the batch.
-    pub(crate) fn batch(&self) -> Result<Batch> {
-        let batch = self.source.data.batch(self.batch_size, self.data_seed)?;
+    pub(crate) fn batch(&self, console: &Console) -> Result<Batch> {
+        let batch = self.source.batch(self.batch_size, self.data_seed, console)?;
         Ok(batch.with_noise(self.noise, self.data_seed.unwrap_or(0))?)
     }
+}
+
+/// Parses the data set that images are normalized as.
+fn normalization() -> impl TypedValueParser<Value = Normalization> {
+    let find = |name: String| {
+        let found = Normalization::ALL.into_iter().find(|data| data.name() == name);
+        found.unwrap_or_else(|| unreachable!("`{name}` is a possible value"))
+    };
+    PossibleValuesParser::new(Normalization::ALL.map(|data| data.name())).map(find)
 }
 
 /// Parses the number of images in a batch.

@@ -157,7 +157,7 @@ impl Score {
         interrupt::listen(console);
         self.machine.limit_threads()?;
         let mut input = self.input.open()?;
-        let scorer = self.scorer(self.data.batch()?)?;
+        let scorer = self.scorer(self.data.batch(console)?)?;
         describe(scorer.settings(), console);
         let existing = self.out.existing.existing();
         let kernels =

@@ -1,9 +1,10 @@
 //! Sources of images, and the texts that name them: `synthetic`, `cifar10:PATH` and the like.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use naswot::{Batch, Dataset};
+use naswot::{Batch, Dataset, Normalization};
 
 use crate::exit::{Failure, Result};
 
@@ -21,7 +22,7 @@ pub enum Source {
     Cifar100(PathBuf),
     /// A pickle of ImageNet16-120, or the folder of them.
     ImageNet16(PathBuf),
-    /// A NumPy file, float32, N x 3 x H x W.
+    /// A NumPy file, N x 3 x H x W.
     Npy(PathBuf),
 }
 
@@ -45,21 +46,31 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// Reads or makes so many images, the first ones or those that a seed draws.
-    pub fn batch(&self, batch_size: Option<usize>, data_seed: Option<u64>) -> Result<Batch> {
+    /// Reads or makes so many images, the first ones or those that a seed draws. A normalization is of the pixels of a NumPy
+    /// file.
+    pub fn batch(
+        &self,
+        normalization: Option<Normalization>,
+        batch_size: Option<usize>,
+        data_seed: Option<u64>,
+    ) -> Result<Batch> {
         let n = batch_size.unwrap_or(BATCH_SIZE);
         let pick = |data: Dataset| match data_seed {
             Some(seed) => data.sample(n, seed),
             None => data.first(n),
         };
-        let batch = match self {
+        if let (Some(normalization), false) = (normalization, matches!(self, Source::Npy(_))) {
+            let message = "is for the pixels of npy:FILE; other images are normalized by themselves";
+            return Err(Failure::unusable(format_args!("--normalize {}: {message}", normalization.name())));
+        }
+        Ok(match self {
             Source::Synthetic => Batch::synthetic(n, data_seed.unwrap_or(0))?,
             Source::Cifar10(path) => pick(Dataset::cifar10(path)?)?,
             Source::Cifar100(path) => pick(Dataset::cifar100(path)?)?,
             Source::ImageNet16(path) => pick(Dataset::imagenet16(path)?)?,
             Source::Npy(path) => {
                 let named = |error| Failure::unusable(format_args!("{}: {error}", path.display()));
-                let batch = Batch::npy(path)?;
+                let batch = Batch::npy_color(path, normalization)?;
                 let n = batch_size.unwrap_or(batch.len());
                 let drawn = match data_seed {
                     Some(seed) => batch.sample(n, seed),
@@ -67,13 +78,20 @@ impl Source {
                 };
                 drawn.map_err(named)?
             }
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    /// Writes it as the option `--data` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, path) = match self {
+            Source::Synthetic => return f.write_str("synthetic"),
+            Source::Cifar10(path) => ("cifar10", path),
+            Source::Cifar100(path) => ("cifar100", path),
+            Source::ImageNet16(path) => ("imagenet16", path),
+            Source::Npy(path) => ("npy", path),
         };
-        match (self, batch.shape()[1]) {
-            (Source::Npy(path), channels) if channels != 3 => {
-                let message = format!("holds images of {channels} channels; networks read 3");
-                Err(Failure::unusable(format_args!("{}: {message}", path.display())))
-            }
-            _ => Ok(batch),
-        }
+        write!(f, "{name}:{}", path.display())
     }
 }

@@ -248,7 +248,7 @@ impl Sweep {
         let mut scores: Vec<Vec<Option<f64>>> = Vec::new();
         let mut batch = None;
         let scored: Result<()> = combinations.iter().try_for_each(|combination| {
-            let scorer = self.scorer(combination, &mut batch)?;
+            let scorer = self.scorer(combination, &mut batch, console)?;
             settings.push(combination.setting(&scorer));
             scores.push(self.scored(scores.len(), &scorer, input.again(&lines), &mut rows, &mut progress)?);
             Ok(())
@@ -318,11 +318,16 @@ impl Sweep {
     }
 
     /// The scorer of a combination. `images` are those of the last one, and of this one where they are the same.
-    fn scorer(&self, combination: &Combination, images: &mut Option<(BatchKey, Batch)>) -> Result<Scorer> {
+    fn scorer(
+        &self,
+        combination: &Combination,
+        images: &mut Option<(BatchKey, Batch)>,
+        console: &Console,
+    ) -> Result<Scorer> {
         let wanted = (combination.batch_size, combination.data_seed);
         let batch = match images.take() {
             Some((last, batch)) if last == wanted => batch,
-            _ => self.source.data.batch(combination.batch_size, combination.data_seed)?,
+            _ => self.source.batch(combination.batch_size, combination.data_seed, console)?,
         };
         *images = Some((wanted, batch.clone()));
         let batch = batch.with_noise(combination.noise, combination.data_seed.unwrap_or(0))?;

@@ -127,7 +127,7 @@ impl Trace {
         let architecture = self.arch.find(self.row)?;
         let network = self.network.skeleton.network(&architecture)?;
         let (from, epochs) = epochs(&self.checkpoints)?;
-        let mut scorer = self.scorer()?;
+        let mut scorer = self.scorer(console)?;
         let existing = if self.out.force { Existing::Replace } else { Existing::Refuse };
         let picture = self.out.plot.as_ref().map(|file| Picture::new(file, self.out.force)).transpose()?;
         let opened = self.outputs(existing);
@@ -172,7 +172,7 @@ impl Trace {
     }
 
     /// A scorer with weights of no meaning yet.
-    fn scorer(&self) -> Result<Scorer> {
+    fn scorer(&self, console: &Console) -> Result<Scorer> {
         let settings = ScorerSettings {
             weights: Weights::default(),
             init: Init::Space,
@@ -180,7 +180,7 @@ impl Trace {
             precision: self.precision.precision,
             scores: self.scores.with(self.out.score.score()),
         };
-        let builder = self.machine.scorer(self.data.batch()?, settings);
+        let builder = self.machine.scorer(self.data.batch(console)?, settings);
         Ok(builder.keep_kernels(self.out.kernels.is_some()).build()?)
     }
 

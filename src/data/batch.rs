@@ -5,7 +5,11 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{draw, npy, synthetic, too_few};
+use half::f16;
+
+use super::formats::CHANNELS;
+use super::layout::{Layout, sizes};
+use super::{Normalization, draw, npy, synthetic, too_few};
 use crate::digest::sha256_hex;
 use crate::random::{Domain, RandomStream, quantiles};
 use crate::{Distribution, Error, Result};
@@ -23,11 +27,16 @@ use crate::{Distribution, Error, Result};
 #[derive(Clone)]
 pub struct Batch(Arc<Images>);
 
+/// The type of pixels in NumPy's files.
+const PIXELS: &str = "'|u1'";
+
 struct Images {
     shape: [usize; 4],
     data: Vec<f32>,
     label: &'static str,
     noise: f64,
+    /// What was converted when they were read.
+    conversion: Option<String>,
     sha256: OnceLock<String>,
 }
 
@@ -55,7 +64,7 @@ impl Images {
                 "image {image} holds {value} at channel {channel}, row {row}, column {column} (from 0)"
             ));
         }
-        Ok(Images { shape, data, label, noise: 0.0, sha256: OnceLock::new() })
+        Ok(Images { shape, data, label, noise: 0.0, conversion: None, sha256: OnceLock::new() })
     }
 }
 
@@ -99,8 +108,8 @@ impl Batch {
             .map_err(|message| Error::Batch { message })
     }
 
-    /// Reads a NumPy file of normalized images: float32, N x C x H x W, in C order. They are taken as they
-    /// are.
+    /// Reads a NumPy file of normalized images: N x C x H x W, float32, or float64 or float16, which are converted
+    /// ([`conversion`](Batch::conversion) says so, as of Fortran's order). They are taken as they are.
     ///
     /// ```
     /// # let directory = tempfile::tempdir().unwrap();
@@ -123,19 +132,125 @@ impl Batch {
         npy::read(path.as_ref(), Self::from_array)
     }
 
+    /// As [`Batch::npy`], color images alone: N x 3 x H x W. With a normalization they are pixels, uint8, and are
+    /// normalized as those of its data set.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("pixels.npy");
+    /// # let mut file = b"\x93NUMPY\x01\x00\x40\x00".to_vec();
+    /// # let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, 1, 1)}";
+    /// # file.extend(format!("{header:<63}\n").bytes());
+    /// # file.extend([125, 123, 114]);
+    /// # std::fs::write(&path, file).unwrap();
+    /// // numpy.save("pixels.npy", numpy.array([125, 123, 114], numpy.uint8).reshape(1, 3, 1, 1))
+    /// let batch = naswot::Batch::npy_color(&path, Some(naswot::Normalization::CIFAR10))?;
+    /// assert!(batch.data().iter().all(|value| value.abs() < 0.01));
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Batch::npy`]; images of other than three channels, or with the channels last; pixels without a normalization,
+    /// and other numbers with one.
+    pub fn npy_color(path: impl AsRef<Path>, normalization: Option<Normalization>) -> Result<Self> {
+        npy::read(path.as_ref(), |array| Self::color(array, normalization))
+    }
+
+    /// The batch of color images that an array holds; the error says what is wrong with it.
+    pub(super) fn color(
+        array: npy::Array<impl Read>,
+        normalization: Option<Normalization>,
+    ) -> Result<Self, String> {
+        let (dtype, shape) = (array.dtype(), sizes(array.shape()));
+        let is_pixels = dtype == PIXELS;
+        if normalization.is_some() && !is_pixels {
+            return Err(format!(
+                "holds numbers of type {dtype} and shape {shape}; pixels to normalize are uint8, 0 to 255: convert \
+                 them with astype, or take the images as normalized"
+            ));
+        }
+        let (layout, sizes) = layout(&array)?;
+        match sizes {
+            [_, CHANNELS, _, _] => {}
+            [_, _, _, CHANNELS] => {
+                return Err(format!(
+                    "has shape {shape}, which is N x H x W x C; networks read N x C x H x W: save \
+                     numpy.ascontiguousarray(images.transpose(0, 3, 1, 2))"
+                ));
+            }
+            [_, channels, _, _] => {
+                return Err(format!(
+                    "has shape {shape}, images of {channels} channels; networks read {CHANNELS}: \
+                     N x {CHANNELS} x H x W"
+                ));
+            }
+        }
+        let Some(normalization) = normalization else { return Self::from_array(array) };
+        let pixels = layout.in_c_order(array.numbers::<u8>()?);
+        let ([_, _, height, width], mut data) = (sizes, Vec::with_capacity(pixels.len()));
+        let (tables, plane) = (normalization.tables(), height * width);
+        // Images of no pixels are no batch, which is said below.
+        for image in pixels.chunks_exact(CHANNELS * plane.max(1)) {
+            Normalization::apply(image, plane, &tables, &mut data);
+        }
+        Self::labeled("npy", sizes, data)
+    }
+
     /// The batch that an array holds; the error says what is wrong with it.
     pub(super) fn from_array(array: npy::Array<impl Read>) -> Result<Self, String> {
-        if let Some(other) = array.other_type(&["'<f4'", "'>f4'"]) {
-            return Err(format!("holds numbers of type {other}; convert them to float32"));
+        let (dtype, found) = (array.dtype(), sizes(array.shape()));
+        if dtype == PIXELS {
+            let names = Normalization::ALL.map(|data| data.name()).join(", ");
+            return Err(format!(
+                "holds pixels (type {dtype}, shape {found}), which are not normalized: take them with the \
+                 normalization of a data set (--normalize in the command: {names}), or save them normalized, as float32"
+            ));
         }
-        let &[n, channels, height, width] = array.shape() else {
-            return Err(format!("has {} axes; a batch has four: N x C x H x W", array.shape().len()));
+        let convert: fn(npy::Array<_>) -> Result<Vec<f32>, String>;
+        let from = match dtype.as_str() {
+            "'<f4'" | "'>f4'" => {
+                convert = |array| array.numbers();
+                None
+            }
+            "'<f8'" | "'>f8'" => {
+                convert = |array| Ok(array.numbers()?.into_iter().map(|value: f64| value as f32).collect());
+                Some("float64")
+            }
+            "'<f2'" | "'>f2'" => {
+                convert = |array| Ok(array.numbers()?.into_iter().map(f16::to_f32).collect());
+                Some("float16")
+            }
+            _ => {
+                return Err(format!(
+                    "holds numbers of type {dtype} and shape {found}; a batch is normalized numbers of type float32, \
+                     float64 or float16: convert them with astype"
+                ));
+            }
         };
-        if array.is_fortran() {
-            return Err("is in Fortran order; save numpy.ascontiguousarray of it".to_owned());
-        }
-        let shape = [n, channels, height, width].map(|size| size as usize);
-        Self::labeled("npy", shape, array.numbers()?)
+        let (layout, shape) = layout(&array)?;
+        let conversion = match (from, array.is_fortran()) {
+            (None, false) => None,
+            (None, true) => Some("Fortran's order converted to C's".to_owned()),
+            (Some(from), false) => Some(format!("{from} converted to float32")),
+            (Some(from), true) => Some(format!("{from} converted to float32, Fortran's order to C's")),
+        };
+        let data = layout.in_c_order(convert(array)?);
+        let images = Images::new("npy", shape, data).map_err(|message| match from {
+            Some("float64") => format!("{message}, as float32"),
+            _ => message,
+        })?;
+        Ok(Batch(Arc::new(Images { conversion, ..images })))
+    }
+
+    /// What was converted when the images were read from a file, for users to be told; none where they were taken as they
+    /// are.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Batch::synthetic(1, 0)?.conversion(), None);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn conversion(&self) -> Option<&str> {
+        self.0.conversion.as_deref()
     }
 
     /// Images, channels, height and width.
@@ -213,7 +328,8 @@ impl Batch {
             }
         }
         let images = Images::new(self.0.label, self.0.shape, data).map_err(wrong)?;
-        Ok(Batch(Arc::new(Images { noise: sigma, ..images })))
+        let conversion = self.0.conversion.clone();
+        Ok(Batch(Arc::new(Images { noise: sigma, conversion, ..images })))
     }
 
     /// Standard deviation of the noise that was added, 0 where none was.
@@ -293,9 +409,20 @@ impl Batch {
             data,
             label: self.0.label,
             noise: self.0.noise,
+            conversion: self.0.conversion.clone(),
             sha256: OnceLock::new(),
         }))
     }
+}
+
+/// The layout and the sizes of an array of four axes; the error says that it has others.
+fn layout<R: Read>(array: &npy::Array<R>) -> Result<(Layout, [usize; 4]), String> {
+    let &[n, channels, height, width] = array.shape() else {
+        let (axes, shape) = (array.shape().len(), sizes(array.shape()));
+        return Err(format!("has {axes} axes ({shape}); a batch has four: N x C x H x W"));
+    };
+    let shape = [n, channels, height, width].map(|size| size as usize);
+    Ok((Layout::new(shape.to_vec(), array.is_fortran()), shape))
 }
 
 impl fmt::Debug for Batch {

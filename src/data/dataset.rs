@@ -237,7 +237,7 @@ mod tests {
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::data::Normalization;
+    use crate::data::normalization::Normalization;
     use crate::fuzz;
 
     const SIDE: usize = 32;

@@ -5,11 +5,11 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::Normalization;
+use super::normalization::Normalization;
 use crate::{Error, Result};
 
 /// Color channels.
-const CHANNELS: usize = 3;
+pub(super) const CHANNELS: usize = 3;
 
 /// The storage format of a data set.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(super) struct Split {
 }
 
 pub(super) const CIFAR10: Format = Format {
-    label: "cifar10",
+    label: Normalization::CIFAR10.name(),
     side: 32,
     normalization: Normalization::CIFAR10,
     records: Some(Records {
@@ -79,7 +79,7 @@ pub(super) const CIFAR10: Format = Format {
 };
 
 pub(super) const CIFAR100: Format = Format {
-    label: "cifar100",
+    label: Normalization::CIFAR100.name(),
     side: 32,
     normalization: Normalization::CIFAR100,
     records: Some(Records {
@@ -95,7 +95,7 @@ pub(super) const CIFAR100: Format = Format {
 };
 
 pub(super) const IMAGENET16: Format = Format {
-    label: "imagenet16",
+    label: Normalization::IMAGENET16.name(),
     side: 16,
     normalization: Normalization::IMAGENET16,
     records: None,
@@ -130,9 +130,7 @@ impl Format {
 
     /// Appends the normalized pixels of an image.
     pub(super) fn normalize(&self, image: &[u8], tables: &[[f32; 256]; 3], data: &mut Vec<f32>) {
-        for (plane, table) in image.chunks_exact(self.side * self.side).zip(tables) {
-            data.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
-        }
+        Normalization::apply(image, self.side * self.side, tables, data);
     }
 
     /// The first form whose files are in a folder, or in the official folder within it.

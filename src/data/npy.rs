@@ -40,10 +40,9 @@ impl<R: Read> Array<R> {
         Ok(Array { header, reader, bytes: size.saturating_sub(header_size as u64) })
     }
 
-    /// Its numbers' type where it is none of these, as NumPy describes types.
-    pub(crate) fn other_type(&self, types: &[&str]) -> Option<String> {
-        let dtype = self.header.dtype().descr();
-        (!types.contains(&dtype.as_str())).then_some(dtype)
+    /// Its numbers' type, as NumPy describes types: `'<f4'`, say, with the quotation marks.
+    pub(crate) fn dtype(&self) -> String {
+        self.header.dtype().descr()
     }
 
     /// Its sizes along each axis.
@@ -56,10 +55,10 @@ impl<R: Read> Array<R> {
         self.header.order() == Order::Fortran
     }
 
-    /// Its numbers, of four bytes each, in the order of the file.
+    /// Its numbers, in the order of the file. Those of `T` are as wide as those of its type.
     pub(crate) fn numbers<T: Deserialize>(self) -> Result<Vec<T>, String> {
         // Before anything is allocated: the header may claim any shape.
-        if self.header.len().checked_mul(4) != Some(self.bytes) {
+        if self.header.len().checked_mul(size_of::<T>() as u64) != Some(self.bytes) {
             let sizes: Vec<String> = self.shape().iter().map(u64::to_string).collect();
             return Err(format!("holds {} bytes of numbers, not those of {}", self.bytes, sizes.join("x")));
         }
@@ -104,10 +103,11 @@ fn header(reader: &mut impl Read) -> Result<(NpyHeader, usize), String> {
 #[cfg(test)]
 mod tests {
 
+    use half::f16;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Agreement, Batch, fuzz};
+    use crate::{Agreement, Batch, Normalization, fuzz};
 
     fn file(version: u8, descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
@@ -155,12 +155,17 @@ mod tests {
         let data = little(&VALUES);
         let message = |descr, fortran, shape| batch(&file(1, descr, fortran, shape, &data)).unwrap_err();
         let whole = "(2, 1, 2, 1)";
-        for descr in ["'<f8'", "'<i4'", "'|u1'", "[('x', '<f4')]"] {
-            assert!(message(descr, false, whole).ends_with("; convert them to float32"));
+        for descr in ["'<i4'", "'|i1'", "'|b1'", "[('x', '<f4')]"] {
+            assert!(message(descr, false, whole).ends_with(
+                "; a batch is normalized numbers of type float32, float64 or float16: convert them with astype"
+            ));
         }
-        assert_eq!(message("'<f8'", false, whole), "holds numbers of type '<f8'; convert them to float32");
-        assert_eq!(message("'<f4'", false, "(4,)"), "has 1 axes; a batch has four: N x C x H x W");
-        assert!(message("'<f4'", true, whole).starts_with("is in Fortran order"));
+        assert!(
+            message("'<i4'", false, whole)
+                .starts_with("holds numbers of type '<i4' and shape 2 x 1 x 2 x 1;")
+        );
+        assert!(message("'|u1'", false, whole).starts_with("holds pixels (type '|u1', shape 2 x 1 x 2 x 1)"));
+        assert_eq!(message("'<f4'", false, "(4,)"), "has 1 axes (4); a batch has four: N x C x H x W");
         assert_eq!(
             message("'<f4'", false, "(2, 1, 2, 2)"),
             "holds 16 bytes of numbers, not those of 2x1x2x2"
@@ -175,6 +180,67 @@ mod tests {
         assert_eq!(
             batch(&file(1, "'<f4'", false, whole, &infinite)).unwrap_err(),
             "image 1 holds inf at channel 0, row 0, column 0 (from 0)"
+        );
+    }
+
+    #[test]
+    fn other_floats_and_orders_are_converted_and_said() {
+        let whole = "(2, 1, 2, 1)";
+        let doubles: Vec<u8> = VALUES.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
+        let halves: Vec<u8> = VALUES.iter().flat_map(|&value| f16::from_f32(value).to_be_bytes()).collect();
+        for (descr, data, from) in [
+            ("'<f8'", doubles, "float64 converted to float32"),
+            ("'>f2'", halves, "float16 converted to float32"),
+        ] {
+            let read = batch(&file(1, descr, false, whole, &data)).unwrap();
+            assert_eq!((read.data(), read.conversion()), (VALUES.as_slice(), Some(from)));
+            let read = batch(&file(1, descr, true, whole, &data)).unwrap();
+            assert_eq!(read.data(), [0.5, 2.0, -1.0, 0.0]);
+            assert_eq!(read.conversion().unwrap(), format!("{from}, Fortran's order to C's"));
+        }
+        assert_eq!(batch(&file(1, "'<f4'", false, whole, &little(&VALUES))).unwrap().conversion(), None);
+        let first = batch(&file(1, "'<f4'", true, whole, &little(&VALUES))).unwrap().first(1).unwrap();
+        assert_eq!(first.conversion(), Some("Fortran's order converted to C's"));
+        let huge: Vec<u8> =
+            [0.0, 1e300, 0.0, 0.0].iter().flat_map(|value: &f64| value.to_le_bytes()).collect();
+        assert_eq!(
+            batch(&file(1, "'<f8'", false, whole, &huge)).unwrap_err(),
+            "image 0 holds inf at channel 0, row 1, column 0 (from 0), as float32"
+        );
+    }
+
+    #[test]
+    fn color_images_have_three_channels_first_and_pixels_their_data_sets_values() {
+        let read = |bytes: &[u8], normalization| {
+            Array::new(bytes, bytes.len() as u64).and_then(|array| Batch::color(array, normalization))
+        };
+        let pixels: Vec<u8> = (0..24).collect();
+        let planes = file(1, "'|u1'", false, "(2, 3, 2, 2)", &pixels);
+        let tables = Normalization::CIFAR100.tables();
+        let batch = read(&planes, Some(Normalization::CIFAR100)).unwrap();
+        assert_eq!(batch.shape(), [2, 3, 2, 2]);
+        for (i, &value) in batch.data().iter().enumerate() {
+            assert_eq!(value, tables[i / 4 % 3][i]);
+        }
+        assert_eq!(batch.conversion(), None);
+        let message = |bytes: &[u8], normalization| read(bytes, normalization).unwrap_err();
+        assert!(message(&planes, None).starts_with("holds pixels (type '|u1', shape 2 x 3 x 2 x 2)"));
+        let nhwc = "has shape 2 x 2 x 2 x 3, which is N x H x W x C; networks read N x C x H x W: save \
+                    numpy.ascontiguousarray(images.transpose(0, 3, 1, 2))";
+        assert_eq!(
+            message(&file(1, "'|u1'", false, "(2, 2, 2, 3)", &pixels), Some(Normalization::CIFAR10)),
+            nhwc
+        );
+        let floats = little(&[0.0; 24]);
+        assert_eq!(message(&file(1, "'<f4'", false, "(2, 2, 2, 3)", &floats), None), nhwc);
+        assert_eq!(
+            message(&file(1, "'<f4'", false, "(2, 4, 1, 3)", &floats), Some(Normalization::CIFAR10)),
+            "holds numbers of type '<f4' and shape 2 x 4 x 1 x 3; pixels to normalize are uint8, 0 to 255: convert \
+             them with astype, or take the images as normalized"
+        );
+        assert_eq!(
+            message(&file(1, "'<f4'", false, "(6, 4, 1, 1)", &floats), None),
+            "has shape 6 x 4 x 1 x 1, images of 4 channels; networks read 3: N x 3 x H x W"
         );
     }
 

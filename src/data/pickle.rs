@@ -1,7 +1,9 @@
-//! Images in Python's pickles: a dictionary with a NumPy array of bytes, one row an image, and a list of labels.
+//! Images in Python's pickles: a dictionary with a NumPy array of bytes, one row or one N x C x H x W or N x H x W x C image
+//! each, and a list of labels.
 //!
 //! Nothing of Python runs. An array comes as what pickle would restore it from: (version, shape, type, whether it is
-//! in Fortran's order, bytes), or, from protocol 5 on, (bytes, type, shape, order).
+//! in Fortran's order, bytes), or, from protocol 5 on, (bytes, type, shape, order). A type comes as what it was made from:
+//! (name, ..), such as `u1`.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,7 +11,8 @@ use std::path::Path;
 
 use serde_pickle::{DeOptions, HashableValue, Value};
 
-use super::formats::{Format, Pickles};
+use super::formats::{CHANNELS, Format, Pickles};
+use super::layout::{Layout, sizes};
 use crate::{Error, Result};
 
 /// The first byte of a pickle from protocol 2 on; no label of CIFAR is as large.
@@ -34,51 +37,82 @@ pub(super) fn read(path: &Path, format: &Format, images: &mut Vec<u8>) -> Result
     if bytes.first() != Some(&PROTOCOL) {
         return Err(wrong(format!("is no pickle of {}", format.label)));
     }
-    if containers(&bytes) > MOST_CONTAINERS {
+    let scan = Scan::of(&bytes);
+    if scan.containers > MOST_CONTAINERS {
         let message = format!("is a pickle of more than {MOST_CONTAINERS} lists, tuples and dictionaries");
         return Err(wrong(format!("{message}, so none of {}", format.label)));
     }
-    let pickle: Value = serde_pickle::value_from_slice(&bytes, options())
-        .map_err(|error| wrong(format!("is a pickle that cannot be read: {error}")))?;
+    let pickle =
+        scan.value(bytes).map_err(|error| wrong(format!("is a pickle that cannot be read: {error}")))?;
     extract(pickle, format, images).map_err(wrong)
 }
 
-/// The number of lists, tuples, dictionaries, sets and objects that a pickle makes. Its operations are walked over, as
-/// the documentation of `pickletools` lists them, and nothing is made.
-fn containers(pickle: &[u8]) -> usize {
-    let (mut rest, mut count) = (pickle, 0);
-    while let Some((&operation, arguments)) = rest.split_first() {
-        let prefixed = |bytes: usize| {
-            let prefix = arguments.get(..bytes)?;
-            let length = prefix.iter().rev().fold(0usize, |length, &byte| length << 8 | usize::from(byte));
-            length.checked_add(bytes)
-        };
-        let line = |from: usize| {
-            arguments.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at + 1)
-        };
-        let skip = match operation {
-            b'.' => return count,
-            b'K' | b'q' | b'h' | 0x80 | 0x82 => Some(1),
-            b'M' | 0x83 => Some(2),
-            b'J' | b'r' | b'j' | 0x84 => Some(4),
-            b'G' | 0x95 => Some(8),
-            b'U' | b'C' | 0x8a | 0x8c => prefixed(1),
-            b'T' | b'X' | b'B' | 0x8b => prefixed(4),
-            0x8d | 0x8e | 0x96 => prefixed(8),
-            b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' | b'P' => line(0),
-            b'c' | b'i' => line(0).and_then(line),
-            _ => Some(0),
-        };
-        let makes =
-            [b']', b'}', b')', b't', b'l', b'd', b'o', b'i', 0x81, 0x85, 0x86, 0x87, 0x8f, 0x91, 0x92];
-        count += usize::from(makes.contains(&operation));
-        match skip.and_then(|skip| arguments.get(skip..)) {
-            Some(next) => rest = next,
-            // Cut, which the reader will say.
-            None => return count,
+/// The operations of a pickle, in figures. They are walked over, as the documentation of `pickletools` lists them, and nothing
+/// is made.
+#[derive(Default)]
+struct Scan {
+    /// Number of lists, tuples, dictionaries, sets and objects that are made.
+    containers: usize,
+    /// Positions of the operations that set the state of a NumPy type: its state is a tuple that ends in a number (flags),
+    /// where that of an array ends in bytes.
+    states_of_types: Vec<usize>,
+}
+
+impl Scan {
+    fn of(pickle: &[u8]) -> Self {
+        let (mut rest, mut scan) = (pickle, Scan::default());
+        // The last two operations that are not of the memo.
+        let mut before = [0, 0];
+        while let Some((&operation, arguments)) = rest.split_first() {
+            let prefixed = |bytes: usize| {
+                let prefix = arguments.get(..bytes)?;
+                let length =
+                    prefix.iter().rev().fold(0usize, |length, &byte| length << 8 | usize::from(byte));
+                length.checked_add(bytes)
+            };
+            let line = |from: usize| {
+                arguments.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at + 1)
+            };
+            let skip = match operation {
+                b'.' => return scan,
+                b'K' | b'q' | b'h' | 0x80 | 0x82 => Some(1),
+                b'M' | 0x83 => Some(2),
+                b'J' | b'r' | b'j' | 0x84 => Some(4),
+                b'G' | 0x95 => Some(8),
+                b'U' | b'C' | 0x8a | 0x8c => prefixed(1),
+                b'T' | b'X' | b'B' | 0x8b => prefixed(4),
+                0x8d | 0x8e | 0x96 => prefixed(8),
+                b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' | b'P' => line(0),
+                b'c' | b'i' => line(0).and_then(line),
+                _ => Some(0),
+            };
+            let makes =
+                [b']', b'}', b')', b't', b'l', b'd', b'o', b'i', 0x81, 0x85, 0x86, 0x87, 0x8f, 0x91, 0x92];
+            scan.containers += usize::from(makes.contains(&operation));
+            if operation == b'b' && matches!(before, [b'K' | b'M' | b'J' | b'I', b't']) {
+                scan.states_of_types.push(pickle.len() - rest.len());
+            }
+            if ![b'q', b'r', b'p', 0x94].contains(&operation) {
+                before = [before[1], operation];
+            }
+            match skip.and_then(|skip| arguments.get(skip..)) {
+                Some(next) => rest = next,
+                // Cut, which the reader will say.
+                None => break,
+            }
         }
+        scan
     }
-    count
+
+    /// The value of the pickle, its types as they were made: their states, which the reader would take in their place, lack
+    /// their names, and are dropped.
+    fn value(&self, mut pickle: Vec<u8>) -> serde_pickle::Result<Value> {
+        const POP: u8 = b'0';
+        for &position in &self.states_of_types {
+            pickle[position] = POP;
+        }
+        serde_pickle::value_from_slice(&pickle, options())
+    }
 }
 
 /// States and arguments are what arrays are read from; classes have no meaning here.
@@ -100,13 +134,12 @@ fn extract(pickle: Value, format: &Format, images: &mut Vec<u8>) -> Result<(), S
     let Pickles { labels, classes, taken, .. } = &format.pickles;
     let labels =
         numbers(entry(labels)?).ok_or_else(|| format!("has `{labels}` that are no list of numbers"))?;
-    let data = bytes(entry("data")?).ok_or("has `data` that is no array of bytes")?;
+    let data = Array::new(entry("data")?).ok_or("has `data` that is no NumPy array")?;
     let (pixels, count) = (format.pixels(), labels.len());
+    let data = data.planes(format)?;
     if count.checked_mul(pixels) != Some(data.len()) {
-        let found = data.len();
-        return Err(format!(
-            "has {count} labels, but {found} bytes of images, which are {pixels} bytes each"
-        ));
+        let found = data.len() / pixels;
+        return Err(format!("has {count} labels, but {found} images"));
     }
     for (position, (label, image)) in labels.iter().zip(data.chunks_exact(pixels)).enumerate() {
         if !classes.contains(label) {
@@ -131,16 +164,69 @@ fn numbers(value: Value) -> Option<Vec<i64>> {
     values.into_iter().map(number).collect()
 }
 
-/// The bytes of an array in C's order.
-fn bytes(array: Value) -> Option<Vec<u8>> {
-    let Value::Tuple(parts) = array else { return None };
-    match <[Value; 5]>::try_from(parts) {
-        Ok([_, _, _, Value::Bool(false), Value::Bytes(bytes)]) => Some(bytes),
-        Ok(_) => None,
-        Err(parts) => match <[Value; 4]>::try_from(parts) {
-            Ok([Value::Bytes(bytes), _, _, Value::String(order)]) if order == "C" => Some(bytes),
+/// A NumPy array as it was pickled.
+struct Array {
+    /// Name of its type, such as `u1`.
+    kind: String,
+    layout: Layout,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    fn new(array: Value) -> Option<Self> {
+        let Value::Tuple(parts) = array else { return None };
+        let (shape, kind, fortran, bytes) = match <[Value; 5]>::try_from(parts) {
+            Ok([_, shape, kind, Value::Bool(fortran), bytes]) => (shape, kind, fortran, bytes),
+            Ok(_) => return None,
+            Err(parts) => match <[Value; 4]>::try_from(parts) {
+                Ok([bytes, kind, shape, Value::String(order)]) => (shape, kind, order == "F", bytes),
+                _ => return None,
+            },
+        };
+        let (Value::Tuple(shape), Value::Tuple(kind), Value::Bytes(bytes)) = (shape, kind, bytes) else {
+            return None;
+        };
+        let size = |value: &Value| match value {
+            Value::I64(size) => usize::try_from(*size).ok(),
             _ => None,
-        },
+        };
+        let kind = match kind.into_iter().next()? {
+            Value::String(name) => name,
+            Value::Bytes(name) => String::from_utf8(name).ok()?,
+            // A type of several fields, say.
+            _ => return None,
+        };
+        let shape = shape.iter().map(size).collect::<Option<Vec<usize>>>()?;
+        Some(Array { kind, layout: Layout::new(shape, fortran), bytes })
+    }
+
+    /// The pixels of images as red, green and blue planes; the error says why they are none of the data set.
+    fn planes(self, format: &Format) -> Result<Vec<u8>, String> {
+        let Format { label, side, .. } = format;
+        let Array { kind, layout, bytes } = self;
+        let found = format!("`data` of type {kind} and shape {}", sizes(layout.shape()));
+        if !["u1", "|u1", "uint8"].contains(&kind.as_str()) {
+            return Err(format!(
+                "has {found}; naswot takes the pixels of {label} as they are, 0 to 255, of type u1: pickle \
+                 data.astype(numpy.uint8), or save normalized images by numpy.save and read them as npy"
+            ));
+        }
+        if layout.len() != Some(bytes.len()) {
+            return Err(format!("has {found}, but {} bytes of it", bytes.len()));
+        }
+        let layout = match *layout.shape() {
+            [_, pixels] if pixels == format.pixels() => layout,
+            [_, CHANNELS, height, width] if [height, width] == [*side; 2] => layout,
+            [_, height, width, CHANNELS] if [height, width] == [*side; 2] => layout.channels_first(),
+            _ => {
+                let pixels = format.pixels();
+                return Err(format!(
+                    "has {found}; images of {label} are N x {pixels}, N x {CHANNELS} x {side} x {side} or \
+                     N x {side} x {side} x {CHANNELS}: reshape them"
+                ));
+            }
+        };
+        Ok(layout.in_c_order(bytes))
     }
 }
 
@@ -168,8 +254,22 @@ mod tests {
 
     /// What `pickle.dumps({'data': array, labels: [..]}, 2)` writes in Python 2, or 3, without its memo.
     fn pickled(data: &[u8], columns: u16, name: &str, labels: &[u16], form: Text) -> Vec<u8> {
-        let int = |n: u16| [&b"M"[..], &n.to_le_bytes()].concat();
         let rows = (data.len() / usize::from(columns)) as u16;
+        pickled_array(data, "u1", &[rows, columns], false, name, labels, form)
+    }
+
+    /// As [`pickled`], of an array of any type, shape and order.
+    fn pickled_array(
+        data: &[u8],
+        kind: &str,
+        shape: &[u16],
+        fortran: bool,
+        name: &str,
+        labels: &[u16],
+        form: Text,
+    ) -> Vec<u8> {
+        let int = |n: u16| [&b"M"[..], &n.to_le_bytes()].concat();
+        let shape = shape.iter().flat_map(|&size| int(size)).collect::<Vec<u8>>();
         let bytes = match form {
             Text::Bytes => [b"T", &(data.len() as u32).to_le_bytes()[..], data].concat(),
             Text::Unicode => {
@@ -180,14 +280,14 @@ mod tests {
         let array = [
             &b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85"[..],
             &text("b", form)[..],
-            b"\x87R(K\x01",
-            &int(rows),
-            &int(columns),
-            b"\x86cnumpy\ndtype\n",
-            &text("u1", form),
+            b"\x87R(K\x01(",
+            &shape,
+            b"tcnumpy\ndtype\n",
+            &text(kind, form),
             b"K\x00K\x01\x87R(K\x03",
             &text("|", form),
-            b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89",
+            b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb",
+            if fortran { b"\x88" } else { b"\x89" },
             &bytes,
             b"tb",
         ]
@@ -231,11 +331,78 @@ mod tests {
     }
 
     #[test]
+    fn every_layout_of_the_same_images_is_the_same_images() {
+        // Two images of 2 x 2 pixels; pixel (y, x) of channel c of image n is 100 n + 10 c + 2 y + x.
+        let pixel = |[n, c, y, x]: [usize; 4]| (100 * n + 10 * c + 2 * y + x) as u8;
+        let all = |sizes: [usize; 4], pixel: &dyn Fn([usize; 4]) -> u8| -> Vec<u8> {
+            let [a, b, c, d] = sizes;
+            (0..a * b * c * d).map(|i| pixel([i / d / c / b, i / d / c % b, i / d % c, i % d])).collect()
+        };
+        let planes = all([2, 3, 2, 2], &pixel);
+        let forms: [(Vec<u8>, &[u16], bool); 6] = [
+            (planes.clone(), &[2, 12], false),
+            (planes.clone(), &[2, 3, 2, 2], false),
+            (all([2, 2, 2, 3], &|[n, y, x, c]| pixel([n, c, y, x])), &[2, 2, 2, 3], false),
+            (all([12, 2, 1, 1], &|[p, n, ..]| pixel([n, p / 4, p / 2 % 2, p % 2])), &[2, 12], true),
+            (all([2, 2, 3, 2], &|[x, y, c, n]| pixel([n, c, y, x])), &[2, 3, 2, 2], true),
+            (all([3, 2, 2, 2], &|[c, x, y, n]| pixel([n, c, y, x])), &[2, 2, 2, 3], true),
+        ];
+        let tiny = Format { side: 2, ..CIFAR10 };
+        for (data, shape, fortran) in forms {
+            for form in [Text::Bytes, Text::Unicode] {
+                let pickle = pickled_array(&data, "u1", shape, fortran, "labels", &[3, 4], form);
+                let mut images = Vec::new();
+                extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut images).unwrap();
+                assert_eq!(images, planes, "{shape:?} {fortran}");
+            }
+        }
+        let refusal = |kind, shape: &[u16], data: &[u8]| {
+            let pickle = pickled_array(data, kind, shape, false, "labels", &[3, 4], Text::Unicode);
+            extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut Vec::new()).unwrap_err()
+        };
+        for kind in ["i1", "b1", "f8"] {
+            let message = refusal(kind, &[2, 12], &planes);
+            let start =
+                format!("has `data` of type {kind} and shape 2 x 12; naswot takes the pixels of cifar10");
+            assert!(message.starts_with(&start), "{message}");
+        }
+        assert_eq!(
+            refusal("u1", &[2, 2, 3, 2], &planes),
+            "has `data` of type u1 and shape 2 x 2 x 3 x 2; images of cifar10 are N x 12, N x 3 x 2 x 2 or \
+             N x 2 x 2 x 3: reshape them"
+        );
+        assert_eq!(
+            refusal("u1", &[2, 12], &planes[..12]),
+            "has `data` of type u1 and shape 2 x 12, but 12 bytes of it"
+        );
+        assert_eq!(refusal("u1", &[1, 12], &planes[..12]), "has 2 labels, but 1 images");
+    }
+
+    #[test]
+    fn arrays_of_protocol_5_are_read() {
+        // numpy._core.numeric._frombuffer(bytes, dtype, shape, order), with the memo that pickle keeps.
+        let data: Vec<u8> = (0..24).collect();
+        let array = [
+            &b"\x8c\x13numpy._core.numeric\x94\x8c\x0b_frombuffer\x94\x93\x94(\x96\x18\0\0\0\0\0\0\0"[..],
+            &data,
+            b"\x94\x8c\x05numpy\x94\x8c\x05dtype\x94\x93\x94\x8c\x02u1\x94\x89\x88\x87\x94R\x94(K\x03\x8c\x01|\x94NNN",
+            b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t\x94bK\x02K\x0c\x86\x94\x8c\x01C\x94t\x94R\x94",
+        ]
+        .concat();
+        let pickle =
+            [&b"\x80\x05}\x94(\x8c\x04data\x94"[..], &array, b"\x8c\x06labels\x94]\x94(K\x01K\x02eu."]
+                .concat();
+        let mut images = Vec::new();
+        let tiny = Format { side: 2, ..CIFAR10 };
+        extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut images).unwrap();
+        assert_eq!(images, data);
+    }
+
+    #[test]
     fn imagenet16_is_its_first_120_classes() {
         let mut taken = Vec::new();
         let pickle = pickled(&images(5, 768), 768, "labels", &[1, 121, 120, 1000, 60], Text::Bytes);
-        extract(serde_pickle::value_from_slice(&pickle, options()).unwrap(), &IMAGENET16, &mut taken)
-            .unwrap();
+        extract(Scan::of(&pickle).value(pickle).unwrap(), &IMAGENET16, &mut taken).unwrap();
         assert_eq!(taken, [[0; 768], [2; 768], [4; 768]].concat());
     }
 
@@ -258,7 +425,8 @@ mod tests {
         );
         assert_eq!(
             message(&ten, &imagenet16),
-            "has 2 labels, but 6144 bytes of images, which are 768 bytes each"
+            "has `data` of type u1 and shape 2 x 3072; images of imagenet16 are N x 768, N x 3 x 16 x 16 or \
+             N x 16 x 16 x 3: reshape them"
         );
         let label = pickled(&images(2, 3072), 3072, "labels", &[0, 10], Text::Bytes);
         assert_eq!(message(&label, &cifar10), "image 1 (from 0) has label 10, not one from 0 to 9");
@@ -285,11 +453,11 @@ mod tests {
         let brackets = [b']'; 12];
         for (form, tuples) in [(Text::Bytes, 7), (Text::Unicode, 8)] {
             // The dictionary, the list of labels, and the tuples of the array.
-            assert_eq!(containers(&pickled(&brackets, 12, "labels", &[3], form)), 2 + tuples - 1);
+            assert_eq!(Scan::of(&pickled(&brackets, 12, "labels", &[3], form)).containers, 2 + tuples - 1);
         }
-        assert_eq!(containers(b"\x80\x04\x95\xff\0\0\0\0\0\0\0]\x94\x8c\x02]]\x94a."), 1);
-        assert_eq!(containers(b"(I1\nS']'\ncos\nsystem\nt."), 1);
-        assert_eq!(containers(b"X\xff\xff\xff\xff]]"), 0);
+        assert_eq!(Scan::of(b"\x80\x04\x95\xff\0\0\0\0\0\0\0]\x94\x8c\x02]]\x94a.").containers, 1);
+        assert_eq!(Scan::of(b"(I1\nS']'\ncos\nsystem\nt.").containers, 1);
+        assert_eq!(Scan::of(b"X\xff\xff\xff\xff]]").containers, 0);
     }
 
     proptest! {
@@ -302,7 +470,7 @@ mod tests {
         ])) {
             let tiny = Format { side: 2, ..CIFAR10 };
             let mut images = Vec::new();
-            let pickle = serde_pickle::value_from_slice(&bytes, options());
+            let pickle = Scan::of(&bytes).value(bytes);
             if pickle.is_ok_and(|pickle| extract(pickle, &tiny, &mut images).is_ok()) {
                 prop_assert_eq!(images.len() % 12, 0);
             }

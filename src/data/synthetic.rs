@@ -30,7 +30,7 @@ pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     let reserved = n.checked_mul(3 * PIXELS).filter(|&values| data.try_reserve_exact(values).is_ok());
     let values = reserved.ok_or_else(|| format!("{n} images need more memory than there is"))?;
     data.resize(values, 0.0);
-    let Normalization { mean, deviation } = Normalization::CIFAR10;
+    let Normalization { mean, deviation, .. } = Normalization::CIFAR10;
     let tables = Normalization::CIFAR10.tables();
     data.par_chunks_exact_mut(3 * PIXELS).enumerate().for_each(|(i, image)| {
         let colors = lens(&paint(&mut Random(Rng::new(seed, Domain::Images, &format!("image {i}")))));

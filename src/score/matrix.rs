@@ -221,8 +221,9 @@ impl Agreement {
     /// The matrix that an array holds; the error says what is wrong with it. K is symmetric, so the order of its entries
     /// makes no difference.
     pub(crate) fn from_array(array: npy::Array<impl io::Read>) -> Result<Self, String> {
-        if let Some(other) = array.other_type(&["'<u4'", "'>u4'"]) {
-            return Err(format!("holds numbers of type {other}, not uint32 as an agreement matrix does"));
+        let dtype = array.dtype();
+        if !["'<u4'", "'>u4'"].contains(&dtype.as_str()) {
+            return Err(format!("holds numbers of type {dtype}, not uint32 as an agreement matrix does"));
         }
         let &[images, columns] = array.shape() else {
             return Err(format!("has {} axes; an agreement matrix has two: N x N", array.shape().len()));

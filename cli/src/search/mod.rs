@@ -187,7 +187,7 @@ impl Search {
             }
         };
         let progress = RefCell::new(Progress::start(console, true, || None));
-        let open = || self.scorer();
+        let open = || self.scorer(console);
         let mut scores = CandidateScores::new(&candidates, self.network.skeleton, &self.score, open, |row| {
             progress.borrow_mut().scored(row);
         });
@@ -198,7 +198,7 @@ impl Search {
         let mut lines = StdoutLines::new();
         match &table {
             Some(table) => {
-                let report = self.report(&candidates, table, &scores)?;
+                let report = self.report(&candidates, table, &scores, console)?;
                 progress.borrow().clear();
                 if self.json {
                     lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
@@ -206,18 +206,18 @@ impl Search {
                     report.print(&mut lines)?;
                 }
             }
-            None => self.print_best(&candidates, &scores, &progress, &mut lines)?,
+            None => self.print_best(&candidates, &scores, &progress, &mut lines, console)?,
         }
         lines.finish()
     }
 
     /// The size of the images, where a budget depends on it.
-    fn image(&self) -> Result<ImageSize> {
-        let budget = self.evolution.max_macs.map(|_| self.data.batch()).transpose()?;
+    fn image(&self, console: &Console) -> Result<ImageSize> {
+        let budget = self.evolution.max_macs.map(|_| self.data.batch(console)).transpose()?;
         Ok(budget.map(|batch| [batch.shape()[2], batch.shape()[3]]))
     }
 
-    fn scorer(&self) -> Result<Scorer> {
+    fn scorer(&self, console: &Console) -> Result<Scorer> {
         let settings = ScorerSettings {
             weights: Weights::Seeded { seed: self.weights.seed },
             init: self.weights.init,
@@ -225,7 +225,7 @@ impl Search {
             precision: self.precision.precision,
             scores: self.scores.with(self.score.score()),
         };
-        Ok(self.machine.scorer(self.data.batch()?, settings).build()?)
+        Ok(self.machine.scorer(self.data.batch(console)?, settings).build()?)
     }
 
     /// The cells of the space, until the run is to end.
@@ -313,6 +313,7 @@ impl Search {
         candidates: &Candidates,
         table: &'a CandidateAccuracies,
         scores: &CandidateScores,
+        console: &Console,
     ) -> Result<SearchReport<'a>> {
         let position = |cell: &Architecture| {
             candidates.position(cell).unwrap_or_else(|| unreachable!("{cell:?} is no candidate"))
@@ -320,7 +321,7 @@ impl Search {
         let evaluate =
             |cells: &[Architecture]| Ok(cells.iter().map(|cell| table.searched[position(cell)]).collect());
         let reported = |cell: &Architecture| table.reported[position(cell)];
-        let image = self.image()?;
+        let image = self.image(console)?;
         let mut results = Vec::new();
         for &samples in &self.samples {
             let mut runs = Vec::with_capacity(self.runs);
@@ -363,11 +364,12 @@ impl Search {
         scores: &CandidateScores,
         progress: &RefCell<Progress>,
         lines: &mut StdoutLines,
+        console: &Console,
     ) -> Result<()> {
         let [samples] = self.samples[..] else {
             return Err(Failure::unusable("--samples: a list needs --accuracy to compare with"));
         };
-        let image = self.image()?;
+        let image = self.image(console)?;
         for run in 0..self.runs {
             let searcher = self.searcher(candidates, samples, run, image);
             let Found { mut history, .. } = self.search(&searcher, scores, |_| Ok(Vec::new()))?;

@@ -1,0 +1,101 @@
+//! Images are what their file says, in whatever type and order, and what was converted is said; what is unclear is an error.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::process::Output;
+
+use common::folder::{Folder, csv_fields};
+
+/// A file of NumPy's.
+fn npy(folder: &Folder, name: &str, descr: &str, fortran: bool, shape: &str, data: &[u8]) {
+    let order = if fortran { "True" } else { "False" };
+    let header =
+        format!("{:<117}\n", format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"));
+    let bytes = [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), data].concat();
+    fs::write(folder.path(name), bytes).unwrap();
+}
+
+/// `naswot score` of one network on images: standard output and error.
+#[track_caller]
+fn score(folder: &Folder, arguments: &str, code: i32) -> (String, String) {
+    folder.networks("cell.jsonl", 1);
+    let arguments = format!("score cell.jsonl --stem 4 --cells 1 {arguments}");
+    let Output { status, stdout, stderr } = folder.command(&arguments).output().unwrap();
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(status.code(), Some(code), "{arguments}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (stdout, stderr)
+}
+
+/// The score and the digest of the images.
+fn result(csv: &str) -> [String; 2] {
+    let [header, row] = [0, 1].map(|line| csv_fields(csv.lines().nth(line).unwrap()));
+    ["score", "batch_sha256"]
+        .map(|name| row[header.iter().position(|column| column == name).unwrap()].clone())
+}
+
+/// Numbers that float16 has, without a pattern.
+fn values(n: usize) -> Vec<f32> {
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f32::from((state >> 24) as u8) / 64.0 - 2.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+#[test]
+fn every_float_and_order_gives_one_score_and_says_what_was_converted() {
+    let folder = Folder::new();
+    let values = values(3 * 3 * 8 * 8);
+    let singles: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let doubles: Vec<u8> = values.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
+    let mut columns = Vec::new();
+    for x in 0..8 {
+        for y in 0..8 {
+            for c in 0..3 {
+                for n in 0..3 {
+                    columns.extend(values[((n * 3 + c) * 8 + y) * 8 + x].to_le_bytes());
+                }
+            }
+        }
+    }
+    let shape = "(3, 3, 8, 8)";
+    npy(&folder, "plain.npy", "<f4", false, shape, &singles);
+    npy(&folder, "double.npy", "<f8", false, shape, &doubles);
+    npy(&folder, "fortran.npy", "<f4", true, shape, &columns);
+    let (csv, stderr) = score(&folder, "--data npy:plain.npy", 0);
+    assert_eq!(stderr, "");
+    for (name, conversion) in
+        [("double", "float64 converted to float32"), ("fortran", "Fortran's order converted to C's")]
+    {
+        let (converted, stderr) = score(&folder, &format!("--data npy:{name}.npy"), 0);
+        assert_eq!(result(&converted), result(&csv), "{name}");
+        assert_eq!(stderr, format!("note: npy:{name}.npy: {conversion}\n"));
+        assert_eq!(score(&folder, &format!("--data npy:{name}.npy -q"), 0).1, "");
+    }
+    // Whichever command it is, once.
+    let sweep = "sweep two.jsonl --data npy:double.npy --stem 4 --cells 1 --batch-size 2,3";
+    folder.networks("two.jsonl", 2);
+    let stderr = String::from_utf8(folder.command(sweep).output().unwrap().stderr).unwrap();
+    assert_eq!(stderr, "note: npy:double.npy: float64 converted to float32\n");
+}
+
+#[test]
+fn pixels_of_a_numpy_file_are_those_of_the_data_set() {
+    let folder = Folder::new();
+    let pixels: Vec<u8> = values(2 * 3072).iter().map(|value| ((value + 2.0) * 64.0) as u8).collect();
+    npy(&folder, "pixels.npy", "|u1", false, "(2, 3, 32, 32)", &pixels);
+    let records: Vec<u8> = pixels.chunks(3072).flat_map(|image| [&[5], image].concat()).collect();
+    fs::write(folder.path("records.bin"), records).unwrap();
+    let (records, _) = score(&folder, "--data cifar10:records.bin --batch-size 2", 0);
+    let (pixels, stderr) = score(&folder, "--data npy:pixels.npy --normalize cifar10", 0);
+    assert_eq!((result(&pixels), stderr.as_str()), (result(&records), ""));
+    let (_, stderr) = score(&folder, "--data npy:pixels.npy", 2);
+    assert!(
+        stderr.starts_with("error: pixels.npy: holds pixels (type '|u1', shape 2 x 3 x 32 x 32)"),
+        "{stderr}"
+    );
+}
