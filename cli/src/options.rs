@@ -231,8 +231,27 @@ impl DataOptions {
     /// Reads or makes the batch.
     pub(crate) fn batch(&self, console: &Console) -> Result<Batch> {
         let batch = self.source.batch(self.batch_size, self.data_seed, console)?;
-        Ok(batch.with_noise(self.noise, self.data_seed.unwrap_or(0))?)
+        with_noise(&batch, self.noise, self.data_seed, console)
     }
+}
+
+/// The batch as networks see it, with noise; warns of one whose scores say nothing.
+pub(crate) fn with_noise(
+    batch: &Batch,
+    sigma: f64,
+    data_seed: Option<u64>,
+    console: &Console,
+) -> Result<Batch> {
+    let batch = batch.with_noise(sigma, data_seed.unwrap_or(0))?;
+    if batch.len() == 1 {
+        let every =
+            "every score will be ln N_A, the logarithm of the number of ReLU bits, whatever the weights";
+        console.warning(format_args!("a batch of one image: {every}"));
+    } else if let Some([first, second]) = batch.equal_images() {
+        let every = "every score will be -inf";
+        console.warning(format_args!("images {first} and {second} of the batch (from 0) are equal: {every}"));
+    }
+    Ok(batch)
 }
 
 /// Parses the data set that images are normalized as.

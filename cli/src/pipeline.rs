@@ -204,6 +204,10 @@ impl<'a> Pipeline<'a> {
         if let (Some(kernels), Some(kernel)) = (self.context.kernels, &score.kernel) {
             kernels.write(subject.index, kernel)?;
         }
+        if let (f64::NEG_INFINITY, Some(kernel)) = (score.log_det, &score.kernel) {
+            let place = input::place(self.context.input, subject.index, subject.line);
+            self.progress.singular(place, kernel);
+        }
         if let (Some(files), Some(codes)) = (self.context.codes, &score.codes) {
             files.write(subject.index, codes)?;
         }

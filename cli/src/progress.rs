@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use naswot::Agreement;
 
 use crate::console::{self, Console};
 use crate::rows::Row;
@@ -80,6 +81,20 @@ impl Progress {
         self.tally.scored += 1;
         self.tally.singular += u64::from(row.score() == Some(f64::NEG_INFINITY));
         self.bar.inc(1);
+    }
+
+    /// Says, as a detail, why a network's score is -inf.
+    pub(crate) fn singular(&self, place: impl Display, kernel: &Agreement) {
+        self.bar.suspend(|| match kernel.equal_codes() {
+            Some([first, second]) => {
+                let message = format_args!("images {first} and {second} (from 0) have one code");
+                self.console.detail(format_args!("{place}: -inf: {message}"));
+            }
+            None => {
+                let message = "K is singular, though no two images have one code";
+                self.console.detail(format_args!("{place}: -inf: {message}"));
+            }
+        });
     }
 
     /// Counts a network that could not be scored, and says why, if that has not been said before.

@@ -157,7 +157,7 @@ impl Score {
         interrupt::listen(console);
         self.machine.limit_threads()?;
         let mut input = self.input.open()?;
-        let scorer = self.scorer(self.data.batch(console)?)?;
+        let scorer = self.scorer(self.data.batch(console)?, console)?;
         describe(scorer.settings(), console);
         let existing = self.out.existing.existing();
         let kernels =
@@ -194,7 +194,7 @@ impl Score {
         })
     }
 
-    fn scorer(&self, batch: Batch) -> Result<Scorer> {
+    fn scorer(&self, batch: Batch, console: &Console) -> Result<Scorer> {
         let weights = match &self.weights.weights {
             Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
             None => Weights::Seeded { seed: self.weights.seed },
@@ -207,7 +207,9 @@ impl Score {
             scores: self.scores,
         };
         let builder = self.machine.scorer(batch, settings).repeats(self.weights.repeats);
-        let builder = builder.keep_kernels(self.out.kernels.is_some()).keep_codes(self.out.codes.is_some());
+        // A detail says of which images a K is singular. Of several seeds there is no one K.
+        let kernels = self.out.kernels.is_some() || (console.verbose && self.weights.repeats == 1);
+        let builder = builder.keep_kernels(kernels).keep_codes(self.out.codes.is_some());
         let twins: Vec<Stage> = self.twin.iter().flat_map(Twin::stages).copied().collect();
         Ok(builder.twins(&twins).build()?)
     }

@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::measure::Measure;
 use crate::options::{
     Init, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, convention,
-    initializer, most_images, precision,
+    initializer, most_images, precision, with_noise,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
@@ -330,7 +330,7 @@ impl Sweep {
             _ => self.source.batch(combination.batch_size, combination.data_seed, console)?,
         };
         *images = Some((wanted, batch.clone()));
-        let batch = batch.with_noise(combination.noise, combination.data_seed.unwrap_or(0))?;
+        let batch = with_noise(&batch, combination.noise, combination.data_seed, console)?;
         let settings = ScorerSettings {
             weights: Weights::Seeded { seed: combination.seed },
             init: combination.init,

@@ -181,7 +181,7 @@ impl Trace {
             scores: self.scores.with(self.out.score.score()),
         };
         let builder = self.machine.scorer(self.data.batch(console)?, settings);
-        Ok(builder.keep_kernels(self.out.kernels.is_some()).build()?)
+        Ok(builder.keep_kernels(self.out.kernels.is_some() || console.verbose).build()?)
     }
 
     fn outputs(&self, existing: Existing) -> Result<(Output, Option<Kernels>)> {
@@ -223,6 +223,9 @@ impl Trace {
             }
             if let (Some(kernels), Ok(Score { kernel: Some(kernel), .. })) = (context.kernels, &score) {
                 kernels.write(index, kernel)?;
+            }
+            if let Ok(Score { log_det: f64::NEG_INFINITY, kernel: Some(kernel), .. }) = &score {
+                progress.singular(path.display(), kernel);
             }
             let error = score.as_ref().err().map(|error| one_line(&error.to_string()));
             let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);

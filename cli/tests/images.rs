@@ -99,3 +99,26 @@ fn pixels_of_a_numpy_file_are_those_of_the_data_set() {
         "{stderr}"
     );
 }
+
+#[test]
+fn a_batch_that_says_nothing_is_warned_of_once() {
+    let folder = Folder::new();
+    let one = values(3 * 8 * 8);
+    let other: Vec<f32> = one.iter().rev().copied().collect();
+    let bytes: Vec<u8> =
+        [&other[..], &one, &other, &one].concat().iter().flat_map(|x| x.to_le_bytes()).collect();
+    npy(&folder, "twice.npy", "<f4", false, "(4, 3, 8, 8)", &bytes);
+    let warning = "warning: images 0 and 2 of the batch (from 0) are equal: every score will be -inf\n";
+    let (csv, stderr) = score(&folder, "--data npy:twice.npy", 0);
+    assert_eq!((result(&csv)[0].as_str(), stderr.as_str()), ("-inf", warning));
+    assert_eq!(score(&folder, "--data npy:twice.npy -q", 0).1, "");
+    // Noise makes them differ.
+    assert_eq!(score(&folder, "--data npy:twice.npy --noise 0.5", 0).1, "");
+    let (_, stderr) = score(&folder, "--data npy:twice.npy -v", 0);
+    assert!(stderr.contains("cell.jsonl:1: -inf: images 0 and 2 (from 0) have one code\n"), "{stderr}");
+    let (csv, stderr) = score(&folder, "--data npy:twice.npy --batch-size 1", 0);
+    let start = "warning: a batch of one image: every score will be ln N_A";
+    assert!(stderr.starts_with(start) && stderr.lines().count() == 1, "{stderr}");
+    let row = csv_fields(csv.lines().nth(1).unwrap());
+    assert_eq!(row[5].parse::<f64>().unwrap(), row[6].parse::<f64>().unwrap().ln());
+}

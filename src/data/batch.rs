@@ -1,5 +1,6 @@
 //! The images that every network of a run sees.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -390,6 +391,25 @@ impl Batch {
         let total = u32::try_from(self.len())
             .map_err(|_| Error::Batch { message: "2^32 images or more cannot be drawn from".to_owned() })?;
         Ok(self.pick(draw(total, n, seed)))
+    }
+
+    /// The first two images that are equal, by position; none where all differ. Every score of a batch with equal images is
+    /// minus infinity: they have one code in any network.
+    ///
+    /// ```
+    /// let batch = naswot::Batch::new([3, 1, 1, 1], vec![0.5, 1.0, 0.5])?;
+    /// assert_eq!(batch.equal_images(), Some([0, 2]));
+    /// assert_eq!(batch.first(2)?.equal_images(), None);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn equal_images(&self) -> Option<[usize; 2]> {
+        let [_, channels, height, width] = self.0.shape;
+        let bits: &[u32] = bytemuck::cast_slice(&self.0.data);
+        let mut first = HashMap::with_capacity(self.len());
+        bits.chunks_exact(channels * height * width).enumerate().find_map(|(position, image)| {
+            let before = *first.entry(image).or_insert(position);
+            (before != position).then_some([before, position])
+        })
     }
 
     fn check(&self, n: usize) -> Result<()> {

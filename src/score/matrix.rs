@@ -170,6 +170,24 @@ impl Agreement {
         &self.agreements
     }
 
+    /// The first two images that have one code, by position; none where all codes differ. K is singular where there are some, but
+    /// may be without, too.
+    ///
+    /// ```
+    /// use naswot::Agreement;
+    ///
+    /// assert_eq!(Agreement::new(3, vec![5, 3, 5, 3, 5, 3, 5, 3, 5])?.equal_codes(), Some([0, 2]));
+    /// assert_eq!(Agreement::new(2, vec![5, 3, 3, 5])?.equal_codes(), None);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn equal_codes(&self) -> Option<[usize; 2]> {
+        let mut rows = self.agreements.chunks_exact(self.images).enumerate();
+        rows.find_map(|(i, row)| {
+            let equal = row[i + 1..].iter().position(|&agreement| agreement == self.activations())?;
+            Some([i, i + 1 + equal])
+        })
+    }
+
     /// The NASWOT score ln |det K|: minus infinity if and only if K is singular over the integers, else within
     /// 1e-9 of the value (relative, or absolute where the value is below 1).
     ///
