@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Convention, Initializer, Network, Normalization, Precision, ScoreKind,
-    Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
+    Architecture, Backend, Batch, Checkpoint, Convention, Initializer, Network, Normalization, Precision,
+    ScoreKind, Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
 };
 
 use crate::console::Console;
@@ -261,6 +261,15 @@ fn normalization() -> impl TypedValueParser<Value = Normalization> {
         found.unwrap_or_else(|| unreachable!("`{name}` is a possible value"))
     };
     PossibleValuesParser::new(Normalization::ALL.map(|data| data.name())).map(find)
+}
+
+/// Says that a prefix of a checkpoint's names was dropped; once of checkpoints that all have it.
+pub(crate) fn say_prefix(checkpoint: &Checkpoint, console: &Console) {
+    let prefix = checkpoint.prefix();
+    if !prefix.is_empty() {
+        console
+            .remark(format_args!("weights: every tensor's name begins with `{prefix}`, which was dropped"));
+    }
 }
 
 /// Parses the number of images in a batch.

@@ -17,7 +17,7 @@ use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
-    initializer, within,
+    initializer, say_prefix, within,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
@@ -196,7 +196,11 @@ impl Score {
 
     fn scorer(&self, batch: Batch, console: &Console) -> Result<Scorer> {
         let weights = match &self.weights.weights {
-            Some(path) => Weights::Checkpoint(Checkpoint::load(path)?),
+            Some(path) => {
+                let checkpoint = Checkpoint::load(path)?;
+                say_prefix(&checkpoint, console);
+                Weights::Checkpoint(checkpoint)
+            }
             None => Weights::Seeded { seed: self.weights.seed },
         };
         let settings = ScorerSettings {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use naswot::analysis::drawing::{TracePoint, trace_svg};
@@ -17,6 +17,7 @@ use crate::kernels::Kernels;
 use crate::measure::Measure;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    say_prefix,
 };
 use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Picture, PictureFile, PictureStyle};
@@ -40,8 +41,8 @@ examples/train_checkpoints.py writes such checkpoints with PyTorch.";
 ///
 /// Checkpoints are PyTorch state dicts as safetensors, with the names of the benchmark's public PyTorch code. Rows are those of
 /// `naswot score`, one a checkpoint in the order given, with the file, its epoch and where that is from: `epoch` of the file's
-/// metadata; where some file has none, the number behind `epoch` in the file's name, or the last one in it; where some name has
-/// none, the order. A checkpoint that does not fit the architecture is that row's error.
+/// metadata; where some file has none, the number in which the files' names differ, that behind `epoch` or the last one; where all
+/// names are equal, that of their folders; where there is none, the order. A checkpoint that does not fit the architecture is that row's error.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Trace {
@@ -118,6 +119,7 @@ struct TraceContext<'a> {
     from: EpochSource,
     kernels: Option<&'a Kernels>,
     format: Format,
+    console: &'a Console,
 }
 
 impl Trace {
@@ -126,7 +128,7 @@ impl Trace {
         interrupt::listen(console);
         let architecture = self.arch.find(self.row)?;
         let network = self.network.skeleton.network(&architecture)?;
-        let (from, epochs) = epochs(&self.checkpoints)?;
+        let (from, epochs) = epochs(&self.checkpoints, console)?;
         let mut scorer = self.scorer(console)?;
         let existing = if self.out.force { Existing::Replace } else { Existing::Refuse };
         let picture = self.out.plot.as_ref().map(|file| Picture::new(file, self.out.force)).transpose()?;
@@ -141,6 +143,7 @@ impl Trace {
                 from,
                 kernels: kernels.as_ref(),
                 format: format.unwrap_or(Format::Csv),
+                console,
             };
             let scores = self.rows(&context, &epochs, &mut scorer, &mut output, &mut progress);
             progress.clear();
@@ -214,6 +217,7 @@ impl Trace {
         for (index, (path, &epoch)) in self.checkpoints.iter().zip(epochs).enumerate() {
             interrupt::check()?;
             let checkpoint = Checkpoint::load(path).map_err(Failure::stopped)?;
+            say_prefix(&checkpoint, context.console);
             *scorer = scorer.with_weights(Weights::Checkpoint(checkpoint)).map_err(Failure::stopped)?;
             let score = scorer.score(context.network);
             if let Err(error) = &score
@@ -252,8 +256,8 @@ fn columns() -> impl Iterator<Item = &'static str> {
     names().chain(MORE_COLUMNS)
 }
 
-/// Reads every checkpoint once, so that one that cannot be read ends the run before it starts, and finds the epochs.
-fn epochs(checkpoints: &[PathBuf]) -> Result<(EpochSource, Vec<f64>)> {
+/// Reads the header of every checkpoint, so that one that cannot be read ends the run before it starts, and finds the epochs.
+fn epochs(checkpoints: &[PathBuf], console: &Console) -> Result<(EpochSource, Vec<f64>)> {
     let mut said = Vec::with_capacity(checkpoints.len());
     let mut seen = HashSet::new();
     for path in checkpoints {
@@ -261,8 +265,8 @@ fn epochs(checkpoints: &[PathBuf]) -> Result<(EpochSource, Vec<f64>)> {
         if !seen.insert(path) {
             return Err(Failure::unusable(format_args!("{name}: is given twice")));
         }
-        let checkpoint = Checkpoint::load(path)?;
-        let epoch = checkpoint.metadata("epoch").map(|epoch| {
+        let metadata = Checkpoint::read_metadata(path)?;
+        let epoch = metadata.get("epoch").map(|epoch| {
             let number = epoch.trim().parse::<f64>().ok().filter(|epoch| epoch.is_finite());
             let message =
                 format!("{name}: `epoch` of its metadata is `{}`, not a number", epoch.escape_debug());
@@ -270,34 +274,74 @@ fn epochs(checkpoints: &[PathBuf]) -> Result<(EpochSource, Vec<f64>)> {
         });
         said.push(epoch.transpose()?);
     }
-    if let Some(epochs) = said.into_iter().collect() {
-        return Ok((EpochSource::Metadata, epochs));
+    let (from, epochs) = if let Some(epochs) = said.into_iter().collect() {
+        (EpochSource::Metadata, epochs)
+    } else if let Some(epochs) = epochs_in_names(checkpoints) {
+        (EpochSource::Name, epochs)
+    } else {
+        (EpochSource::Order, (0..checkpoints.len()).map(|position| position as f64).collect())
+    };
+    if let Some([first, second]) = first_equal(&epochs) {
+        let [a, b] = [first, second].map(|position| checkpoints[position].display());
+        console.warning(format_args!("{a} and {b} have one epoch, {}", epochs[first]));
     }
-    let in_names: Option<Vec<f64>> = checkpoints.iter().map(|path| number_in_name(path)).collect();
-    Ok(match in_names {
-        Some(epochs) => (EpochSource::Name, epochs),
-        None => (EpochSource::Order, (0..checkpoints.len()).map(|position| position as f64).collect()),
-    })
+    Ok((from, epochs))
 }
 
-/// The number behind `epoch` in the name of a file, or the last one in it; its ending aside.
-fn number_in_name(path: &Path) -> Option<f64> {
-    let stem = path.file_stem()?.to_str()?.to_ascii_lowercase();
-    let first_number = |text: &str| -> Option<f64> {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
+/// The epochs that the names of checkpoints say: of the numbers that they have in common, one in which all differ, in the names
+/// of the files, else, where these are all equal, in those of the nearest folders. Where no number differs in all, the first choice of the files' names, if
+/// it differs in some.
+fn epochs_in_names(checkpoints: &[PathBuf]) -> Option<Vec<f64>> {
+    let stems: Option<Vec<&str>> = checkpoints.iter().map(|path| path.file_stem()?.to_str()).collect();
+    let stems = stems?;
+    let choices = numbers_in(&stems);
+    let differ = |choices: &[Vec<f64>]| choices.iter().find(|epochs| first_equal(epochs).is_none()).cloned();
+    let folders = || {
+        (1..).map_while(|up| {
+            let folder =
+                |path: &'_ PathBuf| Some(path.ancestors().nth(up)?.file_name()?.to_str()?.to_owned());
+            checkpoints.iter().map(folder).collect::<Option<Vec<String>>>()
+        })
     };
-    let behind = stem.rfind("epoch").and_then(|place| {
-        first_number(stem[place + "epoch".len()..].trim_start_matches(['_', '-', '=', '.', ' ']))
-    });
-    let last = || {
-        let end = stem.rfind(|c: char| c.is_ascii_digit())? + 1;
-        let start = stem[..end]
-            .rfind(|c: char| !c.is_ascii_digit())
-            .map_or(0, |place| place + stem[place..].chars().next().map_or(1, char::len_utf8));
-        first_number(&stem[start..end])
+    let one_name = checkpoints.len() > 1 && stems.iter().all(|stem| *stem == stems[0]);
+    let in_folders = || {
+        let mut folders = folders().take_while(|_| one_name);
+        folders.find_map(|names| differ(&numbers_in(&names.iter().map(String::as_str).collect::<Vec<_>>())))
     };
-    behind.or_else(last)
+    let in_some = || choices.first().filter(|epochs| epochs.iter().any(|epoch| *epoch != epochs[0])).cloned();
+    differ(&choices).or_else(in_folders).or_else(in_some)
+}
+
+/// The numbers that names have in common, the likeliest epochs first: those behind `epoch`, the last ones of the names, and
+/// those before them, counted from the end.
+fn numbers_in(names: &[&str]) -> Vec<Vec<f64>> {
+    let numbers: Vec<Vec<f64>> = names.iter().map(|name| numbers(name)).collect();
+    let least = numbers.iter().map(Vec::len).min().unwrap_or(0);
+    let preferred: Option<Vec<f64>> =
+        names.iter().zip(&numbers).map(|(name, all)| epoch_in(name).or(all.last().copied())).collect();
+    let behind = (1..=least).map(|back| numbers.iter().map(|all| all[all.len() - back]).collect());
+    preferred.into_iter().chain(behind).collect()
+}
+
+/// The number behind the last `epoch` in a name.
+fn epoch_in(name: &str) -> Option<f64> {
+    let name = name.to_ascii_lowercase();
+    let place = name.rfind("epoch")? + "epoch".len();
+    let digits = name[place..].trim_start_matches(['_', '-', '=', '.', ' ']);
+    digits.starts_with(|c: char| c.is_ascii_digit()).then(|| numbers(digits).first().copied())?
+}
+
+/// All whole numbers of a name, in order.
+fn numbers(name: &str) -> Vec<f64> {
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// The first two positions that have one epoch.
+fn first_equal(epochs: &[f64]) -> Option<[usize; 2]> {
+    (0..epochs.len()).find_map(|second| {
+        let first = epochs[..second].iter().position(|epoch| *epoch == epochs[second])?;
+        Some([first, second])
+    })
 }
 
 #[cfg(test)]
@@ -305,19 +349,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_its_epoch() {
-        for (name, epoch) in [
-            ("epoch12.safetensors", Some(12.0)),
-            ("a/epoch_007.safetensors", Some(7.0)),
-            ("resnet50-epoch=3-acc0.93.safetensors", Some(3.0)),
-            ("resnet50-10.safetensors", Some(10.0)),
-            ("step100.safetensors", Some(100.0)),
-            ("ünï5é9.safetensors", Some(9.0)),
-            ("epochs.safetensors", None),
-            ("last.safetensors", None),
-            ("", None),
+    fn names_say_their_epochs() {
+        for (names, epochs) in [
+            (&["epoch12.safetensors"][..], Some(&[12.0][..])),
+            (&["a/epoch_007.safetensors"], Some(&[7.0])),
+            (&["resnet50-epoch=3-acc0.93.safetensors"], Some(&[3.0])),
+            (&["resnet50-10.safetensors"], Some(&[10.0])),
+            (&["step100.safetensors"], Some(&[100.0])),
+            (&["\u{fc}n\u{ef}5\u{e9}9.safetensors"], Some(&[9.0])),
+            (&["epochs.safetensors"], None),
+            (&["last.safetensors"], None),
+            (&[""], None),
+            (&["ep7-seed777.safetensors", "ep8-seed777.safetensors"], Some(&[7.0, 8.0])),
+            (&["run3-epoch1-seed5.safetensors", "run3-epoch2-seed4.safetensors"], Some(&[1.0, 2.0])),
+            (&["epoch1-v2.safetensors", "9.safetensors"], Some(&[1.0, 9.0])),
+            (
+                &["checkpoint-500/model.safetensors", "checkpoint-1000/model.safetensors"],
+                Some(&[500.0, 1000.0]),
+            ),
+            (&["e5/run1/model.safetensors", "e6/run1/model.safetensors"], Some(&[5.0, 6.0])),
+            (&["5/model-1.safetensors", "6/model-1.safetensors"], Some(&[5.0, 6.0])),
+            (&["a/model-1.safetensors", "b/model-1.safetensors"], None),
+            (&["epoch5a.safetensors", "epoch5b.safetensors", "epoch6.safetensors"], Some(&[5.0, 5.0, 6.0])),
         ] {
-            assert_eq!(number_in_name(Path::new(name)), epoch, "{name}");
+            let paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            assert_eq!(epochs_in_names(&paths).as_deref(), epochs, "{names:?}");
         }
     }
 }

@@ -132,6 +132,54 @@ fn epochs_are_those_of_the_metadata_else_of_the_names_else_the_order() {
 }
 
 #[test]
+fn epochs_are_the_number_in_which_names_differ() {
+    let folder = Folder::new();
+    let network = network(ARCH);
+    for name in ["checkpoint-500", "checkpoint-1000"] {
+        fs::create_dir(folder.path(name)).unwrap();
+        checkpoint(&folder, &format!("{name}/model.safetensors"), &network, 1, None);
+    }
+    for name in ["ep7-seed777", "ep8-seed777", "epoch8-b", "epoch9"] {
+        checkpoint(&folder, &format!("{name}.safetensors"), &network, 1, None);
+    }
+    let of = |files: &str| {
+        let (csv, stderr) = trace(&folder, &format!("{files} --arch {ARCH}"), 0);
+        (columns(&csv, &["epoch", "epoch_from"]).concat().join(" "), stderr)
+    };
+    let quiet = |epochs: &str| (epochs.to_owned(), String::new());
+    assert_eq!(of("ep7-seed777.safetensors ep8-seed777.safetensors"), quiet("7 name 8 name"));
+    assert_eq!(
+        of("checkpoint-500/model.safetensors checkpoint-1000/model.safetensors"),
+        quiet("500 name 1000 name")
+    );
+    fs::copy(folder.path("epoch8-b.safetensors"), folder.path("epoch8-a.safetensors")).unwrap();
+    let (epochs, stderr) = of("epoch8-a.safetensors epoch9.safetensors epoch8-b.safetensors");
+    assert_eq!(epochs, "8 name 9 name 8 name");
+    assert_eq!(stderr, "warning: epoch8-a.safetensors and epoch8-b.safetensors have one epoch, 8\n");
+}
+
+#[test]
+fn a_prefix_of_all_names_is_dropped_and_said_once() {
+    let folder = Folder::new();
+    let network = network(ARCH);
+    checkpoint(&folder, "1.safetensors", &network, 1, None);
+    let bytes = fs::read(folder.path("1.safetensors")).unwrap();
+    let plain = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let views = plain.iter().map(|(name, view)| (format!("module._orig_mod.{name}"), view));
+    fs::write(folder.path("2.safetensors"), serialize(views, None).unwrap()).unwrap();
+    fs::copy(folder.path("2.safetensors"), folder.path("3.safetensors")).unwrap();
+    let files = "1.safetensors 2.safetensors 3.safetensors";
+    let (csv, stderr) = trace(&folder, &format!("{files} --arch {ARCH}"), 0);
+    let scores = columns(&csv, &["score"]).concat();
+    assert!(scores[0] == scores[1] && scores[1] == scores[2], "{scores:?}");
+    let said = "note: weights: every tensor's name begins with `module._orig_mod.`, which was dropped\n";
+    assert_eq!(stderr, said);
+    folder.write("cell.jsonl", &Space::NasBench101.parse_arch(ARCH).unwrap().to_json());
+    assert_eq!(folder.run("cell.jsonl -o score.csv --weights 2.safetensors", 0), said);
+    assert_eq!(columns(&folder.read("score.csv"), &["score"]).concat()[0], scores[0]);
+}
+
+#[test]
 fn a_checkpoint_of_another_architecture_is_its_rows_error() {
     let folder = Folder::new();
     checkpoint(&folder, "1.safetensors", &network(ARCH), 1, None);
@@ -166,10 +214,12 @@ fn what_cannot_be_read_ends_the_run_before_it_starts() {
     checkpoint(&folder, "1.safetensors", &network(ARCH), 1, None);
     checkpoint(&folder, "odd.safetensors", &network(ARCH), 1, Some("three"));
     folder.write("text.safetensors", "no tensors");
+    fs::write(folder.path("zip.pt"), b"PK\x03\x04 a pickle, as torch.save makes it").unwrap();
     folder.write("two.jsonl", &format!("{0}\n{0}\n", Space::NasBench101.parse_arch(ARCH).unwrap().to_json()));
     for (arguments, message) in [
         ("1.safetensors nil.safetensors --arch 0100/", "nil.safetensors: No such file or directory"),
         ("1.safetensors text.safetensors --arch 0100/", "text.safetensors: is not a safetensors file"),
+        ("1.safetensors zip.pt --arch 0100/", "zip.pt: is a checkpoint of torch.save (a ZIP with a pickle)"),
         ("odd.safetensors --arch 0100/", "odd.safetensors: `epoch` of its metadata is `three`, not a number"),
         ("1.safetensors 1.safetensors --arch 0100/", "1.safetensors: is given twice"),
         ("1.safetensors --arch nil.jsonl", "nil.jsonl: No such file or directory"),

@@ -1,12 +1,14 @@
 //! PyTorch state dicts, as safetensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::{bf16, f16};
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
 use super::source::{RowShape, WeightSource};
@@ -19,6 +21,9 @@ use crate::{Distribution, Error, Graph, Op, ParameterErrorKind, Result};
 /// has `name.weight` and `name.bias`. A network fits when each of its parameters is there with its shape,
 /// all values are finite, and no tensor is left over but `classifier.*`, `*.running_mean`, `*.running_var`
 /// and `*.num_batches_tracked`, which no score depends on.
+///
+/// Prefixes that every name has because the network was a part of another module (`module.` of DataParallel, `_orig_mod.` of
+/// `torch.compile`, `net.` and `model.`) are dropped: see [`Checkpoint::prefix`].
 #[derive(Clone, Debug)]
 pub struct Checkpoint(Arc<Contents>);
 
@@ -27,8 +32,19 @@ struct Contents {
     path: PathBuf,
     sha256: String,
     metadata: HashMap<String, String>,
+    /// The prefix that all names had.
+    prefix: String,
     tensors: BTreeMap<String, Tensor>,
 }
+
+/// The prefixes that modules give the names of a network within them.
+const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "net.", "model."];
+
+/// The types whose numbers are read.
+const FLOATS: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::BF16];
+
+/// Longest header that is read, as the format has it.
+const MAX_HEADER: u64 = 100_000_000;
 
 #[derive(Debug)]
 struct Tensor {
@@ -53,7 +69,8 @@ impl Checkpoint {
     ///
     /// let checkpoint = Checkpoint::load(&path)?;
     /// assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["norm.weight"]);
-    /// assert_eq!(checkpoint.metadata("epoch"), Some("3"));
+    /// assert_eq!((checkpoint.metadata("epoch"), checkpoint.prefix()), (Some("3"), ""));
+    /// assert_eq!(Checkpoint::read_metadata(&path)?["epoch"], "3");
     /// assert_eq!(checkpoint.path(), path);
     /// assert_eq!(checkpoint.sha256().len(), 64);
     /// assert_eq!(Weights::Checkpoint(checkpoint).label(), "checkpoint");
@@ -70,31 +87,62 @@ impl Checkpoint {
         Self::parse(path, &bytes)
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| weights_error(path, format_args!("is not a safetensors file: {error}")))?;
-        let metadata =
-            SafeTensors::read_metadata(bytes).ok().and_then(|(_, header)| header.metadata().clone());
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.iter() {
-            match Tensor::new(&view) {
-                Some(tensor) => {
-                    tensors.insert(name.to_owned(), tensor);
-                }
-                None if is_ignored(name) => {}
-                None => {
-                    let dtype = view.dtype();
-                    let message = format_args!("tensor `{name}` is {dtype}, and not F32, F64, F16 or BF16");
-                    return Err(weights_error(path, message));
-                }
-            }
+    /// Reads what a safetensors file says beside its tensors, text by keys, and nothing of the tensors themselves.
+    ///
+    /// ```
+    /// let error = naswot::Checkpoint::read_metadata("no/such/file").unwrap_err();
+    /// assert!(error.to_string().starts_with("no/such/file: "));
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn read_metadata(path: impl AsRef<Path>) -> Result<HashMap<String, String>> {
+        let path = path.as_ref();
+        let io = |error: std::io::Error| weights_error(path, error);
+        let mut file = File::open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        let (mut start, mut header) = (Vec::new(), Vec::new());
+        file.by_ref().take(8).read_to_end(&mut start).map_err(io)?;
+        let Ok(length) = <[u8; 8]>::try_from(start.as_slice()).map(u64::from_le_bytes) else {
+            return Err(no_safetensors(path, &start, "it has less than 8 bytes"));
+        };
+        if length > MAX_HEADER.min(size.saturating_sub(8)) {
+            return Err(no_safetensors(path, &start, "its header is too large or cut off"));
         }
+        file.take(length).read_to_end(&mut header).map_err(io)?;
+        let header: Metadata =
+            serde_json::from_slice(&header).map_err(|error| no_safetensors(path, &start, error))?;
+        if (8 + length).checked_add(header.data_len() as u64) != Some(size) {
+            return Err(no_safetensors(path, &start, "it is cut off, or longer than its header says"));
+        }
+        check_types(path, &header)?;
+        Ok(header.metadata().clone().unwrap_or_default())
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let unreadable = |error| no_safetensors(path, bytes, error);
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        check_types(path, &header)?;
+        let prefix = common_prefix(file.names());
+        let tensors = file
+            .iter()
+            .filter_map(|(name, view)| Some((name[prefix.len()..].to_owned(), Tensor::new(&view)?)))
+            .collect();
         Ok(Checkpoint(Arc::new(Contents {
             path: path.to_owned(),
             sha256: sha256_hex([bytes]),
-            metadata: metadata.unwrap_or_default(),
+            metadata: header.metadata().clone().unwrap_or_default(),
+            prefix,
             tensors,
         })))
+    }
+
+    /// The prefix that the names of all tensors had and that was dropped, such as `module.`; empty where there was none.
+    ///
+    /// See [`Checkpoint::load`] for an example.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
     }
 
     /// The file it was read from.
@@ -118,7 +166,7 @@ impl Checkpoint {
         self.0.metadata.get(key).map(String::as_str)
     }
 
-    /// Names of its floating-point tensors, in alphabetical order.
+    /// Names of its floating-point tensors without the [prefix](Checkpoint::prefix) of all, in alphabetical order.
     ///
     /// See [`Checkpoint::load`] for an example.
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -127,7 +175,8 @@ impl Checkpoint {
 
     /// A tensor that must be there, with this shape and finite values.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
-        let Some(tensor) = self.0.tensors.get(name) else {
+        let Some(tensor) = self.0.tensors.get(name).or_else(|| self.0.tensors.get(self.stripped(name)))
+        else {
             return Err(Error::parameter(name, ParameterErrorKind::Missing { needed: shape.to_vec() }));
         };
         if tensor.shape != shape {
@@ -139,6 +188,13 @@ impl Checkpoint {
             return Err(Error::parameter(name, ParameterErrorKind::NonFinite { value, element }));
         }
         Ok(&tensor.values)
+    }
+}
+
+impl Checkpoint {
+    /// A name of a graph as it is here: a graph may have names that begin as those of the file did.
+    fn stripped<'a>(&self, name: &'a str) -> &'a str {
+        name.strip_prefix(&self.0.prefix).unwrap_or(name)
     }
 }
 
@@ -205,7 +261,9 @@ impl WeightSource for Checkpoint {
         for (name, shape) in &parameters {
             self.tensor(name, shape)?;
         }
-        match self.names().find(|&name| !parameters.contains_key(name) && !is_ignored(name)) {
+        let known: BTreeSet<&str> =
+            parameters.keys().flat_map(|name| [name.as_str(), self.stripped(name)]).collect();
+        match self.names().find(|name| !known.contains(name) && !is_ignored(name)) {
             Some(name) => Err(Error::parameter(name, ParameterErrorKind::Unused)),
             None => Ok(()),
         }
@@ -241,6 +299,60 @@ fn batch_norm_names(name: &str) -> [String; 2] {
 fn is_ignored(name: &str) -> bool {
     name.starts_with("classifier.")
         || [".running_mean", ".running_var", ".num_batches_tracked"].iter().any(|end| name.ends_with(end))
+}
+
+/// Checks that all tensors that a score may depend on are of floating-point numbers.
+fn check_types(path: &Path, header: &Metadata) -> Result<()> {
+    let tensors = header.tensors();
+    let prefix = common_prefix(tensors.keys().map(String::as_str));
+    let mut others: Vec<_> = tensors
+        .iter()
+        .filter(|(name, tensor)| !FLOATS.contains(&tensor.dtype) && !is_ignored(&name[prefix.len()..]))
+        .collect();
+    others.sort_unstable_by_key(|(name, _)| *name);
+    match others.first() {
+        Some((name, tensor)) => {
+            let dtype = tensor.dtype;
+            let message = format_args!("tensor `{name}` is {dtype}, and not F32, F64, F16 or BF16");
+            Err(weights_error(path, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The prefixes of [`WRAPPERS`] that all names have, one behind the other.
+fn common_prefix<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.into_iter().collect();
+    let mut prefix = String::new();
+    while let Some(wrapper) = WRAPPERS
+        .into_iter()
+        .find(|wrapper| !names.is_empty() && names.iter().all(|name| name.starts_with(wrapper)))
+    {
+        names.iter_mut().for_each(|name| *name = &name[wrapper.len()..]);
+        prefix += wrapper;
+    }
+    prefix
+}
+
+/// The error of a file that is no safetensors file; of what PyTorch writes otherwise, how to convert it.
+fn no_safetensors(path: &Path, bytes: &[u8], error: impl std::fmt::Display) -> Error {
+    let form = if bytes.starts_with(b"PK\x03\x04") {
+        "a checkpoint of torch.save (a ZIP with a pickle)"
+    } else if bytes.first() == Some(&0x80) && bytes.get(1).is_some_and(|protocol| (2..=5).contains(protocol))
+    {
+        "a pickle, as older versions of torch.save write it,"
+    } else {
+        return weights_error(path, format_args!("is not a safetensors file: {error}"));
+    };
+    let (from, to) = (path.display(), path.with_extension("safetensors"));
+    let message = format!(
+        "is {form} and no safetensors file. Convert it:\n    \
+         import torch, safetensors.torch\n    \
+         saved = torch.load(\"{from}\", map_location=\"cpu\")\n    \
+         safetensors.torch.save_file(saved.get(\"state_dict\", saved), \"{}\")",
+        to.display()
+    );
+    weights_error(path, message)
 }
 
 /// The bytes as words of a fixed width; their number is a multiple of it.
@@ -402,6 +514,84 @@ mod tests {
         let error = checkpoint(&[("steps", Dtype::I64, vec![], vec![0; 8])]).unwrap_err();
         let message = "w.safetensors: tensor `steps` is I64, and not F32, F64, F16 or BF16";
         assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn prefixes_of_all_names_are_dropped_and_of_some_are_not() {
+        let prefixed = |prefix: &str| -> Vec<u8> {
+            let entries = entries();
+            let views = entries.iter().map(|(name, dtype, shape, data)| {
+                (format!("{prefix}{name}"), TensorView::new(*dtype, shape.clone(), data).unwrap())
+            });
+            serialize(views, None).unwrap()
+        };
+        let parse = |bytes: &[u8]| Checkpoint::parse(Path::new("w.safetensors"), bytes);
+        for prefix in ["", "module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "model.net."] {
+            let checkpoint = parse(&prefixed(prefix)).unwrap();
+            assert_eq!(checkpoint.prefix(), prefix);
+            assert!(checkpoint.names().eq(parse(&prefixed("")).unwrap().names()));
+            checkpoint.check(&graph()).unwrap();
+        }
+        // Another one, and one that a tensor lacks.
+        assert_eq!(parse(&prefixed("ema.")).unwrap().prefix(), "");
+        let mut some = entries();
+        some[0].0 = "module.conv.weight";
+        assert_eq!(checkpoint(&some).unwrap().prefix(), "");
+        // A network may have such names itself.
+        let mut g = Graph::builder(1).unwrap();
+        let x = g.conv(g.input(), Conv::new(1, 1), "net.weight").unwrap();
+        let graph = g.output(x).unwrap();
+        let own = [("net.weight", Dtype::F32, vec![1, 1, 1, 1], f32_bytes([1.0]))];
+        checkpoint(&own).unwrap().check(&graph).unwrap();
+    }
+
+    #[test]
+    fn the_header_alone_is_checked_as_the_file_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("w.safetensors");
+        let whole = file(&entries());
+        let integers = file(&[("steps", Dtype::I64, vec![], vec![0; 8])]);
+        let longer = [&whole[..], b" "].concat();
+        for bytes in [
+            &whole[..],
+            &whole[..whole.len() - 1],
+            &longer,
+            &whole[..20],
+            b"",
+            b"1234567",
+            &[0xff; 9],
+            &integers,
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let [header, all] =
+                [Checkpoint::read_metadata(&path).map(|_| ()), Checkpoint::load(&path).map(|_| ())];
+            assert_eq!(header.is_ok(), all.is_ok(), "{header:?} {all:?}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_of_torch_save_are_named_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("epoch.pth");
+        for (bytes, form) in [
+            (
+                &b"PK\x03\x04\0\0\0\0\0\0 archive/data.pkl"[..],
+                "a checkpoint of torch.save (a ZIP with a pickle)",
+            ),
+            (
+                b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+                "a pickle, as older versions of torch.save write it,",
+            ),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            for error in [Checkpoint::load(&path).unwrap_err(), Checkpoint::read_metadata(&path).unwrap_err()]
+            {
+                let error = error.to_string();
+                let start = format!("{}: is {form} and no safetensors file. Convert it:\n", path.display());
+                assert!(error.starts_with(&start), "{error}");
+                assert!(error.ends_with("epoch.safetensors\")") && error.lines().count() == 4, "{error}");
+            }
+        }
     }
 
     #[test]
