@@ -220,6 +220,21 @@ impl SourceOption {
         console: &Console,
     ) -> Result<Batch> {
         let batch = self.data.batch(self.normalize, batch_size, data_seed)?;
+        let [_, _, height, width] = batch.shape();
+        let fits = |space: &Space| {
+            let divisor = space.size_divisor();
+            height.is_multiple_of(divisor) && width.is_multiple_of(divisor)
+        };
+        if !Space::ALL.iter().any(fits) {
+            let spaces: Vec<String> =
+                Space::ALL.iter().map(|space| format!("{} ({space})", space.size_divisor())).collect();
+            return Err(Failure::unusable(format_args!(
+                "{}: images are {height} x {width}; height and width have to be multiples of {}, for networks halve them. \
+                 (PyTorch's pools leave out the last row of an odd number; naswot's leave out none: crop or pad the images.)",
+                self.data,
+                spaces.join(" or "),
+            )));
+        }
         if let Some(conversion) = batch.conversion() {
             console.remark(format_args!("{}: {conversion}", self.data));
         }

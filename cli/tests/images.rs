@@ -122,3 +122,21 @@ fn a_batch_that_says_nothing_is_warned_of_once() {
     let row = csv_fields(csv.lines().nth(1).unwrap());
     assert_eq!(row[5].parse::<f64>().unwrap(), row[6].parse::<f64>().unwrap().ln());
 }
+
+#[test]
+fn sizes_that_no_space_halves_are_one_error_before_the_run() {
+    let folder = Folder::new();
+    for (name, height, width) in [("odd.npy", 30, 30), ("wide.npy", 32, 34), ("flat.npy", 12, 20)] {
+        let bytes: Vec<u8> = values(2 * 3 * height * width).iter().flat_map(|x| x.to_le_bytes()).collect();
+        npy(&folder, name, "<f4", false, &format!("(2, 3, {height}, {width})"), &bytes);
+    }
+    for (name, size) in [("odd.npy", "30 x 30"), ("wide.npy", "32 x 34")] {
+        let (stdout, stderr) = score(&folder, &format!("--data npy:{name}"), 2);
+        let start = format!(
+            "error: npy:{name}: images are {size}; height and width have to be multiples of 4 (nasbench101) or \
+             4 (nasbench201), for networks halve them."
+        );
+        assert!(stdout.is_empty() && stderr.starts_with(&start) && stderr.lines().count() == 1, "{stderr}");
+    }
+    score(&folder, "--data npy:flat.npy", 0);
+}

@@ -66,6 +66,9 @@ pub(crate) trait Definition: Clone + fmt::Display + FromStr<Err = Error> + 'stat
     /// A skeleton with some settings, the others being its defaults. Settings that it does not have are passed over.
     fn skeleton(settings: &SkeletonSettings) -> Self::Skeleton;
 
+    /// The divisor of the heights and widths of images that a skeleton's networks take.
+    fn size_divisor(skeleton: &Self::Skeleton) -> usize;
+
     /// The settings of a skeleton, none of which are those that it does not have.
     fn settings(skeleton: &Self::Skeleton) -> SkeletonSettings;
 }

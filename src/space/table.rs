@@ -163,6 +163,16 @@ impl Space {
         with_type!(self, Cell => Cell::settings(&Cell::skeleton(asked)))
     }
 
+    /// The number that heights and widths of images have to be divisible by, for the networks of the space's default skeleton:
+    /// each halves them a few times, and no pool leaves pixels out.
+    ///
+    /// ```
+    /// assert_eq!(naswot::Space::NasBench101.size_divisor(), 4);
+    /// ```
+    pub fn size_divisor(self) -> usize {
+        with_type!(self, Cell => Cell::size_divisor(&Default::default()))
+    }
+
     /// Every architecture of the space, in the order of its enumeration ([`nasbench101::all`],
     /// [`nasbench201::all`]). Made one by one: none is kept.
     ///

@@ -85,6 +85,11 @@ impl Definition for Cell {
         }
     }
 
+    fn size_divisor(skeleton: &Skeleton) -> usize {
+        // A pool halves the images before each stack but the first.
+        1 << (skeleton.stacks - 1)
+    }
+
     fn settings(skeleton: &Skeleton) -> SkeletonSettings {
         SkeletonSettings { stem: Some(skeleton.stem), cells: Some(skeleton.cells) }
     }

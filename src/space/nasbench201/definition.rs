@@ -57,6 +57,11 @@ impl Definition for Cell {
         }
     }
 
+    fn size_divisor(_skeleton: &Skeleton) -> usize {
+        // Two reduction blocks halve the images.
+        4
+    }
+
     fn settings(skeleton: &Skeleton) -> SkeletonSettings {
         SkeletonSettings { stem: Some(skeleton.stem), cells: Some(skeleton.cells) }
     }
