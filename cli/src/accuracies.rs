@@ -3,11 +3,26 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::column_words::{is_accuracy, is_loss};
 use crate::exit::Result;
 use crate::table::{Record, Table};
+
+/// The options by which a table of accuracies is read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AccuracyOptions {
+    /// Column of the accuracy [default: the only one with a word for it in its name, as in test_acc or top-1]
+    #[arg(long, value_name = "NAME", requires = "accuracy")]
+    pub column: Option<String>,
+    /// Take the column for a loss or an error: networks are compared by its negative
+    #[arg(long, requires = "accuracy")]
+    pub lower_is_better: bool,
+    /// Join by this alone [default: by id, else by arch]
+    #[arg(long, requires = "accuracy")]
+    pub by: Option<JoinKey>,
+}
 
 /// The key by which scores and accuracies are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,9 +73,11 @@ struct MeanAccuracy {
 
 /// Accuracies by the names of their networks.
 pub(crate) struct Accuracies {
-    /// Name of their column.
+    /// Name of their column; with a minus in front where they are its negatives.
     pub(crate) column: String,
     pub(crate) unit: Unit,
+    /// What may be a mistake of whoever asked for them.
+    pub(crate) warnings: Vec<String>,
     /// Number of networks that the table has more than once.
     pub(crate) averaged: usize,
     by_name: HashMap<String, MeanAccuracy>,
@@ -69,9 +86,10 @@ pub(crate) struct Accuracies {
 
 impl Accuracies {
     /// Reads a column of a table: the one named, or the only one whose name is like that of an accuracy.
-    pub(crate) fn read(path: &Path, column: Option<&str>, by: Option<JoinKey>) -> Result<Self> {
+    pub(crate) fn read(path: &Path, options: &AccuracyOptions) -> Result<Self> {
+        let AccuracyOptions { column, lower_is_better, by } = options;
         let mut table = Table::open(path)?;
-        let names: &[&str] = match by {
+        let names: &[&str] = match *by {
             None => &["id", "hash", "arch"],
             Some(JoinKey::Id) => &["id", "hash"],
             Some(JoinKey::Arch) => &["arch"],
@@ -83,7 +101,7 @@ impl Accuracies {
             let either = if first.is_empty() { String::new() } else { first.join(", ") + " or " };
             return Err(table.wrong_columns(format_args!("none is {either}{last}")));
         }
-        let place = match column {
+        let place = match column.as_deref() {
             Some(name) => {
                 table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
             }
@@ -108,6 +126,7 @@ impl Accuracies {
                 return Err(table.wrong(*line, format_args!("{column} is -inf, which is no accuracy")));
             }
             largest = largest.max(value);
+            let value = if *lower_is_better { -value } else { value };
             for name in names {
                 let accuracy = by_name.entry(name.to_owned()).or_default();
                 accuracy.count += 1;
@@ -115,12 +134,21 @@ impl Accuracies {
             }
         }
         let unit = match largest {
+            _ if *lower_is_better => Unit::Other,
             _ if largest <= 1.0 => Unit::Fraction,
             _ if largest <= 100.0 => Unit::Percent,
             _ => Unit::Other,
         };
         let averaged = by_name.values().filter(|accuracy| accuracy.count > 1).count();
-        Ok(Accuracies { column, unit, averaged, by_name, by })
+        let mut warnings = Vec::new();
+        if is_loss(&column) && !lower_is_better {
+            let path = path.display();
+            warnings.push(format!(
+                "{path}: {column} is named like a loss or an error; if it is, add --lower-is-better"
+            ));
+        }
+        let column = if *lower_is_better { format!("-{column}") } else { column };
+        Ok(Accuracies { column, unit, warnings, averaged, by_name, by: *by })
     }
 
     /// The accuracy of a network.
@@ -134,14 +162,19 @@ impl Accuracies {
     }
 }
 
-/// Position of the only column whose name is like that of an accuracy.
+/// Position of the only column whose name is that of an accuracy.
 fn accuracy_column(table: &Table) -> Result<usize> {
-    let alike =
-        |name: &String| ["acc", "test", "valid"].iter().any(|part| name.to_ascii_lowercase().contains(part));
-    let places: Vec<usize> = (0..table.columns().len()).filter(|&i| alike(&table.columns()[i])).collect();
+    let columns = table.columns();
+    let places: Vec<usize> = (0..columns.len()).filter(|&place| is_accuracy(&columns[place])).collect();
     match places[..] {
         [place] => Ok(place),
         [] => Err(table.wrong_columns("none is named like an accuracy; --column says which it is")),
-        _ => Err(table.wrong_columns("several are named like an accuracy; --column says which it is")),
+        _ => {
+            let names: Vec<&str> = places.iter().map(|&place| columns[place].as_str()).collect();
+            let names = names.join(", ");
+            Err(table.wrong_columns(format_args!(
+                "several are named like an accuracy: {names}; --column says which it is"
+            )))
+        }
     }
 }

@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 use naswot::analysis::{Correlation, Interval, Intervals, Top};
 use serde::Serialize;
 
-use crate::accuracies::{Accuracies, JoinKey, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::columns::Column;
 use crate::comparison::{Comparison, ComparisonInput, Comparisons, FILTER};
+use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::measure::{Ranking, scores, sizes};
 use crate::options::within;
@@ -43,12 +44,8 @@ pub(crate) struct Correlate {
     /// Table of accuracies (CSV)
     #[arg(long, value_name = "TABLE")]
     accuracy: PathBuf,
-    /// Column of the accuracy [default: the only one named like acc, test or valid]
-    #[arg(long, value_name = "NAME")]
-    column: Option<String>,
-    /// Join by this alone [default: by id, else by arch]
-    #[arg(long)]
-    by: Option<JoinKey>,
+    #[command(flatten)]
+    join: AccuracyOptions,
     /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
@@ -114,14 +111,15 @@ pub(crate) struct PairedScores {
 
 impl Correlate {
     /// Runs the command.
-    pub(crate) fn run(&self) -> Result {
-        let accuracies = Accuracies::read(&self.accuracy, self.column.as_deref(), self.by)?;
+    pub(crate) fn run(&self, console: &Console) -> Result {
+        let accuracies = Accuracies::read(&self.accuracy, &self.join)?;
         let file = ScoredFile::read(&self.scores, &self.score, &compared().collect::<Vec<_>>())?;
         let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
         let pairs = PairedScores::of(file, accuracy, self.infinite);
         if pairs.networks.is_empty() {
             return Err(pairs.nothing_in_common(self.scores.path(), &self.accuracy));
         }
+        accuracies.warnings.iter().for_each(|warning| console.warning(warning));
         let report = self.report(&pairs, &accuracies)?;
         let mut lines = StdoutLines::new();
         if self.json {

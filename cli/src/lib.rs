@@ -7,6 +7,7 @@ mod accuracy_table;
 mod architecture_arg;
 mod bench;
 mod codes;
+mod column_words;
 #[doc(hidden)]
 pub mod columns;
 mod comparison;
@@ -150,9 +151,9 @@ impl Cli {
             Command::Plan(command) => command.run(),
             Command::Devices(command) => command.run(),
             Command::Table(command) => command.run(console),
-            Command::Correlate(command) => command.run(),
+            Command::Correlate(command) => command.run(console),
             Command::Search(command) => command.run(console),
-            Command::Plot(command) => command.run(),
+            Command::Plot(command) => command.run(console),
             Command::Trace(command) => command.run(console),
             Command::Report(command) => command.run(console),
             Command::Bench(command) => command.run(console),

@@ -13,9 +13,10 @@ use naswot::analysis::drawing::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::accuracies::{Accuracies, JoinKey, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::architecture_arg::ArchitectureArg;
 use crate::columns::{self, Column};
+use crate::console::Console;
 use crate::correlate::{Infinite, PairedScores};
 use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
@@ -84,12 +85,8 @@ struct ScatterPlot {
     /// Table of accuracies (CSV), as `naswot correlate` reads it
     #[arg(long, value_name = "TABLE", conflicts_with = "against")]
     accuracy: Option<PathBuf>,
-    /// Column of the accuracy [default: the only one named like acc, test or valid]
-    #[arg(long, value_name = "NAME", requires = "accuracy")]
-    column: Option<String>,
-    /// Join by this alone [default: by id, else by arch]
-    #[arg(long, requires = "accuracy")]
-    by: Option<JoinKey>,
+    #[command(flatten)]
+    join: AccuracyOptions,
     /// Without a table: what to draw scores against
     #[arg(long, value_name = "WHAT", default_value = "parameters", value_parser = size())]
     against: &'static Column,
@@ -191,9 +188,9 @@ struct TracePlot {
 
 impl Plot {
     /// Runs the command.
-    pub(crate) fn run(&self) -> Result {
+    pub(crate) fn run(&self, console: &Console) -> Result {
         match &self.kind {
-            PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw(console)),
             PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::Cell(kind) => kind.picture.write(|| kind.draw()),
@@ -204,11 +201,12 @@ impl Plot {
 }
 
 impl ScatterPlot {
-    fn draw(&self) -> Result<String> {
+    fn draw(&self, console: &Console) -> Result<String> {
         let name = self.scores.path().display();
         let (pairs, label, logarithmic) = match &self.accuracy {
             Some(table) => {
-                let accuracies = Accuracies::read(table, self.column.as_deref(), self.by)?;
+                let accuracies = Accuracies::read(table, &self.join)?;
+                accuracies.warnings.iter().for_each(|warning| console.warning(warning));
                 let file = ScoredFile::read(&self.scores, &self.score, &[])?;
                 let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
                 let pairs = PairedScores::of(file, accuracy, Infinite::Lowest);
@@ -298,7 +296,10 @@ impl TracePlot {
         let mut table = scored_table(&self.rows, [self.score.column(), "epoch", "epoch_from"])?;
         while let Some(record) = table.next_record()? {
             match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
-                Some(epoch) => points.push(TracePoint { epoch, score: table.number(&record, 0)? }),
+                Some(epoch) => {
+                    let score = table.number(&record, 0)?;
+                    points.push(TracePoint { epoch, score });
+                }
                 None => without += 1,
             }
             from.clone_from(&record.texts[2]);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-pub use crate::accuracies::JoinKey;
+pub use crate::accuracies::{AccuracyOptions, JoinKey};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::measure::Ranking;
@@ -49,12 +49,8 @@ pub(crate) struct ReportCommand {
     /// Table of accuracies (CSV)
     #[arg(long, value_name = "TABLE")]
     accuracy: Option<PathBuf>,
-    /// Column of the accuracy [default: the only one named like acc, test or valid]
-    #[arg(long, value_name = "NAME", requires = "accuracy")]
-    column: Option<String>,
-    /// Join by this alone [default: by id, else by arch]
-    #[arg(long, requires = "accuracy")]
-    by: Option<JoinKey>,
+    #[command(flatten)]
+    join: AccuracyOptions,
     /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
@@ -102,7 +98,7 @@ impl ReportCommand {
             ));
         }
         if let Some(table) = &self.accuracy {
-            networks.join(table, self.column.as_deref(), self.by)?;
+            networks.join(table, &self.join)?.iter().for_each(|warning| console.warning(warning));
         }
         let heat = self.kernels.as_deref().map(|folder| HeatMaps::read(folder, &networks)).transpose()?;
         page(&networks, heat.as_ref(), self.bootstrap)

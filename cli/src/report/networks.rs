@@ -5,7 +5,7 @@ use std::path::Path;
 
 use naswot::{Architecture, Space};
 
-use crate::accuracies::{Accuracies, JoinKey, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::measure::Ranking;
@@ -130,9 +130,9 @@ impl Networks {
         self.ranking.columns().eq(["score"])
     }
 
-    /// Joins accuracies to the networks.
-    pub fn join(&mut self, table: &Path, column: Option<&str>, by: Option<JoinKey>) -> Result<()> {
-        let accuracies = Accuracies::read(table, column, by)?;
+    /// Joins accuracies to the networks; returns what may be a mistake, to be said as warnings.
+    pub fn join(&mut self, table: &Path, options: &AccuracyOptions) -> Result<Vec<String>> {
+        let accuracies = Accuracies::read(table, options)?;
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let mut found = false;
         for network in &mut self.rows {
@@ -145,9 +145,9 @@ impl Networks {
             let message = format!("has none of the networks of {name}: no id or arch is in both");
             return Err(Failure::unusable(format_args!("{table}: {message}")));
         }
-        let Accuracies { column, unit, averaged, .. } = accuracies;
+        let Accuracies { column, unit, averaged, warnings, .. } = accuracies;
         self.accuracy = Some(AccuracyColumn { column, unit, averaged });
-        Ok(())
+        Ok(warnings)
     }
 
     /// The place of a network's row, for messages.

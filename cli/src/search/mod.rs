@@ -14,7 +14,8 @@ use naswot::analysis::{Candidates, Found, Searcher};
 use naswot::{Architecture, Scorer, Space, Weights};
 use rayon::prelude::*;
 
-use crate::accuracies::{Accuracies, JoinKey, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, JoinKey, Unit};
+use crate::column_words::is_loss;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
@@ -111,15 +112,11 @@ struct TableOptions {
     /// Table of accuracies (CSV)
     #[arg(long, value_name = "TABLE")]
     accuracy: Option<PathBuf>,
-    /// Column of the accuracy [default: the only one named like acc, test or valid]
-    #[arg(long, value_name = "NAME", requires = "accuracy")]
-    column: Option<String>,
+    #[command(flatten)]
+    join: AccuracyOptions,
     /// Column of the accuracy that is reported [default: the same]
     #[arg(long, value_name = "NAME", requires = "accuracy")]
     report: Option<String>,
-    /// Join by this alone [default: by id, else by arch]
-    #[arg(long, requires = "accuracy")]
-    by: Option<JoinKey>,
 }
 
 #[derive(Args, Debug)]
@@ -235,13 +232,22 @@ impl Search {
 
     /// The networks of the space that a table has.
     fn table(&self, path: &Path, console: &Console) -> Result<(Candidates, CandidateAccuracies)> {
-        let accuracies = |column: Option<&str>| Accuracies::read(path, column, self.table.by);
-        let searched = accuracies(self.table.column.as_deref())?;
-        let reported = self.table.report.as_deref().map(|name| accuracies(Some(name))).transpose()?;
+        let TableOptions { join, report, .. } = &self.table;
+        let searched = Accuracies::read(path, join)?;
+        let of_report = |name: &String| {
+            if join.lower_is_better && is_loss(name) != is_loss(&searched.column) {
+                let message = "holds for --column and --report alike: are both losses or errors?";
+                return Err(Failure::unusable(format_args!("--lower-is-better: {message}")));
+            }
+            Accuracies::read(path, &AccuracyOptions { column: Some(name.clone()), ..join.clone() })
+        };
+        let reported = report.as_ref().map(of_report).transpose()?;
+        let warnings = [Some(&searched), reported.as_ref()].into_iter().flatten();
+        warnings.flat_map(|read| &read.warnings).for_each(|warning| console.warning(warning));
         let reported = reported.as_ref().unwrap_or(&searched);
         let all: Vec<Architecture> = self.cells()?.collect();
         let accuracy = |cell: &Architecture| {
-            let id = if self.table.by == Some(JoinKey::Arch) { String::new() } else { cell.id() };
+            let id = if join.by == Some(JoinKey::Arch) { String::new() } else { cell.id() };
             let arch = cell.arch();
             Some((cell.clone(), searched.get(&id, &arch)?, reported.get(&id, &arch)?))
         };

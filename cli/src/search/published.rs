@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::column_words::{is_loss, words};
+
 /// A published figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Published {
@@ -31,9 +33,12 @@ const NASBENCH201: [PublishedRow; 3] = [
 
 /// The figure for so many samples and the accuracy in a column, by the data set and the split that it names.
 pub(super) fn nasbench201(samples: usize, column: &str) -> Option<Published> {
-    let column = column.to_ascii_lowercase();
-    let dataset = match &column {
-        name if !name.contains("test") => return None,
+    let words = words(column);
+    if is_loss(column) || !words.iter().any(|word| word == "test") {
+        return None;
+    }
+    // A data set's name may be parted: `CIFAR-10`, `ImageNet16-120`.
+    let dataset = match &words.concat() {
         name if name.contains("cifar100") => 1,
         name if name.contains("cifar10") => 0,
         name if name.contains("imagenet16") => 2,
