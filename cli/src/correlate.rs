@@ -12,6 +12,7 @@ use crate::comparison::{Comparison, ComparisonInput, Comparisons, FILTER};
 use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::measure::{Ranking, scores, sizes};
+use crate::minus_inf::MinusInfOption;
 use crate::options::within;
 use crate::row_file::RowFile;
 use crate::scored::{ScoredFile, ScoredNetwork};
@@ -50,6 +51,8 @@ pub(crate) struct Correlate {
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,
+    #[command(flatten)]
+    minus_inf: MinusInfOption,
     /// What becomes of networks of score -inf
     #[arg(long, value_name = "RULE", default_value = "lowest")]
     infinite: Infinite,
@@ -107,19 +110,22 @@ pub(crate) struct PairedScores {
     repeated: usize,
     without_accuracy: usize,
     omitted: usize,
+    /// What may be wrong with the scores.
+    pub(crate) warning: Option<String>,
 }
 
 impl Correlate {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         let accuracies = Accuracies::read(&self.accuracy, &self.join)?;
-        let file = ScoredFile::read(&self.scores, &self.score, &compared().collect::<Vec<_>>())?;
+        let file =
+            ScoredFile::read(&self.scores, &self.score, self.minus_inf, &compared().collect::<Vec<_>>())?;
         let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
         let pairs = PairedScores::of(file, accuracy, self.infinite);
         if pairs.networks.is_empty() {
             return Err(pairs.nothing_in_common(self.scores.path(), &self.accuracy));
         }
-        accuracies.warnings.iter().for_each(|warning| console.warning(warning));
+        accuracies.warnings.iter().chain(&pairs.warning).for_each(|warning| console.warning(warning));
         let report = self.report(&pairs, &accuracies)?;
         let mut lines = StdoutLines::new();
         if self.json {
@@ -254,8 +260,8 @@ impl PairedScores {
         value: impl Fn(&ScoredNetwork) -> Option<f64>,
         infinite: Infinite,
     ) -> Self {
-        let ScoredFile { networks, rows, failed, repeated } = file;
-        let mut pairs = PairedScores { rows, failed, repeated, ..PairedScores::default() };
+        let ScoredFile { networks, rows, failed, repeated, warning } = file;
+        let mut pairs = PairedScores { rows, failed, repeated, warning, ..PairedScores::default() };
         for network in networks {
             match value(&network) {
                 None => pairs.without_accuracy += 1,

@@ -29,6 +29,7 @@ mod kernels;
 #[doc(hidden)]
 pub mod measure;
 mod merge;
+mod minus_inf;
 mod options;
 mod outcome_cache;
 mod output;

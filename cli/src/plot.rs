@@ -20,6 +20,7 @@ use crate::console::Console;
 use crate::correlate::{Infinite, PairedScores};
 use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
+use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::row_file::RowFile;
 use crate::scored::{ScoredFile, ScoredNetwork};
@@ -95,6 +96,8 @@ struct ScatterPlot {
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,
     #[command(flatten)]
+    minus_inf: MinusInfOption,
+    #[command(flatten)]
     picture: PictureOptions,
 }
 
@@ -113,6 +116,8 @@ struct HistogramPlot {
     /// What to draw: a score (nwot, swap), or any column of numbers
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
+    #[command(flatten)]
+    minus_inf: MinusInfOption,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -183,6 +188,8 @@ struct TracePlot {
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
     #[command(flatten)]
+    minus_inf: MinusInfOption,
+    #[command(flatten)]
     picture: PictureOptions,
 }
 
@@ -191,11 +198,11 @@ impl Plot {
     pub(crate) fn run(&self, console: &Console) -> Result {
         match &self.kind {
             PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw(console)),
-            PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw(console)),
             PictureKind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::Cell(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::Matrix(kind) => kind.picture.write(|| kind.draw()),
-            PictureKind::Trace(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::Trace(kind) => kind.picture.write(|| kind.draw(console)),
         }
     }
 }
@@ -207,7 +214,7 @@ impl ScatterPlot {
             Some(table) => {
                 let accuracies = Accuracies::read(table, &self.join)?;
                 accuracies.warnings.iter().for_each(|warning| console.warning(warning));
-                let file = ScoredFile::read(&self.scores, &self.score, &[])?;
+                let file = ScoredFile::read(&self.scores, &self.score, self.minus_inf, &[])?;
                 let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
                 let pairs = PairedScores::of(file, accuracy, Infinite::Lowest);
                 if pairs.networks.is_empty() {
@@ -217,7 +224,7 @@ impl ScatterPlot {
             }
             None => {
                 let Column { name: against, title, .. } = self.against;
-                let file = ScoredFile::read(&self.scores, &self.score, &[against])?;
+                let file = ScoredFile::read(&self.scores, &self.score, self.minus_inf, &[against])?;
                 // What has no logarithm has no place: a graph without weights.
                 let value = |network: &ScoredNetwork| network.numbers[0].filter(|count| *count > 0.0);
                 let pairs = PairedScores::of(file, value, Infinite::Lowest);
@@ -228,6 +235,7 @@ impl ScatterPlot {
                 (pairs, (*title).to_owned(), true)
             }
         };
+        pairs.warning.iter().for_each(|warning| console.warning(warning));
         let scores: Vec<f64> = pairs.networks.iter().map(|(network, _)| network.score).collect();
         let values: Vec<f64> = pairs.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
@@ -239,12 +247,14 @@ impl ScatterPlot {
 }
 
 impl HistogramPlot {
-    fn draw(&self) -> Result<String> {
+    fn draw(&self, console: &Console) -> Result<String> {
         let mut scores = Vec::new();
+        let mut minus_inf = MinusInfReader::new(self.minus_inf);
         let mut table = scored_table(&self.scores, [self.score.column()])?;
         while let Some(record) = table.next_record()? {
-            scores.extend(table.number(&record, 0)?);
+            scores.extend(table.number(&record, 0)?.map(|number| minus_inf.score(number)));
         }
+        minus_inf.warning(self.scores.path()).iter().for_each(|warning| console.warning(warning));
         drawn(self.scores.path(), histogram_svg(&scores, self.score.title(), self.picture.look.theme()))
     }
 }
@@ -289,21 +299,23 @@ impl MatrixPlot {
 }
 
 impl TracePlot {
-    fn draw(&self) -> Result<String> {
+    fn draw(&self, console: &Console) -> Result<String> {
         let mut points = Vec::new();
+        let mut minus_inf = MinusInfReader::new(self.minus_inf);
         let mut without = 0;
         let mut from = String::new();
         let mut table = scored_table(&self.rows, [self.score.column(), "epoch", "epoch_from"])?;
         while let Some(record) = table.next_record()? {
             match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
                 Some(epoch) => {
-                    let score = table.number(&record, 0)?;
+                    let score = table.number(&record, 0)?.map(|number| minus_inf.score(number));
                     points.push(TracePoint { epoch, score });
                 }
                 None => without += 1,
             }
             from.clone_from(&record.texts[2]);
         }
+        minus_inf.warning(self.rows.path()).iter().for_each(|warning| console.warning(warning));
         if points.is_empty() || without > 0 {
             let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
             return Err(Failure::unusable(format_args!("{}: {message}", self.rows.path().display())));

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Architecture, Network, Settings, SkeletonSettings, Space};
 
 use crate::columns::{COLUMNS, Column, place};
-use crate::field::Field;
+use crate::field::{Field, FieldKind};
 use crate::measure::column_of;
 use crate::options::SkeletonOptions;
 use crate::row_inputs::{Facts, Outcome, RowInputs, Subject};
@@ -58,6 +58,16 @@ impl Row {
         let row = Row(COLUMNS.iter().zip(texts).map(parse).collect::<Result<_, _>>()?);
         row.check()?;
         Ok(row)
+    }
+
+    /// The row with other numbers in place of its scores.
+    pub(crate) fn with_scores(mut self, mut score: impl FnMut(&str, f64) -> f64) -> Self {
+        for (column, field) in COLUMNS.iter().zip(&mut self.0) {
+            if let (FieldKind::Score, Field::Real(number)) = (column.kind, field) {
+                *number = score(column.name, *number);
+            }
+        }
+        self
     }
 
     fn check(&self) -> Result<(), String> {

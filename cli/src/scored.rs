@@ -3,8 +3,11 @@
 
 use std::collections::HashSet;
 
+use crate::columns;
 use crate::exit::{Failure, Result};
+use crate::field::FieldKind;
 use crate::measure::Ranking;
+use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::row_file::RowFile;
 use crate::table::Table;
 
@@ -28,13 +31,23 @@ pub(crate) struct ScoredFile {
     pub(crate) failed: usize,
     /// Rows of a network that an earlier row has scored.
     pub(crate) repeated: usize,
+    /// What may be wrong with the scores.
+    pub(crate) warning: Option<String>,
 }
 
 impl ScoredFile {
     /// Reads a file, and of each network the numbers in some columns besides.
-    pub(crate) fn read(file: &RowFile, ranking: &Ranking, besides: &[&str]) -> Result<Self> {
+    pub(crate) fn read(
+        file: &RowFile,
+        ranking: &Ranking,
+        minus_inf: MinusInfOption,
+        besides: &[&str],
+    ) -> Result<Self> {
         let mut table = open(file, ranking, besides)?;
         let terms = ranking.columns().count();
+        let is_score = |name: &str| columns::find(name).is_some_and(|column| column.kind == FieldKind::Score);
+        let scores: Vec<bool> = besides.iter().map(|name| is_score(name)).collect();
+        let (mut asked, mut others) = (MinusInfReader::new(minus_inf), MinusInfReader::new(minus_inf));
         let mut lists: Vec<Vec<Option<f64>>> = vec![Vec::new(); terms];
         let (mut rows, mut failed, mut repeated) = (0, 0, 0);
         let (mut networks, mut seen) = (Vec::new(), HashSet::new());
@@ -42,7 +55,10 @@ impl ScoredFile {
             rows += 1;
             let numbers = (NAMES.len()..record.texts.len()).map(|column| table.number(&record, column));
             let mut numbers = numbers.collect::<Result<Vec<_>>>()?;
-            let besides = numbers.split_off(terms);
+            let mut besides = numbers.split_off(terms);
+            numbers.iter_mut().flatten().for_each(|number| *number = asked.score(*number));
+            let besides_scores = besides.iter_mut().zip(&scores).filter(|(_, is_score)| **is_score);
+            besides_scores.flat_map(|(number, _)| number).for_each(|number| *number = others.score(*number));
             let [id, arch] = [&record.texts[0], &record.texts[1]];
             if numbers.contains(&None) {
                 failed += 1;
@@ -59,7 +75,8 @@ impl ScoredFile {
         let ranked = networks.into_iter().zip(ranking.values(&lists)?).map(|(network, score)| {
             network(score.unwrap_or_else(|| unreachable!("a network without a score is ranked")))
         });
-        Ok(ScoredFile { networks: ranked.collect(), rows, failed, repeated })
+        let warning = asked.warning(file.path());
+        Ok(ScoredFile { networks: ranked.collect(), rows, failed, repeated, warning })
     }
 }
 

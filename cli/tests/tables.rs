@@ -108,3 +108,28 @@ fn a_loss_is_compared_by_its_negative_when_told() {
     );
     assert!(folder.read("loss.svg").contains("-test_loss"));
 }
+
+#[test]
+fn numbers_that_stand_for_minus_infinity_are_pointed_out() {
+    let folder = Folder::new();
+    scores(&folder);
+    let rows: String = (0..40).map(|i| format!("n{i},{}\n", 50 + i * 7 % 40)).collect();
+    folder.write("table.csv", &("id,acc\n".to_owned() + &rows));
+    let correlate = "correlate scores.csv --accuracy table.csv --bootstrap 0";
+    let text = folder.read("scores.csv");
+    folder.write("scores.csv", &text.replace("n0,0\n", "n0,-inf\n"));
+    let (infinite, said) = done(&folder, correlate);
+    assert_eq!(said, "");
+    folder.write("scores.csv", &text.replace("n0,0\n", "n0,-1e8\n"));
+    let warning = "warning: scores.csv: 1 score is at or under -1e7, as some files write -inf; --minus-inf -1e7 takes them for it\n";
+    let (finite, said) = done(&folder, correlate);
+    assert_eq!(said, warning);
+    assert_ne!(figure(&finite, "Pearson r"), figure(&infinite, "Pearson r"));
+    assert_eq!(done(&folder, &format!("{correlate} --minus-inf -1e7")), (infinite, String::new()));
+    for kind in ["histogram", "scatter --accuracy table.csv"] {
+        let plot = format!("plot {kind} scores.csv -o plot.svg --force");
+        assert_eq!(done(&folder, &plot).1, warning, "{kind}");
+        assert_eq!(done(&folder, &format!("{plot} --minus-inf -10000000")).1, "", "{kind}");
+    }
+    assert!(refused(&folder, &format!("{correlate} --minus-inf -inf")).contains("must be a finite number"));
+}

@@ -16,6 +16,7 @@ pub use crate::accuracies::{AccuracyOptions, JoinKey};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::measure::Ranking;
+pub use crate::minus_inf::MinusInfOption;
 use crate::options::within;
 use crate::output::{Draft, Existing};
 use crate::row_file::RowFile;
@@ -55,6 +56,8 @@ pub(crate) struct ReportCommand {
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,
+    #[command(flatten)]
+    minus_inf: MinusInfOption,
     /// Resamples for the intervals of correlations, at most 100000; 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, 100_000), requires = "accuracy")]
     bootstrap: usize,
@@ -90,7 +93,8 @@ impl ReportCommand {
     }
 
     fn page(&self, console: &Console) -> Result<String> {
-        let mut networks = Networks::read(&self.scores, &self.score)?;
+        let (mut networks, warning) = Networks::read(&self.scores, &self.score, self.minus_inf)?;
+        warning.iter().for_each(|warning| console.warning(warning));
         if networks.rows.len() > MANY {
             let rows = networks.rows.len();
             console.warning(format_args!(

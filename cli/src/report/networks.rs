@@ -9,6 +9,7 @@ use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::measure::Ranking;
+use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::Row;
@@ -49,14 +50,27 @@ pub(super) struct AccuracyColumn {
 }
 
 impl Networks {
-    /// Reads rows to the last one.
-    pub fn read(file: &RowFile, ranking: &Ranking) -> Result<Self> {
+    /// Reads rows to the last one; returns what may be wrong with their scores, too.
+    pub fn read(
+        file: &RowFile,
+        ranking: &Ranking,
+        minus_inf: MinusInfOption,
+    ) -> Result<(Self, Option<String>)> {
         let mut rows = RowReader::open(file, Columns::AtLeast)?;
         let own: Vec<&str> = own_columns(ranking).collect();
         rows.read_besides(&own)?;
-        let rows =
-            rows.map(|written| written.map(|WrittenRow { line, row, besides, .. }| (line, row, besides)));
-        Networks::ranked(file.path().display().to_string(), ranking, rows)
+        let (mut asked, mut others) = (MinusInfReader::new(minus_inf), MinusInfReader::new(minus_inf));
+        let rows = rows.map(|written| {
+            let WrittenRow { line, row, mut besides, .. } = written?;
+            besides.iter_mut().flatten().for_each(|number| *number = asked.score(*number));
+            let row = row.with_scores(|column, number| match ranking.columns().any(|name| name == column) {
+                true => asked.score(number),
+                false => others.score(number),
+            });
+            Ok((line, row, besides))
+        });
+        let networks = Networks::ranked(file.path().display().to_string(), ranking, rows)?;
+        Ok((networks, asked.warning(file.path())))
     }
 
     /// The networks of rows, each with its line, of a file of this name or of what messages are to call so.
