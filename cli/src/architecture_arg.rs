@@ -41,7 +41,9 @@ impl ArchitectureArg {
             ArchitectureArg::File(path) => {
                 let mut chosen =
                     RowSelection { row, name: path.display().to_string(), count: 0, found: None };
-                if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+                if path.extension().is_some_and(|ending| {
+                    ["csv", "tsv", "parquet"].iter().any(|table| ending.eq_ignore_ascii_case(table))
+                }) {
                     chosen.read_csv(path)?;
                 } else {
                     chosen.read_lines(path)?;

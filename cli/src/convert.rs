@@ -1,12 +1,13 @@
 //! `naswot convert`: rows in another form.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Result};
-use crate::output::{Draft, Existing, Output};
+use crate::output::{Draft, Existing, OutFile, Output};
 use crate::parquet;
-use crate::row_file::RowFile;
 use crate::row_reader::RowReader;
 use crate::rows::Row;
 use crate::table::Columns;
@@ -18,20 +19,48 @@ Examples:
 
 /// Convert rows between CSV, JSON lines and Parquet
 ///
-/// The endings of the names say which. Nothing is lost either way: a file that is converted back is the same to
-/// the byte. Parquet needs a build with the feature `parquet`.
+/// The ending of the output says which; the input is known by its first bytes. Nothing is lost either way: a file that is
+/// converted back is the same to the byte.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Convert {
-    /// Rows that `naswot score` has written: .csv, .jsonl or .parquet
-    #[arg(value_name = "FILE", value_parser = RowFile::parse)]
-    file: RowFile,
+    /// Rows that `naswot score` has written, in any form; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
     /// File to write: .csv, .jsonl or .parquet
-    #[arg(short, long, value_name = "FILE", value_parser = RowFile::parse)]
-    out: RowFile,
+    #[arg(short, long, value_name = "FILE", value_parser = ConvertedFile::parse)]
+    out: ConvertedFile,
     /// Replace an output that exists already
     #[arg(long)]
     force: bool,
+}
+
+/// A file of rows that is written at once, its form known by its ending.
+#[derive(Clone, Debug)]
+enum ConvertedFile {
+    /// CSV or JSON lines.
+    Lines(OutFile),
+    Parquet(PathBuf),
+}
+
+impl ConvertedFile {
+    /// Reads the option.
+    fn parse(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        match path.extension() {
+            Some(ending) if ending.eq_ignore_ascii_case("parquet") => Ok(ConvertedFile::Parquet(path)),
+            _ => OutFile::parse(text)
+                .map(ConvertedFile::Lines)
+                .map_err(|_| "the name must end in .csv, .jsonl or .parquet".to_owned()),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            ConvertedFile::Lines(file) => &file.path,
+            ConvertedFile::Parquet(path) => path,
+        }
+    }
 }
 
 impl Convert {
@@ -40,7 +69,7 @@ impl Convert {
         let rows = RowReader::open(&self.file, Columns::Exact)?;
         let mut rows = rows.map(|written| written.map(|written| written.row)).peekable();
         if rows.peek().is_none() {
-            console.warning(format_args!("{}: holds no rows", self.file.path().display()));
+            console.warning(format_args!("{}: holds no rows", self.file.display()));
         }
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = Draft::new(self.out.path(), existing)?;
@@ -49,8 +78,8 @@ impl Convert {
 
     fn write(&self, mut rows: impl Iterator<Item = Result<Row>>, draft: &Draft) -> Result {
         match &self.out {
-            RowFile::Parquet(path) => parquet::write(&mut rows, draft.file()?, path)?,
-            RowFile::Lines(out) => {
+            ConvertedFile::Parquet(path) => parquet::write(&mut rows, draft.file()?, path)?,
+            ConvertedFile::Lines(out) => {
                 let mut output: Output = draft.output(out)?;
                 rows.try_for_each(|row| output.write(&row?))?;
             }

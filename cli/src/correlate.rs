@@ -14,7 +14,6 @@ use crate::exit::{Failure, Result};
 use crate::measure::{Ranking, scores, sizes};
 use crate::minus_inf::MinusInfOption;
 use crate::options::within;
-use crate::row_file::RowFile;
 use crate::scored::{ScoredFile, ScoredNetwork};
 use crate::stdout_lines::StdoutLines;
 
@@ -39,10 +38,10 @@ percent make no difference. Brackets hold 95 % of bootstrap resamples.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Correlate {
-    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
-    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
-    scores: RowFile,
-    /// Table of accuracies (CSV)
+    /// Scores: rows of `naswot score`, or a table in CSV, JSON lines or Parquet; `-` is standard input
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
+    /// Table of accuracies, in the same forms
     #[arg(long, value_name = "TABLE")]
     accuracy: PathBuf,
     #[command(flatten)]
@@ -123,7 +122,7 @@ impl Correlate {
         let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
         let pairs = PairedScores::of(file, accuracy, self.infinite);
         if pairs.networks.is_empty() {
-            return Err(pairs.nothing_in_common(self.scores.path(), &self.accuracy));
+            return Err(pairs.nothing_in_common(&self.scores, &self.accuracy));
         }
         accuracies.warnings.iter().chain(&pairs.warning).for_each(|warning| console.warning(warning));
         let report = self.report(&pairs, &accuracies)?;

@@ -1,8 +1,8 @@
 //! Architectures of a file or a space, read on a thread of their own: a run can end, and write what it has, while
 //! standard input keeps it waiting.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, Read};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,6 +17,7 @@ use naswot::{Architecture, Error, Space};
 use crate::exit::{Failure, Result};
 use crate::interrupt;
 use crate::options::space;
+use crate::text_file::{self, TextFile};
 
 /// Number of lines that are read ahead.
 const AHEAD: usize = 256;
@@ -124,7 +125,7 @@ impl InputOptions {
         let unnumbered = |architecture| (None, Ok(architecture));
         if let Some(path) = &self.which.only {
             let name = path.display().to_string();
-            let text = fs::read_to_string(path)
+            let text = io::read_to_string(text_file::open_text(path)?.reader)
                 .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
             let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
             let (names, numbers): (Vec<String>, Vec<usize>) = lines
@@ -212,10 +213,9 @@ impl Input {
 
     fn open_file(path: &Path, shard: Shard) -> Result<Self> {
         let name = path.display().to_string();
-        let (reader, slow) =
-            open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+        let TextFile { reader, plain } = text_file::open_late(path)?;
         let lines = Architecture::read_lines(reader).map(|(number, line)| (Some(number), line));
-        let total = if slow { Total::Unknown } else { Total::LinesOf(path.to_owned(), shard) };
+        let total = if plain { Total::LinesOf(path.to_owned(), shard) } else { Total::Unknown };
         Ok(Input { total, ..Self::new(name, None, shard, lines) })
     }
 
@@ -304,19 +304,6 @@ impl Input {
         let message = format!("{}: {error}", self.name);
         if self.taken == 0 { Failure::unusable(message) } else { Failure::stopped(message) }
     }
-}
-
-/// A reader, and whether it may be slow.
-fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, bool)> {
-    if path == Path::new("-") {
-        return Ok((Box::new(BufReader::new(io::stdin())), true));
-    }
-    let file = File::open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file of architectures"));
-    }
-    Ok((Box::new(BufReader::new(file)), !kind.is_file()))
 }
 
 /// Number of lines of a regular file.

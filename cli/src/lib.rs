@@ -25,6 +25,7 @@ mod folder;
 mod input;
 #[doc(hidden)]
 pub mod interrupt;
+mod json;
 mod kernels;
 #[doc(hidden)]
 pub mod measure;
@@ -44,8 +45,6 @@ mod progress;
 pub mod report;
 mod resume;
 #[doc(hidden)]
-pub mod row_file;
-#[doc(hidden)]
 pub mod row_inputs;
 #[doc(hidden)]
 pub mod row_reader;
@@ -64,6 +63,7 @@ mod sweep;
 #[doc(hidden)]
 pub mod table;
 mod text;
+mod text_file;
 mod trace;
 
 use std::ffi::OsString;

@@ -1,11 +1,12 @@
 //! `naswot merge`: the rows of shards as one file.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Draft, Existing, OutFile, Output};
-use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::settings::SharedSettings;
 use crate::table::Columns;
@@ -24,10 +25,10 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Merge {
-    /// Files of rows, all .csv or all .jsonl
-    #[arg(value_name = "FILE", required = true, value_parser = OutFile::parse)]
-    files: Vec<OutFile>,
-    /// File to write, of the same kind
+    /// Files of rows, in any form
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// File to write: .csv or .jsonl
     #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
     out: OutFile,
     /// Networks that there must be: without it, shards that all lack their last rows pass for whole ones
@@ -45,9 +46,8 @@ struct ShardRows {
 }
 
 impl ShardRows {
-    fn open(file: &OutFile) -> Result<Self> {
-        let mut shard =
-            ShardRows { rows: RowReader::open(&RowFile::Lines(file.clone()), Columns::Exact)?, next: None };
+    fn open(file: &Path) -> Result<Self> {
+        let mut shard = ShardRows { rows: RowReader::open(file, Columns::Exact)?, next: None };
         shard.advance(None)?;
         Ok(shard)
     }
@@ -68,13 +68,10 @@ impl ShardRows {
 impl Merge {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        if let Some(file) = self.files.iter().find(|file| file.format != self.out.format) {
-            let message = "is of another kind than the output; `naswot convert` changes that";
-            return Err(Failure::unusable(format_args!("{}: {message}", file.path.display())));
-        }
-        let mut shards = self.files.iter().map(ShardRows::open).collect::<Result<Vec<_>, _>>()?;
+        let mut shards =
+            self.files.iter().map(|file| ShardRows::open(file)).collect::<Result<Vec<_>, _>>()?;
         for (file, _) in self.files.iter().zip(&shards).filter(|(_, shard)| shard.next.is_none()) {
-            console.warning(format_args!("{}: holds no rows", file.path.display()));
+            console.warning(format_args!("{}: holds no rows", file.display()));
         }
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = Draft::new(&self.out.path, existing)?;
@@ -98,9 +95,7 @@ impl Merge {
                 return Err(self.missing(index, Some(found)));
             }
             let twice = shards.iter().zip(&self.files).find_map(|(shard, file)| match &shard.next {
-                Some((other, row)) if *other == found => {
-                    Some(format!("{}:{}", file.path.display(), row.line))
-                }
+                Some((other, row)) if *other == found => Some(format!("{}:{}", file.display(), row.line)),
                 _ => None,
             });
             if let Some(place) = twice {
@@ -108,7 +103,7 @@ impl Merge {
                 return Err(shards[first].rows.wrong(row.line, message));
             }
             settings.add(&row.row).map_err(|why| shards[first].rows.wrong(row.line, why))?;
-            output.write_bytes(&row.bytes)?;
+            output.write(&row.row)?;
             shards[first].advance(Some(found))?;
             index += 1;
         }
@@ -123,7 +118,7 @@ impl Merge {
 
     fn missing(&self, index: u64, next: Option<u64>) -> Failure {
         let next = next.map_or(String::new(), |next| format!("; the next is {next}"));
-        let files: Vec<String> = self.files.iter().map(|file| file.path.display().to_string()).collect();
+        let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
         Failure::unusable(format_args!("no row has index {index} (in {}){next}", files.join(", ")))
     }
 }

@@ -11,11 +11,11 @@ use crate::rows::{Format, Row, header, names};
 
 /// A file of rows that is to be written, its format known by its ending.
 #[derive(Clone, Debug)]
-pub struct OutFile {
+pub(crate) struct OutFile {
     /// Its path.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its format.
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 impl OutFile {

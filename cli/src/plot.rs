@@ -1,6 +1,6 @@
 //! `naswot plot`: one picture of scores, of a cell or of a kernel.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -22,9 +22,9 @@ use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::picture::{Picture, PictureFile, PictureStyle};
-use crate::row_file::RowFile;
 use crate::scored::{ScoredFile, ScoredNetwork};
 use crate::table::Table;
+use crate::text_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,10 +80,10 @@ impl PictureOptions {
 /// Networks that failed or have no accuracy are left out; of one that stands there more than once, the first row counts.
 #[derive(Args, Debug)]
 struct ScatterPlot {
-    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
-    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
-    scores: RowFile,
-    /// Table of accuracies (CSV), as `naswot correlate` reads it
+    /// Scores: rows of `naswot score`, or a table in CSV, JSON lines or Parquet; `-` is standard input
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
+    /// Table of accuracies, as `naswot correlate` reads it
     #[arg(long, value_name = "TABLE", conflicts_with = "against")]
     accuracy: Option<PathBuf>,
     #[command(flatten)]
@@ -110,9 +110,9 @@ fn size() -> impl TypedValueParser<Value = &'static Column> {
 /// The distribution of scores
 #[derive(Args, Debug)]
 struct HistogramPlot {
-    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet
-    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
-    scores: RowFile,
+    /// Scores: rows of `naswot score`, or a table in CSV, JSON lines or Parquet; `-` is standard input
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
     /// What to draw: a score (nwot, swap), or any column of numbers
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
@@ -181,9 +181,9 @@ struct MatrixPlot {
 /// Score over training, from the rows of `naswot trace`
 #[derive(Args, Debug)]
 struct TracePlot {
-    /// Rows as `naswot trace` writes them: .csv or .jsonl
-    #[arg(value_name = "TRACE", value_parser = RowFile::parse)]
-    rows: RowFile,
+    /// Rows as `naswot trace` writes them
+    #[arg(value_name = "TRACE")]
+    rows: PathBuf,
     /// What to draw: a score (nwot, swap), or any column of numbers
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
@@ -209,7 +209,7 @@ impl Plot {
 
 impl ScatterPlot {
     fn draw(&self, console: &Console) -> Result<String> {
-        let name = self.scores.path().display();
+        let name = self.scores.display();
         let (pairs, label, logarithmic) = match &self.accuracy {
             Some(table) => {
                 let accuracies = Accuracies::read(table, &self.join)?;
@@ -218,7 +218,7 @@ impl ScatterPlot {
                 let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
                 let pairs = PairedScores::of(file, accuracy, Infinite::Lowest);
                 if pairs.networks.is_empty() {
-                    return Err(pairs.nothing_in_common(self.scores.path(), table));
+                    return Err(pairs.nothing_in_common(&self.scores, table));
                 }
                 (pairs, accuracies.label(), false)
             }
@@ -239,10 +239,7 @@ impl ScatterPlot {
         let scores: Vec<f64> = pairs.networks.iter().map(|(network, _)| network.score).collect();
         let values: Vec<f64> = pairs.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
-        drawn(
-            self.scores.path(),
-            scatter_svg(&scores, &self.score.title(), &against, self.picture.look.theme()),
-        )
+        drawn(&self.scores, scatter_svg(&scores, &self.score.title(), &against, self.picture.look.theme()))
     }
 }
 
@@ -254,8 +251,8 @@ impl HistogramPlot {
         while let Some(record) = table.next_record()? {
             scores.extend(table.number(&record, 0)?.map(|number| minus_inf.score(number)));
         }
-        minus_inf.warning(self.scores.path()).iter().for_each(|warning| console.warning(warning));
-        drawn(self.scores.path(), histogram_svg(&scores, self.score.title(), self.picture.look.theme()))
+        minus_inf.warning(&self.scores).iter().for_each(|warning| console.warning(warning));
+        drawn(&self.scores, histogram_svg(&scores, self.score.title(), self.picture.look.theme()))
     }
 }
 
@@ -289,7 +286,7 @@ impl MatrixPlot {
             kendall_tau: Vec<Vec<Option<f64>>>,
         }
         let name = self.sweep.display();
-        let text = fs::read_to_string(&self.sweep)
+        let text = io::read_to_string(text_file::open_text(&self.sweep)?.reader)
             .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
         let Sweep { settings, kendall_tau } = serde_json::from_str(&text).map_err(|error| {
             Failure::unusable(format_args!("{name}: is not what `naswot sweep --json` prints: {error}"))
@@ -315,13 +312,13 @@ impl TracePlot {
             }
             from.clone_from(&record.texts[2]);
         }
-        minus_inf.warning(self.rows.path()).iter().for_each(|warning| console.warning(warning));
+        minus_inf.warning(&self.rows).iter().for_each(|warning| console.warning(warning));
         if points.is_empty() || without > 0 {
             let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
-            return Err(Failure::unusable(format_args!("{}: {message}", self.rows.path().display())));
+            return Err(Failure::unusable(format_args!("{}: {message}", self.rows.display())));
         }
         drawn(
-            self.rows.path(),
+            &self.rows,
             trace_svg(&points, epoch_label(&from), self.score.title(), self.picture.look.theme()),
         )
     }
@@ -333,8 +330,8 @@ pub(crate) fn epoch_label(from: &str) -> &'static str {
 }
 
 /// A file, some columns of which are read; the first one must be there.
-fn scored_table<const N: usize>(file: &RowFile, columns: [&str; N]) -> Result<Table> {
-    let mut table = Table::open(file.path())?;
+fn scored_table<const N: usize>(file: &Path, columns: [&str; N]) -> Result<Table> {
+    let mut table = Table::open(file)?;
     if table.position(columns[0]).is_none() {
         return Err(table.wrong_columns(format_args!("none is `{}`", columns[0])));
     }

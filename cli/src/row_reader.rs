@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::io::Seek;
+use std::path::Path;
 
 use crate::columns::COLUMNS;
 use crate::exit::{Failure, Result};
+use crate::field::FieldKind;
 use crate::output::OutFile;
-use crate::row_file::RowFile;
 use crate::rows::Row;
 use crate::table::{Columns, Table};
 
 /// A reader of rows.
 pub struct RowReader {
     table: Table,
+    /// Whether numbers may be as other programs write them.
+    saved_again: bool,
 }
 
 /// A row of a file.
@@ -28,27 +31,18 @@ pub struct WrittenRow {
 }
 
 impl RowReader {
-    /// A reader of a locked file, from its beginning.
+    /// A reader of a locked file, from its beginning, in which every byte counts.
     pub(crate) fn locked(file: &File, out: &OutFile) -> Result<Self> {
         let name = out.path.display().to_string();
         let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
         let mut file = file.try_clone().map_err(unusable)?;
         file.rewind().map_err(unusable)?;
-        Ok(RowReader { table: Table::of_rows(file, &name, out.format, Columns::Exact)? })
+        Ok(RowReader { table: Table::of_growing_rows(file, &name, out.format)?, saved_again: false })
     }
 
-    /// A reader of a file that nobody writes.
-    pub fn open(file: &RowFile, columns: Columns) -> Result<Self> {
-        let table = match file {
-            RowFile::Parquet(path) => Table::parquet_rows(path, columns)?,
-            RowFile::Lines(OutFile { path, format }) => {
-                let name = path.display().to_string();
-                let file =
-                    File::open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-                Table::of_rows(file, &name, *format, columns)?
-            }
-        };
-        Ok(RowReader { table })
+    /// A reader of a file that nobody writes, though a program may have saved it again: spreadsheets and pandas do.
+    pub fn open(file: &Path, columns: Columns) -> Result<Self> {
+        Ok(RowReader { table: Table::of_rows(file, columns)?, saved_again: true })
     }
 
     /// Has further columns of numbers read, which the file must have.
@@ -58,7 +52,14 @@ impl RowReader {
 
     /// The next row; none at the end, where a row that was cut is passed over.
     pub(crate) fn next_whole(&mut self) -> Result<Option<WrittenRow>> {
-        let Some(record) = self.table.next_record()? else { return Ok(None) };
+        let Some(mut record) = self.table.next_record()? else { return Ok(None) };
+        if self.saved_again {
+            for (column, text) in COLUMNS.iter().zip(&mut record.texts) {
+                if column.kind != FieldKind::Text {
+                    *text = self.table.numeral(text, column.kind).into_owned();
+                }
+            }
+        }
         let row = Row::read(&record.texts).map_err(|why| self.wrong(record.line, why))?;
         let besides = (COLUMNS.len()..record.texts.len()).map(|column| self.table.number(&record, column));
         let besides = besides.collect::<Result<_>>()?;

@@ -2,13 +2,13 @@
 //! their own.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::field::FieldKind;
 use crate::measure::Ranking;
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
-use crate::row_file::RowFile;
 use crate::table::Table;
 
 /// A network that can be ranked.
@@ -38,7 +38,7 @@ pub(crate) struct ScoredFile {
 impl ScoredFile {
     /// Reads a file, and of each network the numbers in some columns besides.
     pub(crate) fn read(
-        file: &RowFile,
+        file: &Path,
         ranking: &Ranking,
         minus_inf: MinusInfOption,
         besides: &[&str],
@@ -75,7 +75,7 @@ impl ScoredFile {
         let ranked = networks.into_iter().zip(ranking.values(&lists)?).map(|(network, score)| {
             network(score.unwrap_or_else(|| unreachable!("a network without a score is ranked")))
         });
-        let warning = asked.warning(file.path());
+        let warning = asked.warning(file);
         Ok(ScoredFile { networks: ranked.collect(), rows, failed, repeated, warning })
     }
 }
@@ -83,10 +83,10 @@ impl ScoredFile {
 /// The columns that say which network a row is of.
 const NAMES: [&str; 2] = ["id", "arch"];
 
-fn open(file: &RowFile, ranking: &Ranking, besides: &[&str]) -> Result<Table> {
-    let mut table = Table::open(file.path())?;
+fn open(file: &Path, ranking: &Ranking, besides: &[&str]) -> Result<Table> {
+    let mut table = Table::open(file)?;
     if table.columns().is_empty() {
-        return Err(Failure::unusable(format_args!("{}: holds no rows", file.path().display())));
+        return Err(Failure::unusable(format_args!("{}: holds no rows", file.display())));
     }
     if NAMES.iter().all(|name| table.position(name).is_none()) {
         return Err(table.wrong_columns("none is `id` or `arch`"));

@@ -102,10 +102,7 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
         (&["scatter", "scores.csv", "--accuracy", "nil.csv"], "nil.csv: No such file"),
         (&["scatter", "empty.csv"], "empty.csv: no row has both nwot and parameters"),
         (&["histogram", "infinite.csv"], "infinite.csv: there is nothing to draw: no score is finite"),
-        (
-            &["histogram", "sweep.json"],
-            "invalid value 'sweep.json' for '<SCORES>': the name must end in .csv, .jsonl or .parquet",
-        ),
+        (&["histogram", "sweep.json"], "sweep.json: of its columns (kendall_tau, settings) none is `score`"),
         (&["heat-map", "scores.csv"], "scores.csv: is not a NumPy file"),
         (&["heat-map", "images.npy"], "images.npy: holds numbers of type"),
         (&["cell", "|none~0|"], "describes 1 nodes, not 3"),

@@ -102,10 +102,6 @@ fn what_is_not_the_shards_of_one_run_is_refused() {
         ("0.csv 1.csv seed.csv", "seed.csv:2: seed is 1, but 0 in the first row"),
         ("0.csv 1.csv cut.csv", "cut.csv:3: the row was cut: the run has not ended, --resume it first"),
         ("0.csv 1.csv twice.csv", "twice.csv:4: index 5 stands behind 5: is this what one run wrote?"),
-        (
-            "0.csv 1.csv lines.jsonl",
-            "lines.jsonl: is of another kind than the output; `naswot convert` changes that",
-        ),
         ("0.csv 1.csv 2.csv --networks 7", "no row has index 6 (in 0.csv, 1.csv, 2.csv)"),
         ("0.csv 1.csv 2.csv --networks 5", "--networks: there are 6, not 5"),
         ("0.csv 1.csv none.csv", "none.csv: No such file or directory (os error 2)"),
@@ -113,6 +109,10 @@ fn what_is_not_the_shards_of_one_run_is_refused() {
         assert_eq!(folder.other(&format!("merge {files} -o merged.csv"), 2), format!("error: {message}\n"));
         assert!(!folder.path("merged.csv").exists() && !folder.path("merged.csv.part").exists());
     }
+    // Of whatever form they are.
+    folder.other("merge 0.csv 1.csv lines.jsonl -o mixed.csv", 0);
+    folder.other("merge 0.csv 1.csv 2.csv -o all.csv", 0);
+    assert_eq!(without_seconds(&folder.read("mixed.csv")), without_seconds(&folder.read("all.csv")));
     folder.write("merged.csv", "precious");
     let stderr = folder.other("merge 0.csv 1.csv 2.csv -o merged.csv", 2);
     assert_eq!(stderr, "error: merged.csv: exists already; --force replaces it\n");

@@ -3,9 +3,10 @@
 
 mod common;
 
+use std::fs::{self, File};
 use std::process::Output;
 
-use common::folder::Folder;
+use common::folder::{Folder, csv_fields, networks, without_seconds};
 
 /// Runs a command to the end: its exit code, standard output and standard error.
 fn run(folder: &Folder, arguments: &str) -> (i32, String, String) {
@@ -132,4 +133,210 @@ fn numbers_that_stand_for_minus_infinity_are_pointed_out() {
         assert_eq!(done(&folder, &format!("{plot} --minus-inf -10000000")).1, "", "{kind}");
     }
     assert!(refused(&folder, &format!("{correlate} --minus-inf -inf")).contains("must be a finite number"));
+}
+
+/// Four networks with scores and accuracies, as a table of these columns with commas between.
+const TABLE: &str = "arch,test_acc\na,91.5\nb,92.25\nc,93.66\nd,90\n";
+
+#[test]
+fn tables_are_read_in_every_form() {
+    let folder = Folder::new();
+    folder.write("scores.csv", "arch,score\na,2\nb,3\nc,4\nd,1\n");
+    folder.write("plain.csv", TABLE);
+    folder.write("tab.tsv", &TABLE.replace(',', "\t"));
+    folder.write("semicolon.csv", &TABLE.replace(',', ";").replace('.', ","));
+    folder.write("mark.csv", &format!("\u{feff}{TABLE}"));
+    folder.write("windows.csv", &format!("\u{feff}{}", TABLE.replace('\n', "\r\n\r\n")));
+    let record = |line: &str| {
+        let (arch, accuracy) = line.split_once(',').unwrap();
+        format!("{{\"arch\": \"{arch}\", \"test_acc\": {accuracy}}}")
+    };
+    let records: Vec<String> = TABLE.lines().skip(1).map(record).collect();
+    folder.write("lines.jsonl", &format!("\u{feff}{}\n", records.join("\n")));
+    folder.write("no_ending", &records.join("\n"));
+    folder.write("records.json", &format!("\n[{}]", records.join(",\n ")));
+    let gzip = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let zstd =
+        |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+    // A file of several parts is what `cat` makes.
+    let (head, rest) = TABLE.as_bytes().split_at(20);
+    fs::write(folder.path("packed.csv.gz"), [gzip(head), gzip(rest)].concat()).unwrap();
+    fs::write(folder.path("packed.csv.zst"), [zstd(head), zstd(rest)].concat()).unwrap();
+    fs::write(folder.path("packed_lines.csv"), zstd(records.join("\n").as_bytes())).unwrap();
+    let correlate = |table: &str| {
+        done(&folder, &format!("correlate scores.csv --accuracy {table} --bootstrap 0 --json")).0
+    };
+    let plain = correlate("plain.csv");
+    assert!(plain.contains("\"networks\":4,"), "{plain}");
+    for table in [
+        "tab.tsv",
+        "semicolon.csv",
+        "mark.csv",
+        "windows.csv",
+        "lines.jsonl",
+        "no_ending",
+        "records.json",
+        "packed.csv.gz",
+        "packed.csv.zst",
+        "packed_lines.csv",
+    ] {
+        assert_eq!(correlate(table), plain, "{table}");
+        let input = File::open(folder.path(table)).unwrap();
+        let mut command = folder.command("correlate scores.csv --accuracy - --bootstrap 0 --json");
+        let Output { stdout, .. } = command.stdin(input).output().unwrap();
+        assert_eq!(String::from_utf8(stdout).unwrap(), plain, "{table} from standard input");
+    }
+}
+
+#[test]
+fn what_is_no_table_is_named() {
+    let folder = Folder::new();
+    folder.write("scores.csv", "arch,score\na,2\nb,3\n");
+    let utf_16: Vec<u8> = "\u{feff}arch,acc\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, message) in [
+        ("accs.npy", &b"\x93NUMPY\x01\x00\x76\x00"[..], "is a NumPy array, not text"),
+        ("accs.pickle", b"\x80\x04\x95\x10", "is a pickle, not text; load it in Python"),
+        ("accs.csv", b"PK\x03\x04\x14\x00", "is a zip archive, as .xlsx, .npz and .pt files are"),
+        ("page.csv", b"<!DOCTYPE html>\n<html>", "is a page in HTML or XML, not a table"),
+        ("pointer.csv", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("wide.csv", &utf_16, "is UTF-16; save it as UTF-8"),
+        ("object.json", b"{\n \"arch\": 1}", "is not a row in JSON"),
+        ("numbers.json", b"[1, 2]", "is not an array of records in JSON"),
+    ] {
+        fs::write(folder.path(name), bytes).unwrap();
+        let place = format!("error: {name}:");
+        for command in [
+            format!("correlate scores.csv --accuracy {name}"),
+            format!("correlate {name} --accuracy scores.csv --column score"),
+            format!("convert {name} -o out.csv"),
+        ] {
+            let said = refused(&folder, &command);
+            assert!(
+                said.starts_with(&place) && (said.contains(message) || command.starts_with("convert")),
+                "{said}"
+            );
+        }
+        let said = refused(&folder, &format!("table nasbench101 {name}"));
+        assert!(!said.contains("corrupted"), "{said}");
+    }
+    fs::write(folder.path("nb.tfrecord.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c").unwrap();
+    folder.write("nb.csv", "hash,accuracy\na,1\n");
+    for (name, message) in [
+        ("nb.tfrecord.gz", "is compressed; unpack it first"),
+        ("nb.csv", "is no file of TensorFlow records: it does not begin as they do"),
+    ] {
+        let said = refused(&folder, &format!("table nasbench101 {name}"));
+        assert_eq!(said, format!("error: {name}: byte 0: {message}\n"));
+    }
+}
+
+#[test]
+fn what_other_programs_write_for_nothing_is_missing_and_counted() {
+    let folder = Folder::new();
+    let words = ["nan", "NA", "None", "null", "-", "", "NaN", "<NA>"];
+    let rows = |value: &dyn Fn(usize) -> String| -> String {
+        (0..40).map(|i| format!("n{i},{}\n", value(i))).collect()
+    };
+    folder.write("scores.csv", &("id,score\n".to_owned() + &rows(&|i| i.to_string())));
+    let some = rows(&|i| words.get(i).map_or(i.to_string(), |word| (*word).to_owned()));
+    folder.write("table.csv", &format!("id,acc\n{some}"));
+    folder.write("all.csv", &("id,acc\n".to_owned() + &rows(&|i| i.to_string())));
+    let (report, _) = done(&folder, "correlate scores.csv --accuracy table.csv --bootstrap 0");
+    assert_eq!(
+        figure(&report, "networks"),
+        "32 of 40 rows (left out: 0 failed, 8 without an accuracy, 0 repeated)"
+    );
+    folder.write("scores.csv", &format!("id,score\n{some}"));
+    let (report, _) = done(&folder, "correlate scores.csv --accuracy all.csv --bootstrap 0");
+    assert_eq!(
+        figure(&report, "networks"),
+        "32 of 40 rows (left out: 8 failed, 0 without an accuracy, 0 repeated)"
+    );
+    // As Python's json writes them.
+    let lines = rows(&|i| match i {
+        0 => "NaN".to_owned(),
+        1 => "-Infinity".to_owned(),
+        i => i.to_string(),
+    });
+    let lines: Vec<String> = lines
+        .lines()
+        .filter_map(|line| line.split_once(','))
+        .map(|(id, score)| format!("{{\"id\": \"{id}\", \"score\": {score}}}"))
+        .collect();
+    folder.write("scores.jsonl", &lines.join("\n"));
+    let (report, _) = done(&folder, "correlate scores.jsonl --accuracy all.csv --bootstrap 0");
+    assert_eq!(
+        figure(&report, "networks"),
+        "39 of 40 rows (left out: 1 failed, 0 without an accuracy, 0 repeated)"
+    );
+    assert_eq!(figure(&report, "-inf"), "1 (the lowest rank; left out of Pearson)");
+}
+
+#[test]
+fn rows_that_pandas_has_saved_again_are_read() {
+    let folder = Folder::new();
+    folder.write("cells.jsonl", &(networks(3).join("\n") + "\nno cell\n"));
+    folder.run("cells.jsonl -o scores.csv", 1);
+    let rows = folder.read("scores.csv");
+    // A column of integers with something missing becomes one of reals.
+    let fraction = |(place, field): (usize, String)| match place {
+        6..=8 if !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit()) => field + ".0",
+        _ if field.contains([',', '"']) => format!("\"{}\"", field.replace('"', "\"\"")),
+        _ => field,
+    };
+    let saved: Vec<String> = rows
+        .lines()
+        .map(|line| csv_fields(line).into_iter().enumerate().map(fraction).collect::<Vec<_>>().join(","))
+        .collect();
+    assert!(saved[1].contains(".0,"), "{}", saved[1]);
+    folder.write("saved.csv", &format!("\u{feff}{}\r\n", saved.join("\r\n")));
+    folder.write("saved.tsv", &rows.replace(',', "\t").replace("nwot\tswap", "nwot,swap"));
+    for command in ["convert saved.csv", "merge saved.csv"] {
+        done(&folder, &format!("{command} -o again.csv --force"));
+        assert_eq!(folder.read("again.csv"), rows, "{command}");
+    }
+    done(&folder, "report saved.csv -o page.html");
+    done(&folder, "plot histogram saved.csv -o plot.svg");
+    // Rows are added to what this command has written alone.
+    let stderr = folder.run("cells.jsonl -o saved.csv --resume", 2);
+    assert!(stderr.starts_with("error: saved.csv:1: is not the header"), "{stderr}");
+    if cfg!(feature = "parquet") {
+        done(&folder, "convert scores.csv -o scores.parquet");
+        fs::rename(folder.path("scores.parquet"), folder.path("renamed")).unwrap();
+        done(&folder, "merge renamed -o merged.csv");
+        assert_eq!(folder.read("merged.csv"), rows);
+        done(&folder, "report renamed -o page.html --force");
+        done(&folder, "plot histogram renamed -o plot.svg --force");
+        fs::rename(folder.path("renamed"), folder.path("scores.parquet")).unwrap();
+        done(&folder, "plot cell scores.parquet --row 0 -o plot.svg --force");
+    }
+}
+
+#[test]
+fn cells_and_names_are_read_behind_a_mark_and_unpacked() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    let cells = folder.read("cells.jsonl");
+    let scored = |arguments: &str| {
+        folder.run(&format!("{arguments} -o out.csv --force"), 0);
+        without_seconds(&folder.read("out.csv"))
+    };
+    let plain = scored("cells.jsonl");
+    folder.write("mark.jsonl", &format!("\u{feff}{cells}"));
+    assert_eq!(scored("mark.jsonl"), plain);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packed, cells.as_bytes()).unwrap();
+    fs::write(folder.path("cells.jsonl.gz"), packed.finish().unwrap()).unwrap();
+    assert_eq!(scored("cells.jsonl.gz"), plain);
+    let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|\n";
+    folder.write("only.txt", arch);
+    let named = scored("--space nasbench201 --only only.txt");
+    folder.write("only.txt", &format!("\u{feff}{arch}"));
+    assert_eq!(scored("--space nasbench201 --only only.txt"), named);
+    let stderr = folder.run("images.npy", 2);
+    assert!(stderr.starts_with("error: images.npy: is a NumPy array, not text"), "{stderr}");
 }

@@ -3,6 +3,8 @@
 
 use std::io::{self, ErrorKind, Read};
 
+use crate::text_file::Form;
+
 /// Longest record that is read; those of NAS-Bench-101 have some hundred bytes.
 const MOST: u64 = 1 << 24;
 const HEADER: usize = 12;
@@ -42,6 +44,13 @@ impl<R: Read> TfRecords<R> {
             }
             _ => return Err(wrong("the file is cut within a record's header".to_owned())),
         };
+        if masked(&header[..8]) != checksum && offset == 0 {
+            return Err(wrong(match Form::of(&header) {
+                Form::Other(what) => format!("is no file of TensorFlow records: it {what}"),
+                Form::Gzip | Form::Zstd => "is compressed; unpack it first".to_owned(),
+                _ => "is no file of TensorFlow records: it does not begin as they do".to_owned(),
+            }));
+        }
         if masked(&header[..8]) != checksum {
             return Err(wrong("the length of the record is corrupted (its checksum differs)".to_owned()));
         }

@@ -19,7 +19,6 @@ use crate::measure::Ranking;
 pub use crate::minus_inf::MinusInfOption;
 use crate::options::within;
 use crate::output::{Draft, Existing};
-use crate::row_file::RowFile;
 pub use heat::HeatMaps;
 pub use networks::Networks;
 pub use page::page;
@@ -41,13 +40,13 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportCommand {
-    /// Scores as `naswot score` writes them: .csv, .jsonl or .parquet; columns may have been added
-    #[arg(value_name = "SCORES", value_parser = RowFile::parse)]
-    scores: RowFile,
+    /// Scores: rows of `naswot score` as CSV, JSON lines or Parquet; columns may have been added
+    #[arg(value_name = "SCORES")]
+    scores: PathBuf,
     /// Kernels that `naswot score --kernels` wrote with them
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
-    /// Table of accuracies (CSV)
+    /// Table of accuracies, in the same forms
     #[arg(long, value_name = "TABLE")]
     accuracy: Option<PathBuf>,
     #[command(flatten)]

@@ -10,7 +10,6 @@ use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::measure::Ranking;
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
-use crate::row_file::RowFile;
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::Row;
 use crate::table::Columns;
@@ -51,11 +50,7 @@ pub(super) struct AccuracyColumn {
 
 impl Networks {
     /// Reads rows to the last one; returns what may be wrong with their scores, too.
-    pub fn read(
-        file: &RowFile,
-        ranking: &Ranking,
-        minus_inf: MinusInfOption,
-    ) -> Result<(Self, Option<String>)> {
+    pub fn read(file: &Path, ranking: &Ranking, minus_inf: MinusInfOption) -> Result<(Self, Option<String>)> {
         let mut rows = RowReader::open(file, Columns::AtLeast)?;
         let own: Vec<&str> = own_columns(ranking).collect();
         rows.read_besides(&own)?;
@@ -69,8 +64,8 @@ impl Networks {
             });
             Ok((line, row, besides))
         });
-        let networks = Networks::ranked(file.path().display().to_string(), ranking, rows)?;
-        Ok((networks, asked.warning(file.path())))
+        let networks = Networks::ranked(file.display().to_string(), ranking, rows)?;
+        Ok((networks, asked.warning(file)))
     }
 
     /// The networks of rows, each with its line, of a file of this name or of what messages are to call so.

@@ -26,7 +26,6 @@ use crate::options::{
     initializer, space, within,
 };
 use crate::progress::Progress;
-use crate::row_file::RowFile;
 use crate::stdout_lines::StdoutLines;
 use algorithm::Algorithm;
 use report::{SearchReport, SearchRun, SearchStatistics};
@@ -71,8 +70,8 @@ pub(crate) struct Search {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     search_seed: u64,
     /// Scores that are known already: rows of `naswot score`, made with the same settings
-    #[arg(long, value_name = "FILE", value_parser = RowFile::parse)]
-    known: Option<RowFile>,
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
     /// What to search by: a score, or a column of rows such as parameters, macs or convs
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_rows)]
     score: Measure,
@@ -109,7 +108,7 @@ pub(crate) struct Search {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Accuracies")]
 struct TableOptions {
-    /// Table of accuracies (CSV)
+    /// Table of accuracies: CSV, JSON lines or Parquet; `-` is standard input
     #[arg(long, value_name = "TABLE")]
     accuracy: Option<PathBuf>,
     #[command(flatten)]
@@ -190,7 +189,7 @@ impl Search {
         });
         if let Some(file) = &self.known {
             let known = scores.read(file)?;
-            console.detail(format_args!("{}: {known} scores", file.path().display()));
+            console.detail(format_args!("{}: {known} scores", file.display()));
         }
         let mut lines = StdoutLines::new();
         match &table {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::iter;
+use std::path::Path;
 
 use naswot::analysis::Candidates;
 use naswot::{Architecture, Error, Scorer};
@@ -11,7 +12,6 @@ use crate::exit::{Failure, Result};
 use crate::interrupt;
 use crate::measure::Measure;
 use crate::options::SkeletonOptions;
-use crate::row_file::RowFile;
 use crate::row_inputs::{Facts, Outcome, Subject};
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::rows::{Row, RowMaker};
@@ -62,7 +62,7 @@ impl<'a> CandidateScores<'a> {
     }
 
     /// Reads the rows of an earlier run; those of other networks are passed over.
-    pub(super) fn read(&mut self, file: &RowFile) -> Result<usize> {
+    pub(super) fn read(&mut self, file: &Path) -> Result<usize> {
         let mut rows = RowReader::open(file, Columns::Exact)?;
         let archs: HashMap<String, usize> =
             self.candidates.architectures().iter().zip(0..).map(|(cell, at)| (cell.arch(), at)).collect();

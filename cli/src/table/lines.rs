@@ -1,32 +1,30 @@
 //! The lines of a file, each with its end.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, Read};
 
 use crate::exit::{Failure, Result};
+use crate::text_file::TextReader;
 
 /// The rule by which lines are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// Lines as this command writes them: every byte counts, and the last one may be cut.
+    /// Lines as this command writes them: every byte counts.
     Strict,
-    /// Lines of any program: a mark at the beginning of the file, blank lines and a missing end do not matter.
+    /// Lines of any program: blank ones do not matter.
     Loose,
-    /// Loose lines, where a line end within the quotes of a field (RFC 4180) is none.
-    Quoted,
+    /// Loose lines, where a line end within the quotes of a field (RFC 4180) is none; with the byte between fields.
+    Quoted(u8),
 }
 
 /// A reader of the lines of a file.
 pub(super) struct LineReader {
     name: String,
-    reader: BufReader<File>,
+    reader: TextReader,
     rule: Rule,
     /// Number of lines that have been read.
     read: usize,
     /// Number of bytes in the whole ones among them.
     whole: u64,
-    /// The line that was cut.
-    cut: Option<usize>,
 }
 
 /// A line of a file.
@@ -36,47 +34,56 @@ pub(super) struct RawLine {
     pub(super) bytes: Vec<u8>,
 }
 
+impl RawLine {
+    /// Whether it has its end: the last one of a file that was cut has none.
+    pub(super) fn is_whole(&self) -> bool {
+        self.bytes.ends_with(b"\n")
+    }
+}
+
 impl LineReader {
-    pub(super) fn new(file: File, name: &str, rule: Rule) -> Self {
-        let reader = BufReader::new(file);
-        LineReader { name: name.to_owned(), reader, rule, read: 0, whole: 0, cut: None }
+    pub(super) fn new(reader: TextReader, name: &str, rule: Rule) -> Self {
+        LineReader { name: name.to_owned(), reader, rule, read: 0, whole: 0 }
     }
 
-    /// The next line; none at the end. A strict one that was cut is none either, but one that does not begin with `start`,
-    /// as all do, is of another file, and not to be overwritten.
-    pub(super) fn next(&mut self, start: &[u8]) -> Result<Option<RawLine>> {
-        if self.rule != Rule::Strict {
-            return self.next_loose();
-        }
-        let mut bytes = Vec::new();
-        self.append(&mut bytes)?;
-        if bytes.ends_with(b"\n") {
-            self.whole += bytes.len() as u64;
-            return Ok(Some(RawLine { number: self.read, bytes }));
-        }
-        if bytes.iter().zip(start).all(|(a, b)| a == b) {
-            self.cut = (!bytes.is_empty()).then_some(self.read);
-            return Ok(None);
-        }
-        Err(Failure::unusable(format_args!("{}:{}: is not what this command writes", self.name, self.read)))
-    }
-
-    fn next_loose(&mut self) -> Result<Option<RawLine>> {
-        const MARK: &[u8] = "\u{feff}".as_bytes();
+    /// The next line; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<RawLine>> {
         loop {
             let mut bytes = Vec::new();
             if self.append(&mut bytes)? == 0 {
                 return Ok(None);
             }
-            let number = self.read;
-            if number == 1 && bytes.starts_with(MARK) {
-                bytes.drain(..MARK.len());
+            let line = self.continued(RawLine { number: self.read, bytes })?;
+            if line.is_whole() {
+                self.whole += line.bytes.len() as u64;
             }
-            while self.rule == Rule::Quoted && is_open(&bytes) && self.append(&mut bytes)? > 0 {}
-            if !bytes.trim_ascii().is_empty() {
-                return Ok(Some(RawLine { number, bytes }));
+            if self.rule == Rule::Strict || !line.bytes.trim_ascii().is_empty() {
+                return Ok(Some(line));
             }
         }
+    }
+
+    /// The first line, and those behind it by a rule that depends on it.
+    pub(super) fn first(&mut self, rule: impl Fn(&[u8]) -> Rule) -> Result<Option<RawLine>> {
+        let Some(line) = self.next()? else { return Ok(None) };
+        self.rule = rule(&line.bytes);
+        self.continued(line).map(Some)
+    }
+
+    /// A line with those behind it, where it ends within quotes.
+    fn continued(&mut self, mut line: RawLine) -> Result<RawLine> {
+        if let Rule::Quoted(delimiter) = self.rule {
+            while is_open(&line.bytes, delimiter) && self.append(&mut line.bytes)? > 0 {}
+        }
+        Ok(line)
+    }
+
+    /// All bytes that have not been read.
+    pub(super) fn rest(&mut self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.reader.read_to_end(&mut bytes);
+        read.map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))?;
+        Ok(bytes)
     }
 
     /// Reads up to the next line end; returns how many bytes there were.
@@ -89,17 +96,13 @@ impl LineReader {
     pub(super) fn whole(&self) -> u64 {
         self.whole
     }
-
-    pub(super) fn cut(&self) -> Option<usize> {
-        self.cut
-    }
 }
 
 /// Whether fields of CSV end within quotes, which begin where a field does.
-fn is_open(fields: &[u8]) -> bool {
-    let (mut quoted, mut before) = (false, b',');
+fn is_open(fields: &[u8], delimiter: u8) -> bool {
+    let (mut quoted, mut before) = (false, delimiter);
     for &byte in fields {
-        if byte == b'"' && (quoted || matches!(before, b',' | b'"')) {
+        if byte == b'"' && (quoted || (before == delimiter || before == b'"')) {
             quoted = !quoted;
         }
         before = byte;
@@ -122,7 +125,8 @@ mod tests {
             ("\"a \"\"b\"\" c\"\n", false),
             ("5\" pipe,1\n", false),
         ] {
-            assert_eq!(is_open(fields.as_bytes()), open, "{fields}");
+            assert_eq!(is_open(fields.as_bytes(), b','), open, "{fields}");
+            assert_eq!(is_open(fields.replace(',', ";").as_bytes(), b';'), open, "{fields}");
         }
     }
 }

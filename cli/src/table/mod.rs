@@ -1,19 +1,25 @@
-//! Tables that are read record by record: CSV with a header, JSON lines, or Parquet. All that the command reads by the
-//! names of columns, its own rows and what people bring, it reads here.
+//! Tables that are read record by record: CSV, with commas, semicolons or tabs between fields, JSON lines, an array of
+//! records in JSON, or Parquet; of text also packed, or from standard input. All that the command reads by the names of
+//! columns, its own rows and what people bring, it reads here.
 
 mod lines;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
+use std::vec;
 
 use serde_json::{Map, Value};
 
 use crate::exit::{Failure, Result};
-use crate::field::number;
+use crate::field::{FieldKind, number};
+use crate::json;
 use crate::parquet;
 use crate::rows::{Format, header, names};
 use crate::text::shortened;
+use crate::text_file::{self, Content};
 use lines::{LineReader, RawLine, Rule};
 
 /// The columns that a table must have.
@@ -36,86 +42,83 @@ pub struct Table {
     columns: Vec<String>,
     /// The columns that are read, and where each of them stands.
     wanted: Vec<(String, Option<usize>)>,
+    /// The line in the middle of which a file of rows ends.
+    cut: Option<usize>,
 }
 
 /// The source of the records, by format.
 enum RecordSource {
-    Csv(LineReader),
+    /// With the byte between fields.
+    Csv(LineReader, u8),
     /// The first line may have been read ahead, for its keys.
     Jsonl(LineReader, Option<RawLine>),
+    /// With the number of records that have been read.
+    Array(vec::IntoIter<Map<String, Value>>, usize),
     Parquet(parquet::ParquetRecords),
+    /// Lines as this command writes them.
+    Strict(LineReader, Format),
 }
 
 /// One record of a table.
 pub struct Record {
-    /// Its line, from 1; in Parquet its position, from 0.
+    /// Its line, from 1; in Parquet and arrays its position, from 0.
     pub line: usize,
-    /// Its line as it stands in the file, the end included; in Parquet nothing.
+    /// Its line as it stands in the file, the end included; in Parquet and arrays nothing.
     pub bytes: Vec<u8>,
     /// Its fields in the wanted columns, as in CSV without quotes.
     pub texts: Vec<String>,
 }
 
 impl Table {
-    /// Opens a table that somebody brings: by its ending JSON lines or Parquet, else CSV. Blanks around fields and blank
-    /// lines do not matter.
+    /// Opens a table that somebody brings; its first bytes say what it is. Blanks around fields and blank lines do not
+    /// matter.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if ending == "gz" {
-            return Err(Failure::unusable(format_args!("{name}: is compressed; unpack it with gunzip")));
-        }
-        if ending.eq_ignore_ascii_case("parquet") {
-            return Self::parquet(path, Columns::Any);
-        }
-        let jsonl = ending.eq_ignore_ascii_case("jsonl");
-        let file = File::open(path).map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-        let mut lines = LineReader::new(file, &name, if jsonl { Rule::Loose } else { Rule::Quoted });
-        let first = lines.next(&[])?;
-        let columns = match &first {
-            None => Ok(Vec::new()),
-            Some(line) if jsonl => object(&line.bytes).map(|object| object.keys().cloned().collect()),
-            Some(line) => csv_fields(&line.bytes, csv::Trim::All).map(owned),
-        };
-        let columns = columns.map_err(|why| {
-            let line = first.as_ref().map_or(1, |line| line.number);
-            Failure::unusable(format_args!("{name}:{line}: {why}"))
-        })?;
-        let source = if jsonl { RecordSource::Jsonl(lines, first) } else { RecordSource::Csv(lines) };
-        Ok(Table { name, source, required: Columns::Any, columns, wanted: Vec::new() })
+        Self::opened(path, Columns::Any)
     }
 
-    /// Opens rows that this command has written as lines, in which every byte counts.
-    pub(crate) fn of_rows(file: File, name: &str, format: Format, required: Columns) -> Result<Self> {
-        let mut lines = LineReader::new(file, name, Rule::Strict);
-        let mut columns: Vec<String> = names().map(str::to_owned).collect();
-        let source = match format {
-            Format::Jsonl => RecordSource::Jsonl(lines, None),
-            Format::Csv => {
-                let header = header(names(), format);
-                match lines.next(&header)? {
-                    Some(line) if line.bytes != header => columns = other_header(&line, name, required)?,
-                    _ => {}
-                }
-                RecordSource::Csv(lines)
+    /// Opens rows that are only read, whoever has saved them since.
+    pub(crate) fn of_rows(path: &Path, required: Columns) -> Result<Self> {
+        let mut table = Self::opened(path, required)?;
+        table.want(names())?;
+        Ok(table)
+    }
+
+    fn opened(path: &Path, required: Columns) -> Result<Self> {
+        let name = path.display().to_string();
+        let (columns, source) = match text_file::open(path)? {
+            Content::Parquet => {
+                let (columns, records) = parquet::read(path)?;
+                (columns, RecordSource::Parquet(records))
+            }
+            Content::Text(file) => {
+                text_source(LineReader::new(file.reader, &name, Rule::Loose), &name, required)?
             }
         };
-        let mut table = Table { name: name.to_owned(), source, required, columns, wanted: Vec::new() };
-        table.want(names())?;
-        Ok(table)
+        Ok(Table { name, source, required, columns, wanted: Vec::new(), cut: None })
     }
 
-    /// Opens a Parquet file of rows.
-    pub(crate) fn parquet_rows(path: &Path, required: Columns) -> Result<Self> {
-        let mut table = Self::parquet(path, required)?;
+    /// Opens rows to which others are to be added: lines, in which every byte counts.
+    pub(crate) fn of_growing_rows(file: File, name: &str, format: Format) -> Result<Self> {
+        let lines = LineReader::new(Box::new(BufReader::new(file)), name, Rule::Strict);
+        let columns = names().map(str::to_owned).collect();
+        let source = RecordSource::Strict(lines, format);
+        let mut table = Table {
+            name: name.to_owned(),
+            source,
+            required: Columns::Exact,
+            columns,
+            wanted: Vec::new(),
+            cut: None,
+        };
         table.want(names())?;
+        let header = header(names(), format);
+        if !header.is_empty() {
+            match table.strict_line(&header)? {
+                Some(line) if line.bytes != header => return Err(other_header(&line, name, b',')),
+                _ => {}
+            }
+        }
         Ok(table)
-    }
-
-    fn parquet(path: &Path, required: Columns) -> Result<Self> {
-        let (columns, records) = parquet::read(path)?;
-        let (name, source) = (path.display().to_string(), RecordSource::Parquet(records));
-        Ok(Table { name, source, required, columns, wanted: Vec::new() })
     }
 
     /// Says which columns are to be read.
@@ -153,27 +156,65 @@ impl Table {
                 let texts = self.picked(|place| &texts[place]);
                 return Ok(Some(Record { line: number, bytes: Vec::new(), texts }));
             }
-            RecordSource::Csv(lines) => lines.next(&[])?,
+            RecordSource::Array(records, read) => {
+                let (Some(record), number) = (records.next(), *read) else { return Ok(None) };
+                *read += 1;
+                let texts = self.json_texts(&record).map_err(|why| self.wrong(number, why))?;
+                return Ok(Some(Record { line: number, bytes: Vec::new(), texts }));
+            }
+            RecordSource::Csv(lines, _) => lines.next()?,
             RecordSource::Jsonl(lines, first) => match first.take() {
-                None => {
-                    let start = self.wanted.first().map(|(name, _)| format!("{{\"{name}\":"));
-                    lines.next(start.unwrap_or_default().as_bytes())?
-                }
+                None => lines.next()?,
                 first => first,
             },
+            RecordSource::Strict(_, format) => {
+                let start = match (*format, self.wanted.first()) {
+                    (Format::Jsonl, Some((name, _))) => format!("{{\"{name}\":"),
+                    _ => String::new(),
+                };
+                self.strict_line(start.as_bytes())?
+            }
         };
-        let Some(RawLine { number, bytes }) = line else { return Ok(None) };
+        let Some(line) = line else { return Ok(None) };
+        if self.required != Columns::Any && !line.is_whole() {
+            self.cut = Some(line.number);
+            return Ok(None);
+        }
+        let RawLine { number, bytes } = line;
         let texts = match &self.source {
-            RecordSource::Jsonl(..) => self.json_texts(&bytes),
-            _ => self.csv_texts(&bytes),
+            RecordSource::Jsonl(..) | RecordSource::Strict(_, Format::Jsonl) => {
+                object(&bytes).and_then(|object| self.json_texts(&object))
+            }
+            RecordSource::Csv(_, delimiter) => self.csv_texts(&bytes, *delimiter, trim(self.required)),
+            RecordSource::Strict(_, Format::Csv) => self.csv_texts(&bytes, b',', csv::Trim::None),
+            RecordSource::Array(..) | RecordSource::Parquet(_) => {
+                unreachable!("a record that is no line has been returned")
+            }
         };
         let texts = texts.map_err(|why| self.wrong(number, why))?;
         Ok(Some(Record { line: number, bytes, texts }))
     }
 
-    fn csv_texts(&self, bytes: &[u8]) -> Result<Vec<String>, String> {
-        let trim = if self.required == Columns::Any { csv::Trim::All } else { csv::Trim::None };
-        let record = csv_fields(bytes, trim)?;
+    /// The next line of those that this command writes. One that was cut is none, but one that does not begin with
+    /// `start`, as all do, is of another file, and not to be overwritten.
+    fn strict_line(&mut self, start: &[u8]) -> Result<Option<RawLine>> {
+        let RecordSource::Strict(lines, _) = &mut self.source else {
+            unreachable!("a line of a file that is only read");
+        };
+        match lines.next()? {
+            Some(line) if !line.is_whole() => {
+                if line.bytes.iter().zip(start).any(|(a, b)| a != b) {
+                    return Err(self.wrong(line.number, "is not what this command writes"));
+                }
+                self.cut = Some(line.number);
+                Ok(None)
+            }
+            line => Ok(line),
+        }
+    }
+
+    fn csv_texts(&self, bytes: &[u8], delimiter: u8, trim: csv::Trim) -> Result<Vec<String>, String> {
+        let record = csv_fields(bytes, delimiter, trim)?;
         if record.len() != self.columns.len() {
             return Err(format!("has {} columns, and the header {}", record.len(), self.columns.len()));
         }
@@ -184,8 +225,7 @@ impl Table {
         self.wanted.iter().map(|(_, place)| place.map_or("", &field).to_owned()).collect()
     }
 
-    fn json_texts(&self, bytes: &[u8]) -> Result<Vec<String>, String> {
-        let object = object(bytes)?;
+    fn json_texts(&self, object: &Map<String, Value>) -> Result<Vec<String>, String> {
         let unknown = object.keys().find(|key| !self.wanted.iter().any(|(name, _)| name == *key));
         if let (Some(key), Columns::Exact) = (unknown, self.required) {
             return Err(format!("has a key `{}`, which is no column", shortened(key)));
@@ -206,37 +246,57 @@ impl Table {
 
     /// The number in a wanted column of a record, or nothing.
     pub fn number(&self, record: &Record, column: usize) -> Result<Option<f64>> {
-        let text = &record.texts[column];
-        match number(text) {
+        let text = self.numeral(&record.texts[column], FieldKind::Score);
+        match number(&text) {
             None if !text.is_empty() => {
-                let (name, text) = (&self.wanted[column].0, shortened(text));
+                let (name, text) = (&self.wanted[column].0, shortened(&text));
                 Err(self.wrong(record.line, format_args!("{name} is `{text}`, not a number")))
             }
             number => Ok(number),
         }
     }
 
+    /// A number of a kind as this command writes it, of what other programs write: nothing for their words for it, a point for
+    /// the comma that stands between semicolons, and no fraction in a whole number.
+    pub(crate) fn numeral<'a>(&self, text: &'a str, kind: FieldKind) -> Cow<'a, str> {
+        const MISSING: [&str; 10] = ["-", "#n/a", "-nan", "<na>", "n/a", "na", "nan", "none", "null", "nil"];
+        if MISSING.contains(&text.to_ascii_lowercase().as_str()) {
+            return Cow::Borrowed("");
+        }
+        let decimal_comma = matches!(self.source, RecordSource::Csv(_, b';')) && !text.contains('.');
+        let text = match text.split_once(',') {
+            Some((whole, fraction)) if decimal_comma => Cow::Owned(format!("{whole}.{fraction}")),
+            _ => Cow::Borrowed(text),
+        };
+        // Above 2^53 a real is not one whole number.
+        let whole =
+            |text: &str| text.parse().ok().filter(|real: &f64| real.fract() == 0.0 && real.abs() < 9e15);
+        match (kind, text.bytes().all(|byte| byte.is_ascii_digit())) {
+            (FieldKind::Integer, false) => whole(&text).map_or(text, |real| Cow::Owned(real.to_string())),
+            _ => text,
+        }
+    }
+
     /// Bytes of the file up to the last whole record that was read.
     pub(crate) fn whole(&self) -> u64 {
         match &self.source {
-            RecordSource::Csv(lines) | RecordSource::Jsonl(lines, _) => lines.whole(),
-            RecordSource::Parquet(_) => 0,
+            RecordSource::Strict(lines, _) => lines.whole(),
+            _ => unreachable!("the bytes of a file that is only read do not count"),
         }
     }
 
     /// The line in the middle of which a file of rows ends.
     pub(crate) fn cut(&self) -> Option<usize> {
-        match &self.source {
-            RecordSource::Csv(lines) | RecordSource::Jsonl(lines, _) => lines.cut(),
-            RecordSource::Parquet(_) => None,
-        }
+        self.cut
     }
 
     /// The failure of a record.
     pub fn wrong(&self, line: usize, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
-            RecordSource::Parquet(_) => Failure::unusable(format_args!("{name}: row {line} (from 0): {why}")),
+            RecordSource::Parquet(_) | RecordSource::Array(..) => {
+                Failure::unusable(format_args!("{name}: row {line} (from 0): {why}"))
+            }
             _ => Failure::unusable(format_args!("{name}:{line}: {why}")),
         }
     }
@@ -244,7 +304,7 @@ impl Table {
     fn wrong_header(&self, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
-            RecordSource::Csv(_) => self.wrong(1, why),
+            RecordSource::Csv(..) | RecordSource::Strict(_, Format::Csv) => self.wrong(1, why),
             _ => Failure::unusable(format_args!("{name}: {why}")),
         }
     }
@@ -255,36 +315,101 @@ impl Table {
     }
 }
 
-/// The columns of a file of rows whose header is not this version's.
-fn other_header(line: &RawLine, name: &str, required: Columns) -> Result<Vec<String>> {
-    let wrong = |why| Failure::unusable(format_args!("{name}:{}: {why}", line.number));
-    let found = csv_fields(&line.bytes, csv::Trim::None).map_err(wrong)?;
-    if required != Columns::Exact {
-        return Ok(owned(found));
+/// The columns of lines and where their records come from; of rows without a line those of this version.
+fn text_source(mut lines: LineReader, name: &str, required: Columns) -> Result<(Vec<String>, RecordSource)> {
+    let own = || names().map(str::to_owned);
+    let Some(first) = lines.first(rule)? else {
+        let columns = if required == Columns::Any { Vec::new() } else { own().collect() };
+        return Ok((columns, RecordSource::Csv(lines, b',')));
+    };
+    let wrong = |why: String| Failure::unusable(format_args!("{name}:{}: {why}", first.number));
+    match (rule(&first.bytes), first.bytes.trim_ascii_start().first()) {
+        (Rule::Quoted(delimiter), _) => {
+            let columns = csv_fields(&first.bytes, delimiter, trim(required)).map_err(wrong)?;
+            if required == Columns::Exact && !columns.iter().eq(names()) {
+                return Err(other_header(&first, name, delimiter));
+            }
+            Ok((columns.iter().map(str::to_owned).collect(), RecordSource::Csv(lines, delimiter)))
+        }
+        (_, Some(b'[')) => {
+            let text = [first.bytes, lines.rest()?].concat();
+            let records: Vec<Map<String, Value>> = json::parse(&text).map_err(|error| {
+                Failure::unusable(format_args!("{name}: is not an array of records in JSON: {error}"))
+            })?;
+            let mut columns: Vec<String> = Vec::new();
+            for key in records.iter().flat_map(Map::keys) {
+                if !columns.contains(key) {
+                    columns.push(key.clone());
+                }
+            }
+            Ok((with_names(columns, required), RecordSource::Array(records.into_iter(), 0)))
+        }
+        _ => {
+            let columns = match required {
+                // Each record is checked, and one that was cut has no keys.
+                Columns::Exact => own().collect(),
+                _ if first.is_whole() || required == Columns::Any => {
+                    let first = object(&first.bytes).map_err(wrong)?;
+                    with_names(first.keys().cloned().collect(), required)
+                }
+                _ => own().collect(),
+            };
+            Ok((columns, RecordSource::Jsonl(lines, Some(first))))
+        }
     }
+}
+
+/// The blanks around fields that do not matter: of rows all do, as errors may begin with one.
+fn trim(required: Columns) -> csv::Trim {
+    if required == Columns::Any { csv::Trim::All } else { csv::Trim::None }
+}
+
+/// The keys of JSON, and of rows the columns that every record is to have: which lacks one is said then.
+fn with_names(keys: Vec<String>, required: Columns) -> Vec<String> {
+    let own: Vec<String> =
+        if required == Columns::Any { Vec::new() } else { names().map(str::to_owned).collect() };
+    let further: Vec<String> = keys.into_iter().filter(|key| !own.contains(key)).collect();
+    [own, further].concat()
+}
+
+/// The rule of lines by the first one: JSON by its bracket, else CSV, with the byte between fields that makes most of them.
+fn rule(first: &[u8]) -> Rule {
+    if let Some(b'{' | b'[') = first.trim_ascii_start().first() {
+        return Rule::Loose;
+    }
+    let fields =
+        |delimiter: &u8| csv_fields(first, *delimiter, csv::Trim::None).map_or(0, |fields| fields.len());
+    // Of equals the last is the largest.
+    Rule::Quoted([b'\t', b';', b','].into_iter().max_by_key(fields).unwrap_or(b','))
+}
+
+/// The failure of a header that is not this version's.
+fn other_header(line: &RawLine, name: &str, delimiter: u8) -> Failure {
+    let wrong = |why: String| Failure::unusable(format_args!("{name}:{}: {why}", line.number));
+    let found = match csv_fields(&line.bytes, delimiter, csv::Trim::None) {
+        Ok(found) => found,
+        Err(why) => return wrong(why),
+    };
     let mut found = found.iter();
     let differs = names().find_map(|column| {
         let name = found.next().unwrap_or_default();
         (name != column).then(|| format!("`{}` stands where `{column}` must", shortened(name)))
     });
     let differs = differs.unwrap_or_else(|| "it has more columns or other line ends".to_owned());
-    Err(wrong(format!("is not the header that this version writes: {differs}")))
+    wrong(format!("is not the header that this version writes: {differs}"))
 }
 
 /// The fields of a line of CSV.
-fn csv_fields(bytes: &[u8], trim: csv::Trim) -> Result<csv::StringRecord, String> {
+fn csv_fields(bytes: &[u8], delimiter: u8, trim: csv::Trim) -> Result<csv::StringRecord, String> {
     let mut builder = csv::ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).trim(trim).buffer_capacity(bytes.len().max(1));
+    builder.has_headers(false).flexible(true).delimiter(delimiter).trim(trim);
+    builder.buffer_capacity(bytes.len().max(1));
     let mut record = csv::StringRecord::new();
     builder.from_reader(bytes).read_record(&mut record).map_err(|_| "is not UTF-8".to_owned())?;
     Ok(record)
 }
 
-fn owned(record: csv::StringRecord) -> Vec<String> {
-    record.iter().map(str::to_owned).collect()
-}
-
 /// The object of a line of JSON.
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    serde_json::from_slice(bytes).map_err(|error| format!("is not a row in JSON: {error}"))
+    json::parse(bytes).map_err(|error| format!("is not a row in JSON: {error}"))
 }

@@ -1,0 +1,255 @@
+//! Files of text as people bring them: plain or compressed, a mark at their beginning or not. What is of another form is
+//! named.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+
+use crate::exit::{Failure, Result};
+
+/// Bytes at the beginning of a file that are looked at; fewer where its first line is shorter, for which a pipe may wait.
+const START: usize = 64;
+/// The mark at the beginning of a file in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A reader of text, behind the mark.
+pub(crate) type TextReader = Box<dyn BufRead + Send>;
+
+/// A file of text.
+pub(crate) struct TextFile {
+    pub(crate) reader: TextReader,
+    /// Whether its bytes are the text's, and can be read twice.
+    pub(crate) plain: bool,
+}
+
+/// The content of a file.
+pub(crate) enum Content {
+    Text(TextFile),
+    /// Parquet, which is not read from its beginning on.
+    Parquet,
+}
+
+/// The form of a file, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Gzip,
+    Zstd,
+    Parquet,
+    /// A form that is not read: what is wrong, and what to do.
+    Other(&'static str),
+}
+
+/// The first bytes of forms that are not read.
+const OTHERS: [(&[u8], &str); 18] = [
+    (b"\x93NUMPY", "is a NumPy array, not text; write it with DataFrame.to_csv, next to the networks' names"),
+    (b"\x80\x02", PICKLE),
+    (b"\x80\x03", PICKLE),
+    (b"\x80\x04", PICKLE),
+    (b"\x80\x05", PICKLE),
+    (b"PK\x03\x04", ZIP),
+    (b"PK\x05\x06", ZIP),
+    (b"\x89HDF\r\n", "is HDF5, not text; load it in Python and write its table with DataFrame.to_csv"),
+    (b"\xd0\xcf\x11\xe0", "is a document of Microsoft Office, not text; save its table as CSV"),
+    (b"ARROW1", "is Arrow's file format, not text; write it with DataFrame.to_csv or as Parquet"),
+    (b"SQLite format 3", "is a database of SQLite, not text; write its table as CSV"),
+    (b"BZh91AY&SY", "is compressed by bzip2; unpack it with bunzip2"),
+    (b"\xfd7zXZ\0", "is compressed by xz; unpack it with unxz"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; `git lfs pull` fetches that"),
+    (b"%PDF-", "is a PDF document, not text"),
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+];
+const PICKLE: &str = "is a pickle, not text; load it in Python and write its table with DataFrame.to_csv";
+const ZIP: &str =
+    "is a zip archive, as .xlsx, .npz and .pt files are, not text; unpack it, or write its table as CSV";
+const UTF_16: &str = "is UTF-16; save it as UTF-8";
+
+impl Form {
+    /// The form of a file that begins with some bytes.
+    pub(crate) fn of(start: &[u8]) -> Self {
+        let other = OTHERS.iter().find(|(bytes, _)| start.starts_with(bytes));
+        match (start, other) {
+            (_, Some((_, what))) => Form::Other(what),
+            ([0x1f, 0x8b, 0x08, ..], _) => Form::Gzip,
+            ([0x28, 0xb5, 0x2f, 0xfd, ..], _) => Form::Zstd,
+            ([b'P', b'A', b'R', b'1', ..], _) => Form::Parquet,
+            (start, _) if start.contains(&0) => Form::Other("is no text: write it as CSV or JSON lines"),
+            (start, _) if start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start().starts_with(b"<") => {
+                Form::Other("is a page in HTML or XML, not a table: was the file itself downloaded?")
+            }
+            _ => Form::Text,
+        }
+    }
+}
+
+/// Opens a file, and unpacks it as it is read; `-` is standard input.
+pub(crate) fn open(path: &Path) -> Result<Content> {
+    content(path).map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))
+}
+
+/// Opens a file that must be text.
+pub(crate) fn open_text(path: &Path) -> Result<TextFile> {
+    text(path).map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))
+}
+
+/// Opens a file that must be text, one that keeps its reader waiting when it is first read.
+pub(crate) fn open_late(path: &Path) -> Result<TextFile> {
+    let waits = |metadata: Metadata| !metadata.is_file() && !metadata.is_dir();
+    if path == Path::new("-") || path.metadata().is_ok_and(waits) {
+        let reader = Box::new(LateText { path: path.to_owned(), reader: None });
+        return Ok(TextFile { reader, plain: false });
+    }
+    open_text(path)
+}
+
+fn text(path: &Path) -> io::Result<TextFile> {
+    match content(path)? {
+        Content::Text(file) => Ok(file),
+        Content::Parquet => Err(io::Error::other("is Parquet, not text; write it as CSV or JSON lines")),
+    }
+}
+
+fn content(path: &Path) -> io::Result<Content> {
+    let (mut reader, mut plain): (Box<dyn Read + Send>, bool) = if path == Path::new("-") {
+        (Box::new(io::stdin()), false)
+    } else {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file"));
+        }
+        (Box::new(file), metadata.is_file())
+    };
+    loop {
+        let (start, whole) = started(reader)?;
+        reader = match Form::of(&start) {
+            Form::Text => {
+                let reader = without_mark(&start, whole)?;
+                return Ok(Content::Text(TextFile { reader, plain }));
+            }
+            Form::Gzip => Box::new(MultiGzDecoder::new(whole)),
+            Form::Zstd => Box::new(ZstdFrames::new(whole)?),
+            Form::Parquet if plain => return Ok(Content::Parquet),
+            Form::Parquet => {
+                let message =
+                    "is Parquet, which is read from a plain file alone: neither packed nor from a pipe";
+                return Err(io::Error::other(message));
+            }
+            Form::Other(what) => return Err(io::Error::other(what)),
+        };
+        plain = false;
+    }
+}
+
+/// The first bytes of a reader, and a reader of all its bytes.
+fn started(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut start = Vec::new();
+    let mut bytes = [0; START];
+    while start.len() < START && !start.contains(&b'\n') {
+        match reader.read(&mut bytes[start.len()..]) {
+            Ok(0) => break,
+            Ok(read) => start.extend_from_slice(&bytes[start.len()..][..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((start.clone(), Box::new(Cursor::new(start).chain(reader))))
+}
+
+fn without_mark(start: &[u8], mut reader: Box<dyn Read + Send>) -> io::Result<TextReader> {
+    if start.starts_with(MARK) {
+        reader.read_exact(&mut [0; MARK.len()])?;
+    }
+    Ok(Box::new(BufReader::new(reader)))
+}
+
+/// A reader that opens its file when it is first read.
+struct LateText {
+    path: PathBuf,
+    reader: Option<TextReader>,
+}
+
+impl LateText {
+    fn reader(&mut self) -> io::Result<&mut TextReader> {
+        match &mut self.reader {
+            Some(reader) => Ok(reader),
+            none => Ok(none.insert(text(&self.path)?.reader)),
+        }
+    }
+}
+
+impl Read for LateText {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.reader()?.read(bytes)
+    }
+}
+
+impl BufRead for LateText {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader()?.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        // Nothing is consumed before it is read.
+        self.reader.iter_mut().for_each(|reader| reader.consume(bytes));
+    }
+}
+
+/// A reader of zstd's frames, of which a file may have several.
+struct ZstdFrames(Option<StreamingDecoder<BufReader<Box<dyn Read + Send>>, ruzstd::decoding::FrameDecoder>>);
+
+impl ZstdFrames {
+    fn new(reader: Box<dyn Read + Send>) -> io::Result<Self> {
+        let frame = StreamingDecoder::new(BufReader::new(reader)).map_err(io::Error::other)?;
+        Ok(ZstdFrames(Some(frame)))
+    }
+}
+
+impl Read for ZstdFrames {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(frame) = &mut self.0 {
+            let read = frame.read(bytes)?;
+            if read > 0 || bytes.is_empty() {
+                return Ok(read);
+            }
+            let more = !frame.get_mut().fill_buf()?.is_empty();
+            let source = self.0.take().filter(|_| more).map(StreamingDecoder::into_inner);
+            self.0 = source.map(StreamingDecoder::new).transpose().map_err(io::Error::other)?;
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Form;
+
+    #[test]
+    fn forms_are_known_by_their_first_bytes() {
+        for (start, form) in [
+            (&b"id,acc\n"[..], Form::Text),
+            (b"", Form::Text),
+            (b"\xef\xbb\xbfid,acc\n", Form::Text),
+            (b"\x1f\x8b\x08\x00", Form::Gzip),
+            (b"\x28\xb5\x2f\xfd\x24", Form::Zstd),
+            (b"PAR1\x15\x04", Form::Parquet),
+        ] {
+            assert_eq!(Form::of(start), form, "{start:?}");
+        }
+        for (start, what) in [
+            (&b"\x93NUMPY\x01\x00"[..], "is a NumPy array"),
+            (b"\x80\x04\x95", "is a pickle"),
+            (b"PK\x03\x04\x14", "is a zip archive"),
+            (b"\n <!DOCTYPE html>\n", "is a page in HTML"),
+            (b"\xff\xfei\0d\0", "is UTF-16"),
+            (b"id\0acc", "is no text"),
+        ] {
+            assert!(matches!(Form::of(start), Form::Other(found) if found.starts_with(what)), "{start:?}");
+        }
+    }
+}
