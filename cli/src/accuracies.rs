@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use crate::column_words::{is_accuracy, is_loss};
 use crate::exit::Result;
+use crate::join_key::{JoinKey, table_columns};
 use crate::table::{Record, Table};
 
 /// The options by which a table of accuracies is read.
@@ -19,18 +20,10 @@ pub struct AccuracyOptions {
     /// Take the column for a loss or an error: networks are compared by its negative
     #[arg(long, requires = "accuracy")]
     pub lower_is_better: bool,
-    /// Join by this alone [default: by id, else by arch]
-    #[arg(long, requires = "accuracy")]
-    pub by: Option<JoinKey>,
-}
-
-/// The key by which scores and accuracies are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum JoinKey {
-    /// The column `id` of scores, with `id` or `hash` of the table
-    Id,
-    /// The column `arch` of both
-    Arch,
+    /// Column that says which network a row is about: id, hash, arch or any other [default: by id, else by arch, else by the
+    /// only one that holds cells or hashes]
+    #[arg(long, value_name = "NAME", requires = "accuracy")]
+    pub key: Option<JoinKey>,
 }
 
 /// The unit of accuracies.
@@ -81,26 +74,14 @@ pub(crate) struct Accuracies {
     /// Number of networks that the table has more than once.
     pub(crate) averaged: usize,
     by_name: HashMap<String, MeanAccuracy>,
-    by: Option<JoinKey>,
 }
 
 impl Accuracies {
     /// Reads a column of a table: the one named, or the only one whose name is like that of an accuracy.
     pub(crate) fn read(path: &Path, options: &AccuracyOptions) -> Result<Self> {
-        let AccuracyOptions { column, lower_is_better, by } = options;
+        let AccuracyOptions { column, lower_is_better, key } = options;
         let mut table = Table::open(path)?;
-        let names: &[&str] = match *by {
-            None => &["id", "hash", "arch"],
-            Some(JoinKey::Id) => &["id", "hash"],
-            Some(JoinKey::Arch) => &["arch"],
-        };
-        let keys: Vec<usize> = names.iter().filter_map(|name| table.position(name)).collect();
-        if keys.is_empty() {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            let (last, first) = (names.last().map_or("", String::as_str), &names[..names.len() - 1]);
-            let either = if first.is_empty() { String::new() } else { first.join(", ") + " or " };
-            return Err(table.wrong_columns(format_args!("none is {either}{last}")));
-        }
+        let keys = table_columns(&mut table, key.as_ref())?;
         let place = match column.as_deref() {
             Some(name) => {
                 table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
@@ -108,7 +89,6 @@ impl Accuracies {
             None => accuracy_column(&table),
         }?;
         let column = table.columns()[place].clone();
-        let keys: Vec<String> = keys.into_iter().map(|key| table.columns()[key].clone()).collect();
         table.want(keys.iter().chain([&column]).map(String::as_str))?;
         let mut by_name: HashMap<String, MeanAccuracy> = HashMap::new();
         let mut largest = f64::NEG_INFINITY;
@@ -148,17 +128,12 @@ impl Accuracies {
             ));
         }
         let column = if *lower_is_better { format!("-{column}") } else { column };
-        Ok(Accuracies { column, unit, warnings, averaged, by_name, by: *by })
+        Ok(Accuracies { column, unit, warnings, averaged, by_name })
     }
 
-    /// The accuracy of a network.
-    pub(crate) fn get(&self, id: &str, arch: &str) -> Option<f64> {
-        let names: &[&str] = match self.by {
-            None => &[id, arch],
-            Some(JoinKey::Id) => &[id],
-            Some(JoinKey::Arch) => &[arch],
-        };
-        names.iter().find_map(|name| self.by_name.get(*name)).map(|accuracy| accuracy.mean)
+    /// The accuracy of a network, by the first of its names that the table has.
+    pub(crate) fn get(&self, names: &[String]) -> Option<f64> {
+        names.iter().find_map(|name| self.by_name.get(name)).map(|accuracy| accuracy.mean)
     }
 }
 

@@ -25,7 +25,7 @@ Examples:
   naswot correlate scores.csv --accuracy nasbench201.csv --column cifar10_test
   naswot correlate scores.jsonl --accuracy nasbench101.csv --json
 
-The table has a header; its column `id`, `hash` or `arch` says which network a row is about. Fractions or
+The table has a header; its column `id`, `hash` or `arch`, or --key, says which network a row is about. Fractions or
 percent make no difference. Brackets hold 95 % of bootstrap resamples.";
 
 /// Correlate scores with accuracies: Kendall tau-b, Spearman, Pearson
@@ -117,9 +117,14 @@ impl Correlate {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         let accuracies = Accuracies::read(&self.accuracy, &self.join)?;
-        let file =
-            ScoredFile::read(&self.scores, &self.score, self.minus_inf, &compared().collect::<Vec<_>>())?;
-        let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
+        let file = ScoredFile::read(
+            &self.scores,
+            &self.score,
+            self.join.key.as_ref(),
+            self.minus_inf,
+            &compared().collect::<Vec<_>>(),
+        )?;
+        let accuracy = |network: &ScoredNetwork| accuracies.get(&network.names);
         let pairs = PairedScores::of(file, accuracy, self.infinite);
         if pairs.networks.is_empty() {
             return Err(pairs.nothing_in_common(&self.scores, &self.accuracy));
@@ -277,7 +282,9 @@ impl PairedScores {
         let PairedScores { rows, failed, .. } = self;
         Failure::unusable(match self.without_accuracy {
             0 => format!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"),
-            _ => format!("{table}: has none of the networks of {scores}: no id or arch is in both"),
+            _ => format!(
+                "{table}: has none of the networks of {scores}: no name is in both; --key says which column names them"
+            ),
         })
     }
 }

@@ -25,6 +25,7 @@ mod folder;
 mod input;
 #[doc(hidden)]
 pub mod interrupt;
+mod join_key;
 mod json;
 mod kernels;
 #[doc(hidden)]

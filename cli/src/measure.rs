@@ -19,8 +19,10 @@ impl Measure {
         match name.trim() {
             "" => Err("the name of a score is missing".to_owned()),
             name => {
-                let score = name.parse::<ScoreKind>().ok();
-                Ok(Measure(score.map_or_else(|| name.to_owned(), |score| column_of(score).to_owned())))
+                let score = name.to_ascii_lowercase().parse::<ScoreKind>().ok().map(column_of);
+                let own = COLUMNS.iter().map(|column| column.name);
+                let column = score.or_else(|| own.into_iter().find(|own| own.eq_ignore_ascii_case(name)));
+                Ok(Measure(column.unwrap_or(name).to_owned()))
             }
         }
     }
@@ -101,6 +103,11 @@ impl Ranking {
     /// Reads names with `+` between them.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         text.split('+').map(Measure::of_file).collect::<Result<_, _>>().map(Ranking)
+    }
+
+    /// The measures that it is made from.
+    pub(crate) fn measures(&self) -> impl Iterator<Item = &Measure> {
+        self.0.iter()
     }
 
     /// The columns that it is made from.

@@ -22,7 +22,7 @@ use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::picture::{Picture, PictureFile, PictureStyle};
-use crate::scored::{ScoredFile, ScoredNetwork};
+use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
 use crate::table::Table;
 use crate::text_file;
 
@@ -214,8 +214,9 @@ impl ScatterPlot {
             Some(table) => {
                 let accuracies = Accuracies::read(table, &self.join)?;
                 accuracies.warnings.iter().for_each(|warning| console.warning(warning));
-                let file = ScoredFile::read(&self.scores, &self.score, self.minus_inf, &[])?;
-                let accuracy = |network: &ScoredNetwork| accuracies.get(&network.id, &network.arch);
+                let file =
+                    ScoredFile::read(&self.scores, &self.score, self.join.key.as_ref(), self.minus_inf, &[])?;
+                let accuracy = |network: &ScoredNetwork| accuracies.get(&network.names);
                 let pairs = PairedScores::of(file, accuracy, Infinite::Lowest);
                 if pairs.networks.is_empty() {
                     return Err(pairs.nothing_in_common(&self.scores, table));
@@ -224,7 +225,7 @@ impl ScatterPlot {
             }
             None => {
                 let Column { name: against, title, .. } = self.against;
-                let file = ScoredFile::read(&self.scores, &self.score, self.minus_inf, &[against])?;
+                let file = ScoredFile::read(&self.scores, &self.score, None, self.minus_inf, &[against])?;
                 // What has no logarithm has no place: a graph without weights.
                 let value = |network: &ScoredNetwork| network.numbers[0].filter(|count| *count > 0.0);
                 let pairs = PairedScores::of(file, value, Infinite::Lowest);
@@ -247,7 +248,7 @@ impl HistogramPlot {
     fn draw(&self, console: &Console) -> Result<String> {
         let mut scores = Vec::new();
         let mut minus_inf = MinusInfReader::new(self.minus_inf);
-        let mut table = scored_table(&self.scores, [self.score.column()])?;
+        let mut table = scored_table(&self.scores, &self.score, &[])?;
         while let Some(record) = table.next_record()? {
             scores.extend(table.number(&record, 0)?.map(|number| minus_inf.score(number)));
         }
@@ -301,7 +302,7 @@ impl TracePlot {
         let mut minus_inf = MinusInfReader::new(self.minus_inf);
         let mut without = 0;
         let mut from = String::new();
-        let mut table = scored_table(&self.rows, [self.score.column(), "epoch", "epoch_from"])?;
+        let mut table = scored_table(&self.rows, &self.score, &["epoch", "epoch_from"])?;
         while let Some(record) = table.next_record()? {
             match table.number(&record, 1)?.filter(|epoch| epoch.is_finite()) {
                 Some(epoch) => {
@@ -329,13 +330,11 @@ pub(crate) fn epoch_label(from: &str) -> &'static str {
     if from == "order" { "checkpoint, in the order given" } else { "epoch" }
 }
 
-/// A file, some columns of which are read; the first one must be there.
-fn scored_table<const N: usize>(file: &Path, columns: [&str; N]) -> Result<Table> {
+/// A file of which a measure is read, which must be there, and further columns.
+fn scored_table(file: &Path, measure: &Measure, besides: &[&str]) -> Result<Table> {
     let mut table = Table::open(file)?;
-    if table.position(columns[0]).is_none() {
-        return Err(table.wrong_columns(format_args!("none is `{}`", columns[0])));
-    }
-    table.want(columns.into_iter())?;
+    let measure = measure_column(&table, measure)?;
+    table.want([measure.as_str()].into_iter().chain(besides.iter().copied()))?;
     Ok(table)
 }
 

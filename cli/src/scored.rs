@@ -7,14 +7,15 @@ use std::path::Path;
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::field::FieldKind;
-use crate::measure::Ranking;
+use crate::join_key::{JoinKey, score_columns};
+use crate::measure::{Measure, Ranking};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::table::Table;
 
 /// A network that can be ranked.
 pub(crate) struct ScoredNetwork {
-    pub(crate) id: String,
-    pub(crate) arch: String,
+    /// The names that it goes by, the first of which is its identity.
+    pub(crate) names: Vec<String>,
     /// The value that it is ranked by, among all networks of the file.
     pub(crate) score: f64,
     /// Whether a score that this is made from is minus infinity.
@@ -40,10 +41,11 @@ impl ScoredFile {
     pub(crate) fn read(
         file: &Path,
         ranking: &Ranking,
+        key: Option<&JoinKey>,
         minus_inf: MinusInfOption,
         besides: &[&str],
     ) -> Result<Self> {
-        let mut table = open(file, ranking, besides)?;
+        let (mut table, keys) = open(file, ranking, key, besides)?;
         let terms = ranking.columns().count();
         let is_score = |name: &str| columns::find(name).is_some_and(|column| column.kind == FieldKind::Score);
         let scores: Vec<bool> = besides.iter().map(|name| is_score(name)).collect();
@@ -53,21 +55,21 @@ impl ScoredFile {
         let (mut networks, mut seen) = (Vec::new(), HashSet::new());
         while let Some(record) = table.next_record()? {
             rows += 1;
-            let numbers = (NAMES.len()..record.texts.len()).map(|column| table.number(&record, column));
+            let numbers = (keys..record.texts.len()).map(|column| table.number(&record, column));
             let mut numbers = numbers.collect::<Result<Vec<_>>>()?;
             let mut besides = numbers.split_off(terms);
             numbers.iter_mut().flatten().for_each(|number| *number = asked.score(*number));
             let besides_scores = besides.iter_mut().zip(&scores).filter(|(_, is_score)| **is_score);
             besides_scores.flat_map(|(number, _)| number).for_each(|number| *number = others.score(*number));
-            let [id, arch] = [&record.texts[0], &record.texts[1]];
+            let names = record.texts[..keys].iter().filter(|name| !name.is_empty());
+            let names: Vec<String> = names.cloned().collect();
             if numbers.contains(&None) {
                 failed += 1;
-            } else if !seen.insert(if id.is_empty() { arch.clone() } else { id.clone() }) {
+            } else if !seen.insert(names.first().cloned()) {
                 repeated += 1;
             } else {
                 let infinite = numbers.contains(&Some(f64::NEG_INFINITY));
-                let (id, arch) = (id.clone(), arch.clone());
-                networks.push(move |score| ScoredNetwork { id, arch, score, infinite, numbers: besides });
+                networks.push(move |score| ScoredNetwork { names, score, infinite, numbers: besides });
                 lists.iter_mut().zip(numbers).for_each(|(list, number)| list.push(number));
             }
         }
@@ -80,20 +82,26 @@ impl ScoredFile {
     }
 }
 
-/// The columns that say which network a row is of.
-const NAMES: [&str; 2] = ["id", "arch"];
-
-fn open(file: &Path, ranking: &Ranking, besides: &[&str]) -> Result<Table> {
+/// Opens a file; returns how many columns name its networks, which are read first.
+fn open(file: &Path, ranking: &Ranking, key: Option<&JoinKey>, besides: &[&str]) -> Result<(Table, usize)> {
     let mut table = Table::open(file)?;
     if table.columns().is_empty() {
         return Err(Failure::unusable(format_args!("{}: holds no rows", file.display())));
     }
-    if NAMES.iter().all(|name| table.position(name).is_none()) {
-        return Err(table.wrong_columns("none is `id` or `arch`"));
+    let keys = score_columns(&mut table, key)?;
+    let measures = ranking.measures().map(|measure| measure_column(&table, measure));
+    let measures = measures.collect::<Result<Vec<_>>>()?;
+    table.want(keys.iter().chain(&measures).map(String::as_str).chain(besides.iter().copied()))?;
+    Ok((table, keys.len()))
+}
+
+/// The column of a measure: that of rows, or one of its name.
+pub(crate) fn measure_column(table: &Table, measure: &Measure) -> Result<String> {
+    let place = table.position(measure.column()).or_else(|| table.position(measure.name()));
+    match place {
+        Some(place) => Ok(table.columns()[place].clone()),
+        None => {
+            Err(table.wrong_columns(format_args!("none is `{}`; --score says which it is", measure.column())))
+        }
     }
-    if let Some(missing) = ranking.columns().find(|name| table.position(name).is_none()) {
-        return Err(table.wrong_columns(format_args!("none is `{missing}`")));
-    }
-    table.want(NAMES.into_iter().chain(ranking.columns()).chain(besides.iter().copied()))?;
-    Ok(table)
 }

@@ -104,7 +104,7 @@ fn trainings_are_averaged_by_cell() {
     assert_eq!(table(&folder, "all.tfrecord -o table.csv").0, 0);
     let by = |by: &str| {
         let arguments = format!(
-            "correlate scores.csv --accuracy table.csv --column validation_accuracy_mean --json --by {by}"
+            "correlate scores.csv --accuracy table.csv --column validation_accuracy_mean --json --key {by}"
         );
         String::from_utf8(folder.command(&arguments).output().unwrap().stdout).unwrap()
     };

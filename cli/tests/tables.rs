@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::process::Output;
 
 use common::folder::{Folder, csv_fields, networks, without_seconds};
+use naswot::nasbench201;
 
 /// Runs a command to the end: its exit code, standard output and standard error.
 fn run(folder: &Folder, arguments: &str) -> (i32, String, String) {
@@ -339,4 +340,52 @@ fn cells_and_names_are_read_behind_a_mark_and_unpacked() {
     assert_eq!(scored("--space nasbench201 --only only.txt"), named);
     let stderr = folder.run("images.npy", 2);
     assert!(stderr.starts_with("error: images.npy: is a NumPy array, not text"), "{stderr}");
+}
+
+#[test]
+fn networks_are_joined_by_any_column() {
+    let folder = Folder::new();
+    let cells = nasbench201::sample(40, 0).unwrap();
+    let rows = |header: &str, value: &dyn Fn(usize) -> usize| {
+        let line = |(i, cell): (usize, &nasbench201::Cell)| format!("{cell},{},{i}\n", value(i));
+        format!("{header},note\n") + &cells.iter().enumerate().map(line).collect::<String>()
+    };
+    folder.write("scores.csv", &rows("arch,nwot", &|i| i));
+    folder.write("found.csv", &rows("net_str,top1", &|i| 50 + i));
+    folder.write("case.csv", &rows("ARCH,Top1", &|i| 50 + i));
+    let named: String = (0..40).map(|i| format!("net {i},{}\n", 50 + i)).collect();
+    folder.write("named.csv", &format!("model,acc\n{named}"));
+    folder.write("named_scores.csv", &format!("Model,Score\n{named}"));
+    for options in [
+        "scores.csv --accuracy found.csv",
+        "scores.csv --accuracy found.csv --key net_str --column TOP1 --score NWOT",
+        "scores.csv --accuracy case.csv --key arch --column top1",
+        "found.csv --accuracy case.csv --score Top1",
+        "found.csv --accuracy found.csv --score top1 --key NET_STR",
+        "named_scores.csv --accuracy named.csv --key model --score score",
+    ] {
+        let (report, _) = done(&folder, &format!("correlate {options} --bootstrap 0"));
+        assert_eq!(figure(&report, "networks"), "40 of 40 rows", "{options}");
+        assert_eq!(figure(&report, "Kendall tau-b"), "1.0000", "{options}");
+    }
+    let none =
+        "none is `id`, `hash` or `arch`, and none holds cells or hashes; --key says which names the networks";
+    for (options, message) in [
+        ("scores.csv --accuracy named.csv", format!("named.csv: of its columns (model, acc) {none}")),
+        (
+            "named_scores.csv --accuracy found.csv",
+            format!("named_scores.csv: of its columns (Model, Score) {none}"),
+        ),
+        (
+            "scores.csv --accuracy found.csv --key id",
+            "found.csv: of its columns (net_str, top1, note) none is `id`".to_owned(),
+        ),
+        (
+            "case.csv --accuracy found.csv",
+            "case.csv: of its columns (ARCH, Top1, note) none is `score`; --score says which it is"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(&folder, &format!("correlate {options}")), format!("error: {message}\n"));
+    }
 }

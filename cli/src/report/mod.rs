@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-pub use crate::accuracies::{AccuracyOptions, JoinKey};
+pub use crate::accuracies::AccuracyOptions;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+pub use crate::join_key::JoinKey;
 use crate::measure::Ranking;
 pub use crate::minus_inf::MinusInfOption;
 use crate::options::within;

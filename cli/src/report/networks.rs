@@ -8,6 +8,7 @@ use naswot::{Architecture, Space};
 use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::columns;
 use crate::exit::{Failure, Result};
+use crate::join_key::row_names;
 use crate::measure::Ranking;
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::row_reader::{RowReader, WrittenRow};
@@ -145,13 +146,19 @@ impl Networks {
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let mut found = false;
         for network in &mut self.rows {
-            let accuracy = accuracies.get(network.row.text("id"), network.row.text("arch"));
+            let accuracy = accuracies.get(&row_names(
+                options.key.as_ref(),
+                || network.row.text("id").to_owned(),
+                network.row.text("arch").to_owned(),
+            ));
             network.accuracy = accuracy.map(|accuracy| accuracy * scale);
             found |= accuracy.is_some();
         }
         if !found {
             let (table, name) = (table.display(), &self.name);
-            let message = format!("has none of the networks of {name}: no id or arch is in both");
+            let message = format!(
+                "has none of the networks of {name}: no name is in both; --key says which column names them"
+            );
             return Err(Failure::unusable(format_args!("{table}: {message}")));
         }
         let Accuracies { column, unit, averaged, warnings, .. } = accuracies;

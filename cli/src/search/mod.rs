@@ -14,12 +14,13 @@ use naswot::analysis::{Candidates, Found, Searcher};
 use naswot::{Architecture, Scorer, Space, Weights};
 use rayon::prelude::*;
 
-use crate::accuracies::{Accuracies, AccuracyOptions, JoinKey, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::column_words::is_loss;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
 use crate::interrupt;
+use crate::join_key::row_names;
 use crate::measure::Measure;
 use crate::options::{
     DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
@@ -246,9 +247,8 @@ impl Search {
         let reported = reported.as_ref().unwrap_or(&searched);
         let all: Vec<Architecture> = self.cells()?.collect();
         let accuracy = |cell: &Architecture| {
-            let id = if join.by == Some(JoinKey::Arch) { String::new() } else { cell.id() };
-            let arch = cell.arch();
-            Some((cell.clone(), searched.get(&id, &arch)?, reported.get(&id, &arch)?))
+            let names = row_names(join.key.as_ref(), || cell.id(), cell.arch());
+            Some((cell.clone(), searched.get(&names)?, reported.get(&names)?))
         };
         let cells = all.par_iter().take_any_while(|_| !interrupt::requested());
         let found: Vec<(Architecture, f64, f64)> = cells.filter_map(accuracy).collect();

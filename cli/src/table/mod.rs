@@ -44,6 +44,8 @@ pub struct Table {
     wanted: Vec<(String, Option<usize>)>,
     /// The line in the middle of which a file of rows ends.
     cut: Option<usize>,
+    /// The first record in all columns, where it has been looked at.
+    ahead: Option<Record>,
 }
 
 /// The source of the records, by format.
@@ -94,7 +96,7 @@ impl Table {
                 text_source(LineReader::new(file.reader, &name, Rule::Loose), &name, required)?
             }
         };
-        Ok(Table { name, source, required, columns, wanted: Vec::new(), cut: None })
+        Ok(Table { name, source, required, columns, wanted: Vec::new(), cut: None, ahead: None })
     }
 
     /// Opens rows to which others are to be added: lines, in which every byte counts.
@@ -109,6 +111,7 @@ impl Table {
             columns,
             wanted: Vec::new(),
             cut: None,
+            ahead: None,
         };
         table.want(names())?;
         let header = header(names(), format);
@@ -143,13 +146,29 @@ impl Table {
         &self.columns
     }
 
-    /// Position of a column.
+    /// Position of a column; in other case where no other column is so named.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
+        let exact = self.columns.iter().position(|column| column == name);
+        exact.or_else(|| {
+            let mut alike = (0..self.columns.len()).filter(|&at| self.columns[at].eq_ignore_ascii_case(name));
+            alike.next().filter(|_| alike.next().is_none())
+        })
+    }
+
+    /// The first record in all columns; it is still to come.
+    pub(crate) fn first(&mut self) -> Result<Option<&Record>> {
+        let columns = self.columns.clone();
+        self.want(columns.iter().map(String::as_str))?;
+        self.ahead = self.next_record()?;
+        Ok(self.ahead.as_ref())
     }
 
     /// The next record.
     pub fn next_record(&mut self) -> Result<Option<Record>> {
+        if let Some(Record { line, bytes, texts }) = self.ahead.take() {
+            let texts = self.picked(|place| &texts[place]);
+            return Ok(Some(Record { line, bytes, texts }));
+        }
         let line = match &mut self.source {
             RecordSource::Parquet(records) => {
                 let Some((number, texts)) = records.next()? else { return Ok(None) };
@@ -230,8 +249,11 @@ impl Table {
         if let (Some(key), Columns::Exact) = (unknown, self.required) {
             return Err(format!("has a key `{}`, which is no column", shortened(key)));
         }
-        let text = |(name, _): &(String, Option<usize>)| match object.get(name) {
-            None if self.required != Columns::Any => Err(format!("has no `{name}`")),
+        let key = |(name, place): &(String, Option<usize>)| {
+            place.map_or(name.clone(), |at| self.columns[at].clone())
+        };
+        let text = |wanted: &(String, Option<usize>)| match object.get(&key(wanted)) {
+            None if self.required != Columns::Any => Err(format!("has no `{}`", wanted.0)),
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
             // As it stands in CSV: JSON would have 1e-7.

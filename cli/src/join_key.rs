@@ -1,0 +1,89 @@
+//! The columns by which the networks of two files are joined.
+
+use naswot::Space;
+
+use crate::exit::Result;
+use crate::table::Table;
+
+/// The names of columns that say which network a row is of.
+const NAMES: [&str; 3] = ["id", "hash", "arch"];
+/// Digits of a hash.
+const HASH: usize = 32;
+
+/// A column that networks are joined by alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinKey(String);
+
+impl From<&str> for JoinKey {
+    fn from(name: &str) -> Self {
+        JoinKey(name.trim().to_owned())
+    }
+}
+
+impl JoinKey {
+    /// The names that its column may have: an id of NAS-Bench-101 is called a hash elsewhere.
+    fn names(&self) -> Vec<&str> {
+        let is = |name: &str| self.0.eq_ignore_ascii_case(name);
+        if is("id") || is("hash") { vec!["id", "hash"] } else { vec![&self.0] }
+    }
+
+    /// Whether it is a column of rows, by its name there.
+    fn is_row_column(&self, column: &str) -> bool {
+        self.names().iter().any(|name| name.eq_ignore_ascii_case(column))
+    }
+}
+
+/// The names that a network of rows goes by, given its id, where that is wanted, and its arch.
+pub(crate) fn row_names(key: Option<&JoinKey>, id: impl FnOnce() -> String, arch: String) -> Vec<String> {
+    match key {
+        Some(key) if key.is_row_column("id") => vec![id()],
+        Some(key) if key.is_row_column("arch") => vec![arch],
+        _ => vec![id(), arch],
+    }
+}
+
+/// The columns that name the networks of a table of accuracies: the key, or those that are called so, or the only one that
+/// holds cells or hashes.
+pub(crate) fn table_columns(table: &mut Table, key: Option<&JoinKey>) -> Result<Vec<String>> {
+    let Some(key) = key else { return found_columns(table) };
+    let columns = named(table, &key.names());
+    if columns.is_empty() {
+        return Err(table.wrong_columns(format_args!("none is `{}`", key.0)));
+    }
+    Ok(columns)
+}
+
+/// The columns that name the networks of scores: the key where there is one, else those that a table would be joined by.
+pub(crate) fn score_columns(table: &mut Table, key: Option<&JoinKey>) -> Result<Vec<String>> {
+    let columns = key.map_or(Vec::new(), |key| named(table, &key.names()));
+    if columns.is_empty() { found_columns(table) } else { Ok(columns) }
+}
+
+fn found_columns(table: &mut Table) -> Result<Vec<String>> {
+    let columns = named(table, &NAMES);
+    if !columns.is_empty() {
+        return Ok(columns);
+    }
+    let texts = table.first()?.map_or(Vec::new(), |record| record.texts.clone());
+    let holding = table.columns().iter().zip(&texts).filter(|(_, text)| is_name(text));
+    let holding: Vec<String> = holding.map(|(column, _)| column.clone()).collect();
+    if holding.len() == 1 {
+        return Ok(holding);
+    }
+    let holding =
+        if holding.is_empty() { "none holds".to_owned() } else { format!("{} hold", holding.join(", ")) };
+    Err(table.wrong_columns(format_args!(
+        "none is `id`, `hash` or `arch`, and {holding} cells or hashes; --key says which names the networks"
+    )))
+}
+
+fn named(table: &Table, names: &[&str]) -> Vec<String> {
+    let places = names.iter().filter_map(|name| table.position(name));
+    places.map(|place| table.columns()[place].clone()).collect()
+}
+
+/// Whether a text names a network by itself: a cell or a hash.
+fn is_name(text: &str) -> bool {
+    let hash = text.len() == HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hash || Space::of_arch(text).is_some_and(|space| space.parse_arch(text).is_ok())
+}
