@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::column_words::{is_accuracy, is_loss};
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::join_key::{JoinKey, table_columns};
 use crate::table::{Record, Table};
 
@@ -76,9 +76,41 @@ pub(crate) struct Accuracies {
     by_name: HashMap<String, MeanAccuracy>,
 }
 
+impl MeanAccuracy {
+    fn add(&mut self, value: f64) {
+        self.count += 1;
+        // Minus infinity stays: a difference of two is no number.
+        if self.mean.is_finite() {
+            let difference = (value - self.mean) / f64::from(self.count);
+            self.mean += difference;
+        }
+    }
+}
+
+/// Fewest networks that figures say something about.
+const FEW: usize = 30;
+
+/// The warning of a join that few networks have come out of, where they are: of so many that have a score.
+pub(crate) fn thin_join(joined: usize, scored: usize, scores: &Path, table: &Path) -> Option<String> {
+    let (scores, table) = (scores.display(), table.display());
+    if joined * 10 < scored {
+        let doubt = "do both files name networks alike? --key says by which column";
+        return Some(format!("{table}: has {joined} of the {scored} networks of {scores} alone: {doubt}"));
+    }
+    (joined < FEW)
+        .then(|| format!("{scores}: {joined} networks with an accuracy are few: figures may be chance"))
+}
+
 impl Accuracies {
     /// Reads a column of a table: the one named, or the only one whose name is like that of an accuracy.
     pub(crate) fn read(path: &Path, options: &AccuracyOptions) -> Result<Self> {
+        let (accuracies, infinite) = Self::read_ranks(path, options)?;
+        infinite.map_or(Ok(accuracies), Err)
+    }
+
+    /// As [`Accuracies::read`], for what compares ranks: the failure of the first that is minus infinity, as scores of another
+    /// run may be, is left to the caller.
+    pub(crate) fn read_ranks(path: &Path, options: &AccuracyOptions) -> Result<(Self, Option<Failure>)> {
         let AccuracyOptions { column, lower_is_better, key } = options;
         let mut table = Table::open(path)?;
         let keys = table_columns(&mut table, key.as_ref())?;
@@ -91,7 +123,7 @@ impl Accuracies {
         let column = table.columns()[place].clone();
         table.want(keys.iter().chain([&column]).map(String::as_str))?;
         let mut by_name: HashMap<String, MeanAccuracy> = HashMap::new();
-        let mut largest = f64::NEG_INFINITY;
+        let (mut largest, mut infinite) = (f64::NEG_INFINITY, None);
         while let Some(record) = table.next_record()? {
             let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
@@ -102,15 +134,13 @@ impl Accuracies {
                 return Err(table.wrong(*line, message));
             }
             let Some(value) = table.number(&record, keys.len())? else { continue };
-            if value.is_infinite() {
-                return Err(table.wrong(*line, format_args!("{column} is -inf, which is no accuracy")));
+            if value.is_infinite() && infinite.is_none() {
+                infinite = Some(table.wrong(*line, format_args!("{column} is -inf, which is no accuracy")));
             }
             largest = largest.max(value);
             let value = if *lower_is_better { -value } else { value };
             for name in names {
-                let accuracy = by_name.entry(name.to_owned()).or_default();
-                accuracy.count += 1;
-                accuracy.mean += (value - accuracy.mean) / f64::from(accuracy.count);
+                by_name.entry(name.to_owned()).or_default().add(value);
             }
         }
         let unit = match largest {
@@ -128,7 +158,11 @@ impl Accuracies {
             ));
         }
         let column = if *lower_is_better { format!("-{column}") } else { column };
-        Ok(Accuracies { column, unit, warnings, averaged, by_name })
+        // The negative of minus infinity has no rank.
+        if let Some(failure) = infinite.take_if(|_| *lower_is_better) {
+            return Err(failure);
+        }
+        Ok((Accuracies { column, unit, warnings, averaged, by_name }, infinite))
     }
 
     /// The accuracy of a network, by the first of its names that the table has.

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use naswot::analysis::{Correlation, Interval, Intervals, Top};
 use serde::Serialize;
 
-use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit, thin_join};
 use crate::columns::Column;
 use crate::comparison::{Comparison, ComparisonInput, Comparisons, FILTER};
 use crate::console::Console;
@@ -25,8 +25,8 @@ Examples:
   naswot correlate scores.csv --accuracy nasbench201.csv --column cifar10_test
   naswot correlate scores.jsonl --accuracy nasbench101.csv --json
 
-The table has a header; its column `id`, `hash` or `arch`, or --key, says which network a row is about. Fractions or
-percent make no difference. Brackets hold 95 % of bootstrap resamples.";
+The table has a header; its column `id`, `hash` or `arch`, or --key, says which network a row is
+about. Fractions or percent make no difference. Brackets hold 95 % of bootstrap resamples.";
 
 /// Correlate scores with accuracies: Kendall tau-b, Spearman, Pearson
 ///
@@ -55,7 +55,7 @@ pub(crate) struct Correlate {
     /// What becomes of networks of score -inf
     #[arg(long, value_name = "RULE", default_value = "lowest")]
     infinite: Infinite,
-    /// Look at the networks of the K highest scores
+    /// Look at the networks of the K highest scores, at most half of all
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = within(1, 1 << 32))]
     top: usize,
     /// Resamples for the intervals, at most 100000; 0 for none
@@ -97,7 +97,8 @@ struct CorrelationReport<'a> {
     omitted: usize,
     /// Number of networks that the table has more than once.
     averaged: usize,
-    top: Top,
+    /// None where it would be over half of the networks: most of them are in both halves by chance.
+    top: Option<Top>,
 }
 
 /// Pairs of the score and the accuracy of a network, or something in its place, and counts of the rest.
@@ -116,7 +117,7 @@ pub(crate) struct PairedScores {
 impl Correlate {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        let accuracies = Accuracies::read(&self.accuracy, &self.join)?;
+        let (accuracies, _) = Accuracies::read_ranks(&self.accuracy, &self.join)?;
         let file = ScoredFile::read(
             &self.scores,
             &self.score,
@@ -129,7 +130,13 @@ impl Correlate {
         if pairs.networks.is_empty() {
             return Err(pairs.nothing_in_common(&self.scores, &self.accuracy));
         }
-        accuracies.warnings.iter().chain(&pairs.warning).for_each(|warning| console.warning(warning));
+        let thin = pairs.thin_join(&self.scores, &self.accuracy);
+        accuracies
+            .warnings
+            .iter()
+            .chain(&pairs.warning)
+            .chain(&thin)
+            .for_each(|warning| console.warning(warning));
         let report = self.report(&pairs, &accuracies)?;
         let mut lines = StdoutLines::new();
         if self.json {
@@ -166,7 +173,10 @@ impl Correlate {
             without_accuracy: pairs.without_accuracy,
             omitted: pairs.omitted,
             averaged: accuracies.averaged,
-            top: Top::of(&asked, &truth, self.top)?,
+            top: match self.top * 2 <= asked.len() {
+                true => Some(Top::of(&asked, &truth, self.top)?),
+                false => None,
+            },
         })
     }
 }
@@ -213,12 +223,14 @@ impl CorrelationReport<'_> {
             };
             lines.print(format_args!("{name:<14} {shown}"))?;
         }
-        let Top { k, precision, best_rank, first_rank, .. } = self.top;
-        lines.print(format_args!("top {k:<10} {precision:.2} of them are among the {k} most accurate"))?;
-        lines.print(format_args!(
-            "               best of them: number {best_rank} by accuracy of {networks}"
-        ))?;
-        lines.print(format_args!("               highest score: number {first_rank}"))?;
+        if let Some(Top { k, precision, best_rank, first_rank, .. }) = self.top {
+            lines
+                .print(format_args!("top {k:<10} {precision:.2} of them are among the {k} most accurate"))?;
+            lines.print(format_args!(
+                "               best of them: number {best_rank} by accuracy of {networks}"
+            ))?;
+            lines.print(format_args!("               highest score: number {first_rank}"))?;
+        }
         self.print_table(lines)
     }
 
@@ -274,6 +286,12 @@ impl PairedScores {
             }
         }
         pairs
+    }
+
+    /// The warning that few networks have an accuracy, where they are.
+    pub(crate) fn thin_join(&self, scores: &Path, table: &Path) -> Option<String> {
+        let joined = self.networks.len() + self.omitted;
+        thin_join(joined, joined + self.without_accuracy, scores, table)
     }
 
     /// The failure that there is no pair.

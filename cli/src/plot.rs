@@ -221,6 +221,7 @@ impl ScatterPlot {
                 if pairs.networks.is_empty() {
                     return Err(pairs.nothing_in_common(&self.scores, table));
                 }
+                pairs.thin_join(&self.scores, table).iter().for_each(|warning| console.warning(warning));
                 (pairs, accuracies.label(), false)
             }
             None => {

@@ -389,3 +389,52 @@ fn networks_are_joined_by_any_column() {
         assert_eq!(refused(&folder, &format!("correlate {options}")), format!("error: {message}\n"));
     }
 }
+
+#[test]
+fn two_runs_are_compared_with_minus_infinity_on_both_sides() {
+    let folder = Folder::new();
+    let run = |infinite: &[usize]| -> String {
+        let score = |i: usize| if infinite.contains(&i) { "-inf".to_owned() } else { (100 + i).to_string() };
+        "id,score\n".to_owned() + &(0..40).map(|i| format!("n{i},{}\n", score(i))).collect::<String>()
+    };
+    folder.write("a.csv", &run(&[0, 1]));
+    folder.write("b.csv", &run(&[0, 2]));
+    let correlate = "correlate a.csv --accuracy b.csv --column score";
+    let (report, said) = done(&folder, correlate);
+    assert_eq!((figure(&report, "networks"), said.as_str()), ("40 of 40 rows".to_owned(), ""));
+    assert_eq!(figure(&report, "-inf"), "3 (the lowest rank; left out of Pearson)");
+    assert!(figure(&report, "Pearson r").starts_with("1.0000"));
+    let said = refused(&folder, "plot scatter a.csv --accuracy b.csv --column score -o plot.svg");
+    assert_eq!(said, "error: b.csv:2: score is -inf, which is no accuracy\n");
+}
+
+#[test]
+fn a_join_of_few_networks_is_warned_of_and_has_no_top() {
+    let folder = Folder::new();
+    let table = |header: &str, n: usize| {
+        format!("id,{header}\n") + &(0..n).map(|i| format!("n{i},{}\n", 10 + i % 80)).collect::<String>()
+    };
+    folder.write("scores.csv", &table("score", 400));
+    for (n, top, warning) in [
+        (40, 20, ""),
+        (40, 21, ""),
+        (
+            29,
+            10,
+            "warning: table.csv: has 29 of the 400 networks of scores.csv alone: do both files name networks alike? --key says by which column\n",
+        ),
+    ] {
+        folder.write("table.csv", &table("acc", n));
+        let command = format!("correlate scores.csv --accuracy table.csv --bootstrap 0 --top {top}");
+        let (report, said) = done(&folder, &command);
+        assert_eq!(said, warning);
+        assert_eq!(report.contains("\ntop "), 2 * top <= n, "{report}");
+        let (json, _) = done(&folder, &format!("{command} --json"));
+        assert_eq!(json.contains("\"top\":null"), 2 * top > n, "{json}");
+    }
+    folder.write("scores.csv", &table("score", 29));
+    let warning = "warning: scores.csv: 29 networks with an accuracy are few: figures may be chance\n";
+    for command in ["correlate scores.csv", "plot scatter scores.csv -o plot.svg"] {
+        assert_eq!(done(&folder, &format!("{command} --accuracy table.csv")).1, warning);
+    }
+}

@@ -16,7 +16,8 @@ use crate::{Error, Result};
 /// Correlations of scores with accuracies: how well they rank networks.
 ///
 /// A score of minus infinity (a singular kernel) is a result: the rank correlations take it as the lowest
-/// score, tied with the others like it; Pearson's r, which has no room for it, leaves those networks out.
+/// score, tied with the others like it; Pearson's r, which has no room for it, leaves those networks out. What stands in the
+/// accuracies' place may be minus infinity likewise: the scores of another run, say.
 ///
 /// A correlation is `None` (in JSON `null`) where it is not defined: all scores or all accuracies are equal,
 /// or, for Pearson, fewer than two scores are finite.
@@ -36,11 +37,11 @@ pub struct Correlation {
     pub kendall_tau: Option<f64>,
     /// Spearman's rho, -1 to 1: Pearson's r of the ranks, ties sharing the average of theirs.
     pub spearman: Option<f64>,
-    /// Pearson's r, -1 to 1, over the networks with a finite score.
+    /// Pearson's r, -1 to 1, over the networks with a finite score and a finite accuracy.
     pub pearson: Option<f64>,
     /// Networks compared.
     pub networks: usize,
-    /// Those among them with a score of minus infinity.
+    /// Those among them with a score or an accuracy of minus infinity.
     pub infinite: usize,
 }
 
@@ -51,7 +52,7 @@ impl Correlation {
     /// # Errors
     ///
     /// [`Error::Correlation`] when the lists differ in length or hold fewer than two networks, when a score
-    /// is NaN or plus infinity, or when an accuracy is not finite; it names the position, from 0.
+    /// or an accuracy is NaN or plus infinity; it names the position, from 0.
     ///
     /// ```
     /// use naswot::analysis::Correlation;
@@ -70,7 +71,8 @@ impl Correlation {
     pub fn of(scores: &[f64], accuracies: &[f64]) -> Result<Self> {
         check(scores, accuracies)?;
         let (x, y) = (Ranks::of(scores), Ranks::of(accuracies));
-        let finite = scores.iter().zip(accuracies).filter(|(score, _)| score.is_finite());
+        let is_finite = |(score, accuracy): &(&f64, &f64)| score.is_finite() && accuracy.is_finite();
+        let finite = scores.iter().zip(accuracies).filter(is_finite);
         let (finite_scores, their_accuracies): (Vec<f64>, Vec<f64>) = finite.unzip();
         Ok(Correlation {
             kendall_tau: tau_of_ranks(&x, &y),
@@ -154,10 +156,11 @@ fn check(scores: &[f64], accuracies: &[f64]) -> Result<()> {
     if scores.len() < 2 {
         return wrong(format!("a correlation needs at least 2 networks, not {}", scores.len()));
     }
-    if let Some(i) = scores.iter().position(|score| score.is_nan() || *score == f64::INFINITY) {
+    let is_wrong = |value: &f64| value.is_nan() || *value == f64::INFINITY;
+    if let Some(i) = scores.iter().position(is_wrong) {
         return wrong(format!("score {i} is {}", scores[i]));
     }
-    if let Some(i) = accuracies.iter().position(|accuracy| !accuracy.is_finite()) {
+    if let Some(i) = accuracies.iter().position(is_wrong) {
         return wrong(format!("accuracy {i} is {}", accuracies[i]));
     }
     Ok(())
@@ -423,7 +426,7 @@ mod tests {
             (&[1.0], &[1.0], "a correlation needs at least 2 networks, not 1"),
             (&[1.0, f64::NAN], &[1.0, 2.0], "score 1 is NaN"),
             (&[f64::INFINITY, 1.0], &[1.0, 2.0], "score 0 is inf"),
-            (&[1.0, 2.0], &[1.0, f64::NEG_INFINITY], "accuracy 1 is -inf"),
+            (&[1.0, 2.0], &[1.0, f64::INFINITY], "accuracy 1 is inf"),
         ] {
             assert_eq!(Correlation::of(scores, accuracies).unwrap_err().to_string(), message);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use naswot::{Architecture, Space};
 
-use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit, thin_join};
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::join_key::row_names;
@@ -144,7 +144,7 @@ impl Networks {
     pub fn join(&mut self, table: &Path, options: &AccuracyOptions) -> Result<Vec<String>> {
         let accuracies = Accuracies::read(table, options)?;
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
-        let mut found = false;
+        let (mut joined, mut scored) = (0, 0);
         for network in &mut self.rows {
             let accuracy = accuracies.get(&row_names(
                 options.key.as_ref(),
@@ -152,16 +152,18 @@ impl Networks {
                 network.row.text("arch").to_owned(),
             ));
             network.accuracy = accuracy.map(|accuracy| accuracy * scale);
-            found |= accuracy.is_some();
+            joined += usize::from(accuracy.is_some() && !network.repeated);
+            scored += usize::from(network.score.is_some() && !network.repeated);
         }
-        if !found {
+        if joined == 0 {
             let (table, name) = (table.display(), &self.name);
             let message = format!(
                 "has none of the networks of {name}: no name is in both; --key says which column names them"
             );
             return Err(Failure::unusable(format_args!("{table}: {message}")));
         }
-        let Accuracies { column, unit, averaged, warnings, .. } = accuracies;
+        let Accuracies { column, unit, averaged, mut warnings, .. } = accuracies;
+        warnings.extend(thin_join(joined, scored, Path::new(&self.name), table));
         self.accuracy = Some(AccuracyColumn { column, unit, averaged });
         Ok(warnings)
     }
