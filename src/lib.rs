@@ -33,6 +33,7 @@
 
 pub mod analysis;
 mod backend;
+mod cache;
 mod cases;
 mod codes;
 mod data;

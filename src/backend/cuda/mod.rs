@@ -7,11 +7,10 @@
 //!
 //! - `kernels` is the register of kernels.
 //! - `driver` is what the rest asks of a device.
-//! - `device` gives it through CUDA's driver, `nvrtc` and `cache` load its kernels: all unsafe code is in these.
+//! - `device` gives it through CUDA's driver, `nvrtc` loads its kernels: all unsafe code is in these.
 //! - `launches`, `buffers` and `session` take groups through it.
 
 mod buffers;
-mod cache;
 mod check;
 mod device;
 mod driver;

@@ -7,9 +7,9 @@ use std::{env, fs, ptr};
 
 use libloading::Library;
 
-use super::cache;
 use super::kernels::{ComputeCapability, HEADERS, Source};
-use crate::{BackendErrorKind, Error, Result};
+use crate::digest::sha256_hex;
+use crate::{BackendErrorKind, Error, Result, cache};
 
 /// The last option has the assembler say what each kernel takes, which tests read.
 const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
@@ -46,15 +46,21 @@ pub(super) fn load(capability: ComputeCapability) -> Result<Vec<Compiled>> {
         let Source { file, text } = source;
         let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
         let texts = [&*architecture, &nvrtc.version, file, text].into_iter().chain(headers).chain(OPTIONS);
-        let key = cache::key(texts);
-        if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &key)) {
+        let name = format!("{}.cubin", key(texts));
+        if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
             return Ok(Compiled { source: file, cubin, log: String::new() });
         }
         let compiled = nvrtc.compile(source, &architecture)?;
-        folder.iter().for_each(|folder| cache::write(folder, &key, &compiled.cubin));
+        folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
         Ok(compiled)
     };
     capability.sources().into_iter().map(load).collect()
+}
+
+/// The name of what is made from some texts, in the cache.
+fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    // Lengths too, so that no two lists of texts are one.
+    sha256_hex(texts.into_iter().flat_map(|text| [format!("{} ", text.len()), text.to_owned()]))
 }
 
 /// The library, and its version.
@@ -243,4 +249,15 @@ fn unavailable(why: String) -> Error {
          folder of libnvrtc; or use another backend"
     );
     Error::backend(BackendErrorKind::NotFound, "cuda", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_texts_apart() {
+        assert_ne!(key(["ab", "c"]), key(["a", "bc"]));
+        assert_eq!(key(["ab", "c"]), key(["ab", "c"]));
+    }
 }

@@ -1,18 +1,16 @@
-//! Compiled kernels on disk: one file a source, options, compiler and architecture, so that only the first run of a
-//! version waits for the compiler. A cache is never needed: what cannot be read or written is compiled again.
+//! Files of what takes long to make, so that only the first run waits for it: compiled kernels, the hashes of a space. A
+//! cache is never needed: what cannot be read or written is made again.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
 use sha2::{Digest, Sha256};
 
-use crate::digest::sha256_hex;
-
 /// Bytes of the checksum that a file starts with.
 const CHECKSUM: usize = 32;
 
 /// The folder: `NASWOT_CACHE_DIR`, else one in the user's cache folder; none where the user has none.
-pub(super) fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let users = || {
         if cfg!(windows) {
@@ -24,15 +22,9 @@ pub(super) fn folder() -> Option<PathBuf> {
     set("NASWOT_CACHE_DIR").or_else(|| Some(users()?.join("naswot")))
 }
 
-/// The name of what is made from some texts.
-pub(super) fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    // Lengths too, so that no two lists of texts are one.
-    sha256_hex(texts.into_iter().flat_map(|text| [format!("{} ", text.len()), text.to_owned()]))
-}
-
-/// What a folder holds under a key; none where there is nothing or it is damaged.
-pub(super) fn read(folder: &Path, key: &str) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path(folder, key)).ok()?;
+/// What a folder holds under a name; none where there is nothing or it is damaged.
+pub(crate) fn read(folder: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(folder.join(name)).ok()?;
     let content = bytes.get(CHECKSUM..)?;
     if Sha256::digest(content)[..] != bytes[..CHECKSUM] {
         return None;
@@ -40,9 +32,9 @@ pub(super) fn read(folder: &Path, key: &str) -> Option<Vec<u8>> {
     Some(bytes.split_off(CHECKSUM))
 }
 
-/// Keeps something under a key. Others see the whole file or none.
-pub(super) fn write(folder: &Path, key: &str, content: &[u8]) {
-    let (to, mine) = (path(folder, key), folder.join(format!("{key}.{}", process::id())));
+/// Keeps something under a name. Others see the whole file or none.
+pub(crate) fn write(folder: &Path, name: &str, content: &[u8]) {
+    let (to, mine) = (folder.join(name), folder.join(format!("{name}.{}", process::id())));
     let bytes = [&Sha256::digest(content)[..], content].concat();
     let written = fs::create_dir_all(folder).and_then(|()| fs::write(&mine, bytes));
     if written.and_then(|()| fs::rename(&mine, to)).is_err() {
@@ -51,19 +43,9 @@ pub(super) fn write(folder: &Path, key: &str, content: &[u8]) {
     }
 }
 
-fn path(folder: &Path, key: &str) -> PathBuf {
-    folder.join(format!("{key}.cubin"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_tell_texts_apart() {
-        assert_ne!(key(["ab", "c"]), key(["a", "bc"]));
-        assert_eq!(key(["ab", "c"]), key(["ab", "c"]));
-    }
 
     #[test]
     fn what_is_damaged_is_not_there() {
@@ -72,7 +54,7 @@ mod tests {
         assert_eq!(read(&folder, "k"), None);
         write(&folder, "k", b"content");
         assert_eq!(read(&folder, "k").unwrap(), b"content");
-        let file = path(&folder, "k");
+        let file = folder.join("k");
         let mut bytes = fs::read(&file).unwrap();
         for cut in [0, CHECKSUM - 1, CHECKSUM, bytes.len() - 1] {
             fs::write(&file, &bytes[..cut]).unwrap();
