@@ -49,6 +49,8 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
         Architecture::read_lines(&bytes[..]).for_each(drop);
+        Architecture::read_cells(&bytes[..]).for_each(drop);
+        Architecture::read_lines(&[b"[{", &bytes[..]].concat()[..]).for_each(drop);
     }
 }
 
@@ -81,6 +83,75 @@ fn the_order_of_keys_spaces_and_further_keys_do_not_matter() {
 }
 
 #[test]
+fn other_tools_keys_and_notations_are_read() {
+    for (space, cell, arch) in [
+        (
+            "nb201",
+            r#""arch_str":"|none~0| + |none~0|none~1| + |none~0|none~1|skip_connect~2|""#,
+            "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|",
+        ),
+        (
+            "nasbench201",
+            r#""arch":[1, 1, 1, 1, 1, 0]"#,
+            "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|",
+        ),
+        (
+            "nasbench201",
+            "\"arch\":\"#1\"",
+            "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|",
+        ),
+        ("nasbench101", r#""arch":"011001000/2""#, "011001000/2"),
+        ("nasbench101", r#""id":"its hash","index":7,"arch":"011001000/2","adjacency":null"#, "011001000/2"),
+        (
+            "NAS-Bench-101",
+            r#""matrix":[[false,true],[false,false]],"operations":["INPUT","Output"]"#,
+            "0100/",
+        ),
+        (
+            "nasbench101",
+            r#""module_adjacency":[0.0,1.0,0.0,0.0],"module_operations":["input","output"]"#,
+            "0100/",
+        ),
+    ] {
+        let line = format!(r#"{{"space":"{space}",{cell}}}"#);
+        assert_eq!(Architecture::from_json(&line).unwrap().arch(), arch, "{line}");
+        assert_eq!(line.parse::<Architecture>().unwrap().arch(), arch, "{line}");
+    }
+}
+
+#[test]
+fn a_word_may_be_of_two_spaces() {
+    let both = "(0, 1, 0, 0, 0, 1)";
+    let refused = both.parse::<Architecture>().unwrap_err().to_string();
+    for reading in [
+        "may be 0100/ of nasbench101",
+        "|skip_connect~0|+|none~0|skip_connect~1|+|skip_connect~0|skip_connect~1|none~2| of nasbench201",
+    ] {
+        assert!(refused.contains(reading), "{refused}");
+    }
+    assert_eq!(Space::NasBench101.parse_arch(both).unwrap().arch(), "0100/");
+    assert_eq!(Architecture::names_in_rows(both).len(), 2);
+    assert_eq!(
+        Architecture::names_in_rows("D32D0B26D534203B48D866FACD98CC3E"),
+        ["d32d0b26d534203b48d866facd98cc3e"]
+    );
+    assert!(Architecture::names_in_rows("12804").is_empty() && Architecture::names_in_rows("(1").is_empty());
+    let error = "cells.jsonl".parse::<Architecture>().unwrap_err().to_string();
+    assert_eq!(error, "\"cells.jsonl\" is no cell of nasbench101 or nasbench201 in any notation");
+    let other = r#"{"space":"nasbench101","adjacency":[[0,1],[0,0]],"ops":["input","output"]}"#;
+    let error = Space::NasBench201.parse_arch(other).unwrap_err().to_string();
+    assert_eq!(error, "is of the space \"nasbench101\", not of nasbench201");
+}
+
+#[test]
+fn a_hash_is_read_in_any_case() {
+    let hash = "D32D0B26D534203B48D866FACD98CC3E";
+    let cells =
+        [hash.to_owned(), hash.to_lowercase()].map(|hash| hash.parse::<Architecture>().unwrap().arch());
+    assert_eq!(cells, ["011001000/0", "011001000/0"]);
+}
+
+#[test]
 fn a_matrix_is_pruned() {
     let line = r#"{"space":"nasbench101","adjacency":[[0,1,1],[0,0,0],[0,0,0]],"ops":["input","maxpool3x3","output"]}"#;
     assert_eq!(Architecture::from_json(line).unwrap().arch(), "0100/");
@@ -98,40 +169,47 @@ fn a_line_that_is_no_architecture_says_what_is_wrong_and_where() {
         (r#"{"space":nasbench201}"#, "broken JSON, column 11: expected ident"),
         (r#"{"space":"nasbench201",}"#, "broken JSON, column 24: trailing comma"),
         (r#"{"space":"nasbench201"} {}"#, "broken JSON, column 25: trailing characters"),
-        ("{}", "column 2: missing field `space`"),
-        (r#"{"space":null}"#, "column 13: invalid type: null, expected a string"),
-        (r#"{"space":5}"#, "column 10: invalid type: integer `5`, expected a string"),
-        (r#"{"space":"nasbench201","space":"nasbench201"}"#, "column 30: duplicate field `space`"),
+        ("{}", "has no key `space`: which of nasbench101, nasbench201?"),
+        (r#"{"space":null}"#, "`space` is null, not a text"),
+        (r#"{"space":5}"#, "`space` is 5, not a text"),
+        (r#"{"space":"nasbench201","space":"nasbench201"}"#, "has the key `space` twice"),
+        (r#"{"space":"nasbench301"}"#, r#"unknown space "nasbench301" (known are nasbench101, nasbench201)"#),
         (
-            r#"{"space":"NASBench-201"}"#,
-            r#"unknown space "NASBench-201" (known are nasbench101, nasbench201)"#,
+            r#"{"space":"nasbench201"}"#,
+            r#"has no key `arch`; a line is {"space":"nasbench201","arch":"|none~0|"#,
         ),
-        (r#"{"space":"nasbench201"}"#, "column 23: missing field `arch`"),
-        (r#"{"space":"nasbench201","arch":["|"]}"#, "column 30: invalid type: sequence, expected a string"),
+        (
+            r#"{"space":"nasbench201","arch":"x","arch_str":"y"}"#,
+            "has the keys `arch` and `arch_str`, which differ",
+        ),
+        (r#"{"space":"nasbench201","arch":["|"]}"#, r#"node 1 has "|" where a pair of operation and source"#),
         (r#"{"space":"nasbench201","arch":""}"#, r#"nasbench201: "" describes 1 nodes, not 3"#),
-        (r#"{"space":"nasbench101","ops":[]}"#, "column 32: missing field `adjacency`"),
-        (r#"{"space":"nasbench101","adjacency":[]}"#, "column 38: missing field `ops`"),
+        (r#"{"space":"nasbench101"}"#, r#"has no key `adjacency`; a line is {"space":"nasbench101","adj"#),
+        (r#"{"space":"nasbench101","ops":[]}"#, "has no key `adjacency`; a line is"),
+        (r#"{"space":"nasbench101","adjacency":[]}"#, "has `adjacency`, but no `ops`"),
         (
-            r#"{"space":"nasbench101","adjacency":"0100"}"#,
-            r#"invalid type: string "0100", expected a sequence"#,
+            r#"{"space":"nasbench101","adjacency":"0100","ops":["input","output"]}"#,
+            r#"the adjacency matrix is "0100", not a list of its rows"#,
         ),
         (
-            r#"{"space":"nasbench101","adjacency":[0,1]}"#,
-            "column 37: invalid type: integer `0`, expected a sequence",
+            r#"{"space":"nasbench101","adjacency":[0,1],"ops":["input","output"]}"#,
+            "the adjacency matrix is a list of 2, not a list of its rows",
         ),
         (
-            r#"{"space":"nasbench101","adjacency":[[0,-1]]}"#,
-            "column 41: invalid value: integer `-1`, expected u8",
+            r#"{"space":"nasbench101","adjacency":[[0,-1],[0,0]],"ops":["input","output"]}"#,
+            "row 0, column 1 of the adjacency matrix is -1, not 0 or 1",
         ),
-        (r#"{"space":"nasbench101","adjacency":[[0,256]]}"#, "invalid value: integer `256`, expected u8"),
         (
-            r#"{"space":"nasbench101","adjacency":[[0,1.0]]}"#,
-            "invalid type: floating point `1.0`, expected u8",
+            r#"{"space":"nasbench101","adjacency":[[0,0.5],[0,0]],"ops":["input","output"]}"#,
+            "row 0, column 1 of the adjacency matrix is 0.5, not 0 or 1",
         ),
-        (r#"{"space":"nasbench101","adjacency":[[0,true]]}"#, "invalid type: boolean `true`, expected u8"),
+        (
+            r#"{"space":"nasbench101","adjacency":[[0,"1"],[0,0]],"ops":["input","output"]}"#,
+            r#"row 0, column 1 of the adjacency matrix is "1", not 0 or 1"#,
+        ),
         (
             r#"{"space":"nasbench101","adjacency":[],"ops":["input",3]}"#,
-            "invalid type: integer `3`, expected a string",
+            "vertex 1: 3 is not the name of an operation",
         ),
     ];
     for (line, why) in cases {
@@ -182,6 +260,44 @@ fn lines_are_numbered_and_blank_ones_skipped() {
     assert!(matches!(lines[1].1, Err(Error::Architecture { .. })));
     assert_eq!(lines[2].1.as_ref().unwrap().to_json(), SKIP);
     assert_eq!(Architecture::read_lines("\n\n".as_bytes()).count(), 0);
+}
+
+#[test]
+fn arrays_and_objects_over_several_lines_are_read() {
+    let pretty =
+        |line: &str| line.replace("\",\"", "\",\n  \"").replacen('{', "{\n  ", 1).replace("\"}", "\"\n}");
+    for (file, numbers) in [
+        (format!("[{CONV},{SKIP}]"), [1, 1]),
+        (format!("[\n{CONV},\n{SKIP}\n]\n"), [2, 3]),
+        (format!("\u{feff}\n [ {CONV},\r\n\r\n{SKIP}]"), [2, 4]),
+        (format!("{SKIP}\n{CONV}"), [1, 2]),
+    ] {
+        let read: Vec<_> = Architecture::read_lines(file.as_bytes()).collect();
+        assert_eq!(read.iter().map(|(number, _)| *number).collect::<Vec<_>>(), numbers, "{file}");
+        assert!(read.iter().all(|(_, read)| read.is_ok()), "{file}: {read:?}");
+    }
+    let file = format!("{}\n{}", pretty(SKIP), pretty(SKIP));
+    let read: Vec<_> =
+        Architecture::read_lines(file.as_bytes()).map(|(n, read)| (n, read.unwrap().to_json())).collect();
+    assert_eq!(read, [(1, SKIP.to_owned()), (5, SKIP.to_owned())]);
+    // What is no object is a piece of its own, and so is one that does not end.
+    let file = format!("[\n{SKIP}, 5\n\"}}\"\n{SKIP}, {{\"space\":\n");
+    let read: Vec<_> = Architecture::read_lines(file.as_bytes()).collect();
+    let read: Vec<_> = read.iter().map(|(number, read)| (*number, read.is_ok())).collect();
+    assert_eq!(read, [(2, true), (2, false), (3, false), (4, true), (4, false)]);
+}
+
+#[test]
+fn the_first_line_is_read_without_the_second() {
+    struct Endless;
+    impl Read for Endless {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("nobody has asked for a second line")
+        }
+    }
+    let line = format!("{SKIP}\n");
+    let mut lines = Architecture::read_lines(BufReader::new(line.as_bytes().chain(Endless)));
+    assert!(lines.next().unwrap().1.is_ok());
 }
 
 #[test]
@@ -252,7 +368,16 @@ fn spaces_have_names_and_sizes() {
     for space in Space::ALL {
         assert_eq!(space.name().parse::<Space>().unwrap(), space);
         assert_eq!(format!("{space:>12}"), format!(" {}", space.name()));
+        for name in
+            [space.title().to_owned(), space.title().to_lowercase(), space.name().replace("nas", "N-A_s ")]
+        {
+            assert_eq!(name.parse::<Space>().unwrap(), space);
+        }
     }
+    for name in ["nb201", "NATS-TSS", "nats-bench-tss"] {
+        assert_eq!(name.parse::<Space>().unwrap(), Space::NasBench201);
+    }
+    assert!("nats-bench".parse::<Space>().is_err() && "".parse::<Space>().is_err());
     for space in Space::ALL {
         assert_eq!(space.all().unwrap().count(), space.count().unwrap());
     }

@@ -11,6 +11,7 @@ pub mod nasbench201;
 mod skeleton;
 pub(crate) mod table;
 mod text;
+mod value;
 
 pub use skeleton::SkeletonSettings;
 pub use table::{Architecture, Space};

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::definition::Definition;
 use super::skeleton::SkeletonSettings;
-use super::text::{parse, quoted, unreadable};
+use super::text::{quoted, unreadable};
+use super::value::{Object, Value};
 use super::{nasbench101, nasbench201};
 use crate::{Error, Result};
 
@@ -210,23 +211,25 @@ impl Space {
         with_type!(self, Cell => Ok(Cell::sample(n, seed)?.into_iter().map(Architecture::from).collect()))
     }
 
-    /// Reads what [`Architecture::arch`] writes.
+    /// Reads an architecture of the space: what [`Architecture::arch`] writes, or the same cell as other tools write it, with
+    /// blanks, in quotes, as a list, tuple or dictionary. docs/output.md has all notations.
     ///
     /// ```
     /// use naswot::Space;
     ///
     /// assert_eq!(Space::NasBench101.parse_arch("010001000/0")?.arch(), "010001000/0");
+    /// let tuple = Space::NasBench201.parse_arch("(4, 0, 3, 1, 4, 3)")?;
+    /// assert!(tuple.arch().starts_with("|avg_pool_3x3~0|+|skip_connect~0|none~1|+|"));
     /// # Ok::<(), naswot::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::Cell`].
+    /// [`Error::Cell`], or [`Error::Architecture`] of a list that is broken.
     pub fn parse_arch(self, arch: &str) -> Result<Architecture> {
-        with_type!(self, Cell => arch.parse::<Cell>().map(Architecture::from))
+        self.read(&Value::of_text(arch)?)
     }
 
-    /// The space whose archs ([`Architecture::arch`]) have the form of a word; none where the word looks like a path
-    /// or anything else.
+    /// The space whose cells have the form of a word; none where the word looks like a path or anything else.
     ///
     /// ```
     /// use naswot::Space;
@@ -235,31 +238,64 @@ impl Space {
     /// assert_eq!(Space::of_arch("scores.csv"), None);
     /// ```
     pub fn of_arch(word: &str) -> Option<Self> {
-        Space::ALL.into_iter().find(|&space| with_type!(space, Cell => Cell::is_arch(word)))
+        let value = Value::of_text(word).ok()?;
+        Space::ALL.into_iter().find(|space| space.has_form(&value))
     }
 
-    /// The architectures that ids ([`Architecture::id`]) or archs ([`Architecture::arch`]) name, in their order.
+    /// The architectures that the lines of a list name, in their order: by id ([`Architecture::id`]), or as
+    /// [`parse_arch`](Space::parse_arch) reads them. Of NAS-Bench-201 a number is the benchmark's own.
     ///
-    /// A hash of NAS-Bench-101 does not tell its cell: the whole space is hashed for it, on all cores, which takes
-    /// some 10 s of one.
+    /// A hash of NAS-Bench-101 does not tell its cell: the whole space is hashed for the first one, on all cores, which
+    /// takes some 10 s of one.
     ///
     /// ```
     /// use naswot::Space;
     ///
-    /// let found = Space::NasBench201.find(&["|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|", "x"]);
-    /// assert!(found[0].is_ok() && found[1].is_err());
+    /// let found = Space::NasBench201.find(&["|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|", "12804", "x"]);
+    /// assert!(found[0].is_ok() && found[1].is_ok() && found[2].is_err());
     /// ```
     ///
     /// # Errors
     /// Of each name by itself: [`Error::Cell`] where it is none of the space.
     pub fn find<S: AsRef<str>>(self, names: &[S]) -> Vec<Result<Architecture>> {
-        let names: Vec<&str> = names.iter().map(S::as_ref).collect();
-        with_type!(self, Cell => Cell::find(&names).into_iter().map(|cell| cell.map(Architecture::from)).collect())
+        let find = |name: &S| {
+            let value = Value::of_text(name.as_ref())?;
+            with_type!(self, Cell => Cell::from_listed(&value).map(Architecture::from))
+        };
+        names.iter().map(find).collect()
+    }
+
+    /// Reads a value that is known to be an architecture of the space, whose name it may have.
+    pub(super) fn read(self, value: &Value) -> Result<Architecture> {
+        if let Value::Object(object) = value
+            && let Some(space) = object.text("space")?
+            && space.parse::<Space>()? != self
+        {
+            return Err(unreadable(format!("is of the space {}, not of {self}", quoted(space))));
+        }
+        with_type!(self, Cell => Cell::from_value(value).map(Architecture::from))
+    }
+
+    /// Whether a value has the form of an architecture of the space.
+    pub(super) fn has_form(self, value: &Value) -> bool {
+        with_type!(self, Cell => Cell::has_form(value))
+    }
+
+    /// The name that rows of the space have for what a value tells.
+    pub(super) fn name_in_rows(self, value: &Value) -> Option<String> {
+        with_type!(self, Cell => Cell::name_in_rows(value))
     }
 
     /// Reads a line of an architecture file that is known to be of the space.
-    pub(super) fn parse_line(self, line: &str) -> Result<Architecture> {
-        with_type!(self, Cell => Cell::from_line(parse(line)?).map(Architecture::from))
+    pub(super) fn read_line(self, line: &Object) -> Result<Architecture> {
+        with_type!(self, Cell => Cell::from_object(line).map(Architecture::from))
+    }
+
+    /// Whether a name is the space's, in any spelling.
+    fn is_called(self, name: &str) -> bool {
+        let letters: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+        let letters = letters.to_ascii_lowercase();
+        with_type!(self, Cell => Cell::NAME == letters || Cell::ALIASES.contains(&letters.as_str()))
     }
 }
 
@@ -272,8 +308,9 @@ impl fmt::Display for Space {
 impl FromStr for Space {
     type Err = Error;
 
+    /// Reads a name, in capitals or not, with signs between its parts or not: `NAS-Bench-201`, `nb201`.
     fn from_str(name: &str) -> Result<Self> {
-        Space::ALL.into_iter().find(|space| space.name() == name).ok_or_else(|| {
+        Space::ALL.into_iter().find(|space| space.is_called(name)).ok_or_else(|| {
             let known = Space::ALL.map(Space::name).join(", ");
             unreadable(format!("unknown space {} (known are {known})", quoted(name)))
         })

@@ -62,13 +62,20 @@ impl fmt::Display for VertexOp {
 impl FromStr for VertexOp {
     type Err = Error;
 
-    /// Reads the benchmark's name.
+    /// Reads the benchmark's name, in capitals or not, with `_` for `-`, and with or without `-bn-relu`.
     fn from_str(name: &str) -> Result<Self> {
-        VertexOp::ALL.into_iter().find(|op| op.name() == name).ok_or_else(|| {
+        let plain = plain(name);
+        let short = |op: &VertexOp| op.name().strip_suffix("-bn-relu") == Some(&plain);
+        VertexOp::ALL.into_iter().find(|op| op.name() == plain || short(op)).ok_or_else(|| {
             let [a, b, c] = VertexOp::ALL;
             invalid(format!("{} is not an operation: those are {a}, {b} and {c}", quoted(name)))
         })
     }
+}
+
+/// The name of a vertex as the benchmark spells it.
+fn plain(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('_', "-")
 }
 
 /// A cell of NAS-Bench-101: every vertex lies on a path from the input to the output, and there are at most
@@ -257,7 +264,7 @@ fn interior<Name: AsRef<str>>(ops: &[Name]) -> Result<Vec<VertexOp>> {
     };
     for (vertex, name, needed) in [(0, first, "input"), (ops.len() - 1, last, "output")] {
         let name = name.as_ref();
-        if name != needed {
+        if plain(name) != needed {
             let message = format!("vertex {vertex}: {} stands where {needed:?} must", quoted(name));
             return Err(invalid(message));
         }

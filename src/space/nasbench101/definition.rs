@@ -1,26 +1,25 @@
 //! NAS-Bench-101 as a search space among others.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use serde::Serialize;
 
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-
-use super::{COUNT, Cell, NAME, Skeleton, all, invalid, sample};
+use super::notation::{has_form, is_hash, read, read_object};
+use super::{COUNT, Cell, NAME, Skeleton, all, sample};
 use crate::space::definition::Definition;
 use crate::space::skeleton::SkeletonSettings;
+use crate::space::value::{Object, Value};
 use crate::{Network, Result};
 
 /// A cell as [`Cell::new`] takes it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(crate) struct Line {
     adjacency: Vec<Vec<u8>>,
-    ops: Vec<Cow<'static, str>>,
+    ops: Vec<&'static str>,
 }
 
 impl Definition for Cell {
     const NAME: &'static str = NAME;
     const TITLE: &'static str = "NAS-Bench-101";
+    const ALIASES: &'static [&'static str] = &["nb101"];
     const COUNT: Option<usize> = Some(COUNT);
     const HASHED: bool = true;
 
@@ -28,15 +27,27 @@ impl Definition for Cell {
     type Skeleton = Skeleton;
 
     fn line(&self) -> Line {
-        Line { adjacency: self.adjacency(), ops: self.op_names().into_iter().map(Cow::Borrowed).collect() }
+        Line { adjacency: self.adjacency(), ops: self.op_names() }
     }
 
-    fn from_line(Line { adjacency, ops }: Line) -> Result<Self> {
-        Cell::new(&adjacency, &ops)
+    fn from_object(object: &Object) -> Result<Self> {
+        read_object(object)
     }
 
-    fn is_arch(word: &str) -> bool {
-        word.contains('/') && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/')
+    fn from_value(value: &Value) -> Result<Self> {
+        read(value)
+    }
+
+    fn has_form(value: &Value) -> bool {
+        has_form(value)
+    }
+
+    /// A hash is the id itself; which cell it is of does not matter.
+    fn name_in_rows(value: &Value) -> Option<String> {
+        match value {
+            Value::Text(word) if is_hash(word) => Some(word.to_ascii_lowercase()),
+            value => read(value).ok().map(|cell| cell.to_string()),
+        }
     }
 
     fn id(&self) -> String {
@@ -49,23 +60,6 @@ impl Definition for Cell {
 
     fn sample(n: usize, seed: u64) -> Result<Vec<Self>> {
         sample(n, seed)
-    }
-
-    /// A hash does not tell its cell: where there is one, the whole space is hashed.
-    fn find(names: &[&str]) -> Vec<Result<Self>> {
-        let hashes: HashSet<&str> = names.iter().copied().filter(|name| is_hash(name)).collect();
-        let space: Vec<Cell> = if hashes.is_empty() { Vec::new() } else { all().collect() };
-        let hashed = space.par_iter().map(|cell| (cell.hash(), *cell));
-        let found: HashMap<String, Cell> =
-            hashed.filter(|(hash, _)| hashes.contains(hash.as_str())).collect();
-        let find = |&name: &&str| match found.get(name) {
-            Some(cell) => Ok(*cell),
-            None if hashes.contains(name) => {
-                Err(invalid(format!("no cell of the space has the hash {name}")))
-            }
-            None => name.parse(),
-        };
-        names.iter().map(find).collect()
     }
 
     fn mutate(&self, seed: u64) -> Option<Self> {
@@ -93,9 +87,4 @@ impl Definition for Cell {
     fn settings(skeleton: &Skeleton) -> SkeletonSettings {
         SkeletonSettings { stem: Some(skeleton.stem), cells: Some(skeleton.cells) }
     }
-}
-
-/// Whether a name has the form of an MD5 hash.
-fn is_hash(name: &str) -> bool {
-    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
 }

@@ -25,9 +25,11 @@ mod cell;
 mod definition;
 mod enumerate;
 mod hash;
+mod hashes;
 mod isomorphism;
 mod mutate;
 mod network;
+mod notation;
 mod sample;
 
 pub use cell::{Cell, MAX_EDGES, MAX_VERTICES, VertexOp};

@@ -1,14 +1,16 @@
 //! NAS-Bench-201 as a search space among others.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::notation::{has_form, read, read_listed, read_object};
 use super::{COUNT, Cell, NAME, Skeleton, all, sample};
 use crate::space::definition::Definition;
 use crate::space::skeleton::SkeletonSettings;
+use crate::space::value::{Object, Value};
 use crate::{Network, Result};
 
 /// A cell as an arch string.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(crate) struct Line {
     arch: String,
 }
@@ -16,6 +18,7 @@ pub(crate) struct Line {
 impl Definition for Cell {
     const NAME: &'static str = NAME;
     const TITLE: &'static str = "NAS-Bench-201";
+    const ALIASES: &'static [&'static str] = &["nb201", "natsbenchtss", "natstss"];
     const COUNT: Option<usize> = Some(COUNT);
 
     type Line = Line;
@@ -25,12 +28,20 @@ impl Definition for Cell {
         Line { arch: self.to_string() }
     }
 
-    fn from_line(line: Line) -> Result<Self> {
-        line.arch.parse()
+    fn from_object(object: &Object) -> Result<Self> {
+        read_object(object)
     }
 
-    fn is_arch(word: &str) -> bool {
-        word.starts_with('|')
+    fn from_value(value: &Value) -> Result<Self> {
+        read(value)
+    }
+
+    fn from_listed(value: &Value) -> Result<Self> {
+        read_listed(value)
+    }
+
+    fn has_form(value: &Value) -> bool {
+        has_form(value)
     }
 
     fn all() -> Option<Box<dyn Iterator<Item = Self> + Send>> {
@@ -43,6 +54,10 @@ impl Definition for Cell {
 
     fn mutate(&self, seed: u64) -> Option<Self> {
         Some(self.mutate(seed))
+    }
+
+    fn first_equal(&self) -> Option<Self> {
+        Some(self.first_equal())
     }
 
     fn network(&self, skeleton: &Skeleton) -> Result<Network> {

@@ -10,7 +10,7 @@ pub const COUNT: usize = Op::ALL.len().pow(EDGES.len() as u32);
 /// All cells, sorted: ascending as six-digit numbers in base 5 whose digits are the operations on the
 /// [`EDGES`] in the order of [`Op::ALL`], the first edge slowest.
 ///
-/// The order is not that of the benchmark's own indices.
+/// The order is not that of the benchmark's own numbers ([`Cell::benchmark_index`]).
 ///
 /// ```
 /// use naswot::nasbench201;
@@ -71,7 +71,7 @@ impl Cell {
     }
 
     /// The cell at a position of [`all`], the position's base-5 digits being the operations.
-    fn at(index: usize) -> Self {
+    pub(super) fn at(index: usize) -> Self {
         let mut rest = index;
         let mut ops = [Op::None; 6];
         for op in ops.iter_mut().rev() {

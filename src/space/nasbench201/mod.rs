@@ -14,10 +14,13 @@
 //! # Ok::<(), naswot::Error>(())
 //! ```
 
+mod benchmark_index;
 mod cell;
 mod definition;
 mod enumerate;
+mod equality;
 mod network;
+mod notation;
 
 pub use cell::{Cell, EDGES, Op};
 pub use enumerate::{COUNT, all, sample};
