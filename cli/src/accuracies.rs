@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use clap::Args;
+use naswot::Architecture;
 use serde::Serialize;
 
 use crate::column_words::{is_accuracy, is_loss};
@@ -128,7 +129,7 @@ impl Accuracies {
             let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
             let names = texts[..keys.len()].iter().map(String::as_str).filter(|key| !key.is_empty());
-            let names: HashSet<&str> = names.collect();
+            let names: HashSet<String> = names.flat_map(names_in_rows).collect();
             if names.is_empty() {
                 let message = format!("has no {}: which network is it?", keys.join(" or "));
                 return Err(table.wrong(*line, message));
@@ -140,7 +141,7 @@ impl Accuracies {
             largest = largest.max(value);
             let value = if *lower_is_better { -value } else { value };
             for name in names {
-                by_name.entry(name.to_owned()).or_default().add(value);
+                by_name.entry(name).or_default().add(value);
             }
         }
         let unit = match largest {
@@ -169,6 +170,12 @@ impl Accuracies {
     pub(crate) fn get(&self, names: &[String]) -> Option<f64> {
         names.iter().find_map(|name| self.by_name.get(name)).map(|accuracy| accuracy.mean)
     }
+}
+
+/// The names that rows may have for what a table calls a network: those of a cell in any notation, else the text itself.
+pub(crate) fn names_in_rows(text: &str) -> Vec<String> {
+    let names = Architecture::names_in_rows(text);
+    if names.is_empty() { vec![text.to_owned()] } else { names }
 }
 
 /// Position of the only column whose name is that of an accuracy.

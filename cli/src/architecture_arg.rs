@@ -24,7 +24,7 @@ impl FromStr for ArchitectureArg {
     /// Reads the argument: what looks like an arch is one; all else is a file.
     fn from_str(text: &str) -> naswot::Result<Self> {
         match Space::of_arch(text) {
-            Some(space) => space.parse_arch(text).map(ArchitectureArg::Architecture),
+            Some(_) => text.parse().map(ArchitectureArg::Architecture),
             None => Ok(ArchitectureArg::File(text.into())),
         }
     }
@@ -96,17 +96,9 @@ impl RowSelection {
             let object: Option<Value> = serde_json::from_str(&line).ok();
             let field = |name: &str| object.as_ref().and_then(|object| object.get(name));
             if self.wants(field("index").and_then(Value::as_u64)) {
-                let arch = field("arch").and_then(Value::as_str);
-                let space = field("space").and_then(Value::as_str);
-                let parsed = match (space, arch) {
-                    (Some(space), Some(arch)) => {
-                        space.parse::<Space>().and_then(|space| space.parse_arch(arch))
-                    }
-                    _ => Architecture::from_json(&line),
-                };
                 let name = &self.name;
-                let found =
-                    parsed.map_err(|error| Failure::unusable(format_args!("{name}:{number}: {error}")))?;
+                let found = Architecture::from_json(&line)
+                    .map_err(|error| Failure::unusable(format_args!("{name}:{number}: {error}")))?;
                 self.found = Some(found);
             }
         }

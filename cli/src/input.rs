@@ -16,6 +16,7 @@ use naswot::{Architecture, Error, Space};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
+use crate::network_file::{self, Architectures, Lines};
 use crate::options::space;
 use crate::text_file::{self, TextFile};
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The networks that a command takes: those of a file, or of a search space.
 #[derive(Args, Debug)]
 pub(crate) struct InputOptions {
-    /// Architectures, one JSON object a line; `-` is standard input
+    /// Architectures, one JSON object a line, or rows of scores; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "space")]
     file: Option<PathBuf>,
     /// Networks of a search space, in place of a file
@@ -70,7 +71,8 @@ struct SpaceSubset {
     /// So many, drawn as `naswot sample` does
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
-    /// Those that a file names, one a line: hashes of nasbench101, or what the column `arch` holds
+    /// Those that a file names, one a line or in a table: hashes of nasbench101, numbers of nasbench201, or cells in any
+    /// notation; `-` is standard input
     #[arg(long, value_name = "FILE")]
     only: Option<PathBuf>,
 }
@@ -116,7 +118,7 @@ impl InputOptions {
         let shard = self.shard.unwrap_or(Shard::WHOLE);
         match (&self.file, self.space) {
             (_, Some(space)) => self.open_space(space, shard),
-            (Some(file), None) => Input::open_file(file, shard),
+            (Some(file), None) => Input::open_file(file, shard, Lines::Objects),
             (None, None) => Err(Failure::unusable("which networks? Give a FILE, or --space")),
         }
     }
@@ -124,17 +126,13 @@ impl InputOptions {
     fn open_space(&self, space: Space, shard: Shard) -> Result<Input> {
         let unnumbered = |architecture| (None, Ok(architecture));
         if let Some(path) = &self.which.only {
-            let name = path.display().to_string();
-            let text = io::read_to_string(text_file::open_text(path)?.reader)
-                .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-            let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
-            let (names, numbers): (Vec<String>, Vec<usize>) = lines
-                .filter(|(line, _)| !line.is_empty())
-                .map(|(line, number)| (line.to_owned(), number))
-                .unzip();
+            let names = network_file::names(path)?;
+            network_file::judge_names(path, space, &names)?;
+            let (numbers, names): (Vec<usize>, Vec<String>) = names.into_iter().unzip();
             let total = names.len() as u64;
             // On the thread that reads: hashing a space takes long enough for Ctrl-C.
             let found = iter::once_with(move || space.find(&names)).flatten();
+            let name = path.display().to_string();
             return Ok(Input::new(name, Some(total), shard, numbers.into_iter().map(Some).zip(found)));
         }
         let name = space.name().to_owned();
@@ -208,13 +206,12 @@ pub(crate) fn place(input: &str, index: usize, line: Option<usize>) -> String {
 impl Input {
     /// Opens a file; `-` is standard input.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::open_file(path, Shard::WHOLE)
+        Self::open_file(path, Shard::WHOLE, Lines::Objects)
     }
 
-    fn open_file(path: &Path, shard: Shard) -> Result<Self> {
+    fn open_file(path: &Path, shard: Shard, lines: Lines) -> Result<Self> {
         let name = path.display().to_string();
-        let TextFile { reader, plain } = text_file::open_late(path)?;
-        let lines = Architecture::read_lines(reader).map(|(number, line)| (Some(number), line));
+        let (lines, plain) = network_file::open(path, lines)?;
         let total = if plain { Total::LinesOf(path.to_owned(), shard) } else { Total::Unknown };
         Ok(Input { total, ..Self::new(name, None, shard, lines) })
     }

@@ -1,6 +1,6 @@
 //! The columns by which the networks of two files are joined.
 
-use naswot::Space;
+use naswot::Architecture;
 
 use crate::exit::Result;
 use crate::table::Table;
@@ -85,5 +85,5 @@ fn named(table: &Table, names: &[&str]) -> Vec<String> {
 /// Whether a text names a network by itself: a cell or a hash.
 fn is_name(text: &str) -> bool {
     let hash = text.len() == HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hash || Space::of_arch(text).is_some_and(|space| space.parse_arch(text).is_ok())
+    hash || !Architecture::names_in_rows(text).is_empty()
 }

@@ -32,6 +32,7 @@ mod kernels;
 pub mod measure;
 mod merge;
 mod minus_inf;
+mod network_file;
 mod options;
 mod outcome_cache;
 mod output;

@@ -26,7 +26,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanCommand {
-    /// Architectures, one JSON object a line; `-` is standard input
+    /// Architectures, one JSON object a line, or rows of scores; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print one JSON object a network

@@ -9,6 +9,9 @@ use naswot::Agreement;
 use crate::console::{self, Console};
 use crate::rows::Row;
 
+/// Failures that a terminal shows one by one; the others are counted.
+const SHOWN: u64 = 20;
+
 /// Numbers of rows by their outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
@@ -38,6 +41,8 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     start: Instant,
     tally: Tally,
+    /// Number of failures that had a message.
+    explained: u64,
 }
 
 impl Progress {
@@ -60,7 +65,13 @@ impl Progress {
             }));
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Progress { console: console.clone(), bar, start: Instant::now(), tally: Tally::default() }
+        Progress {
+            console: console.clone(),
+            bar,
+            start: Instant::now(),
+            tally: Tally::default(),
+            explained: 0,
+        }
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -101,7 +112,10 @@ impl Progress {
     pub(crate) fn failed(&mut self, message: Option<impl Display>) {
         self.tally.failed += 1;
         if let Some(message) = message {
-            self.bar.suspend(|| console::say(message));
+            self.explained += 1;
+            if self.explained <= SHOWN || !self.console.on_terminal() {
+                self.bar.suspend(|| console::say(message));
+            }
         }
         self.bar.inc(1);
     }
@@ -113,6 +127,9 @@ impl Progress {
 
     /// Prints the summary of the run. Where all went well and nobody watches, nothing.
     pub(crate) fn summarise(&self) {
+        if self.explained > SHOWN && self.console.on_terminal() {
+            console::say(format_args!("{} more failures; their rows say why", self.explained - SHOWN));
+        }
         if self.tally.failed > 0 && !self.console.quiet {
             console::say(self.summary());
         } else {

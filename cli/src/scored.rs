@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::accuracies::names_in_rows;
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::field::FieldKind;
@@ -62,7 +63,7 @@ impl ScoredFile {
             let besides_scores = besides.iter_mut().zip(&scores).filter(|(_, is_score)| **is_score);
             besides_scores.flat_map(|(number, _)| number).for_each(|number| *number = others.score(*number));
             let names = record.texts[..keys].iter().filter(|name| !name.is_empty());
-            let names: Vec<String> = names.cloned().collect();
+            let names: Vec<String> = names.map(|name| name_in_rows(name)).collect();
             if numbers.contains(&None) {
                 failed += 1;
             } else if !seen.insert(names.first().cloned()) {
@@ -80,6 +81,12 @@ impl ScoredFile {
         let warning = asked.warning(file);
         Ok(ScoredFile { networks: ranked.collect(), rows, failed, repeated, warning })
     }
+}
+
+/// The name that rows have for what a file calls a network. What may be of two spaces stays as it stands.
+fn name_in_rows(text: &str) -> String {
+    let mut names = names_in_rows(text);
+    if names.len() == 1 { names.swap_remove(0) } else { text.to_owned() }
 }
 
 /// Opens a file; returns how many columns name its networks, which are read first.

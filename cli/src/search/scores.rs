@@ -70,7 +70,9 @@ impl<'a> CandidateScores<'a> {
         while let Some(written) = rows.next() {
             let WrittenRow { line, row, .. } = written?;
             self.settings.add(&row).map_err(|why| rows.wrong(line, why))?;
-            if let (Some(&position), Some(found)) = (archs.get(row.text("arch")), self.found(&row)) {
+            let arch = row.architecture().map(|architecture| architecture.arch());
+            let position = arch.and_then(|arch| archs.get(&arch).copied());
+            if let (Some(position), Some(found)) = (position, self.found(&row)) {
                 self.known.borrow_mut()[position] = Some(found);
                 read += 1;
             }
