@@ -16,9 +16,8 @@ use naswot::{Architecture, Error, Space};
 
 use crate::exit::{Failure, Result};
 use crate::interrupt;
-use crate::network_file::{self, Architectures, Lines};
+use crate::network_file::{self, Lines};
 use crate::options::space;
-use crate::text_file::{self, TextFile};
 
 /// Number of lines that are read ahead.
 const AHEAD: usize = 256;
@@ -207,6 +206,11 @@ impl Input {
     /// Opens a file; `-` is standard input.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::open_file(path, Shard::WHOLE, Lines::Objects)
+    }
+
+    /// Opens a file whose lines may be cells by themselves; `-` is standard input.
+    pub(crate) fn open_cells(path: &Path) -> Result<Self> {
+        Self::open_file(path, Shard::WHOLE, Lines::Cells)
     }
 
     fn open_file(path: &Path, shard: Shard, lines: Lines) -> Result<Self> {

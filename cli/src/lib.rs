@@ -32,6 +32,7 @@ mod kernels;
 pub mod measure;
 mod merge;
 mod minus_inf;
+mod names;
 mod network_file;
 mod options;
 mod outcome_cache;
@@ -113,6 +114,8 @@ enum Command {
     Sweep(Box<sweep::Sweep>),
     Sample(sample::Sample),
     Space(space::SpaceCommand),
+    Hash(names::Hash),
+    Canon(names::Canon),
     Merge(merge::Merge),
     Convert(convert::Convert),
     Plan(plan::PlanCommand),
@@ -149,6 +152,8 @@ impl Cli {
             Command::Sweep(command) => command.run(console),
             Command::Sample(command) => command.run(),
             Command::Space(command) => command.run(),
+            Command::Hash(command) => command.run(),
+            Command::Canon(command) => command.run(),
             Command::Merge(command) => command.run(console),
             Command::Convert(command) => command.run(console),
             Command::Plan(command) => command.run(),

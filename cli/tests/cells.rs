@@ -142,6 +142,34 @@ fn standard_input_is_answered_line_by_line_whatever_comes_first() {
 }
 
 #[test]
+fn ids_and_lines_of_cells_are_printed_without_scores() {
+    let folder = Folder::new();
+    let (ids, stderr, code) =
+        printed(&folder, "hash -", &format!("{TUPLE}\n011001000/0\n{}\nword\n{SKIP}\n", networks(1)[0]));
+    let first = Architecture::from_json(&networks(1)[0]).unwrap().id();
+    assert_eq!(ids, format!("{SKIP}\n{}\n{first}\n\n{SKIP}\n", HASH.to_lowercase()));
+    assert_eq!(
+        (stderr.as_str(), code),
+        ("-:4: \"word\" is no cell of nasbench101 or nasbench201 in any notation\n", Some(1))
+    );
+
+    folder.write("cells.txt", &format!("{TUPLE}\n(0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 4, 1)\n"));
+    let (lines, _, code) = printed(&folder, "canon cells.txt", "");
+    let equal = Space::NasBench201.parse_arch(SKIP).unwrap().first_equal().unwrap().arch();
+    let cell = r#"{"space":"nasbench101","adjacency":[[0,1,1],[0,0,1],[0,0,0]],"ops":["input","conv3x3-bn-relu","output"]}"#;
+    let expected =
+        format!("{{\"space\":\"nasbench201\",\"arch\":\"{SKIP}\",\"equal_to\":\"{equal}\"}}\n{cell}\n");
+    assert_eq!((lines, code), (expected, Some(0)));
+
+    let all: Vec<String> = Space::NasBench201.all().unwrap().map(|cell| cell.to_json()).collect();
+    folder.write("all.jsonl", &all.join("\n"));
+    let (lines, _, _) = printed(&folder, "canon all.jsonl", "");
+    let classes: std::collections::HashSet<&str> =
+        lines.lines().filter_map(|line| line.split_once("\"equal_to\"")).map(|(_, class)| class).collect();
+    assert_eq!((lines.lines().count(), classes.len()), (15_625, 6466));
+}
+
+#[test]
 fn tables_of_accuracies_are_joined_by_cells_in_any_spelling() {
     let folder = Folder::new();
     let cells = Space::NasBench201.sample(6, 1).unwrap();
