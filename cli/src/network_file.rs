@@ -114,7 +114,7 @@ fn is_table(path: &Path, first: &str) -> bool {
 /// Whether a line is the header of a table with a column that holds cells.
 fn is_table_of_names(first: &str) -> bool {
     let mut columns = first.split([',', ';', '\t']).map(|column| column.trim().trim_matches('"'));
-    columns.any(|column| CELLS.contains(&column))
+    !first.starts_with(['{', '[']) && columns.any(|column| CELLS.contains(&column))
 }
 
 /// A table with a column of cells, of which each record gives `space` and the cell.

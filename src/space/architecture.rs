@@ -253,7 +253,7 @@ impl FromStr for Architecture {
             [architecture] => Ok(architecture.clone()),
             [first, second, ..] => Err(unreadable(format!(
                 "{} may be {} of {} or {} of {}: write that",
-                quoted(text),
+                quoted(text.trim()),
                 first.arch(),
                 first.space(),
                 second.arch(),
