@@ -20,7 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(!error.is_fatal());
 ///
 /// let builder = Scorer::builder(Batch::synthetic(4, 0)?);
-/// let scorer = match builder.clone().backend(Backend::Cuda(999)).build() {
+/// let scorer = match builder.clone().backend(Backend::Cuda(Some(999))).build() {
 ///     Err(Error::Backend { kind: NotBuilt | NotFound | CannotOpen, .. }) => {
 ///         builder.backend(Backend::Cpu).build()?
 ///     }

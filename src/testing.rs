@@ -39,7 +39,7 @@ pub mod cuda {
     /// # Errors
     /// No driver, no such GPU, no NVRTC.
     pub fn open(number: usize) -> Result<Arc<dyn Driver>> {
-        crate::backend::cuda::open_device(number)
+        crate::backend::cuda::open_device(number, None)
     }
 
     /// Runs networks launch by launch on a device and on the CPU's twins, from equal buffers; for each stage the

@@ -3,7 +3,7 @@
 #
 # - Mesa's software adapter, on which shaders run for real;
 # - clang 19, which builds CUDA kernels for the CPU, with the runtime of its AddressSanitizer and its symbolizer;
-# - NVIDIA's compiler and disassembler of CUDA kernels, from wheels, into .venv;
+# - NVIDIA's compiler and disassembler of CUDA kernels, from wheels, into .venv, and the compiler of CUDA 12 beside them;
 # - Chromium, in which the pages of `naswot report` are opened, with a font.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -43,4 +43,9 @@ disassemblers=(.venv/lib/python3*/site-packages/nvidia/*/bin/nvdisasm)
 if ((${#compilers[@]} == 0 || ${#disassemblers[@]} == 0)); then
     python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-nvrtc nvidia-cuda-nvdisasm
+fi
+twelve=(.venv/nvrtc12/nvidia/cuda_nvrtc/lib/libnvrtc.so.12)
+if [[ ! -f ${twelve[0]} ]]; then
+    # Not the newest: it is to know fewer architectures than that of CUDA 13.
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv/nvrtc12 nvidia-cuda-nvrtc-cu12==12.2.140
 fi

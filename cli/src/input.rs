@@ -2,7 +2,7 @@
 //! standard input keeps it waiting.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -33,7 +33,9 @@ pub(crate) enum Lines {
 /// Opens a file, whose first lines say of which form it is, and says whether they are all of its text. A regular one is refused
 /// where none of its first lines is a network; `-`, standard input, and pipes are judged line by line.
 pub(crate) fn open(path: &Path, lines: Lines) -> Result<(Architectures, bool)> {
-    if path == Path::new("-") || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+    if path == Path::new("-")
+        || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    {
         let TextFile { reader, plain } = text_file::open_late(path)?;
         return Ok((read(reader, lines), plain));
     }

@@ -1,12 +1,13 @@
 //! Options that several commands have.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{
-    Architecture, Backend, Batch, Checkpoint, Convention, Initializer, Network, Normalization, Precision,
-    ScoreKind, Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
+    Architecture, Backend, Batch, Checkpoint, Convention, Device, Initializer, Network, Normalization,
+    Precision, ScoreKind, Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
 };
 
 use crate::console::Console;
@@ -107,6 +108,9 @@ pub(crate) struct MachineOptions {
     /// In bytes; K, M, G and T stand for powers of 1024. A network that needs more by itself fails.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory_limit: Option<NonZeroU64>,
+    /// Where NVRTC, CUDA's compiler, is: the library or its folder [default: what fits the GPU and its driver]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    nvrtc: Option<PathBuf>,
 }
 
 impl MachineOptions {
@@ -139,8 +143,29 @@ impl MachineOptions {
         if let Some(bytes) = self.memory_limit {
             builder = builder.memory_limit(bytes.get());
         }
+        if let Some(path) = &self.nvrtc {
+            builder = builder.nvrtc(path);
+        }
         builder
     }
+}
+
+/// Opens the device of a scorer. A run that ends on the processor although there is a GPU or its driver says why.
+pub(crate) fn open(builder: ScorerBuilder, console: &Console) -> Result<Scorer> {
+    let scorer = builder.build()?;
+    for Device { backend, name, unusable, .. } in scorer.passed_over() {
+        let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+        let why = unusable.as_deref().unwrap_or_else(|| unreachable!("{backend} was passed over"));
+        match scorer.settings().backend {
+            "cpu" => {
+                console.warning(format_args!(
+                    "{backend}{name} is not used: {why}; this run is on the processor"
+                ));
+            }
+            _ => console.detail(format_args!("{backend}{name} is not used: {why}")),
+        }
+    }
+    Ok(scorer)
 }
 
 #[derive(Args, Debug)]

@@ -16,7 +16,7 @@ use crate::input::{Input, InputOptions};
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
     initializer, say_prefix, within,
 };
 use crate::output::{self, OutFile, Output};
@@ -215,7 +215,7 @@ impl Score {
         let kernels = self.out.kernels.is_some() || (console.verbose && self.weights.repeats == 1);
         let builder = builder.keep_kernels(kernels).keep_codes(self.out.codes.is_some());
         let twins: Vec<Stage> = self.twin.iter().flat_map(Twin::stages).copied().collect();
-        Ok(builder.twins(&twins).build()?)
+        options::open(builder.twins(&twins), console)
     }
 
     /// Writes the rows of all networks that have none yet.

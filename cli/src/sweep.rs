@@ -17,7 +17,7 @@ use crate::input::{Input, InputLine, InputOptions, NextLine};
 use crate::interrupt;
 use crate::measure::Measure;
 use crate::options::{
-    Init, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, convention,
+    self, Init, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, convention,
     initializer, most_images, precision, with_noise,
 };
 use crate::output::{self, OutFile, Output};
@@ -338,7 +338,7 @@ impl Sweep {
             precision: combination.precision,
             scores: self.scores.with(self.score.score()),
         };
-        Ok(self.machine.scorer(batch, settings).build()?)
+        options::open(self.machine.scorer(batch, settings), console)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::measure::Measure;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
     say_prefix,
 };
 use crate::output::{self, Existing, OutFile, Output};
@@ -184,7 +184,7 @@ impl Trace {
             scores: self.scores.with(self.out.score.score()),
         };
         let builder = self.machine.scorer(self.data.batch(console)?, settings);
-        Ok(builder.keep_kernels(self.out.kernels.is_some() || console.verbose).build()?)
+        options::open(builder.keep_kernels(self.out.kernels.is_some() || console.verbose), console)
     }
 
     fn outputs(&self, existing: Existing) -> Result<(Output, Option<Kernels>)> {

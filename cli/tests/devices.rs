@@ -80,7 +80,7 @@ fn no_gpu() -> Outcome {
     let devices: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let cuda = devices.as_array().and_then(|all| all.iter().find(|device| device["backend"] == "cuda"));
     let reason = cuda.and_then(|cuda| cuda["unusable"].as_str()).ok_or("cuda is not listed as unusable")?;
-    assert!(reason.contains("NVIDIA driver") && reason.contains("use another backend"), "{reason}");
+    assert!(reason.contains("NVIDIA driver"), "{reason}");
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("cells.jsonl");
     let cells = path.to_str().ok_or("a path that is no text")?;
@@ -88,7 +88,7 @@ fn no_gpu() -> Outcome {
     let refused = run(&["score", cells, "--backend", "cuda"])?;
     let text = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{text}");
-    assert!(text.contains("backend cuda:0: ") && text.contains("NVIDIA driver"), "{text}");
+    assert!(text.contains("backend cuda: ") && text.contains("use another backend"), "{text}");
     let scored = run(&["score", cells, "--batch-size", "4", "--stem", "4"])?;
     assert!(scored.status.success(), "{}", String::from_utf8_lossy(&scored.stderr));
     assert!(String::from_utf8_lossy(&scored.stdout).contains(",cpu,"));

@@ -16,3 +16,17 @@ pub struct Device {
     /// Precisions that it computes in.
     pub precisions: Vec<&'static str>,
 }
+
+impl Device {
+    /// A backend, or a device of it of unknown name, that cannot be used.
+    pub(crate) fn refused(backend: impl Into<String>, reason: impl Into<String>) -> Self {
+        Device {
+            backend: backend.into(),
+            name: String::new(),
+            details: String::new(),
+            software: false,
+            unusable: Some(reason.into()),
+            precisions: Vec::new(),
+        }
+    }
+}

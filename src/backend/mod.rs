@@ -32,7 +32,7 @@ pub(crate) use setup::{SWAP_IMAGES, SWAP_IMAGES_RANGE, Setup};
 /// ```
 /// use naswot::Backend;
 /// assert_eq!("cpu".parse::<Backend>()?, Backend::Cpu);
-/// assert_eq!("cuda:1".parse::<Backend>()?, Backend::Cuda(1));
+/// assert_eq!("cuda:1".parse::<Backend>()?, Backend::Cuda(Some(1)));
 /// assert!("tpu".parse::<Backend>().is_err());
 /// # Ok::<(), naswot::Error>(())
 /// ```
@@ -44,8 +44,8 @@ pub enum Backend {
     Auto,
     /// The processor.
     Cpu,
-    /// An NVIDIA GPU, by its number.
-    Cuda(usize),
+    /// An NVIDIA GPU, by its number, or the first one that works.
+    Cuda(Option<usize>),
     /// Any GPU through wgpu, the best one or the one whose name contains this text.
     Wgpu(Option<String>),
 }
@@ -59,10 +59,10 @@ impl FromStr for Backend {
         match (name, device) {
             ("auto", None) => Ok(Backend::Auto),
             ("cpu", None) => Ok(Backend::Cpu),
-            ("cuda", None) => Ok(Backend::Cuda(0)),
+            ("cuda", None) => Ok(Backend::Cuda(None)),
             ("cuda", Some(number)) => number
                 .parse()
-                .map(Backend::Cuda)
+                .map(|number| Backend::Cuda(Some(number)))
                 .map_err(|_| unknown(format!("`{number}` is not the number of a CUDA device"))),
             ("wgpu", device) => Ok(Backend::Wgpu(device.map(str::to_owned))),
             _ => Err(unknown(format!("`{text}` is none of auto, cpu, cuda[:N], wgpu[:NAME]"))),
@@ -75,7 +75,8 @@ impl fmt::Display for Backend {
         match self {
             Backend::Auto => f.write_str("auto"),
             Backend::Cpu => f.write_str("cpu"),
-            Backend::Cuda(number) => write!(f, "cuda:{number}"),
+            Backend::Cuda(None) => f.write_str("cuda"),
+            Backend::Cuda(Some(number)) => write!(f, "cuda:{number}"),
             Backend::Wgpu(None) => f.write_str("wgpu"),
             Backend::Wgpu(Some(name)) => write!(f, "wgpu:{name}"),
         }
@@ -93,24 +94,12 @@ pub fn devices() -> Vec<Device> {
     #[cfg(feature = "cuda")]
     devices.extend(cuda::devices());
     #[cfg(not(feature = "cuda"))]
-    devices.push(absent("cuda"));
+    devices.push(Device::refused("cuda", not_built("cuda")));
     #[cfg(feature = "wgpu")]
     devices.extend(wgpu::devices());
     #[cfg(not(feature = "wgpu"))]
-    devices.push(absent("wgpu"));
+    devices.push(Device::refused("wgpu", not_built("wgpu")));
     devices
-}
-
-#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
-fn absent(backend: &str) -> Device {
-    Device {
-        backend: backend.to_owned(),
-        name: String::new(),
-        details: String::new(),
-        software: false,
-        unusable: Some(not_built(backend)),
-        precisions: Vec::new(),
-    }
 }
 
 #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
@@ -124,35 +113,40 @@ fn missing(backend: &Backend, name: &str) -> Error {
     Error::backend(crate::BackendErrorKind::NotBuilt, backend.to_string(), not_built(name))
 }
 
-/// Opens a backend's device.
-pub(crate) fn open(backend: &Backend, setup: Setup) -> Result<Arc<dyn Executor>> {
+/// Opens a backend's device. `passed` gets those that were tried before it and cannot be used.
+pub(crate) fn open(backend: &Backend, setup: Setup, passed: &mut Vec<Device>) -> Result<Arc<dyn Executor>> {
     match backend {
-        Backend::Auto => automatic(setup),
+        Backend::Auto => automatic(setup, passed),
         Backend::Cpu => cpu::open(setup),
         #[cfg(feature = "wgpu")]
         Backend::Wgpu(name) => wgpu::open(name.as_deref(), setup),
         #[cfg(not(feature = "wgpu"))]
         Backend::Wgpu(_) => Err(missing(backend, "wgpu")),
         #[cfg(feature = "cuda")]
-        Backend::Cuda(number) => cuda::open(*number, setup),
+        Backend::Cuda(number) => cuda::open(*number, setup, passed),
         #[cfg(not(feature = "cuda"))]
         Backend::Cuda(_) => Err(missing(backend, "cuda")),
     }
 }
 
 /// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
-fn automatic(setup: Setup) -> Result<Arc<dyn Executor>> {
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "wgpu")),
+    allow(unused_variables, reason = "no GPU can be passed over")
+)]
+fn automatic(setup: Setup, passed: &mut Vec<Device>) -> Result<Arc<dyn Executor>> {
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     if matches!(setup.precision, crate::Precision::Auto | crate::Precision::F32) && setup.twins.is_empty() {
         #[cfg(feature = "cuda")]
-        if let Ok(executor) = cuda::open(0, setup.clone()) {
+        if let Ok(executor) = cuda::open(None, setup.clone(), passed) {
             return Ok(executor);
         }
         #[cfg(feature = "wgpu")]
-        if wgpu::best_is_hardware()
-            && let Ok(executor) = wgpu::open(None, setup.clone())
-        {
-            return Ok(executor);
+        if wgpu::best_is_hardware() {
+            match wgpu::open(None, setup.clone()) {
+                Ok(executor) => return Ok(executor),
+                Err(error) => passed.push(Device::refused("wgpu", error.to_string())),
+            }
         }
     }
     cpu::open(setup)

@@ -1,6 +1,7 @@
 //! The setup of a run: what its networks have in common.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::plan::Plan;
@@ -33,6 +34,9 @@ pub(crate) struct Setup {
     /// Stages that run on the CPU's twins instead, to find the one at fault.
     pub(crate) twins: Vec<Stage>,
     pub(crate) probe: Option<Arc<Probe>>,
+    /// Where the compiler of CUDA's kernels is to be looked for first.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "no kernels are compiled"))]
+    pub(crate) nvrtc: Option<PathBuf>,
 }
 
 impl Setup {
@@ -53,6 +57,7 @@ impl Setup {
             swap_images: SWAP_IMAGES,
             twins: Vec::new(),
             probe: None,
+            nvrtc: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The settings of a scorer, and the devices that they open.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Scorer, shares};
@@ -138,6 +139,13 @@ impl ScorerBuilder {
         ScorerBuilder { setup: Setup { swap_images: images, ..self.setup }, ..self }
     }
 
+    /// Where NVRTC, the compiler of CUDA's kernels, is looked for first: a library, or a folder of one. When not set, or where
+    /// what is there does not fit the GPU and its driver, it is looked for in the folder of the variable `NVRTC_PATH`, in
+    /// toolkits, in Python's environments and where the loader looks. Never changes a score.
+    pub fn nvrtc(self, path: impl Into<PathBuf>) -> Self {
+        ScorerBuilder { setup: Setup { nvrtc: Some(path.into()), ..self.setup }, ..self }
+    }
+
     /// What adds up the time of each stage; nothing when not set. Never changes a score.
     ///
     /// ```
@@ -214,14 +222,19 @@ impl ScorerBuilder {
             }
         }
         let shares = shares(&self.setup, self.repeats)?;
-        let open = |share| {
+        let mut passed_over = Vec::new();
+        let mut executors = Vec::with_capacity(shares.len());
+        for share in shares {
             #[cfg(feature = "cuda")]
             if let Some(driver) = &self.driver {
-                return backend::cuda::open_on(Arc::clone(driver), share);
+                executors.push(backend::cuda::open_on(Arc::clone(driver), share)?);
+                continue;
             }
-            backend::open(&self.backend, share)
-        };
-        let executors = shares.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Scorer::new(self.setup, executors, self.initializer))
+            // The same for each of the shares.
+            passed_over.clear();
+            executors.push(backend::open(&self.backend, share, &mut passed_over)?);
+        }
+        let passed_over = passed_over.into();
+        Ok(Scorer { passed_over, ..Scorer::new(self.setup, executors, self.initializer) })
     }
 }

@@ -16,8 +16,8 @@ use crate::analysis::Summary;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::{
-    Agreement, Batch, Codes, Convention, Error, Initializer, Network, Precision, Result, ScoreKind, Scores,
-    Weights,
+    Agreement, Batch, Codes, Convention, Device, Error, Initializer, Network, Precision, Result, ScoreKind,
+    Scores, Weights,
 };
 pub use builder::ScorerBuilder;
 pub use requests::Ticket;
@@ -134,6 +134,7 @@ pub struct Scorer {
     executors: Vec<Arc<dyn Executor>>,
     initializer: Option<Initializer>,
     settings: Arc<Settings>,
+    passed_over: Arc<[Device]>,
 }
 
 impl Scorer {
@@ -159,7 +160,7 @@ impl Scorer {
             device: executor.device().to_owned(),
             naswot_version: env!("CARGO_PKG_VERSION"),
         };
-        Scorer { settings: Arc::new(settings), setup, executors, initializer }
+        Scorer { settings: Arc::new(settings), setup, executors, initializer, passed_over: Arc::default() }
     }
 
     /// What its scores are made from.
@@ -177,6 +178,19 @@ impl Scorer {
     /// ```
     pub fn device(&self) -> &str {
         &self.settings.device
+    }
+
+    /// Devices that [`Backend::Auto`](crate::Backend::Auto), or CUDA without a number, would have taken before this one, and why
+    /// they cannot be used. None on a machine that has neither a GPU nor a driver, nor where a GPU was not asked.
+    ///
+    /// ```
+    /// # use naswot::{Backend, Batch, Scorer};
+    /// let scorer = Scorer::builder(Batch::synthetic(2, 0)?).backend(Backend::Cpu).build()?;
+    /// assert!(scorer.passed_over().is_empty());
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn passed_over(&self) -> &[Device] {
+        &self.passed_over
     }
 
     /// The same device and settings with other weights.
@@ -216,7 +230,8 @@ impl Scorer {
         let shares = shares(&setup, self.executors.len())?;
         let reopen = |(executor, share): (&Arc<dyn Executor>, Setup)| executor.reopen(share);
         let executors = self.executors.iter().zip(shares).map(reopen).collect::<Result<Vec<_>>>()?;
-        Ok(Scorer::new(setup, executors, self.initializer))
+        let passed_over = Arc::clone(&self.passed_over);
+        Ok(Scorer { passed_over, ..Scorer::new(setup, executors, self.initializer) })
     }
 
     /// A network with the initial weights of this scorer.

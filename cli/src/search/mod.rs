@@ -23,7 +23,7 @@ use crate::interrupt;
 use crate::join_key::row_names;
 use crate::measure::Measure;
 use crate::options::{
-    DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
+    self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
     initializer, space, within,
 };
 use crate::progress::Progress;
@@ -222,7 +222,7 @@ impl Search {
             precision: self.precision.precision,
             scores: self.scores.with(self.score.score()),
         };
-        Ok(self.machine.scorer(self.data.batch(console)?, settings).build()?)
+        options::open(self.machine.scorer(self.data.batch(console)?, settings), console)
     }
 
     /// The cells of the space, until the run is to end.

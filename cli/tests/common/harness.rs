@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use super::wheels;
+
 pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// What a test may need beside the sources.
@@ -15,6 +17,8 @@ pub enum Requirement {
     Wgpu,
     /// Chromium, in which pages are opened.
     Browser,
+    /// NVIDIA's compilers of CUDA 12 and 13, and one of C.
+    Nvrtc,
 }
 
 impl Requirement {
@@ -23,6 +27,7 @@ impl Requirement {
         match self {
             Requirement::Wgpu => "wgpu",
             Requirement::Browser => "browser",
+            Requirement::Nvrtc => "nvrtc",
         }
     }
 
@@ -38,6 +43,7 @@ impl Requirement {
                 adapters.find_map(|device| device.unusable.clone())
             }
             Requirement::Browser => super::browser::chromium().err(),
+            Requirement::Nvrtc => wheels::nvrtc().and(wheels::nvrtc12()).and(wheels::c_compiler()).err(),
         }
     }
 

@@ -5,3 +5,4 @@ pub mod browser;
 #[cfg(unix)]
 pub mod folder;
 pub mod harness;
+pub mod wheels;

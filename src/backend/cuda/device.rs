@@ -2,85 +2,97 @@
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 
+use super::compilers::{CudaVersion, Target};
 use super::driver::{Driver, KernelLaunch, STREAMS};
 use super::kernels::ComputeCapability;
 use super::nvrtc;
+use super::refusal::Refusal;
 use crate::backend::Device;
 use crate::backend::group::Fault;
-use crate::{BackendErrorKind, Error, Precision, Result};
+use crate::{Precision, Result};
 
 /// Bytes of pinned memory that a stream copies through.
 const STAGING: usize = 8 << 20;
+/// Bytes of dynamic shared memory that a kernel gets without asking for more.
+const UNASKED_SHARED: u32 = 48 << 10;
 
 /// GPUs as `naswot devices` lists them.
 pub(crate) fn devices() -> Vec<Device> {
-    let absent = |reason: String| {
-        vec![Device {
-            backend: "cuda".to_owned(),
-            name: String::new(),
-            details: String::new(),
-            software: false,
-            unusable: Some(reason),
-            precisions: Vec::new(),
-        }]
-    };
-    let count = match count() {
-        Ok(0) => return absent("the NVIDIA driver sees no GPU; use another backend".to_owned()),
-        Ok(count) => count,
-        Err(refusal) => return absent(refusal.reason),
-    };
-    let device = |number| {
-        let backend = format!("cuda:{number}");
-        let (name, details, unusable) = match Properties::of(number) {
-            Ok(properties) => (properties.name(), properties.details(), properties.unusable()),
-            Err(refusal) => (String::new(), String::new(), Some(refusal.reason)),
-        };
-        let precisions = vec![Precision::F32.name()];
-        Device { backend, name, details, software: false, unusable, precisions }
-    };
-    (0..count).map(device).collect()
-}
-
-/// A refusal: why a GPU cannot be used.
-struct Refusal {
-    kind: BackendErrorKind,
-    reason: String,
-}
-
-impl Refusal {
-    fn not_found(reason: String) -> Self {
-        Refusal { kind: BackendErrorKind::NotFound, reason }
-    }
-
-    fn cannot_open(reason: String) -> Self {
-        Refusal { kind: BackendErrorKind::CannotOpen, reason }
-    }
-
-    fn error(self, number: usize) -> Error {
-        Error::backend(self.kind, format!("cuda:{number}"), self.reason)
+    match count() {
+        Ok(count) => (0..count).map(|number| device(number, try_open(number, None).err())).collect(),
+        Err(refusal) => vec![Device::refused("cuda", refusal.reason)],
     }
 }
 
-/// GPUs that the driver sees.
+/// A GPU by its number, which is below their count, and why it was not opened, if it was not.
+fn device(number: usize, refusal: Option<Refusal>) -> Device {
+    let (name, details) = match Properties::of(number) {
+        Ok(properties) => (properties.name(), properties.details()),
+        // What it does not answer is the refusal, too.
+        Err(_) => (String::new(), String::new()),
+    };
+    Device {
+        backend: format!("cuda:{number}"),
+        name,
+        details,
+        software: false,
+        unusable: refusal.map(|refusal| refusal.reason),
+        precisions: vec![Precision::F32.name()],
+    }
+}
+
+/// Whether the driver's library is there, whatever it says. Without it every call of the driver would panic.
+fn is_driver_present() -> bool {
+    // SAFETY: looking for the library loads it, which has no other effect.
+    unsafe { sys::is_culib_present() }
+}
+
+/// GPUs that the driver sees: at least one.
 fn count() -> Result<usize, Refusal> {
-    // SAFETY: looking for the library loads it, which has no other effect. Without it every call below would panic.
-    if !unsafe { sys::is_culib_present() } {
-        let reason = "the NVIDIA driver (libcuda) was not found: install it, or use another backend";
-        return Err(Refusal::not_found(reason.to_owned()));
+    if !is_driver_present() {
+        return Err(Refusal::not_found("the NVIDIA driver (libcuda) was not found: install it".to_owned()));
     }
     let count = result::init().and_then(|()| result::device::get_count());
-    count.map(|count| count.max(0) as usize).map_err(|error| {
-        let error = describe(error);
-        Refusal::cannot_open(format!(
-            "the NVIDIA driver does not start: {error}; update it, or use another backend"
-        ))
-    })
+    match count.map(|count| count.max(0) as usize) {
+        Ok(0) | Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => {
+            let why = match std::env::var_os("CUDA_VISIBLE_DEVICES") {
+                Some(value) => format!("CUDA_VISIBLE_DEVICES is `{}`", value.to_string_lossy()),
+                None => "a container has to be started with `--gpus all`".to_owned(),
+            };
+            Err(Refusal::not_found(format!("the NVIDIA driver sees no GPU: {why}")))
+        }
+        Ok(count) => Ok(count),
+        Err(error) => {
+            let reason = format!("the NVIDIA driver does not start: {}: {}", describe(error), advice(error));
+            Err(Refusal::cannot_open(reason))
+        }
+    }
+}
+
+/// What helps against an error at the driver's start.
+fn advice(error: DriverError) -> &'static str {
+    use CUresult::*;
+    match error.0 {
+        CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => {
+            "its library and its kernel module are of different versions: restart the machine, or give a container the host's \
+             libcuda"
+        }
+        CUDA_ERROR_SYSTEM_NOT_READY => "start NVIDIA's service nvidia-fabricmanager",
+        CUDA_ERROR_STUB_LIBRARY => {
+            "the libcuda that is found first is a stub of the toolkit: take its folder (stubs) out of LD_LIBRARY_PATH"
+        }
+        CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => {
+            "CUDA's compatibility package is for data center GPUs: take its folder (compat) out of LD_LIBRARY_PATH"
+        }
+        _ => "see whether nvidia-smi works, and update or restart the driver",
+    }
 }
 
 /// Properties of a GPU, as its driver tells them.
@@ -88,7 +100,7 @@ struct Properties {
     device: sys::CUdevice,
     model: String,
     capability: ComputeCapability,
-    driver: i32,
+    driver: CudaVersion,
     memory: usize,
     bandwidth: u64,
 }
@@ -114,7 +126,10 @@ impl Properties {
                 device,
                 model: result::device::get_name(device)?,
                 capability,
-                driver,
+                driver: CudaVersion {
+                    major: driver.unsigned_abs() / 1000,
+                    minor: driver.unsigned_abs() % 1000 / 10,
+                },
                 // SAFETY: as above.
                 memory: unsafe { result::device::total_mem(device) }?,
                 bandwidth: bandwidth(clock, width),
@@ -126,7 +141,7 @@ impl Properties {
     }
 
     fn name(&self) -> String {
-        format!("{} (CUDA {}.{})", self.model, self.driver / 1000, self.driver % 1000 / 10)
+        format!("{} (CUDA {})", self.model, self.driver)
     }
 
     fn details(&self) -> String {
@@ -135,21 +150,14 @@ impl Properties {
         format!("compute capability {capability}, {mib} MiB of memory at {rate} GB/s")
     }
 
-    /// Why the kernels cannot run on it.
-    fn unusable(&self) -> Option<String> {
-        self.too_old().or_else(|| match nvrtc::load(self.capability) {
-            Ok(_) => None,
-            Err(Error::Backend { reason, .. }) => Some(reason),
-            Err(error) => Some(error.to_string()),
-        })
-    }
-
-    /// Why no architecture of the kernels fits it.
-    fn too_old(&self) -> Option<String> {
+    /// Its kernels, unless no architecture of theirs fits it.
+    fn kernels(&self, nvrtc: Option<&Path>) -> Result<Vec<nvrtc::Compiled>, Refusal> {
         let (found, needed) = (self.capability, ComputeCapability::OLDEST);
-        (found < needed).then(|| {
-            format!("its compute capability {found} is too old, {needed} is needed; use another backend")
-        })
+        if found < needed {
+            let reason = format!("its compute capability {found} is too old, {needed} is needed");
+            return Err(Refusal::cannot_open(reason));
+        }
+        nvrtc::load(Target { capability: found, driver: Some(self.driver) }, nvrtc)
     }
 }
 
@@ -165,25 +173,63 @@ fn bandwidth(clock: u64, width: u64) -> u64 {
 /// GPUs that this process has open, by number.
 static OPEN: Mutex<Vec<(usize, Weak<Gpu>)>> = Mutex::new(Vec::new());
 
-/// Opens a GPU by its number, or takes the one that is open.
-pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
+/// Opens a GPU by its number, or takes the one that is open; `nvrtc` is where its compiler is to be looked for first.
+///
+/// # Errors
+/// A driver or a GPU that is not there or does not work, and no NVRTC that fits both.
+pub(crate) fn open(number: usize, nvrtc: Option<&Path>) -> Result<Arc<dyn Driver>> {
+    try_open(number, nvrtc).map_err(|refusal| refusal.error(format!("cuda:{number}")))
+}
+
+/// Opens the first GPU that works; `passed` gets those before it.
+///
+/// # Errors
+/// The refusal of the only one, or of all of them.
+pub(super) fn open_first(nvrtc: Option<&Path>, passed: &mut Vec<Device>) -> Result<Arc<dyn Driver>> {
+    let count = match count() {
+        Ok(count) => count,
+        Err(refusal) => {
+            if is_driver_present() {
+                passed.push(Device::refused("cuda", refusal.reason.clone()));
+            }
+            return Err(refusal.error("cuda"));
+        }
+    };
+    let mut refusals = Vec::new();
+    for number in 0..count {
+        match try_open(number, nvrtc) {
+            Ok(gpu) => return Ok(gpu),
+            Err(refusal) => {
+                passed.push(device(number, Some(refusal.clone())));
+                refusals.push(refusal);
+            }
+        }
+    }
+    match <[Refusal; 1]>::try_from(refusals) {
+        Ok([only]) => Err(only.error("cuda:0")),
+        Err(refusals) => {
+            let each = refusals
+                .iter()
+                .enumerate()
+                .map(|(number, Refusal { reason, .. })| format!("cuda:{number}: {reason}"));
+            let each: Vec<String> = each.collect();
+            let reason = format!("none of {count} GPUs can be used: {}", each.join("; "));
+            Err(Refusal::cannot_open(reason).error("cuda"))
+        }
+    }
+}
+
+fn try_open(number: usize, nvrtc: Option<&Path>) -> Result<Arc<dyn Driver>, Refusal> {
     let mut open = lock(&OPEN);
     open.retain(|(_, gpu)| gpu.upgrade().is_some_and(|gpu| !gpu.is_gone()));
     if let Some(gpu) = open.iter().find(|(other, _)| *other == number).and_then(|(_, gpu)| gpu.upgrade()) {
         return Ok(gpu);
     }
-    let refused = |refusal: Refusal| refusal.error(number);
-    let count = count().map_err(refused)?;
+    let count = count()?;
     if number >= count {
-        let reason = format!("there is no such GPU; there are {count}, counted from 0");
-        return Err(refused(Refusal::not_found(reason)));
+        return Err(Refusal::not_found(format!("there is no such GPU; there are {count}, counted from 0")));
     }
-    let properties = Properties::of(number).map_err(refused)?;
-    if let Some(reason) = properties.too_old() {
-        return Err(refused(Refusal::cannot_open(reason)));
-    }
-    let gpu = Gpu::new(number, &properties)?;
-    let gpu = Arc::new(gpu);
+    let gpu = Arc::new(Gpu::new(number, &Properties::of(number)?, nvrtc)?);
     open.push((number, Arc::downgrade(&gpu)));
     Ok(gpu)
 }
@@ -192,6 +238,8 @@ pub(crate) fn open(number: usize) -> Result<Arc<dyn Driver>> {
 #[derive(Debug)]
 struct Gpu {
     number: usize,
+    /// The place that its compiler was to be looked for in.
+    nvrtc: Option<PathBuf>,
     name: String,
     capability: ComputeCapability,
     bandwidth: u64,
@@ -221,17 +269,22 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 impl Gpu {
-    fn new(number: usize, properties: &Properties) -> Result<Self> {
+    fn new(number: usize, properties: &Properties, nvrtc: Option<&Path>) -> Result<Self, Refusal> {
         let refused = |error: DriverError| {
+            let busy = match error.0 {
+                CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE => ": another process has it for itself",
+                CUresult::CUDA_ERROR_OUT_OF_MEMORY => ": other processes leave it no memory",
+                _ => "",
+            };
             let (name, error) = (properties.name(), describe(error));
-            Refusal::cannot_open(format!("{name} cannot be opened: {error}; use another backend"))
-                .error(number)
+            Refusal::cannot_open(format!("{name} cannot be opened: {error}{busy}"))
         };
-        let kernels = nvrtc::load(properties.capability)?;
+        let kernels = properties.kernels(nvrtc)?;
         // SAFETY: the device is one that the driver has given; `drop` releases the context.
         let context = unsafe { result::primary_ctx::retain(properties.device) }.map_err(refused)?;
         let mut gpu = Gpu {
             number,
+            nvrtc: nvrtc.map(Path::to_owned),
             name: properties.name(),
             capability: properties.capability,
             bandwidth: properties.bandwidth,
@@ -259,9 +312,11 @@ impl Gpu {
                     let name =
                         CString::new(kernel.name).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
                     let function = result::module::get_function(module, name)?;
-                    // More than 48 KB have to be asked for.
-                    let shared = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                    result::function::set_function_attribute(function, shared, kernel.shared as i32)?;
+                    if kernel.shared > UNASKED_SHARED {
+                        let shared =
+                            sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                        result::function::set_function_attribute(function, shared, kernel.shared as i32)?;
+                    }
                     self.functions.insert(kernel.name, function);
                 }
             }
@@ -437,7 +492,7 @@ impl Driver for Gpu {
                 let _ = reset.result();
             }
         }
-        open(self.number)
+        open(self.number, self.nvrtc.as_deref())
     }
 }
 

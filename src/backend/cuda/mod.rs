@@ -7,17 +7,21 @@
 //!
 //! - `kernels` is the register of kernels.
 //! - `driver` is what the rest asks of a device.
-//! - `device` gives it through CUDA's driver, `nvrtc` loads its kernels: all unsafe code is in these.
+//! - `device` gives it through CUDA's driver, `nvrtc` compiles and loads its kernels: all unsafe code is in these.
+//! - `compilers` chooses the NVRTC that fits GPU and driver, of all that `places` finds.
 //! - `launches`, `buffers` and `session` take groups through it.
 
 mod buffers;
 mod check;
+mod compilers;
 mod device;
 mod driver;
 mod kernels;
 mod launches;
 mod null;
 mod nvrtc;
+mod places;
+mod refusal;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -25,7 +29,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::group::{Grouped, check_precision};
-use super::{Executor, Setup};
+use super::{Device, Executor, Setup};
 use crate::Result;
 pub(crate) use check::lockstep;
 pub(super) use device::devices;
@@ -36,10 +40,22 @@ pub use null::NullDriver;
 pub use nvrtc::{Compiled, compile};
 use session::CudaSession;
 
-/// Opens a GPU by its number.
-pub(super) fn open(number: usize, setup: Setup) -> Result<Arc<dyn Executor>> {
+/// Opens a GPU by its number, or the first that works; `passed` gets those before it.
+pub(super) fn open(
+    number: Option<usize>,
+    setup: Setup,
+    passed: &mut Vec<Device>,
+) -> Result<Arc<dyn Executor>> {
     check_precision("cuda", &setup)?;
-    open_on(device::open(number)?, setup)
+    let nvrtc = setup.nvrtc.as_deref();
+    let driver = match number {
+        Some(number) => device::open(number, nvrtc)?,
+        None => device::open_first(nvrtc, passed)?,
+    };
+    let name = driver.name().to_owned();
+    open_on(driver, setup).inspect_err(|error| {
+        passed.push(Device { name, ..Device::refused("cuda", error.to_string()) });
+    })
 }
 
 /// The same on a device that is there.

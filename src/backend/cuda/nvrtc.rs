@@ -1,15 +1,18 @@
 //! NVRTC, the compiler that makes the kernels' sources into machine code for one architecture. It needs neither a GPU nor
 //! its driver, and is found when it is first needed.
 
+use std::error::Error;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
-use std::{env, fs, ptr};
+use std::{fmt, ptr};
 
 use libloading::Library;
 
+use super::compilers::{CudaVersion, Target};
 use super::kernels::{ComputeCapability, HEADERS, Source};
+use super::refusal::Refusal;
 use crate::digest::sha256_hex;
-use crate::{BackendErrorKind, Error, Result, cache};
+use crate::{Result, cache};
 
 /// The last option has the assembler say what each kernel takes, which tests read.
 const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
@@ -25,27 +28,40 @@ pub struct Compiled {
     pub log: String,
 }
 
-/// Compiles the kernels of an architecture with NVRTC from a file, else with the first that is found; none comes from the
+/// Compiles the kernels of an architecture with NVRTC from a file, else with the newest that knows it; none comes from the
 /// cache.
 ///
 /// # Errors
-/// No NVRTC, one that does not know the architecture, an error in a source.
+/// No NVRTC, none that knows the architecture, an error in a source.
 pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<Vec<Compiled>> {
-    let nvrtc = match library {
-        Some(path) => Nvrtc::load(path.as_os_str()).map_err(unavailable)?,
-        None => Nvrtc::find()?,
+    let compile = || -> Result<Vec<Compiled>, Refusal> {
+        let nvrtc = match library {
+            Some(path) => {
+                let failed = |why| {
+                    Refusal::not_found(format!(
+                        "{}: {why}: run `pip install nvidia-cuda-nvrtc`",
+                        path.display()
+                    ))
+                };
+                Nvrtc::load(path).map_err(failed)?
+            }
+            None => Target { capability, driver: None }.compiler(None)?,
+        };
+        let architecture = capability.architecture();
+        capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
     };
-    let architecture = capability.architecture();
-    capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
+    compile().map_err(|refusal| refusal.error("cuda"))
 }
 
-/// The kernels of an architecture, from the cache as far as it has them.
-pub(super) fn load(capability: ComputeCapability) -> Result<Vec<Compiled>> {
-    let (nvrtc, folder, architecture) = (Nvrtc::find()?, cache::folder(), capability.architecture());
+/// The kernels for a GPU, from the cache as far as it has them, else by an NVRTC of the place that is asked for, if it fits.
+pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>, Refusal> {
+    let (nvrtc, folder, architecture) =
+        (target.compiler(asked)?, cache::folder(), target.capability.architecture());
+    let version = nvrtc.version.to_string();
     let load = |source: Source| {
         let Source { file, text } = source;
         let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
-        let texts = [&*architecture, &nvrtc.version, file, text].into_iter().chain(headers).chain(OPTIONS);
+        let texts = [&*architecture, &version, file, text].into_iter().chain(headers).chain(OPTIONS);
         let name = format!("{}.cubin", key(texts));
         if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
             return Ok(Compiled { source: file, cubin, log: String::new() });
@@ -54,7 +70,7 @@ pub(super) fn load(capability: ComputeCapability) -> Result<Vec<Compiled>> {
         folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
         Ok(compiled)
     };
-    capability.sources().into_iter().map(load).collect()
+    target.capability.sources().into_iter().map(load).collect()
 }
 
 /// The name of what is made from some texts, in the cache.
@@ -63,43 +79,33 @@ fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     sha256_hex(texts.into_iter().flat_map(|text| [format!("{} ", text.len()), text.to_owned()]))
 }
 
-/// The library, and its version.
-struct Nvrtc {
+/// The library, its version and the architectures that it knows.
+pub(super) struct Nvrtc {
     /// Never unloaded: it keeps state of its own for each thread.
     library: &'static Library,
-    version: String,
+    file: PathBuf,
+    pub(super) version: CudaVersion,
+    pub(super) architectures: Vec<ComputeCapability>,
 }
 
 /// A program of NVRTC.
 type Program = *mut c_void;
 
 impl Nvrtc {
-    /// The first of the places where it may be that has one.
-    fn find() -> Result<Self> {
-        let names = if cfg!(windows) {
-            &["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"][..]
-        } else {
-            &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"][..]
-        };
-        let mut last = String::new();
-        let folders = folders();
-        let files = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
-        let asked = env::var_os("NVRTC_PATH").map(PathBuf::from).filter(|path| path.is_file());
-        let files = asked.into_iter().chain(files).filter(|file| file.is_file());
-        for file in files.chain(names.iter().map(PathBuf::from)) {
-            match Self::load(file.as_os_str()) {
-                Ok(nvrtc) => return Ok(nvrtc),
-                Err(why) => last = why,
-            }
-        }
-        Err(unavailable(last))
-    }
-
-    fn load(path: &std::ffi::OsStr) -> Result<Self, String> {
+    /// Loads a file, or what the loader finds by a name; an error is the loader's own.
+    pub(super) fn load(file: &Path) -> Result<Self, String> {
         // SAFETY: NVRTC is a library of C functions; loading it has no other effect.
-        let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
-        let nvrtc = Nvrtc { library: Box::leak(Box::new(library)), version: String::new() };
-        let (mut major, mut minor): (c_int, c_int) = (0, 0);
+        let library = unsafe { Library::new(file) };
+        let library =
+            library.map_err(|error| error.source().map_or(error.to_string(), ToString::to_string))?;
+        let version = CudaVersion { major: 0, minor: 0 };
+        let nvrtc = Nvrtc {
+            library: Box::leak(Box::new(library)),
+            file: file.to_owned(),
+            version,
+            architectures: Vec::new(),
+        };
+        let (mut major, mut minor, mut count): (c_int, c_int, c_int) = (0, 0, 0);
         // SAFETY: the type is that of nvrtc.h, and both places live through the call.
         nvrtc.call(
             "nvrtcVersion",
@@ -107,7 +113,32 @@ impl Nvrtc {
                 version(&mut major, &mut minor)
             },
         )?;
-        Ok(Nvrtc { version: format!("{major}.{minor}"), ..nvrtc })
+        // SAFETY: as above.
+        nvrtc.call(
+            "nvrtcGetNumSupportedArchs",
+            |number: unsafe extern "C" fn(*mut c_int) -> c_int| unsafe { number(&mut count) },
+        )?;
+        let mut known: Vec<c_int> = vec![0; count.unsigned_abs() as usize];
+        // SAFETY: as above; there is room for as many as it has said.
+        nvrtc.call("nvrtcGetSupportedArchs", |list: unsafe extern "C" fn(*mut c_int) -> c_int| unsafe {
+            list(known.as_mut_ptr())
+        })?;
+        let capability = |number: c_int| ComputeCapability {
+            major: number.unsigned_abs() / 10,
+            minor: number.unsigned_abs() % 10,
+        };
+        let version = CudaVersion { major: major.unsigned_abs(), minor: minor.unsigned_abs() };
+        Ok(Nvrtc { version, architectures: known.into_iter().map(capability).collect(), ..nvrtc })
+    }
+
+    /// Whether another one is the same library, however it was found.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let address = |nvrtc: &Self| {
+            // SAFETY: the symbol's address alone is taken.
+            let symbol = unsafe { nvrtc.library.get::<*const c_void>(b"nvrtcVersion") };
+            symbol.map(|symbol| *symbol).ok()
+        };
+        address(self) == address(other)
     }
 
     /// Calls a function by its name; an error says what NVRTC calls it.
@@ -121,14 +152,15 @@ impl Nvrtc {
         }
     }
 
-    fn compile(&self, Source { file: source, text }: Source, architecture: &str) -> Result<Compiled> {
+    fn compile(
+        &self,
+        Source { file: source, text }: Source,
+        architecture: &str,
+    ) -> Result<Compiled, Refusal> {
         let failed = |reason: String| {
-            let reason = format!(
-                "NVRTC {} cannot compile {source} for {architecture}: {reason}; install the nvidia-cuda-nvrtc \
-                 that fits the GPU, or use another backend",
-                self.version
-            );
-            Error::backend(BackendErrorKind::CannotOpen, "cuda", reason)
+            let reason =
+                format!("{self} cannot compile {source} for {architecture}: {reason}; please report it");
+            Refusal::cannot_open(reason)
         };
         let program = NvrtcProgram::new(self, source, text).map_err(failed)?;
         let options = [&format!("--gpu-architecture={architecture}")[..], OPTIONS[0], OPTIONS[1]];
@@ -138,6 +170,13 @@ impl Nvrtc {
         outcome.map_err(|why| failed(format!("{why}\n{log}")))?;
         let cubin = program.text("nvrtcGetCUBINSize", "nvrtcGetCUBIN").map_err(failed)?;
         Ok(Compiled { source, cubin, log })
+    }
+}
+
+/// Its version and its file.
+impl fmt::Display for Nvrtc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NVRTC {} ({})", self.version, self.file.display())
     }
 }
 
@@ -212,43 +251,6 @@ impl Drop for NvrtcProgram<'_> {
 
 fn c_strings<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<CString>, String> {
     texts.map(|text| CString::new(text).map_err(|_| "a text has a zero byte".to_owned())).collect()
-}
-
-/// Folders that may have it, the likeliest first.
-fn folders() -> Vec<PathBuf> {
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let mut folders: Vec<PathBuf> = Vec::new();
-    folders.extend(set("NVRTC_PATH"));
-    for root in set("CUDA_PATH").into_iter().chain([PathBuf::from("/usr/local/cuda")]) {
-        folders.extend([root.join("lib64"), root.join("bin")]);
-    }
-    // Wheels of Python.
-    let users = set("HOME").map(|home| home.join(".local"));
-    let roots =
-        [set("VIRTUAL_ENV"), set("CONDA_PREFIX"), users, Some("/usr/local".into()), Some("/usr".into())];
-    for root in roots.into_iter().flatten().map(|root| root.join("lib")) {
-        let pythons = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-        let pythons = pythons.filter(|path| path.file_name().is_some_and(is_python));
-        for python in pythons {
-            for packages in ["site-packages", "dist-packages"] {
-                let wheels = python.join(packages).join("nvidia");
-                folders.extend(["cu13/lib", "cuda_nvrtc/lib"].map(|wheel| wheels.join(wheel)));
-            }
-        }
-    }
-    folders
-}
-
-fn is_python(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with("python3")
-}
-
-fn unavailable(why: String) -> Error {
-    let reason = format!(
-        "its compiler NVRTC was not found ({why}): run `pip install nvidia-cuda-nvrtc`, or set NVRTC_PATH to the \
-         folder of libnvrtc; or use another backend"
-    );
-    Error::backend(BackendErrorKind::NotFound, "cuda", reason)
 }
 
 #[cfg(test)]

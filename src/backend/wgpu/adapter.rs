@@ -40,14 +40,7 @@ fn look() -> Vec<Adapter> {
 pub(crate) fn devices() -> Vec<Device> {
     let adapters = adapters();
     if adapters.is_empty() {
-        return vec![Device {
-            backend: "wgpu".to_owned(),
-            name: String::new(),
-            details: String::new(),
-            software: false,
-            unusable: Some(NO_ADAPTER.to_owned()),
-            precisions: Vec::new(),
-        }];
+        return vec![Device::refused("wgpu", NO_ADAPTER)];
     }
     let device = |adapter: &Adapter| Device {
         backend: format!("wgpu:{}", short(&adapter.get_info().name)),

@@ -1,0 +1,181 @@
+//! The NVRTC that fits a GPU and its driver, among all that the machine has.
+//!
+//! A driver loads machine code of the major version of CUDA that it is of, and of older ones; a version of NVRTC knows the
+//! architectures from the oldest that it still supports to the newest when it was made. So the first that is found may be
+//! the wrong one, where another would do.
+
+use std::path::{Path, PathBuf};
+
+use super::kernels::ComputeCapability;
+use super::nvrtc::Nvrtc;
+use super::places::Places;
+use super::refusal::Refusal;
+
+/// The major version of CUDA whose wheels have a name of their own.
+const WHEELS_OF_THEIR_OWN: u32 = 12;
+/// The oldest architecture that CUDA 13 compiles for.
+const OLDEST_OF_THIRTEEN: ComputeCapability = ComputeCapability { major: 7, minor: 5 };
+
+/// What machine code is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) capability: ComputeCapability,
+    /// The CUDA version of the driver that loads it, as (major, minor); none where nobody loads it.
+    pub(super) driver: Option<CudaVersion>,
+}
+
+/// A version of CUDA: of a driver, or of NVRTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CudaVersion {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+impl std::fmt::Display for CudaVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Target {
+    /// The compiler: one of the place that the user has named, by `asked` or `NVRTC_PATH`, if it fits, else the newest that
+    /// does.
+    pub(super) fn compiler(self, asked: Option<&Path>) -> Result<Nvrtc, Refusal> {
+        let Places { named, found, wrong } = Places::of_machine(asked);
+        let mut refused: Vec<String> = wrong.into_iter().collect();
+        let mut misfits = Vec::new();
+        for files in [named, found] {
+            let mut fitting: Vec<Nvrtc> = Vec::new();
+            for nvrtc in loaded(&files, &mut refused) {
+                match self.misfit(nvrtc.version, &nvrtc.architectures) {
+                    None => fitting.push(nvrtc),
+                    Some(why) => misfits.push((nvrtc.version, format!("{nvrtc} {why}"))),
+                }
+            }
+            if let Some(nvrtc) = fitting.into_iter().max_by_key(|nvrtc| nvrtc.version) {
+                return Ok(nvrtc);
+            }
+        }
+        Err(self.refusal(refused, misfits))
+    }
+
+    /// Why what a version of NVRTC makes does not run.
+    fn misfit(self, version: CudaVersion, architectures: &[ComputeCapability]) -> Option<String> {
+        let Target { capability, driver } = self;
+        if let Some(driver) = driver.filter(|driver| version.major > driver.major) {
+            return Some(format!(
+                "is newer than the driver (CUDA {driver}), which does not load what it makes"
+            ));
+        }
+        let does = if architectures.iter().all(|known| *known > capability) {
+            "no longer compiles"
+        } else {
+            "cannot compile"
+        };
+        (!architectures.contains(&capability)).then(|| format!("{does} for compute capability {capability}"))
+    }
+
+    /// What to install.
+    fn remedy(self, newer: bool) -> String {
+        let Target { capability, driver } = self;
+        let old = driver.filter(|driver| driver.major <= WHEELS_OF_THEIR_OWN);
+        let package = match old.is_some() || capability < OLDEST_OF_THIRTEEN {
+            true => "nvidia-cuda-nvrtc-cu12",
+            false => "nvidia-cuda-nvrtc",
+        };
+        match old {
+            Some(driver) if driver.major < WHEELS_OF_THEIR_OWN => {
+                format!("update the driver to 525 or later, and run `pip install {package}`")
+            }
+            Some(_) if newer => format!("update the driver to 580 or later, or run `pip install {package}`"),
+            _ => format!("run `pip install {package}`"),
+        }
+    }
+
+    fn refusal(self, mut refused: Vec<String>, mut misfits: Vec<(CudaVersion, String)>) -> Refusal {
+        if misfits.is_empty() {
+            let why = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join("; ")) };
+            let remedy = self.remedy(false);
+            return Refusal::not_found(format!(
+                "its compiler NVRTC was not found{why}: {remedy}, or set NVRTC_PATH to the folder of libnvrtc"
+            ));
+        }
+        misfits.sort();
+        let newer = |driver: CudaVersion| misfits.iter().any(|(version, _)| version.major > driver.major);
+        let remedy = self.remedy(self.driver.is_some_and(newer));
+        refused.extend(misfits.into_iter().rev().map(|(_, why)| why));
+        Refusal::cannot_open(format!("{}: {remedy}", refused.join("; ")))
+    }
+}
+
+/// The libraries of some files, each once; `refused` gets what is wrong with the others.
+fn loaded(files: &[PathBuf], refused: &mut Vec<String>) -> Vec<Nvrtc> {
+    let mut loaded: Vec<Nvrtc> = Vec::new();
+    for file in files {
+        let is_name = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
+        match Nvrtc::load(file) {
+            Ok(nvrtc) => match loaded.iter_mut().find(|other| other.is(&nvrtc)) {
+                // The file that the loader has found by a name.
+                Some(other) => *other = nvrtc,
+                None => loaded.push(nvrtc),
+            },
+            // That the loader knows no such name says nothing.
+            Err(_) if is_name => {}
+            Err(why) if why.contains(&*file.to_string_lossy()) => refused.push(why),
+            Err(why) => refused.push(format!("{}: {why}", file.display())),
+        }
+    }
+    loaded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capabilities(all: &[(u32, u32)]) -> Vec<ComputeCapability> {
+        all.iter().map(|&(major, minor)| ComputeCapability { major, minor }).collect()
+    }
+
+    /// Driver, architecture and version of NVRTC, and what becomes of them.
+    #[test]
+    fn what_fits_is_told_from_driver_architecture_and_version() {
+        let twelve =
+            (CudaVersion { major: 12, minor: 2 }, capabilities(&[(5, 0), (7, 0), (7, 5), (8, 6), (9, 0)]));
+        let thirteen =
+            (CudaVersion { major: 13, minor: 2 }, capabilities(&[(7, 5), (8, 6), (9, 0), (12, 0)]));
+        for (driver, capability, of_twelve, of_thirteen, package) in [
+            ((12, 2), (8, 6), None, Some("is newer than the driver (CUDA 12.2)"), "nvidia-cuda-nvrtc-cu12"),
+            ((12, 2), (7, 0), None, Some("is newer than the driver (CUDA 12.2)"), "nvidia-cuda-nvrtc-cu12"),
+            (
+                (12, 8),
+                (12, 0),
+                Some("cannot compile for compute capability 12.0"),
+                Some("is newer"),
+                "nvidia-cuda-nvrtc-cu12",
+            ),
+            ((13, 0), (8, 6), None, None, "nvidia-cuda-nvrtc"),
+            (
+                (13, 0),
+                (7, 0),
+                None,
+                Some("no longer compiles for compute capability 7.0"),
+                "nvidia-cuda-nvrtc-cu12",
+            ),
+            ((13, 0), (12, 0), Some("cannot compile for compute capability 12.0"), None, "nvidia-cuda-nvrtc"),
+        ] {
+            let target = Target {
+                capability: ComputeCapability { major: capability.0, minor: capability.1 },
+                driver: Some(CudaVersion { major: driver.0, minor: driver.1 }),
+            };
+            for ((version, known), expected) in [(&twelve, of_twelve), (&thirteen, of_thirteen)] {
+                let why = target.misfit(*version, known);
+                let same = why
+                    .as_deref()
+                    .map_or(expected.is_none(), |why| expected.is_some_and(|text| why.starts_with(text)));
+                assert!(same, "{target:?}, NVRTC {version}: {why:?}");
+            }
+            let remedy = target.remedy(false);
+            assert!(remedy.contains(&format!("{package}`")), "{target:?}: {remedy}");
+        }
+    }
+}
