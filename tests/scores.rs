@@ -9,8 +9,8 @@ use common::networks::{mixed, noise, relu_of_the_image};
 use common::{checkpoint, naive};
 use naswot::nasbench101::Skeleton;
 use naswot::{
-    Agreement, Batch, Convention, Error, Graph, Network, Precision, Score, Scorer, ScorerBuilder, Weights,
-    nasbench101, nasbench201,
+    Agreement, Batch, Conv, Convention, Error, Graph, Network, Precision, Score, Scorer, ScorerBuilder,
+    Weights, nasbench101, nasbench201,
 };
 
 fn builder(batch: Batch, precision: Precision) -> ScorerBuilder {
@@ -237,6 +237,18 @@ fn a_batch_norm_over_a_single_value_is_an_error_that_names_it() {
     let error = scorer(image(1), Precision::F32, 1).score(&network).unwrap_err();
     assert!(matches!(&error, Error::Graph { node, .. } if node == "cells.3.conv_a.op.2"), "{error}");
     assert!(scorer(image(2), Precision::F32, 1).score(&network).is_ok());
+}
+
+#[test]
+fn a_network_without_counted_relus_is_its_own_error() {
+    let mut g = Graph::builder(3).unwrap();
+    let x = g.conv(g.input(), Conv::new(4, 3), "conv.weight").unwrap();
+    let network = Network::from_graph("plain", g.output(x).unwrap());
+    let scores = scorer(noise(3, 0), Precision::F32, 1).score_all(&[network, mixed(1).remove(0)]);
+    let error = scores[0].as_ref().unwrap_err();
+    assert!(matches!(error, Error::Graph { node, .. } if node == "conv.weight"), "{error}");
+    assert!(error.to_string().contains("no ReLU that counts"), "{error}");
+    assert!(scores[1].as_ref().unwrap().log_det.is_finite());
 }
 
 #[test]

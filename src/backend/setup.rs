@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::probe::{Probe, Stage};
 use crate::score::Need;
 use crate::weights::WeightSource;
-use crate::{Batch, Convention, Network, Precision, Result, Scores, Weights};
+use crate::{Batch, Convention, Error, Network, Precision, Result, Scores, Weights};
 
 /// Images whose patterns SWAP counts unless another number is set: the default of its authors.
 pub(crate) const SWAP_IMAGES: usize = 16;
@@ -75,10 +75,17 @@ impl Setup {
         }
     }
 
-    /// Compiles a network for the batch, and checks that its weights are there.
+    /// Compiles a network for the batch, and checks that its weights are there and that it has a code.
     pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
         self.source.check(network.graph())?;
-        Plan::compile(network.graph(), self.batch.shape(), self.convention, self.swap_images())
+        let graph = network.graph();
+        let plan = Plan::compile(graph, self.batch.shape(), self.convention, self.swap_images())?;
+        if plan.activations() == 0 {
+            let output = graph.nodes()[graph.output().index()].name();
+            let message = "no ReLU that counts has a path to it, so images have no codes to compare: add one";
+            return Err(Error::graph(output, message));
+        }
+        Ok(plan)
     }
 
     /// Images whose patterns are counted, where a score needs them.

@@ -253,7 +253,7 @@ impl Scorer {
     /// ```
     ///
     /// # Errors
-    /// As [`Plan::new`]; a checkpoint that does not fit the network.
+    /// As [`Plan::new`]; a checkpoint that does not fit the network; a network in which no ReLU counts.
     pub fn plan(&self, network: &Network) -> Result<Plan> {
         self.setup.plan(&self.initialized(network.clone()))
     }
