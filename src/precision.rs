@@ -22,16 +22,11 @@ pub enum Precision {
     F32,
     /// Double precision, on the CPU: the reference.
     F64,
-    /// Single precision storage, products rounded to TF32.
-    Tf32,
-    /// bfloat16 storage and products.
-    Bf16,
 }
 
 impl Precision {
-    /// All precisions, those included that no backend of this version has.
-    pub const ALL: [Precision; 5] =
-        [Precision::Auto, Precision::F32, Precision::F64, Precision::Tf32, Precision::Bf16];
+    /// All precisions, `auto` first.
+    pub const ALL: [Precision; 3] = [Precision::Auto, Precision::F32, Precision::F64];
 
     /// The precision's name, as the command line spells it.
     ///
@@ -43,8 +38,6 @@ impl Precision {
             Precision::Auto => "auto",
             Precision::F32 => "f32",
             Precision::F64 => "f64",
-            Precision::Tf32 => "tf32",
-            Precision::Bf16 => "bf16",
         }
     }
 }
