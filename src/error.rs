@@ -271,6 +271,11 @@ impl Error {
         Error::Parameter { name: name.to_owned(), kind }
     }
 
+    /// The error of memory that the processor's system did not give.
+    pub(crate) fn machine_memory(needed: u64) -> Self {
+        Error::DeviceMemory { needed, device: "this machine".to_owned() }
+    }
+
     pub(crate) fn backend(
         kind: BackendErrorKind,
         backend: impl Into<String>,

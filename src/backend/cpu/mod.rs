@@ -164,7 +164,11 @@ impl<P: Path> Cpu<P> {
         if self.setup.memory_limit.is_some() {
             *workspace = P::Workspace::default();
         }
-        outcome
+        outcome.map_err(|error| match error {
+            // Of the network, not of the buffer that it lacked.
+            Error::DeviceMemory { .. } => Error::machine_memory(self.path.bytes(&plan)),
+            error => error,
+        })
     }
 }
 

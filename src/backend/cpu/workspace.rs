@@ -62,10 +62,8 @@ impl<T: Real> Workspace<T> {
 /// Grows a vector to a length, exactly, and says so when there is no memory for it.
 fn resize<V: Copy>(numbers: &mut Vec<V>, length: usize, value: V, plan: &Plan) -> Result<()> {
     let more = length.saturating_sub(numbers.len());
-    numbers.try_reserve_exact(more).map_err(|_| Error::Memory {
-        needed: plan.memory().bytes(size_of::<V>()),
-        limit: (numbers.capacity() * size_of::<V>()) as u64,
-    })?;
+    let needed = plan.memory().bytes(size_of::<V>());
+    numbers.try_reserve_exact(more).map_err(|_| Error::machine_memory(needed))?;
     numbers.resize(length, value);
     Ok(())
 }

@@ -56,7 +56,7 @@ impl<T: Pod> Lines<T> {
             let wanted = if had == 0 { bytes } else { bytes.checked_next_power_of_two().unwrap_or(bytes) };
             let quarters = (wanted.next_multiple_of(LINE) + LINE) / size_of::<Quarter>();
             self.quarters = bytemuck::try_zeroed_slice_box(quarters)
-                .map_err(|()| Error::Memory { needed: wanted as u64, limit: had as u64 })?;
+                .map_err(|()| Error::machine_memory(wanted as u64))?;
             self.first = self.quarters.as_ptr().align_offset(LINE);
             advise(bytemuck::must_cast_slice_mut(&mut self.quarters));
         }
