@@ -1,5 +1,6 @@
 //! Tables of accuracies: which network has which.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -129,7 +130,10 @@ impl Accuracies {
             let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
             let names = texts[..keys.len()].iter().map(String::as_str).filter(|key| !key.is_empty());
-            let names: HashSet<String> = names.flat_map(names_in_rows).collect();
+            let names: HashSet<String> = match key {
+                Some(_) => names.flat_map(|name| names_in_rows(&numbered(name))).collect(),
+                None => names.flat_map(names_in_rows).collect(),
+            };
             if names.is_empty() {
                 let message = format!("has no {}: which network is it?", keys.join(" or "));
                 return Err(table.wrong(*line, message));
@@ -176,6 +180,15 @@ impl Accuracies {
 pub(crate) fn names_in_rows(text: &str) -> Vec<String> {
     let names = Architecture::names_in_rows(text);
     if names.is_empty() { vec![text.to_owned()] } else { names }
+}
+
+/// What a column that is asked for calls a network, where it is bare digits: the benchmark's number of a cell.
+fn numbered(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Cow::Owned(format!("#{text}")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Position of the only column whose name is that of an accuracy.

@@ -50,13 +50,22 @@ pub(crate) fn table_columns(table: &mut Table, key: Option<&JoinKey>) -> Result<
     if columns.is_empty() {
         return Err(table.wrong_columns(format_args!("none is `{}`", key.0)));
     }
+    if has_row_places(table, &columns) {
+        let why = "`index` is a row's place in its input, no number of a benchmark: join by id or arch";
+        return Err(table.wrong_columns(why));
+    }
     Ok(columns)
+}
+
+/// Whether the columns that name networks are the places of rows in the input of a run, which its batch shows to be rows.
+fn has_row_places(table: &Table, columns: &[String]) -> bool {
+    columns.iter().any(|name| name == "index") && table.position("batch_sha256").is_some()
 }
 
 /// The columns that name the networks of scores: the key where there is one, else those that a table would be joined by.
 pub(crate) fn score_columns(table: &mut Table, key: Option<&JoinKey>) -> Result<Vec<String>> {
     let columns = key.map_or(Vec::new(), |key| named(table, &key.names()));
-    if columns.is_empty() { found_columns(table) } else { Ok(columns) }
+    if columns.is_empty() || has_row_places(table, &columns) { found_columns(table) } else { Ok(columns) }
 }
 
 fn found_columns(table: &mut Table) -> Result<Vec<String>> {

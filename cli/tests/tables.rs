@@ -391,6 +391,24 @@ fn networks_are_joined_by_any_column() {
 }
 
 #[test]
+fn a_key_of_digits_is_the_benchmark_s_number() {
+    let folder = Folder::new();
+    let header = "index,arch,score,batch_sha256\n";
+    let cells = nasbench201::sample(40, 0).unwrap();
+    let rows = cells.iter().enumerate().map(|(i, cell)| format!("{i},{cell},{i},x\n"));
+    folder.write("rows.csv", &(header.to_owned() + &rows.collect::<String>()));
+    let numbers =
+        cells.iter().enumerate().map(|(i, cell)| format!("{},{}\n", cell.benchmark_index(), 50 + i));
+    folder.write("table.csv", &("index,test_acc\n".to_owned() + &numbers.collect::<String>()));
+    let (report, _) = done(&folder, "correlate rows.csv --accuracy table.csv --key index --bootstrap 0");
+    assert_eq!(figure(&report, "networks"), "40 of 40 rows");
+    assert_eq!(figure(&report, "Kendall tau-b"), "1.0000");
+    let message = refused(&folder, "correlate rows.csv --accuracy rows.csv --key index --column score");
+    assert!(message.contains("`index` is a row's place in its input, no number of a benchmark"), "{message}");
+    assert!(refused(&folder, "correlate rows.csv --accuracy table.csv").contains("--key says which"));
+}
+
+#[test]
 fn two_runs_are_compared_with_minus_infinity_on_both_sides() {
     let folder = Folder::new();
     let run = |infinite: &[usize]| -> String {
