@@ -109,7 +109,7 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
         (&["cell", "nil.jsonl"], "nil.jsonl: No such file"),
         (&["cell", "scores.csv"], "scores.csv: holds 20 architectures; --row says which is meant"),
         (&["cell", "scores.csv", "--row", "20"], "scores.csv: has no row 20, of 20"),
-        (&["cell", "lines.jsonl"], "lines.jsonl:1: column 23: missing field `adjacency`"),
+        (&["cell", "lines.jsonl"], "lines.jsonl:1: nasbench101: has no key `adjacency`"),
         (&["matrix", "scores.csv"], "scores.csv: is not what `naswot sweep --json` prints"),
         (
             &["matrix", "sweep.json"],

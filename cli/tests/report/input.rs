@@ -82,7 +82,7 @@ pub(crate) fn bad_input_is_named() -> Outcome {
     folder.write("table.csv", "id,accuracy\nnobody,0.9\n")?;
     assert_eq!(
         folder.refused("report scores.csv --accuracy table.csv")?,
-        "error: table.csv: has none of the networks of scores.csv: no id or arch is in both"
+        "error: table.csv: has none of the networks of scores.csv: no name is in both; --key says which column names them"
     );
     let options = folder.refused("report scores.csv -o page.htm")?;
     assert!(options.contains("the name must end in .html"), "{options}");

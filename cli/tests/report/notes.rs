@@ -62,7 +62,7 @@ pub(crate) fn text_from_files_is_text() -> Outcome {
 pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
     let folder = Folder::new()?;
     let mut rows = Vec::new();
-    let mut table = "arch,test\n".to_owned();
+    let mut table = "arch,test_acc\n".to_owned();
     let mut add = |cell: &naswot::Architecture, kernel: Agreement| -> Outcome {
         let index = rows.len();
         folder.kernel(index, &kernel)?;

@@ -77,10 +77,6 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
                 Isa::Portable(simd) => open_lanes(simd, setup, device),
             }
         }
-        other => Err(Error::Setting {
-            name: "precision",
-            message: format!("the cpu backend computes in f32 and f64, not {other}"),
-        }),
     }
 }
 
