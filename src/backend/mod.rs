@@ -132,7 +132,7 @@ pub(crate) fn open(backend: &Backend, setup: Setup, passed: &mut Vec<Device>) ->
 /// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
 #[cfg_attr(
     not(any(feature = "cuda", feature = "wgpu")),
-    allow(unused_variables, reason = "no GPU can be passed over")
+    allow(unused_variables, clippy::ptr_arg, reason = "no GPU can be passed over")
 )]
 fn automatic(setup: Setup, passed: &mut Vec<Device>) -> Result<Arc<dyn Executor>> {
     #[cfg(any(feature = "cuda", feature = "wgpu"))]

@@ -6,10 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kernels::ComputeCapability;
-use super::nvrtc::Nvrtc;
+use super::kernels::{ComputeCapability, HEADERS, Source};
+use super::nvrtc::{Compiled, CudaVersion, Nvrtc, OPTIONS};
 use super::places::Places;
 use super::refusal::Refusal;
+use crate::digest::sha256_hex;
+use crate::{Result, cache};
 
 /// The major version of CUDA whose wheels have a name of their own.
 const WHEELS_OF_THEIR_OWN: u32 = 12;
@@ -22,19 +24,6 @@ pub(super) struct Target {
     pub(super) capability: ComputeCapability,
     /// The CUDA version of the driver that loads it, as (major, minor); none where nobody loads it.
     pub(super) driver: Option<CudaVersion>,
-}
-
-/// A version of CUDA: of a driver, or of NVRTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct CudaVersion {
-    pub(super) major: u32,
-    pub(super) minor: u32,
-}
-
-impl std::fmt::Display for CudaVersion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
 }
 
 impl Target {
@@ -108,6 +97,57 @@ impl Target {
     }
 }
 
+/// Compiles the kernels of an architecture with NVRTC from a file, else with the newest that knows it; none comes from the
+/// cache.
+///
+/// # Errors
+/// No NVRTC, none that knows the architecture, an error in a source.
+pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<Vec<Compiled>> {
+    let compile = || -> Result<Vec<Compiled>, Refusal> {
+        let nvrtc = match library {
+            Some(path) => {
+                let failed = |why| {
+                    Refusal::not_found(format!(
+                        "{}: {why}: run `pip install nvidia-cuda-nvrtc`",
+                        path.display()
+                    ))
+                };
+                Nvrtc::load(path).map_err(failed)?
+            }
+            None => Target { capability, driver: None }.compiler(None)?,
+        };
+        let architecture = capability.architecture();
+        capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
+    };
+    compile().map_err(|refusal| refusal.error("cuda"))
+}
+
+/// The kernels for a GPU, from the cache as far as it has them, else by an NVRTC of the place that is asked for, if it fits.
+pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>, Refusal> {
+    let (nvrtc, folder, architecture) =
+        (target.compiler(asked)?, cache::folder(), target.capability.architecture());
+    let version = nvrtc.version.to_string();
+    let load = |source: Source| {
+        let Source { file, text } = source;
+        let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
+        let texts = [&*architecture, &version, file, text].into_iter().chain(headers).chain(OPTIONS);
+        let name = format!("{}.cubin", key(texts));
+        if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
+            return Ok(Compiled { source: file, cubin, log: String::new() });
+        }
+        let compiled = nvrtc.compile(source, &architecture)?;
+        folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
+        Ok(compiled)
+    };
+    target.capability.sources().into_iter().map(load).collect()
+}
+
+/// The name of what is made from some texts, in the cache.
+fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    // Lengths too, so that no two lists of texts are one.
+    sha256_hex(texts.into_iter().flat_map(|text| [format!("{} ", text.len()), text.to_owned()]))
+}
+
 /// The libraries of some files, each once; `refused` gets what is wrong with the others.
 fn loaded(files: &[PathBuf], refused: &mut Vec<String>) -> Vec<Nvrtc> {
     let mut loaded: Vec<Nvrtc> = Vec::new();
@@ -134,6 +174,12 @@ mod tests {
 
     fn capabilities(all: &[(u32, u32)]) -> Vec<ComputeCapability> {
         all.iter().map(|&(major, minor)| ComputeCapability { major, minor }).collect()
+    }
+
+    #[test]
+    fn keys_tell_texts_apart() {
+        assert_ne!(key(["ab", "c"]), key(["a", "bc"]));
+        assert_eq!(key(["ab", "c"]), key(["ab", "c"]));
     }
 
     /// Driver, architecture and version of NVRTC, and what becomes of them.

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 
-use super::compilers::{CudaVersion, Target};
+use super::compilers::{self, Target};
 use super::driver::{Driver, KernelLaunch, STREAMS};
 use super::kernels::ComputeCapability;
-use super::nvrtc;
+use super::nvrtc::{Compiled, CudaVersion};
 use super::refusal::Refusal;
 use crate::backend::Device;
 use crate::backend::group::Fault;
@@ -151,13 +151,13 @@ impl Properties {
     }
 
     /// Its kernels, unless no architecture of theirs fits it.
-    fn kernels(&self, nvrtc: Option<&Path>) -> Result<Vec<nvrtc::Compiled>, Refusal> {
+    fn kernels(&self, nvrtc: Option<&Path>) -> Result<Vec<Compiled>, Refusal> {
         let (found, needed) = (self.capability, ComputeCapability::OLDEST);
         if found < needed {
             let reason = format!("its compute capability {found} is too old, {needed} is needed");
             return Err(Refusal::cannot_open(reason));
         }
-        nvrtc::load(Target { capability: found, driver: Some(self.driver) }, nvrtc)
+        compilers::load(Target { capability: found, driver: Some(self.driver) }, nvrtc)
     }
 }
 
@@ -299,7 +299,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    fn load(&mut self, kernels: &[nvrtc::Compiled]) -> Result<(), DriverError> {
+    fn load(&mut self, kernels: &[Compiled]) -> Result<(), DriverError> {
         // SAFETY: the context is alive; cubins are whole, as NVRTC or the cache's checksum says, and live through the
         // call; the handles that come back are used while their module and context live.
         unsafe {

@@ -32,12 +32,13 @@ use super::group::{Grouped, check_precision};
 use super::{Device, Executor, Setup};
 use crate::Result;
 pub(crate) use check::lockstep;
+pub use compilers::compile;
 pub(super) use device::devices;
 pub(crate) use device::open as open_device;
 pub use driver::{Driver, KernelLaunch, STREAMS};
 pub use kernels::{ComputeCapability, HEADERS, KERNELS, Kernel, Source};
 pub use null::NullDriver;
-pub use nvrtc::{Compiled, compile};
+pub use nvrtc::Compiled;
 use session::CudaSession;
 
 /// Opens a GPU by its number, or the first that works; `passed` gets those before it.

@@ -8,14 +8,11 @@ use std::{fmt, ptr};
 
 use libloading::Library;
 
-use super::compilers::{CudaVersion, Target};
 use super::kernels::{ComputeCapability, HEADERS, Source};
 use super::refusal::Refusal;
-use crate::digest::sha256_hex;
-use crate::{Result, cache};
 
 /// The last option has the assembler say what each kernel takes, which tests read.
-const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
+pub(super) const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
 
 /// A compiled source.
 #[derive(Clone, Debug)]
@@ -28,57 +25,6 @@ pub struct Compiled {
     pub log: String,
 }
 
-/// Compiles the kernels of an architecture with NVRTC from a file, else with the newest that knows it; none comes from the
-/// cache.
-///
-/// # Errors
-/// No NVRTC, none that knows the architecture, an error in a source.
-pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<Vec<Compiled>> {
-    let compile = || -> Result<Vec<Compiled>, Refusal> {
-        let nvrtc = match library {
-            Some(path) => {
-                let failed = |why| {
-                    Refusal::not_found(format!(
-                        "{}: {why}: run `pip install nvidia-cuda-nvrtc`",
-                        path.display()
-                    ))
-                };
-                Nvrtc::load(path).map_err(failed)?
-            }
-            None => Target { capability, driver: None }.compiler(None)?,
-        };
-        let architecture = capability.architecture();
-        capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
-    };
-    compile().map_err(|refusal| refusal.error("cuda"))
-}
-
-/// The kernels for a GPU, from the cache as far as it has them, else by an NVRTC of the place that is asked for, if it fits.
-pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>, Refusal> {
-    let (nvrtc, folder, architecture) =
-        (target.compiler(asked)?, cache::folder(), target.capability.architecture());
-    let version = nvrtc.version.to_string();
-    let load = |source: Source| {
-        let Source { file, text } = source;
-        let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
-        let texts = [&*architecture, &version, file, text].into_iter().chain(headers).chain(OPTIONS);
-        let name = format!("{}.cubin", key(texts));
-        if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
-            return Ok(Compiled { source: file, cubin, log: String::new() });
-        }
-        let compiled = nvrtc.compile(source, &architecture)?;
-        folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
-        Ok(compiled)
-    };
-    target.capability.sources().into_iter().map(load).collect()
-}
-
-/// The name of what is made from some texts, in the cache.
-fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    // Lengths too, so that no two lists of texts are one.
-    sha256_hex(texts.into_iter().flat_map(|text| [format!("{} ", text.len()), text.to_owned()]))
-}
-
 /// The library, its version and the architectures that it knows.
 pub(super) struct Nvrtc {
     /// Never unloaded: it keeps state of its own for each thread.
@@ -86,6 +32,19 @@ pub(super) struct Nvrtc {
     file: PathBuf,
     pub(super) version: CudaVersion,
     pub(super) architectures: Vec<ComputeCapability>,
+}
+
+/// A version of CUDA: of a driver, or of NVRTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CudaVersion {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+impl std::fmt::Display for CudaVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
 }
 
 /// A program of NVRTC.
@@ -152,7 +111,8 @@ impl Nvrtc {
         }
     }
 
-    fn compile(
+    /// Compiles a source for an architecture.
+    pub(super) fn compile(
         &self,
         Source { file: source, text }: Source,
         architecture: &str,
@@ -251,15 +211,4 @@ impl Drop for NvrtcProgram<'_> {
 
 fn c_strings<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<CString>, String> {
     texts.map(|text| CString::new(text).map_err(|_| "a text has a zero byte".to_owned())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_tell_texts_apart() {
-        assert_ne!(key(["ab", "c"]), key(["a", "bc"]));
-        assert_eq!(key(["ab", "c"]), key(["ab", "c"]));
-    }
 }
