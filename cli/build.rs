@@ -18,6 +18,7 @@ fn commit() -> Option<String> {
 
 fn packaged() -> Option<String> {
     let info = fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    println!("cargo::rerun-if-changed=.cargo_vcs_info.json");
     let (_, rest) = info.split_once("\"sha1\"")?;
     rest.split('"').nth(1).filter(|commit| is_hash(commit)).map(str::to_owned)
 }
