@@ -7,7 +7,8 @@
 //!
 //! - `kernels` is the register of kernels.
 //! - `driver` is what the rest asks of a device.
-//! - `device` gives it through CUDA's driver, `nvrtc` compiles and loads its kernels: all unsafe code is in these.
+//! - `device` gives it through CUDA's driver, whose GPUs `properties` describes, and `nvrtc` compiles its kernels: all unsafe
+//!   code is in these.
 //! - `compilers` chooses the NVRTC that fits GPU and driver, of all that `places` finds.
 //! - `launches`, `buffers` and `session` take groups through it.
 
@@ -21,6 +22,7 @@ mod launches;
 mod null;
 mod nvrtc;
 mod places;
+mod properties;
 mod refusal;
 mod session;
 #[cfg(test)]
