@@ -94,7 +94,7 @@ pub(crate) struct ScorerSettings {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Machine")]
 pub(crate) struct MachineOptions {
-    /// auto, cpu, cuda[:N] or wgpu[:NAME]; `naswot devices` lists what works
+    /// auto, cpu, cuda[:N] or wgpu[:NAME[#I]], as `naswot devices` lists what works
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     backend: Backend,
     /// Threads of the processor [default: all cores]

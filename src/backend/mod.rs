@@ -46,7 +46,8 @@ pub enum Backend {
     Cpu,
     /// An NVIDIA GPU, by its number, or the first one that works.
     Cuda(Option<usize>),
-    /// Any GPU through wgpu, the best one or the one whose name contains this text.
+    /// Any GPU through wgpu: the best one, the best one whose name contains a text (`NAME`), or the I-th, from 0, whose name
+    /// does (`NAME#I`).
     Wgpu(Option<String>),
 }
 
@@ -65,7 +66,7 @@ impl FromStr for Backend {
                 .map(|number| Backend::Cuda(Some(number)))
                 .map_err(|_| unknown(format!("`{number}` is not the number of a CUDA device"))),
             ("wgpu", device) => Ok(Backend::Wgpu(device.map(str::to_owned))),
-            _ => Err(unknown(format!("`{text}` is none of auto, cpu, cuda[:N], wgpu[:NAME]"))),
+            _ => Err(unknown(format!("`{text}` is none of auto, cpu, cuda[:N], wgpu[:NAME[#I]]"))),
         }
     }
 }
@@ -142,11 +143,12 @@ fn automatic(setup: Setup, passed: &mut Vec<Device>) -> Result<Arc<dyn Executor>
             return Ok(executor);
         }
         #[cfg(feature = "wgpu")]
-        if wgpu::best_is_hardware() {
-            match wgpu::open(None, setup.clone()) {
+        match wgpu::hardware() {
+            Ok(()) => match wgpu::open(None, setup.clone()) {
                 Ok(executor) => return Ok(executor),
                 Err(error) => passed.push(Device::refused("wgpu", error.to_string())),
-            }
+            },
+            Err(refused) => passed.extend(refused),
         }
     }
     cpu::open(setup)

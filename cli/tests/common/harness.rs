@@ -2,6 +2,7 @@
 //! the reason in front of its name, and never as passed; `NASWOT_REQUIRE=browser,wgpu` (or `all`) makes it fail instead.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,6 +16,8 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 pub enum Requirement {
     /// An adapter for the WGSL backend, a software one at least.
     Wgpu,
+    /// Mesa's software adapter, and a compiler of C for a layer over it.
+    Lavapipe,
     /// Chromium, in which pages are opened.
     Browser,
     /// NVIDIA's compilers of CUDA 12 and 13, and one of C.
@@ -25,7 +28,7 @@ impl Requirement {
     /// Its name in `NASWOT_REQUIRE`.
     fn name(self) -> &'static str {
         match self {
-            Requirement::Wgpu => "wgpu",
+            Requirement::Wgpu | Requirement::Lavapipe => "wgpu",
             Requirement::Browser => "browser",
             Requirement::Nvrtc => "nvrtc",
         }
@@ -42,6 +45,7 @@ impl Requirement {
                 }
                 adapters.find_map(|device| device.unusable.clone())
             }
+            Requirement::Lavapipe => lavapipe().and(wheels::c_compiler()).err(),
             Requirement::Browser => super::browser::chromium().err(),
             Requirement::Nvrtc => wheels::nvrtc().and(wheels::nvrtc12()).and(wheels::c_compiler()).err(),
         }
@@ -51,6 +55,15 @@ impl Requirement {
         let wanted = std::env::var("NASWOT_REQUIRE").unwrap_or_default();
         wanted.split(',').any(|name| name.trim() == self.name() || name.trim() == "all")
     }
+}
+
+/// The file that tells Vulkan's loader of Mesa's software adapter.
+pub fn lavapipe() -> Result<PathBuf, String> {
+    let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].map(std::fs::read_dir);
+    let mut files = folders.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+    let is_lavapipe =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lvp_icd"));
+    files.find(is_lavapipe).ok_or_else(|| "no lavapipe; tests/setup.sh installs it".to_owned())
 }
 
 /// A test that needs nothing.

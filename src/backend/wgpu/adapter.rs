@@ -3,19 +3,27 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, Limits};
+use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, InstanceFlags, Limits};
 
 use super::pipelines::EntryPoint;
 use crate::backend::Device;
 use crate::{BackendErrorKind, Error, Precision, Result};
 
+/// An adapter that was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) adapter: Adapter,
+    /// What tells it from the others: all that it says of itself, and its position among those that say the same.
+    pub(super) key: String,
+}
+
 /// Cache of the adapters: to enumerate them takes tens of milliseconds.
-static FOUND: Mutex<Option<Vec<Adapter>>> = Mutex::new(None);
+static FOUND: Mutex<Option<Vec<Found>>> = Mutex::new(None);
 
 /// All adapters, the best one first; equal ones in the system's order.
-fn adapters() -> Vec<Adapter> {
+fn adapters() -> Vec<Found> {
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    found.get_or_insert_with(look).clone()
+    found.get_or_insert_with(|| look(InstanceFlags::empty())).clone()
 }
 
 /// Empties the cache, after a device was lost.
@@ -23,8 +31,11 @@ pub(super) fn forget() {
     *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-fn look() -> Vec<Adapter> {
-    let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
+/// Looks for adapters, with these flags besides those of wgpu and of its variables.
+fn look(flags: InstanceFlags) -> Vec<Found> {
+    let mut descriptor = InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.flags |= flags;
+    let instance = Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
         DeviceType::DiscreteGpu => 0,
@@ -33,64 +44,175 @@ fn look() -> Vec<Adapter> {
         DeviceType::Other => 3,
         DeviceType::Cpu => 4,
     });
-    adapters
+    let mut found: Vec<Found> = Vec::new();
+    for adapter in adapters {
+        let info = adapter.get_info();
+        let equal = found.iter().filter(|other| other.adapter.get_info() == info).count();
+        found.push(Found { adapter, key: format!("{info:?} {equal}") });
+    }
+    found
+}
+
+/// The adapters that wgpu leaves out, unless it is told to take them: their drivers do not conform to Vulkan, as that of WSL2
+/// (Mesa's Dozen, on Direct3D 12).
+struct LeftOut {
+    /// All adapters, those that are left out included.
+    all: Vec<Found>,
+    /// The places of those that are left out.
+    places: Vec<usize>,
+}
+
+impl LeftOut {
+    fn of(adapters: &[Found]) -> Self {
+        let all = look(InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER);
+        let is_there = |place: &usize| adapters.iter().any(|other| other.key == all[*place].key);
+        let places = (0..all.len()).filter(|place| !is_there(place)).collect();
+        LeftOut { all, places }
+    }
+
+    /// Why the adapter that a selection would take is left out, if it is one of these.
+    fn refusal(&self, selected: &str) -> Option<String> {
+        let place = *select(&names(&self.all), selected).ok()?.first()?;
+        let name = describe(&self.all[place].adapter);
+        self.places.contains(&place).then(|| format!("{name}: {NOT_CONFORMANT}"))
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        let names = names(&self.all);
+        let device =
+            |&place: &usize| device(&names, place, &self.all[place].adapter, Some(NOT_CONFORMANT.into()));
+        self.places.iter().map(device).collect()
+    }
+}
+
+const NOT_CONFORMANT: &str = "its driver does not conform to Vulkan (that of WSL2, Dozen, is one such): set \
+     WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1 to use it all the same, and compare some scores with those of cpu";
+
+fn names(adapters: &[Found]) -> Vec<String> {
+    adapters.iter().map(|found| found.adapter.get_info().name).collect()
 }
 
 /// Adapters as `naswot devices` lists them.
 pub(crate) fn devices() -> Vec<Device> {
     let adapters = adapters();
-    if adapters.is_empty() {
-        return vec![Device::refused("wgpu", NO_ADAPTER)];
-    }
-    let device = |adapter: &Adapter| Device {
-        backend: format!("wgpu:{}", short(&adapter.get_info().name)),
+    let mut devices = taken(&adapters);
+    devices.extend(LeftOut::of(&adapters).devices());
+    if devices.is_empty() { vec![Device::refused("wgpu", NO_ADAPTER)] } else { devices }
+}
+
+/// The adapters that wgpu does not leave out.
+fn taken(adapters: &[Found]) -> Vec<Device> {
+    let names = names(adapters);
+    let device = |(place, found): (usize, &Found)| {
+        device(&names, place, &found.adapter, unusable(&found.adapter.limits()))
+    };
+    adapters.iter().enumerate().map(device).collect()
+}
+
+/// An adapter, at a place among those of these names.
+fn device(names: &[String], place: usize, adapter: &Adapter, unusable: Option<String>) -> Device {
+    Device {
+        backend: format!("wgpu:{}", selection(names, place)),
         name: describe(adapter),
         details: details(adapter),
         software: is_software(adapter),
-        unusable: unusable(&adapter.limits()),
+        unusable,
         precisions: vec![Precision::F32.name()],
-    };
-    adapters.iter().map(device).collect()
+    }
 }
 
-/// The best adapter that can be used, or the best one whose name contains a text.
+/// The best adapter that can be used, of all or of those that a selection takes: `NAME` those whose name contains it,
+/// `NAME#I` the I-th of these, from 0.
 ///
 /// # Errors
 /// There is none, or what there is lacks something.
-pub(super) fn choose(name: Option<&str>) -> Result<Adapter> {
+pub(super) fn choose(selected: Option<&str>) -> Result<Found> {
     let adapters = adapters();
-    let fits = |adapter: &&Adapter| name.is_none_or(|name| contains(&adapter.get_info().name, name));
-    if let Some(adapter) = adapters.iter().filter(fits).find(|adapter| unusable(&adapter.limits()).is_none())
-    {
-        return Ok(adapter.clone());
-    }
-    let fitting = adapters.iter().find(fits).map(|adapter| (adapter, unusable(&adapter.limits())));
-    let (kind, reason) = match (fitting, name) {
-        (Some((_, None)), _) => unreachable!("an adapter that can be used was chosen"),
-        (Some((adapter, Some(why))), _) => {
-            (BackendErrorKind::CannotOpen, format!("{}: {why}", describe(adapter)))
-        }
-        (None, Some(name)) if !adapters.is_empty() => {
-            let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-            let reason = format!("no adapter's name contains `{name}`; there are {}", names.join(", "));
-            (BackendErrorKind::NotFound, reason)
-        }
-        (None, _) => (BackendErrorKind::NotFound, NO_ADAPTER.to_owned()),
+    let backend = selected.map_or_else(|| "wgpu".to_owned(), |selected| format!("wgpu:{selected}"));
+    let refused = |kind, reason: String| Err(Error::backend(kind, backend.clone(), reason));
+    let places = match selected {
+        None if adapters.is_empty() => Err(NO_ADAPTER.to_owned()),
+        None => Ok((0..adapters.len()).collect()),
+        Some(selected) => select(&names(&adapters), selected),
     };
-    let backend = name.map_or_else(|| "wgpu".to_owned(), |name| format!("wgpu:{name}"));
-    Err(Error::backend(kind, backend, reason))
+    let places = match places {
+        Ok(places) => places,
+        Err(why) => {
+            let left_out = LeftOut::of(&adapters);
+            let reason = left_out.refusal(selected.unwrap_or_default()).unwrap_or(why);
+            return refused(BackendErrorKind::NotFound, reason);
+        }
+    };
+    let mut fitting = places.into_iter().map(|place| &adapters[place]);
+    let Some(best) = fitting.next() else { unreachable!("a selection takes one adapter or more") };
+    let Some(why) = unusable(&best.adapter.limits()) else { return Ok(best.clone()) };
+    match fitting.find(|found| unusable(&found.adapter.limits()).is_none()) {
+        Some(found) => Ok(found.clone()),
+        None => refused(BackendErrorKind::CannotOpen, format!("{}: {why}", describe(&best.adapter))),
+    }
+}
+
+/// The places of the adapters that a selection takes: at least one.
+///
+/// # Errors
+/// There is none, in words that list what there is.
+fn select(names: &[String], selected: &str) -> Result<Vec<usize>, String> {
+    let number =
+        selected.rsplit_once('#').and_then(|(name, number)| Some((name, number.parse::<usize>().ok()?)));
+    let name = number.map_or(selected, |(name, _)| name);
+    let fitting: Vec<usize> = (0..names.len()).filter(|&place| contains(&names[place], name)).collect();
+    if names.is_empty() {
+        return Err(NO_ADAPTER.to_owned());
+    }
+    if fitting.is_empty() {
+        return Err(format!("no adapter's name contains `{name}`; there are {}", names.join(", ")));
+    }
+    let Some((_, number)) = number else { return Ok(fitting) };
+    match fitting.get(number) {
+        Some(&place) => Ok(vec![place]),
+        None => {
+            let each: Vec<String> = fitting
+                .iter()
+                .enumerate()
+                .map(|(i, &place)| format!("{name}#{i} ({})", names[place]))
+                .collect();
+            let count = fitting.len();
+            Err(format!("{count} adapters have `{name}` in their name, counted from 0: {}", each.join(", ")))
+        }
+    }
+}
+
+/// What selects the adapter at a place and no other: its name, with a number where others have it in theirs.
+fn selection(names: &[String], place: usize) -> String {
+    let name = short(&names[place]);
+    let fits = |other: &String| contains(other, name);
+    // A name that ends like a number would be read as one.
+    if names.iter().filter(|other| fits(other)).count() == 1 && !name.contains('#') {
+        return name.to_owned();
+    }
+    format!("{name}#{}", names[..place].iter().filter(|other| fits(other)).count())
 }
 
 /// Device files of GPUs on Linux.
 const DEVICE_FILES: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
 
 /// Whether there is an adapter that `auto` may choose.
-pub(crate) fn best_is_hardware() -> bool {
+///
+/// # Errors
+/// There is none: the GPUs that cannot be used.
+pub(crate) fn hardware() -> Result<(), Vec<Device>> {
     // Drivers may complain loudly, each time, of a machine that has no GPU: they are not asked there.
     if cfg!(target_os = "linux") && !DEVICE_FILES.iter().any(|file| Path::new(file).exists()) {
-        return false;
+        return Err(Vec::new());
     }
-    adapters().iter().any(|adapter| !is_software(adapter) && unusable(&adapter.limits()).is_none())
+    let adapters = adapters();
+    let hardware = |devices: Vec<Device>| devices.into_iter().filter(|device| !device.software);
+    let mut found: Vec<Device> = hardware(taken(&adapters)).collect();
+    if found.iter().any(|device| device.unusable.is_none()) {
+        return Ok(());
+    }
+    found.extend(hardware(LeftOut::of(&adapters).devices()));
+    Err(found)
 }
 
 const NO_ADAPTER: &str = "no adapter for Vulkan, Metal or DX12 was found: install the GPU's driver, or \
@@ -171,6 +293,46 @@ mod tests {
     fn names_are_cut_to_what_the_command_line_takes() {
         assert_eq!(short("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe");
         assert_eq!(short("NVIDIA H100 PCIe"), "NVIDIA H100 PCIe");
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_listed_selects_that_adapter_and_no_other() {
+        for names in [
+            owned(&["NVIDIA H100", "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)"]),
+            // One name is a part of another, whichever comes first.
+            owned(&["Intel(R) Arc(tm) A770M Graphics", "Intel(R) Arc(tm) A770 Graphics", "INTEL"]),
+            owned(&["GeForce RTX 3080 Ti", "GeForce RTX 3080", "GeForce RTX 3080"]),
+            // A number in the name, and none at all.
+            owned(&["Card #1", "Card #0", "", "(unknown)"]),
+        ] {
+            for place in 0..names.len() {
+                let listed = selection(&names, place);
+                assert_eq!(select(&names, &listed), Ok(vec![place]), "{listed} of {names:?}");
+            }
+        }
+        let names = owned(&["NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)"]);
+        assert_eq!([0, 1].map(|place| selection(&names, place)), ["NVIDIA H100", "llvmpipe"]);
+    }
+
+    #[test]
+    fn adapters_are_selected_by_a_part_of_their_name_and_a_number() {
+        let names = owned(&["NVIDIA H100", "NVIDIA A100", "llvmpipe"]);
+        assert_eq!(select(&names, "nvidia"), Ok(vec![0, 1]));
+        assert_eq!(select(&names, "100#1"), Ok(vec![1]));
+        assert_eq!(select(&names, "#2"), Ok(vec![2]));
+        let out_of_range = select(&names, "nvidia#2").unwrap_err();
+        assert_eq!(
+            out_of_range,
+            "2 adapters have `nvidia` in their name, counted from 0: nvidia#0 (NVIDIA H100), nvidia#1 (NVIDIA A100)"
+        );
+        let none = select(&names, "radeon#0").unwrap_err();
+        assert_eq!(none, "no adapter's name contains `radeon`; there are NVIDIA H100, NVIDIA A100, llvmpipe");
+        // What is no number is a part of the name.
+        assert_eq!(select(&owned(&["Card #x"]), "card #x"), Ok(vec![0]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use wgpu::{
     SubmissionIndex,
 };
 
-use super::adapter;
+use super::adapter::{self, Found};
 use super::pipelines::{Checks, Pipeline, pipelines};
 use crate::backend::group::{Fault, PerKind};
 use crate::{BackendErrorKind, Error, Result};
@@ -28,14 +28,14 @@ static OPEN: Mutex<Vec<(String, Arc<Gpu>)>> = Mutex::new(Vec::new());
 
 impl Gpu {
     /// Opens an adapter's device, or takes the one that is open and has not been lost.
-    pub(super) fn open(adapter: &Adapter, checks: Checks) -> Result<Arc<Self>> {
-        let key = format!("{checks:?} {:?}", adapter.get_info());
+    pub(super) fn open(found: &Found, checks: Checks) -> Result<Arc<Self>> {
+        let key = format!("{checks:?} {}", found.key);
         let mut open = lock(&OPEN);
         open.retain(|(_, gpu)| gpu.lost().is_none());
         if let Some((_, gpu)) = open.iter().find(|(other, _)| *other == key) {
             return Ok(Arc::clone(gpu));
         }
-        let gpu = Arc::new(Self::new(adapter, checks)?);
+        let gpu = Arc::new(Self::new(&found.adapter, checks)?);
         open.push((key, Arc::clone(&gpu)));
         Ok(gpu)
     }

@@ -24,11 +24,11 @@ use std::sync::Arc;
 use super::group::{Grouped, check_precision};
 use super::{Executor, Setup};
 use crate::Result;
-pub(super) use adapter::{best_is_hardware, devices};
+pub(super) use adapter::{devices, hardware};
 pub(crate) use check::lockstep;
 use session::WgpuSession;
 
-/// Opens the best adapter, or the best one whose name contains a text.
+/// Opens the best adapter, or the best one that a selection takes.
 pub(super) fn open(name: Option<&str>, setup: Setup) -> Result<Arc<dyn Executor>> {
     check_precision("wgpu", &setup)?;
     Ok(Arc::new(Grouped::new(WgpuSession::open(name, &setup)?, setup)?))

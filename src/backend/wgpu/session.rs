@@ -53,18 +53,18 @@ pub(super) struct Running {
     submission: SubmissionIndex,
 }
 
-/// The device of the best adapter with a name.
+/// The device of the best adapter that a selection takes.
 fn gpu(name: Option<&str>, setup: &Setup) -> Result<Arc<Gpu>> {
-    let adapter = adapter::choose(name)?;
+    let found = adapter::choose(name)?;
     // What happens to it must not happen to others.
     match &setup.probe {
-        Some(probe) if probe.has_faults() => Ok(Arc::new(Gpu::new(&adapter, Checks::Trusted)?)),
-        _ => Gpu::open(&adapter, Checks::Trusted),
+        Some(probe) if probe.has_faults() => Ok(Arc::new(Gpu::new(&found.adapter, Checks::Trusted)?)),
+        _ => Gpu::open(&found, Checks::Trusted),
     }
 }
 
 impl WgpuSession {
-    /// A session on the best adapter, or the best one whose name contains a text, for a run's batch.
+    /// A session on the best adapter, or the best one that a selection takes, for a run's batch.
     ///
     /// # Errors
     /// There is no such adapter, or it cannot be opened.
