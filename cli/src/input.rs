@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use naswot::{Architecture, Error, Space};
 
 use crate::exit::{Failure, Result};
@@ -26,16 +26,16 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The networks that a command takes: those of a file, or of a search space.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("networks").args(["file", "space"]).required(true))]
 pub(crate) struct InputOptions {
     /// Architectures, one JSON object a line, or rows of scores; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "space")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Networks of a search space, in place of a file
     #[arg(
         long,
         value_name = "SPACE",
         value_parser = space(),
-        conflicts_with = "file",
         requires = "which",
         help_heading = "Networks"
     )]

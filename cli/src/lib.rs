@@ -28,6 +28,7 @@ pub mod interrupt;
 mod join_key;
 mod json;
 mod kernels;
+mod man;
 #[doc(hidden)]
 pub mod measure;
 mod merge;
@@ -68,6 +69,9 @@ pub mod table;
 mod text;
 mod text_file;
 mod trace;
+
+#[cfg(test)]
+mod help_tests;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -128,6 +132,8 @@ enum Command {
     Report(report::ReportCommand),
     Bench(bench::Bench),
     Completions(completions::Completions),
+    #[command(name = "man")]
+    ManPages(man::ManPages),
 }
 
 impl Cli {
@@ -166,6 +172,7 @@ impl Cli {
             Command::Report(command) => command.run(console),
             Command::Bench(command) => command.run(console),
             Command::Completions(command) => command.run(Cli::command()),
+            Command::ManPages(command) => command.run(Cli::command()),
         };
         result.unwrap_or_else(|Failure { exit, message }| {
             if let Some(message) = message {

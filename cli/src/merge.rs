@@ -13,8 +13,8 @@ use crate::table::Columns;
 
 const EXAMPLES: &str = "\
 Examples:
-  naswot score --space nasbench201 --all --shard 0/2 -o 0.csv     # one machine
-  naswot score --space nasbench201 --all --shard 1/2 -o 1.csv     # another
+  naswot score --space nasbench201 --all --shard 0/2 -o 0.csv  # one machine
+  naswot score --space nasbench201 --all --shard 1/2 -o 1.csv  # another
   naswot merge 0.csv 1.csv -o scores.csv --networks 15625";
 
 /// Join the rows of shards

@@ -28,10 +28,12 @@ use crate::text_file;
 
 const EXAMPLES: &str = "\
 Examples:
-  naswot plot scatter scores.csv --accuracy nasbench201.csv --column cifar10_test -o scatter.svg
+  naswot plot scatter scores.csv -o scatter.svg \\
+      --accuracy nasbench201.csv --column cifar10_test
   naswot plot heat-map kernels/0.npy -o k.png
   naswot plot cell scores.csv --row 17 -o cell.svg
-  naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json && naswot plot matrix sweep.json -o sweep.svg
+  naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json
+  naswot plot matrix sweep.json -o sweep.svg
 
 Colors can be told apart by color-blind readers. A PNG has its own font, and is the same on every machine.";
 

@@ -31,7 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   naswot sweep --space nasbench201 --sample 100 --seed 0,1,2
   naswot sweep --space nasbench201 --all --seed 0,1,2 --rows rows --resume
-  naswot sweep cells.jsonl --batch-size 16,32,64 --init space,normal --json > sweep.json";
+  naswot sweep cells.jsonl --batch-size 16,32,64 --init space,normal \\
+      --json > sweep.json";
 
 /// Score networks under many settings, and compare the rankings
 ///

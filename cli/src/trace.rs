@@ -32,8 +32,10 @@ const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];
 
 const EXAMPLES: &str = "\
 Examples:
-  naswot trace run/epoch*.safetensors --arch cell.jsonl -o trace.csv --plot trace.svg
-  naswot trace a.safetensors b.safetensors --arch scores.csv --row 17 --data cifar10:cifar-10-batches-bin
+  naswot trace run/epoch*.safetensors --arch cell.jsonl \\
+      -o trace.csv --plot trace.svg
+  naswot trace a.safetensors b.safetensors --arch scores.csv --row 17 \\
+      --data cifar10:cifar-10-batches-bin
 
 examples/train_checkpoints.py writes such checkpoints with PyTorch.";
 

@@ -24,8 +24,10 @@ use tfrecord::TfRecords;
 const EXAMPLES: &str = "\
 Examples:
   naswot table nasbench101 nasbench_only108.tfrecord -o nasbench101.csv
-  naswot table nasbench101 nasbench_full.tfrecord --epochs 12 -o nasbench101_12.csv
-  naswot correlate scores.csv --accuracy nasbench101.csv --column test_accuracy_mean";
+  naswot table nasbench101 nasbench_full.tfrecord --epochs 12 \\
+      -o nasbench101_12.csv
+  naswot correlate scores.csv \\
+      --accuracy nasbench101.csv --column test_accuracy_mean";
 
 const COLUMNS: &str = "hash,arch,epochs,repeats,validation_accuracy_mean,validation_accuracy_max,\
                        test_accuracy_mean,test_accuracy_max,parameters";

@@ -25,7 +25,8 @@ use report::{BackendAgreement, BenchReport, Build, Machine, RateRange, StageCost
 const EXAMPLES: &str = "\
 Examples:
   naswot bench --quick
-  naswot bench --precision f32,f64 --workload nasbench201-n32 --json bench.json";
+  naswot bench --precision f32,f64 --workload nasbench201-n32 \\
+      --json bench.json";
 
 const MORE: &str = "\
 A round scores the first k networks of a workload: planning, weights and reading back are part of it; opening the

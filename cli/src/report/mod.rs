@@ -31,7 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   naswot score cells.jsonl -o scores.csv --kernels k
   naswot report scores.csv --kernels k -o report.html
-  naswot report scores.csv --kernels k --accuracy nasbench101.csv --column test_accuracy_mean -o report.html";
+  naswot report scores.csv --kernels k -o report.html \\
+      --accuracy nasbench101.csv --column test_accuracy_mean";
 
 /// Make a page to look at: scores, accuracies, and every cell with its kernel
 ///
