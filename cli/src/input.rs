@@ -2,7 +2,7 @@
 //! standard input keeps it waiting.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,6 +23,10 @@ use crate::options::space;
 const AHEAD: usize = 256;
 /// Time to wait for a line before looking whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Networks that stand for those of an input: their figures are computed in some 10 ms, and their mean is a few percent off.
+const TYPICAL: usize = 128;
+/// Bytes in which a whole line of a file is looked for.
+const LINE_BYTES: u64 = 8 << 10;
 
 /// The networks that a command takes: those of a file, or of a search space.
 #[derive(Args, Debug)]
@@ -145,7 +149,7 @@ impl InputOptions {
                 Input::new(name, Some(space.count()? as u64), shard, all.map(unnumbered))
             }
         };
-        Ok(Input { distinct: true, ..input })
+        Ok(Input { distinct: true, space: Some(space), ..input })
     }
 
     /// The file of architectures or of their names, where there is one.
@@ -162,6 +166,8 @@ pub(crate) struct Input {
     taken: usize,
     /// Number of networks, where that is known and cheap to know.
     total: Total,
+    /// The space that the networks are all of, or drawn from.
+    space: Option<Space>,
     /// Whether no cell comes twice.
     distinct: bool,
 }
@@ -251,14 +257,14 @@ impl Input {
             // A receiver that is gone wants no more lines.
             let _ = lines.try_for_each(|line| sender.send(line));
         });
-        Input { name, lines: receiver, taken: 0, total, distinct: false }
+        Input { name, lines: receiver, taken: 0, total, space: None, distinct: false }
     }
 
     /// An input of the same lines once more, all of which have been taken from it.
     pub(crate) fn again(&self, lines: &Arc<[InputLine]>) -> Self {
         let (total, lines) = (Total::Networks(lines.len() as u64), Arc::clone(lines));
         let lines = (0..lines.len()).map(move |place| Ok(lines[place].clone()));
-        Input { distinct: self.distinct, ..Self::of(self.name.clone(), total, lines) }
+        Input { distinct: self.distinct, space: self.space, ..Self::of(self.name.clone(), total, lines) }
     }
 
     /// Number of networks that are to come, for a progress bar: blank lines of a file count.
@@ -267,6 +273,19 @@ impl Input {
             Total::Unknown => None,
             Total::Networks(networks) => Some(*networks),
             Total::LinesOf(path, shard) => count_lines(path).map(|lines| shard.share(lines)),
+        }
+    }
+
+    /// Some networks that stand for those of the input, where that is cheap: a sample of the space, or lines from all over a
+    /// file. None where nothing is known of them.
+    pub(crate) fn typical(&self) -> Vec<Architecture> {
+        match (&self.total, self.space) {
+            (_, Some(space)) => {
+                let most = space.count().unwrap_or(TYPICAL).min(TYPICAL);
+                space.sample(most, 0).unwrap_or_default()
+            }
+            (Total::LinesOf(path, _), None) => lines_of(path, TYPICAL).unwrap_or_default(),
+            _ => Vec::new(),
         }
     }
 
@@ -318,4 +337,45 @@ fn count_lines(path: &Path) -> Option<u64> {
         last = end;
     }
     Some(lines + u64::from(last != b'\n'))
+}
+
+/// The architectures of some lines of a file, from places all over it.
+fn lines_of(path: &Path, count: usize) -> io::Result<Vec<Architecture>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut cells = Vec::new();
+    for i in 0..count as u64 {
+        let place = size * i / count as u64;
+        file.seek(SeekFrom::Start(place))?;
+        let mut text = Vec::new();
+        file.by_ref().take(LINE_BYTES).read_to_end(&mut text)?;
+        // A place is in the middle of a line, but for the first.
+        let whole = text.split(|&byte| byte == b'\n').nth(usize::from(place > 0));
+        let line = whole.and_then(|line| std::str::from_utf8(line).ok());
+        cells.extend(line.and_then(|line| Architecture::from_json(line).ok()));
+    }
+    Ok(cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_from_all_over_a_file_stand_for_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let cells = Space::NasBench201.sample(1000, 0).unwrap();
+        let lines: Vec<String> = cells.iter().map(Architecture::to_json).collect();
+        std::fs::write(file.path(), lines.join("\n")).unwrap();
+        let found = lines_of(file.path(), 50).unwrap();
+        assert_eq!(found[0], cells[0]);
+        // None twice, in their order, from every part.
+        let places: Vec<usize> =
+            found.iter().map(|found| cells.iter().position(|cell| cell == found).unwrap()).collect();
+        assert!(places.len() == 50 && places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
+        assert!(places[49] > 960, "{places:?}");
+        // What is no network is passed over.
+        std::fs::write(file.path(), "no line of a network\n".repeat(100)).unwrap();
+        assert!(lines_of(file.path(), 10).unwrap().is_empty());
+    }
 }

@@ -17,6 +17,7 @@ mod convert;
 mod correlate;
 mod devices;
 mod entries;
+mod estimate;
 #[doc(hidden)]
 pub mod exit;
 #[doc(hidden)]

@@ -55,7 +55,7 @@ impl<'a> Pipeline<'a> {
 
     /// Takes note of a row of an earlier run that stays as it is.
     pub(crate) fn kept(&mut self, row: &Row) {
-        self.progress.kept(row.failed());
+        self.progress.kept(row);
         (self.seen)(row);
     }
 
@@ -245,7 +245,7 @@ impl<'a> Pipeline<'a> {
         output.write(&row)?;
         let said = self.context.faults_said && subject.facts.is_none();
         let place = input::place(self.context.input, subject.index, subject.line);
-        self.progress.failed((!said).then(|| format!("{place}: {message}")));
+        self.progress.failed(&row, (!said).then(|| format!("{place}: {message}")));
         (self.seen)(&row);
         Ok(())
     }

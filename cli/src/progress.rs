@@ -1,12 +1,15 @@
 //! The progress of a run: a bar on a terminal, and a line at the end.
 
 use std::fmt::{Display, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use naswot::Agreement;
 
 use crate::console::{self, Console};
+use crate::estimate::{Estimate, cost};
+use crate::row_inputs::Facts;
 use crate::rows::Row;
 
 /// Failures that a terminal shows one by one; the others are counted.
@@ -35,43 +38,76 @@ pub(crate) fn bytes(console: &Console, total: u64) -> ProgressBar {
     bar
 }
 
+/// What is known of a run's networks before they have come.
+#[derive(Default)]
+pub(crate) struct Expected {
+    pub(crate) total: Option<u64>,
+    /// The mean cost of networks like them.
+    pub(crate) typical: Option<f64>,
+}
+
+impl Expected {
+    /// So many networks, like some whose figures are known.
+    pub(crate) fn like(total: Option<u64>, typical: &[Facts]) -> Self {
+        let costs = typical.iter().filter_map(|facts| Some(cost(facts.macs?, facts.activations?)));
+        let costs: Vec<f64> = costs.collect();
+        let typical = (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64);
+        Expected { total, typical }
+    }
+}
+
+/// The cost of a row's network, where the row has its figures.
+fn cost_of(row: &Row) -> Option<f64> {
+    let [macs, activations] = ["macs", "activations"].map(|column| row.number(column));
+    Some(cost(macs? as u64, activations? as u64))
+}
+
+/// What the bar says behind the number of networks: rate and time, as soon as they are known.
+fn speed(estimate: &Estimate, now: Duration) -> String {
+    let rate = estimate.rate().map_or(String::new(), |rate| format!(", {rate:.1}/s"));
+    let left = estimate.left(now).map_or(String::new(), |left| format!(", {:#} left", HumanDuration(left)));
+    rate + &left
+}
+
+fn lock(estimate: &Mutex<Estimate>) -> MutexGuard<'_, Estimate> {
+    estimate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The progress of a run: counts rows and shows them.
 pub(crate) struct Progress {
     console: Console,
     bar: ProgressBar,
     start: Instant,
+    /// What the bar says of the time that is left.
+    estimate: Arc<Mutex<Estimate>>,
     tally: Tally,
     /// Number of failures that had a message.
     explained: u64,
 }
 
 impl Progress {
-    /// Starts to count. There is a bar where it is wanted and somebody watches, and `total` is asked only then.
-    pub(crate) fn start(console: &Console, bar: bool, total: impl FnOnce() -> Option<u64>) -> Self {
-        let (bar, total) = if bar && console.on_terminal() && !console.quiet {
-            let total = total();
-            (ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()), total)
-        } else {
-            (ProgressBar::hidden(), None)
+    /// Starts to count. There is a bar where it is wanted and somebody watches, and `expected` is asked only then.
+    pub(crate) fn start(console: &Console, bar: bool, expected: impl FnOnce() -> Expected) -> Self {
+        let wanted = bar && console.on_terminal() && !console.quiet;
+        let Expected { total, typical } = if wanted { expected() } else { Expected::default() };
+        let bar = match wanted {
+            true => ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()),
+            false => ProgressBar::hidden(),
         };
+        let (start, estimate) = (Instant::now(), Arc::new(Mutex::new(Estimate::new(total, typical))));
         let template = match total {
-            Some(_) => "{wide_bar} {human_pos}/{human_len} networks, {rate}, {eta} left",
-            None => "{spinner} {human_pos} networks, {rate}, {elapsed}",
+            Some(_) => "{wide_bar} {human_pos}/{human_len} networks{speed}",
+            None => "{spinner} {human_pos} networks{speed}, {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn Write| {
+            let estimate = Arc::clone(&estimate);
+            bar.set_style(style.with_key("speed", move |_: &ProgressState, to: &mut dyn Write| {
                 // A bar that cannot be drawn is no reason to stop.
-                let _ = write!(to, "{:.1}/s", state.per_sec());
+                let _ = to.write_str(&speed(&lock(&estimate), start.elapsed()));
             }));
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Progress {
-            console: console.clone(),
-            bar,
-            start: Instant::now(),
-            tally: Tally::default(),
-            explained: 0,
-        }
+        Progress { console: console.clone(), bar, start, estimate, tally: Tally::default(), explained: 0 }
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -79,18 +115,23 @@ impl Progress {
     }
 
     /// Counts a row of an earlier run.
-    pub(crate) fn kept(&mut self, failed: bool) {
+    pub(crate) fn kept(&mut self, row: &Row) {
         self.tally.kept += 1;
-        self.tally.failed += u64::from(failed);
+        self.tally.failed += u64::from(row.failed());
+        self.passed(row);
+    }
+
+    /// Counts a row that has taken no time.
+    fn passed(&mut self, row: &Row) {
+        lock(&self.estimate).passed(self.start.elapsed(), cost_of(row));
         self.bar.inc(1);
-        // Rates are those of this run.
-        self.bar.reset_eta();
     }
 
     /// Counts a network that has been scored.
     pub(crate) fn scored(&mut self, row: &Row) {
         self.tally.scored += 1;
         self.tally.singular += u64::from(row.score() == Some(f64::NEG_INFINITY));
+        lock(&self.estimate).scored(self.start.elapsed(), cost_of(row));
         self.bar.inc(1);
     }
 
@@ -109,7 +150,7 @@ impl Progress {
     }
 
     /// Counts a network that could not be scored, and says why, if that has not been said before.
-    pub(crate) fn failed(&mut self, message: Option<impl Display>) {
+    pub(crate) fn failed(&mut self, row: &Row, message: Option<impl Display>) {
         self.tally.failed += 1;
         if let Some(message) = message {
             self.explained += 1;
@@ -117,7 +158,7 @@ impl Progress {
                 self.bar.suspend(|| console::say(message));
             }
         }
-        self.bar.inc(1);
+        self.passed(row);
     }
 
     /// Removes the bar.
@@ -145,5 +186,24 @@ impl Progress {
         format!(
             "{scored} scored ({singular} of them -inf), {failed} failed{kept} in {seconds:.1} s: {rate:.1} networks/s"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_says_nothing_of_time_before_it_knows() {
+        let mut estimate = Estimate::new(Some(1000), Some(2.0));
+        assert_eq!(speed(&estimate, Duration::from_millis(600)), "");
+        // As after --resume: 900 rows are there, and ten more take five seconds.
+        (0..900).for_each(|_| estimate.passed(Duration::from_secs(1), Some(2.0)));
+        assert_eq!(speed(&estimate, Duration::from_secs(1)), "");
+        (1..=10).for_each(|i| estimate.scored(Duration::from_millis(1000 + 500 * i), Some(2.0)));
+        assert_eq!(speed(&estimate, Duration::from_secs(6)), ", 2.0/s, 45s left");
+        let mut endless = Estimate::new(None, None);
+        endless.scored(Duration::from_secs(2), Some(2.0));
+        assert_eq!(speed(&endless, Duration::from_secs(2)), ", 0.5/s");
     }
 }

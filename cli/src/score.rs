@@ -21,8 +21,9 @@ use crate::options::{
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
-use crate::progress::Progress;
+use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
+use crate::row_inputs::Facts;
 use crate::rows::{Format, RowMaker, format, header, names};
 
 const EXAMPLES: &str = "\
@@ -172,7 +173,11 @@ impl Score {
         let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !io::stdout().is_terminal();
-        let mut progress = Progress::start(console, bar, || input.total());
+        let mut progress = Progress::start(console, bar, || {
+            let networks = input.typical().into_iter().filter_map(|cell| maker.network(&cell).ok());
+            let typical: Vec<Facts> = networks.map(|network| maker.facts(&network)).collect();
+            Expected::like(input.total(), &typical)
+        });
         let name = input.name().to_owned();
         let distinct = input.distinct();
         let (kernels, codes) = (kernels.as_ref(), codes.as_ref());

@@ -22,7 +22,7 @@ use crate::options::{
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
-use crate::progress::Progress;
+use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, Row, RowMaker};
 use crate::stdout_lines::StdoutLines;
@@ -244,7 +244,7 @@ impl Sweep {
         let mut rows = RowFolder::open(&self.out)?;
         let bar = self.json || !io::stdout().is_terminal();
         let total = (combinations.len() * lines.len()) as u64;
-        let mut progress = Progress::start(console, bar, || Some(total));
+        let mut progress = Progress::start(console, bar, || Expected::like(Some(total), &[]));
         let mut settings = Vec::new();
         let mut scores: Vec<Vec<Option<f64>>> = Vec::new();
         let mut batch = None;

@@ -22,7 +22,7 @@ use crate::options::{
 use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::plot::epoch_label;
-use crate::progress::Progress;
+use crate::progress::{Expected, Progress};
 use crate::row_inputs::{Outcome, Subject};
 use crate::rows::{Format, RowMaker, encode, format, header, names};
 use crate::text::one_line;
@@ -137,7 +137,8 @@ impl Trace {
         let opened = self.outputs(existing);
         let ended = opened.and_then(|(mut output, kernels)| {
             let bar = self.out.out.is_some() || !io::stdout().is_terminal();
-            let mut progress = Progress::start(console, bar, || Some(self.checkpoints.len() as u64));
+            let mut progress =
+                Progress::start(console, bar, || Expected::like(Some(self.checkpoints.len() as u64), &[]));
             let format = self.out.out.as_ref().map(|out| out.format).or(self.out.format);
             let context = TraceContext {
                 architecture: &architecture,
@@ -245,7 +246,7 @@ impl Trace {
             output.write_bytes(&encode(columns(), &fields, context.format))?;
             match error {
                 None => progress.scored(&row),
-                Some(error) => progress.failed(Some(format!("{}: {error}", path.display()))),
+                Some(error) => progress.failed(&row, Some(format!("{}: {error}", path.display()))),
             }
             let score = row.number(self.out.score.column()).filter(|_| !row.failed());
             points.push(TracePoint { epoch, score });

@@ -26,7 +26,7 @@ use crate::options::{
     self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
     initializer, space, within,
 };
-use crate::progress::Progress;
+use crate::progress::{Expected, Progress};
 use crate::stdout_lines::StdoutLines;
 use algorithm::Algorithm;
 use report::{SearchReport, SearchRun, SearchStatistics};
@@ -184,7 +184,7 @@ impl Search {
                 (candidates?, None)
             }
         };
-        let progress = RefCell::new(Progress::start(console, true, || None));
+        let progress = RefCell::new(Progress::start(console, true, Expected::default));
         let open = || self.scorer(console);
         let mut scores = CandidateScores::new(&candidates, self.network.skeleton, &self.score, open, |row| {
             progress.borrow_mut().scored(row);
