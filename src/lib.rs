@@ -57,6 +57,8 @@ mod weights;
 pub mod workloads;
 
 pub use backend::{Backend, Device, devices, processor};
+#[doc(hidden)]
+pub use cache::cache_refusal;
 pub use codes::{CodeRegion, Codes};
 pub use data::{Batch, Dataset, Normalization};
 pub use error::{BackendErrorKind, Error, ParameterErrorKind, Result};

@@ -152,6 +152,9 @@ impl MachineOptions {
 
 /// Opens the device of a scorer. A run that ends on the processor although there is a GPU or its driver says why.
 pub(crate) fn open(builder: ScorerBuilder, console: &Console) -> Result<Scorer> {
+    if let Some(why) = naswot::cache_refusal() {
+        console.detail(why);
+    }
     let scorer = builder.build()?;
     for Device { backend, name, unusable, .. } in scorer.passed_over() {
         let name = if name.is_empty() { String::new() } else { format!(" ({name})") };

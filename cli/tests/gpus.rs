@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         needs(Requirement::Nvrtc, "a_compiler_is_found_where_its_installers_put_it", places),
         needs(Requirement::Nvrtc, "auto_says_why_it_is_on_the_processor", auto),
         needs(Requirement::Nvrtc, "the_first_gpu_that_works_is_taken", first),
+        needs(Requirement::Nvrtc, "kernels_are_not_taken_from_where_others_may_write", safe_cache),
         needs(Requirement::Nvrtc, "advice_goes_by_the_cause", advice),
     ])
 }
@@ -167,6 +168,16 @@ fn places() -> Outcome {
     let path = std::env::join_paths([machine.folder.path(), &*libraries])?;
     let found = machine.with(&[("LD_LIBRARY_PATH", &path)]).devices("86", "13000")?;
     assert!(found[0].contains(" yes "), "{found:?}");
+    // Not in the current folder, which an empty entry means.
+    let here = machine.with(&[]);
+    std::fs::write(here.folder.path().join("libnvrtc.so.13"), "no library")?;
+    let elsewhere = tempfile::tempdir()?;
+    std::fs::copy(here.folder.path().join("libcuda.so.1"), elsewhere.path().join("libcuda.so.1"))?;
+    let mut path = elsewhere.path().as_os_str().to_owned();
+    path.push(":");
+    let here = Machine { variables: vec![("LD_LIBRARY_PATH", path.into())], ..here };
+    let found = here.devices("86", "13000")?;
+    assert!(found[0].contains("NVRTC was not found") && !found[0].contains("too short"), "{found:?}");
     let bad = machine.folder.path().join("bad");
     std::fs::create_dir(&bad)?;
     std::fs::write(bad.join("libnvrtc.so.12"), "no library")?;
@@ -219,6 +230,28 @@ fn auto() -> Outcome {
             assert!(devices[0].contains(" no ") && devices[0].contains(expected), "{devices:?}");
         }
     }
+    Ok(())
+}
+
+/// A cubin is code: one that others may have written is not run, and none is left where they may change it.
+fn safe_cache() -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = wheels::nvrtc()?;
+    let folder = tempfile::tempdir()?;
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared)?;
+    let machine = |mode: u32| -> Result<(String, usize), Box<dyn Error>> {
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(mode))?;
+        let variables = [("NVRTC_PATH", file.as_os_str()), ("NASWOT_CACHE_DIR", shared.as_os_str())];
+        let machine = Machine::new()?.with(&variables);
+        let output = machine.naswot("score cell.jsonl --backend cuda -v", "86", "13000")?;
+        Ok((String::from_utf8(output.stderr)?, std::fs::read_dir(&shared)?.count()))
+    };
+    let (said, files) = machine(0o777)?;
+    assert!(said.contains("the cache is not used: other users may write to it") && files == 0, "{said}");
+    let (said, files) = machine(0o755)?;
+    assert!(!said.contains("the cache is not used") && files > 0, "{said}");
     Ok(())
 }
 

@@ -152,15 +152,9 @@ fn key<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 fn loaded(files: &[PathBuf], refused: &mut Vec<String>) -> Vec<Nvrtc> {
     let mut loaded: Vec<Nvrtc> = Vec::new();
     for file in files {
-        let is_name = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
         match Nvrtc::load(file) {
-            Ok(nvrtc) => match loaded.iter_mut().find(|other| other.is(&nvrtc)) {
-                // The file that the loader has found by a name.
-                Some(other) => *other = nvrtc,
-                None => loaded.push(nvrtc),
-            },
-            // That the loader knows no such name says nothing.
-            Err(_) if is_name => {}
+            Ok(nvrtc) if loaded.iter().any(|other| other.is(&nvrtc)) => {}
+            Ok(nvrtc) => loaded.push(nvrtc),
             Err(why) if why.contains(&*file.to_string_lossy()) => refused.push(why),
             Err(why) => refused.push(format!("{}: {why}", file.display())),
         }

@@ -51,9 +51,10 @@ impl std::fmt::Display for CudaVersion {
 type Program = *mut c_void;
 
 impl Nvrtc {
-    /// Loads a file, or what the loader finds by a name; an error is the loader's own.
+    /// Loads a file by its path; an error is the loader's own.
     pub(super) fn load(file: &Path) -> Result<Self, String> {
-        // SAFETY: NVRTC is a library of C functions; loading it has no other effect.
+        // SAFETY: NVRTC is a library of C functions, whose constructors run. That the file is NVRTC is for those to see to who put
+        // it into a place of libraries, or named it.
         let library = unsafe { Library::new(file) };
         let library =
             library.map_err(|error| error.source().map_or(error.to_string(), ToString::to_string))?;

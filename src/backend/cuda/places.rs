@@ -1,15 +1,15 @@
 //! Places where NVRTC may be: those that somebody has named, toolkits, environments of Python, and what the loader finds.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::{env, fs};
 
 /// Files that may be NVRTC.
 pub(super) struct Places {
     /// Files of the place that the user has named: they come before all others.
     pub(super) named: Vec<PathBuf>,
-    /// Names that the loader looks for in its cache and `LD_LIBRARY_PATH`, and files of other places. Names come first: of a
-    /// library that is loaded the loader takes its name for it, wherever it would have found another.
+    /// Files of all other places, by their whole paths: a name alone would be looked for in the current folder, too, where
+    /// `LD_LIBRARY_PATH` has an empty entry, and on Windows.
     pub(super) found: Vec<PathBuf>,
     /// What is wrong with the named place.
     pub(super) wrong: Option<String>,
@@ -19,23 +19,33 @@ impl Places {
     /// The places of this machine, where `asked` is a file or a folder that the user has named, else `NVRTC_PATH` is.
     pub(super) fn of_machine(asked: Option<&Path>) -> Self {
         let asked = asked.map(Path::to_owned).or_else(|| variable("NVRTC_PATH"));
+        let asked = asked.map(|path| absolute(&path).unwrap_or(path));
         let named: Vec<PathBuf> = match &asked {
             Some(path) if path.is_file() => vec![path.clone()],
             Some(folder) => libraries(folder),
             None => Vec::new(),
         };
         let wrong = asked.filter(|_| named.is_empty()).map(|path| format!("{} is no NVRTC", path.display()));
-        let names = match cfg!(windows) {
-            true => &["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"][..],
-            false => &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"][..],
-        };
-        let files = folders().into_iter().flat_map(|folder| libraries(&folder));
-        Places { named, found: names.iter().map(PathBuf::from).chain(files).collect(), wrong }
+        let found = folders().into_iter().filter(|folder| folder.is_absolute());
+        Places { named, found: found.flat_map(|folder| libraries(&folder)).collect(), wrong }
     }
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Folders in which the system's loader looks for libraries.
+fn loaders() -> Vec<PathBuf> {
+    let variable = env::var_os(if cfg!(windows) { "PATH" } else { "LD_LIBRARY_PATH" }).unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&variable).collect();
+    let configured = entries(Path::new("/etc/ld.so.conf.d"), |name| name.ends_with(".conf"));
+    for file in configured.into_iter().chain(["/etc/ld.so.conf".into()]) {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        folders.extend(text.lines().map(|line| PathBuf::from(line.trim())));
+    }
+    folders.extend(["/usr/lib64", "/usr/lib", "/lib64", "/lib"].map(PathBuf::from));
+    folders
 }
 
 /// Folders that may have it.
@@ -49,7 +59,8 @@ fn folders() -> Vec<PathBuf> {
     toolkits.extend(environments.iter().cloned());
     toolkits.extend(entries(Path::new("/usr/local"), |name| name == "cuda" || name.starts_with("cuda-")));
     toolkits.push("/opt/cuda".into());
-    let mut folders: Vec<PathBuf> = toolkits.iter().flat_map(|root| toolkit(root)).collect();
+    let mut folders = loaders();
+    folders.extend(toolkits.iter().flat_map(|root| toolkit(root)));
     let home = variable("HOME").map(|home| home.join(".local"));
     let roots = environments.into_iter().chain(home).chain(["/usr/local".into(), "/usr".into()]);
     folders.extend(roots.flat_map(|root| packages(&root)).flat_map(|packages| wheels(&packages)));
