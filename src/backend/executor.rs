@@ -17,6 +17,10 @@ pub(crate) trait Executor: Send + Sync {
     fn precision(&self) -> Precision;
     /// Bytes that running a plan takes, the weights not counted.
     fn bytes(&self, plan: &Plan) -> u64;
+    /// Multiplications of a plan's convolutions for one image, as the device carries them out.
+    fn multiplications(&self, plan: &Plan) -> u64 {
+        plan.multiplications()
+    }
     /// Networks that are submitted and unfinished at most: so many that the device never waits.
     fn lookahead(&self) -> usize;
     /// Takes requests from the queue until it is closed and empty, and puts their outcomes back. Starts what waits as soon

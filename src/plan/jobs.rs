@@ -187,6 +187,12 @@ impl ConvJob {
         };
         first.octet..last.octet + last.octets
     }
+
+    /// Pairs of an output channel and an input channel that it depends on.
+    pub(crate) fn channel_pairs(&self, parameters: &[Parameter]) -> u64 {
+        let pairs = |part: &Part| part.channels(parameters) * parameters[part.parameter].shape.in_channels;
+        self.parts.iter().map(pairs).sum::<usize>() as u64
+    }
 }
 
 /// Maximum or average.

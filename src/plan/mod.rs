@@ -200,6 +200,15 @@ impl Plan {
         self.slots.iter().map(|jobs| jobs.slot)
     }
 
+    /// Multiplications of its convolutions for one image: by each weight under each output, padding included.
+    pub(crate) fn multiplications(&self) -> u64 {
+        let of = |job: &ConvJob| {
+            let taps = job.kernel[0] * job.kernel[1] * self.tensors[job.output].shape.pixels();
+            taps as u64 * job.channel_pairs(&self.parameters)
+        };
+        self.convs.iter().map(of).sum()
+    }
+
     /// Memory that running it takes.
     pub fn memory(&self) -> Memory {
         let scratch = self.combines.iter().filter(|job| job.window.is_some());

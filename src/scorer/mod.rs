@@ -275,6 +275,13 @@ impl Scorer {
         Ok(self.executors[0].bytes(&self.plan(network)?))
     }
 
+    /// Multiplications of a plan's convolutions for the batch, as the device carries them out: Winograd's form needs a quarter of
+    /// what the definition has. For `naswot bench`.
+    #[doc(hidden)]
+    pub fn multiplications(&self, plan: &Plan) -> u64 {
+        self.executors[0].multiplications(plan) * plan.images() as u64
+    }
+
     /// The score of a network from the outcomes of its repeats.
     fn finish(&self, network: &Network, mut outcomes: Vec<Outcome>) -> Result<Score> {
         let [_, _, height, width] = self.settings.batch_shape;

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use naswot::plan::Plan;
 use naswot::{Backend, Batch, Codes, Network, Precision, Probe, Scorer, ScorerBuilder, Scores};
 
 use crate::exit::{Failure, Result};
+
+/// Images of the smallest batch of a workload.
+pub(super) const LEAST_IMAGES: usize = 32;
 
 /// A backend in one precision.
 pub(super) struct MeasuredBackend {
@@ -19,10 +23,10 @@ pub(super) struct MeasuredBackend {
 }
 
 impl MeasuredBackend {
-    /// Opens the backend.
+    /// Opens the backend as workloads have it: which instructions the processor runs depends on the number of images.
     pub(super) fn new(backend: Backend, precision: Precision) -> Result<Self> {
-        let scorer =
-            Scorer::builder(Batch::synthetic(1, 0)?).backend(backend.clone()).precision(precision).build()?;
+        let batch = Batch::synthetic(LEAST_IMAGES, 0)?;
+        let scorer = Scorer::builder(batch).backend(backend.clone()).precision(precision).build()?;
         let settings = Arc::clone(scorer.settings());
         Ok(MeasuredBackend {
             backend,
@@ -36,6 +40,18 @@ impl MeasuredBackend {
     /// The builder of a new scorer, which has no weights yet.
     pub(super) fn scorer(&self, batch: &Batch) -> ScorerBuilder {
         Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision)
+    }
+
+    /// What runs for some networks.
+    pub(super) fn plans(&self, batch: &Batch, networks: &[Network]) -> Result<Vec<Plan>> {
+        let scorer = self.scorer(batch).build()?;
+        Ok(networks.iter().map(|network| scorer.plan(network)).collect::<naswot::Result<_>>()?)
+    }
+
+    /// Multiplications and additions of convolutions, as the device carries them out.
+    pub(super) fn flop(&self, batch: &Batch, plans: &[Plan]) -> Result<f64> {
+        let scorer = self.scorer(batch).build()?;
+        Ok(plans.iter().map(|plan| 2.0 * scorer.multiplications(plan) as f64).sum())
     }
 
     /// One round: starts on the device, then compiles, runs and scores the networks, weights made anew.

@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::analysis::Correlation;
+use naswot::plan::Plan;
 use naswot::workloads::Workload;
-use naswot::{Backend, Batch, Network, Precision, Stage};
+use naswot::{Backend, Batch, Device, Network, Precision, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
 use crate::stdout_lines::StdoutLines;
 use ceilings::Ceilings;
-use measured_backend::{CodeRecorder, MeasuredBackend};
-use report::{BackendAgreement, BenchReport, Build, Machine, RateRange, StageCost, Throughput};
+use measured_backend::{CodeRecorder, LEAST_IMAGES, MeasuredBackend};
+use report::{BackendAgreement, BenchReport, Build, Machine, NotMeasured, RateRange, StageCost, Throughput};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,11 +71,12 @@ impl Bench {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         let json = self.json.as_deref().map(|path| JsonFile::open(path, self.force)).transpose()?;
-        let backends = self.measured_backends()?;
+        let (backends, not_measured) = self.measured_backends()?;
         let mut report = BenchReport {
             machine: machine(),
             naswot: build(),
-            ceilings: ceilings(&backends),
+            not_measured,
+            ceilings: ceilings(&backends)?,
             results: Vec::new(),
             agreement: Vec::new(),
             stages: Vec::new(),
@@ -98,26 +100,38 @@ impl Bench {
         Ok(Exit::Success)
     }
 
-    fn measured_backends(&self) -> Result<Vec<MeasuredBackend>> {
-        let backends = if self.backend.is_empty() { working()? } else { self.backend.clone() };
+    fn measured_backends(&self) -> Result<(Vec<MeasuredBackend>, Vec<NotMeasured>)> {
+        let (backends, left_out) =
+            if self.backend.is_empty() { working()? } else { (self.backend.clone(), Vec::new()) };
         for backend in &backends {
             refuse_software(backend)?;
         }
         let pairs = backends.iter().flat_map(|b| self.precision.iter().map(move |&p| (b.clone(), p)));
-        pairs.map(|(backend, precision)| MeasuredBackend::new(backend, precision)).collect()
+        let measured = pairs.map(|(backend, precision)| MeasuredBackend::new(backend, precision));
+        Ok((measured.collect::<Result<_>>()?, left_out))
     }
 }
 
-/// All backends that work here, but for software adapters: their times say nothing.
-fn working() -> Result<Vec<Backend>> {
-    let mut names: Vec<String> = Vec::new();
+/// All backends that work here, but for software adapters, whose times say nothing, and what is left out.
+fn working() -> Result<(Vec<Backend>, Vec<NotMeasured>)> {
+    let (mut names, mut left_out): (Vec<String>, Vec<NotMeasured>) = (Vec::new(), Vec::new());
     for device in naswot::devices() {
-        // One GPU may be reached through several systems.
-        if device.unusable.is_none() && !device.software && !names.contains(&device.backend) {
-            names.push(device.backend);
-        }
+        let Device { backend, software, unusable, .. } = device;
+        // One GPU may be reached through several systems, and of equal ones one tells the speed: the first of a name.
+        let model = |backend: &str| backend.split('#').next().map(str::to_owned);
+        let is_new = names.iter().all(|name| model(name) != model(&backend));
+        let reason = match unusable {
+            Some(reason) => reason,
+            None if software => format!("a software adapter, measured if named: --backend '{backend}'"),
+            None if !is_new => "one of its name is measured".to_owned(),
+            None => {
+                names.push(backend);
+                continue;
+            }
+        };
+        left_out.push(NotMeasured { backend, reason });
     }
-    Ok(names.iter().map(|name| name.parse()).collect::<naswot::Result<_>>()?)
+    Ok((names.iter().map(|name| name.parse()).collect::<naswot::Result<_>>()?, left_out))
 }
 
 /// Refuses a software adapter, unless it is named.
@@ -159,6 +173,9 @@ fn measure(
     }
     for (backend, rates) in backends.iter().zip(rates) {
         let networks_per_second = RateRange::of(rates);
+        let plans = backend.plans(&batch, networks)?;
+        let executed = backend.flop(&batch, &plans)?;
+        let gflop_per_s = |flop: f64| networks_per_second.median * flop / k as f64 / 1e9;
         report.results.push(Throughput {
             workload: workload.name,
             backend: backend.name,
@@ -167,9 +184,11 @@ fn measure(
             networks: k,
             rounds,
             networks_per_second,
-            gflop_per_s: networks_per_second.median * flop / k as f64 / 1e9,
+            gflop_per_s: gflop_per_s(flop),
+            executed_gflop_per_s: gflop_per_s(executed),
         });
-        report.stages.extend(stages(workload, backend, &batch, networks, flop)?);
+        let flop = Flop { nominal: flop, executed };
+        report.stages.extend(stages(workload, backend, &batch, networks, &plans, flop)?);
     }
     for (i, a) in backends.iter().enumerate() {
         for b in &backends[i + 1..] {
@@ -215,29 +234,38 @@ fn size(
     Ok((fitting.count().max(1), rounds))
 }
 
+/// Floating-point operations of convolutions.
+#[derive(Clone, Copy)]
+struct Flop {
+    /// By the definition of a convolution.
+    nominal: f64,
+    /// As the backend carries them out.
+    executed: f64,
+}
+
 /// The costs of the stages, from one round with a probe.
 fn stages(
     workload: &Workload,
     backend: &MeasuredBackend,
     batch: &Batch,
     networks: &[Network],
-    flop: f64,
+    plans: &[Plan],
+    flop: Flop,
 ) -> Result<Vec<StageCost>> {
     let (elapsed, probe) = backend.probed_round(batch, networks)?;
     let storage = if backend.precision == Precision::F64 { 8 } else { 4 };
-    let scorer = backend.scorer(batch).build()?;
-    let plans = networks.iter().map(|network| scorer.plan(network));
-    let plans = plans.collect::<naswot::Result<Vec<_>>>()?;
-    let cost = |stage: &'static str, time: Duration, flop: Option<f64>, bytes: Option<u64>| {
-        let rate = |amount: f64| amount / time.as_secs_f64() / 1e9;
+    let cost = |stage: &'static str, time: Duration, flop: Option<Flop>, bytes: Option<u64>| {
+        // A stage without time of its own is done in passing by another.
+        let rate = |amount: f64| (!time.is_zero()).then(|| amount / time.as_secs_f64() / 1e9);
         StageCost {
             workload: workload.name,
             backend: backend.name,
             precision: backend.precision.name(),
             stage,
             milliseconds: 1e3 * time.as_secs_f64() / networks.len() as f64,
-            gflop_per_s: flop.map(rate),
-            gb_per_s: bytes.map(|bytes| rate(bytes as f64)),
+            gflop_per_s: flop.and_then(|flop| rate(flop.nominal)),
+            executed_gflop_per_s: flop.and_then(|flop| rate(flop.executed)),
+            gb_per_s: bytes.and_then(|bytes| rate(bytes as f64)),
         }
     };
     let mut costs = Vec::new();
@@ -285,9 +313,10 @@ fn agreement(
     })
 }
 
-fn ceilings(backends: &[MeasuredBackend]) -> Vec<Ceilings> {
+fn ceilings(backends: &[MeasuredBackend]) -> Result<Vec<Ceilings>> {
     let cpu = backends.iter().find(|backend| backend.name == "cpu");
-    cpu.map(|cpu| Ceilings::of_cpu(cpu.device.clone())).into_iter().collect()
+    let ceilings = cpu.map(|cpu| Ceilings::of_cpu(cpu.device.clone(), LEAST_IMAGES)).transpose()?;
+    Ok(ceilings.into_iter().collect())
 }
 
 fn machine() -> Machine {

@@ -11,6 +11,8 @@ use super::ceilings::Ceilings;
 pub(super) struct BenchReport {
     pub(super) machine: Machine,
     pub(super) naswot: Build,
+    /// Devices that are left out where no backends are named.
+    pub(super) not_measured: Vec<NotMeasured>,
     pub(super) ceilings: Vec<Ceilings>,
     pub(super) results: Vec<Throughput>,
     pub(super) agreement: Vec<BackendAgreement>,
@@ -33,6 +35,13 @@ pub(super) struct Build {
     pub(super) features: Vec<&'static str>,
 }
 
+/// A device that was not measured, and why.
+#[derive(Debug, Serialize)]
+pub(super) struct NotMeasured {
+    pub(super) backend: String,
+    pub(super) reason: String,
+}
+
 /// Networks per second of one measured backend.
 #[derive(Debug, Serialize)]
 pub(super) struct Throughput {
@@ -44,8 +53,10 @@ pub(super) struct Throughput {
     pub(super) networks: usize,
     pub(super) rounds: usize,
     pub(super) networks_per_second: RateRange,
-    /// Rate of floating-point operations, by the median: those of convolutions alone are counted.
+    /// Rate of floating-point operations, by the median: those of convolutions alone are counted, by their definition.
     pub(super) gflop_per_s: f64,
+    /// The same of the operations that are carried out.
+    pub(super) executed_gflop_per_s: f64,
 }
 
 /// Median, minimum and maximum of a rate over the rounds.
@@ -92,8 +103,16 @@ pub(super) struct StageCost {
     /// Wall time: the stages of a network add up to its part of a round.
     pub(super) milliseconds: f64,
     pub(super) gflop_per_s: Option<f64>,
+    pub(super) executed_gflop_per_s: Option<f64>,
     pub(super) gb_per_s: Option<f64>,
 }
+
+/// What the columns count.
+const LEGEND: &str = "
+GFLOP/s counts the multiplications and additions of convolutions as they are defined, of peak those that are carried out,
+which Winograd's form needs fewer of. GB/s counts activations; of memory and of cache: of what is copied there; cached: faster
+than memory.
+";
 
 impl BenchReport {
     /// The report as tables.
@@ -107,10 +126,18 @@ impl BenchReport {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let Machine { cpu, cores, os } = &self.machine;
         writeln!(out, "{cpu}, {cores} cores, {os}; naswot {} ({})", self.naswot.version, self.naswot.commit)?;
-        for Ceilings { device, copy_gb_per_s, matmul_gflop_per_s } in &self.ceilings {
+        for Ceilings { device, copy_gb_per_s, cache_copy_gb_per_s, matmul_gflop_per_s, .. } in &self.ceilings
+        {
             let (single, double) = (matmul_gflop_per_s.f32, matmul_gflop_per_s.f64);
-            write!(out, "ceilings of {device}: copy {copy_gb_per_s:.1} GB/s, matrix product ")?;
-            writeln!(out, "{single:.1} GFLOP/s in f32, {double:.1} in f64")?;
+            write!(out, "peak of {device}: {single:.1} GFLOP/s in f32, {double:.1} in f64; copies ")?;
+            writeln!(out, "{copy_gb_per_s:.1} GB/s in memory, {cache_copy_gb_per_s:.1} in first caches")?;
+        }
+        if !self.not_measured.is_empty() {
+            let each = self
+                .not_measured
+                .iter()
+                .map(|NotMeasured { backend, reason }| format!("{backend} ({reason})"));
+            writeln!(out, "not measured: {}", each.collect::<Vec<_>>().join("; "))?;
         }
         self.write_results(out)?;
         self.write_agreement(out)?;
@@ -125,11 +152,12 @@ impl BenchReport {
             "workload", "backend", "k", "rounds", "networks/s", "", "GFLOP/s", "of peak", "ratio"
         )?;
         for result in &self.results {
-            let Throughput { workload, backend, precision, networks, rounds, gflop_per_s, .. } = result;
+            let Throughput { workload, backend, precision, networks, rounds, .. } = result;
+            let Throughput { gflop_per_s, executed_gflop_per_s, .. } = result;
             let RateRange { median, min, max } = result.networks_per_second;
             let first = self.results.iter().find(|other| other.workload == *workload);
             let ratio = first.map_or(1.0, |first| median / first.networks_per_second.median);
-            let peak = percent(*gflop_per_s, self.matmul(&result.device, precision));
+            let peak = percent(*executed_gflop_per_s, self.matmul(backend, precision));
             let (label, range) =
                 (format!("{backend} {precision}"), format!("({} to {})", short(min), short(max)));
             writeln!(
@@ -164,36 +192,47 @@ impl BenchReport {
         let (ms, flops, bytes) = ("ms", "GFLOP/s", "GB/s");
         writeln!(
             out,
-            "{:<25} {:<10} {:<10} {ms:>9} {:>6} {flops:>9} {:>8} {bytes:>7} {:>8}",
-            "workload", "backend", "stage", "share", "of peak", "of copy"
+            "{:<25} {:<10} {:<10} {ms:>9} {:>6} {flops:>9} {:>8} {bytes:>7} {:>9} {:>8}",
+            "workload", "backend", "stage", "share", "of peak", "of memory", "of cache"
         )?;
         for cost in &self.stages {
-            let StageCost { workload, backend, precision, stage, milliseconds, gflop_per_s, gb_per_s } = cost;
+            let StageCost { workload, backend, precision, stage, milliseconds, .. } = cost;
+            let StageCost { gflop_per_s, executed_gflop_per_s, gb_per_s, .. } = cost;
             let same = |other: &&StageCost| {
                 (other.workload, other.backend, other.precision) == (*workload, *backend, *precision)
             };
             let all: f64 = self.stages.iter().filter(same).map(|other| other.milliseconds).sum();
-            let result = self.results.iter().find(|r| r.backend == *backend);
-            let device = result.map_or("", |result| &result.device);
-            let copy = self.ceilings.iter().find(|c| c.device == device).map(|c| c.copy_gb_per_s);
-            let peak = gflop_per_s.map(|rate| percent(rate, self.matmul(device, precision)));
-            let copied = gb_per_s.map(|rate| percent(rate, copy));
+            let ceilings = self.ceilings(backend);
+            let peak = executed_gflop_per_s.map(|rate| percent(rate, self.matmul(backend, precision)));
+            let memory = gb_per_s.map(|rate| match ceilings {
+                // What is faster than memory has not been there.
+                Some(ceilings) if rate > ceilings.copy_gb_per_s => "cached".to_owned(),
+                ceilings => percent(rate, ceilings.map(|ceilings| ceilings.copy_gb_per_s)),
+            });
+            let cache =
+                gb_per_s.map(|rate| percent(rate, ceilings.map(|ceilings| ceilings.cache_copy_gb_per_s)));
             let label = format!("{backend} {precision}");
             writeln!(
                 out,
-                "{workload:<25} {label:<10} {stage:<10} {milliseconds:>9.3} {:>6} {:>9} {:>8} {:>7} {:>8}",
+                "{workload:<25} {label:<10} {stage:<10} {milliseconds:>9.3} {:>6} {:>9} {:>8} {:>7} {:>9} {:>8}",
                 percent(*milliseconds, Some(all)),
                 rounded(*gflop_per_s),
                 peak.unwrap_or_default(),
                 rounded(*gb_per_s),
-                copied.unwrap_or_default()
+                memory.unwrap_or_default(),
+                cache.unwrap_or_default()
             )?;
         }
+        out.push_str(LEGEND);
         Ok(())
     }
 
-    fn matmul(&self, device: &str, precision: &str) -> Option<f64> {
-        self.ceilings.iter().find(|c| c.device == device)?.matmul_gflop_per_s.of(precision)
+    fn ceilings(&self, backend: &str) -> Option<&Ceilings> {
+        self.ceilings.iter().find(|ceilings| ceilings.backend == backend)
+    }
+
+    fn matmul(&self, backend: &str, precision: &str) -> Option<f64> {
+        self.ceilings(backend)?.matmul_gflop_per_s.of(precision)
     }
 }
 
@@ -213,4 +252,73 @@ fn rounded(value: Option<f64>) -> String {
 
 fn percent(value: f64, whole: Option<f64>) -> String {
     whole.map_or(String::new(), |whole| format!("{:.0} %", 100.0 * value / whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ceilings::Matmul;
+    use super::*;
+
+    fn stage(stage: &'static str, milliseconds: f64, gb_per_s: Option<f64>) -> StageCost {
+        let (workload, backend, precision) = ("nasbench201-n32", "cpu", "f32");
+        let of_conv = |rate: f64| (stage == "conv").then_some(rate);
+        let (gflop_per_s, executed_gflop_per_s) = (of_conv(150.0), of_conv(60.0));
+        StageCost {
+            workload,
+            backend,
+            precision,
+            stage,
+            milliseconds,
+            gflop_per_s,
+            executed_gflop_per_s,
+            gb_per_s,
+        }
+    }
+
+    #[test]
+    fn tables_name_what_is_missing_and_claim_no_more_than_can_be() {
+        let report = BenchReport {
+            machine: Machine { cpu: "CPU".to_owned(), cores: 2, os: "linux".to_owned() },
+            naswot: Build { version: "1", commit: "c", features: Vec::new() },
+            not_measured: vec![NotMeasured { backend: "cuda".to_owned(), reason: "no driver".to_owned() }],
+            ceilings: vec![Ceilings {
+                backend: "cpu",
+                device: "CPU (avx512)".to_owned(),
+                copy_gb_per_s: 10.0,
+                cache_copy_gb_per_s: 400.0,
+                matmul_gflop_per_s: Matmul { f32: 100.0, f64: 20.0 },
+            }],
+            results: vec![Throughput {
+                workload: "nasbench201-n32",
+                backend: "cpu",
+                device: "CPU (avx512)".to_owned(),
+                precision: "f32",
+                networks: 3,
+                rounds: 2,
+                networks_per_second: RateRange::of(vec![100.0, 120.0]),
+                gflop_per_s: 110.0,
+                executed_gflop_per_s: 50.0,
+            }],
+            agreement: Vec::new(),
+            stages: vec![
+                stage("conv", 4.0, None),
+                stage("batch_norm", 0.0, None),
+                stage("combine", 3.0, Some(80.0)),
+                stage("other", 3.0, Some(5.0)),
+            ],
+        };
+        let tables = report.tables();
+        let lines: Vec<&str> = tables.lines().collect();
+        let columns = |start: &str| -> Vec<&str> {
+            let line = lines.iter().find(|line| line.contains(start)).copied().unwrap_or_default();
+            line.split_whitespace().collect()
+        };
+        assert!(lines.contains(&"not measured: cuda (no driver)"), "{tables}");
+        // Nominal, and of what is carried out.
+        assert_eq!(columns(" 110.0 ")[9..], ["110.0", "50", "%", "1.00"], "{tables}");
+        assert_eq!(columns(" conv ")[4..], ["4.000", "40", "%", "150.0", "60", "%"], "{tables}");
+        assert_eq!(columns(" batch_norm ")[4..], ["0.000", "0", "%"], "{tables}");
+        assert_eq!(columns(" combine ")[6..], ["%", "80.0", "cached", "20", "%"], "{tables}");
+        assert_eq!(columns(" other ")[6..], ["%", "5.0", "50", "%", "1", "%"], "{tables}");
+    }
 }

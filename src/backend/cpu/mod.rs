@@ -26,6 +26,7 @@ use crate::probe::Stage;
 use crate::{BackendErrorKind, Error, Network, Precision, Result};
 use forward::Twin;
 use lanes::Lanes;
+pub use lanes::peak::PeakRates;
 use lanes::simd::{Isa, Simd};
 use path::Path;
 
@@ -78,6 +79,22 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
             }
         }
     }
+}
+
+/// The processor's peak rates, with the vectors that the fast path takes for so many images.
+///
+/// # Errors
+/// A variable `NASWOT_SIMD` that names none of the machine's.
+pub fn peak_rates(images: usize) -> Result<PeakRates> {
+    Ok(match Isa::choose(images)? {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(simd) => PeakRates::measure(simd),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(simd) => PeakRates::measure(simd),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(simd) => PeakRates::measure(simd),
+        Isa::Portable(simd) => PeakRates::measure(simd),
+    })
 }
 
 /// The fast path, with blocks of two vectors of images, or of one that holds the whole batch. (A multiplication by a
@@ -183,6 +200,10 @@ impl<P: Path> Executor for Cpu<P> {
 
     fn bytes(&self, plan: &Plan) -> u64 {
         self.path.bytes(plan)
+    }
+
+    fn multiplications(&self, plan: &Plan) -> u64 {
+        self.path.multiplications(plan)
     }
 
     fn lookahead(&self) -> usize {

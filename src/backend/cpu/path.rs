@@ -14,6 +14,11 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
     /// Bytes that a plan takes.
     fn bytes(&self, plan: &Plan) -> u64;
 
+    /// Multiplications of a plan's convolutions for one image, as the path carries them out.
+    fn multiplications(&self, plan: &Plan) -> u64 {
+        plan.multiplications()
+    }
+
     /// Runs a plan, counts agreements and takes the log-determinant; with `spread` the threads of the rayon
     /// pool around it share the images, and none has a network of its own.
     fn score(

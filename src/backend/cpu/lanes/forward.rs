@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::blocks::Block;
 use super::codes;
 use super::combine::Combine;
-use super::conv::{Form, LanesWeightCache, Packed, most_channels};
+use super::conv::{self, Form, LanesWeightCache, Packed, most_channels};
 use super::instruction::BoundInstruction;
 use super::layout::{self, TensorLayout};
 use super::program::{Instruction, Program};
@@ -52,6 +52,10 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         let k = 2 * plan.images() * plan.images();
         let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
         (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes) as u64
+    }
+
+    fn multiplications(&self, plan: &Plan) -> u64 {
+        plan.convs.iter().map(|job| conv::multiplications(job, plan)).sum()
     }
 
     fn score(

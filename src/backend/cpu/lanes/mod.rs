@@ -16,6 +16,7 @@
 //!   and variance.
 //! - `codes`: bits of all images, transposed into code words.
 //! - `units`: memory on cache lines and huge pages.
+//! - `peak`: what the processor can do at best, which `naswot bench` compares with.
 //! - `simd`: instruction sets behind one trait. All unsafe code of this path is there, but for a call of `madvise`.
 //!
 //! NAS-Bench-101, stem 16, N = 32, whole process, two cores of a Zen 3 (AVX2), networks a second, measured in turn:
@@ -65,6 +66,7 @@ mod conv;
 mod forward;
 mod instruction;
 mod layout;
+pub(super) mod peak;
 mod pool;
 mod program;
 pub(super) mod simd;

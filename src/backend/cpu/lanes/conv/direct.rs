@@ -26,6 +26,10 @@ pub(super) struct Taps {
 }
 
 impl Taps {
+    pub(super) fn count(&self) -> usize {
+        self.kernel.len()
+    }
+
     /// The input position behind the last tap.
     pub(super) fn end(&self, dilation: usize) -> usize {
         if self.kernel.is_empty() { 0 } else { self.input + (self.kernel.len() - 1) * dilation + 1 }

@@ -30,6 +30,23 @@ pub(super) use weights::{LanesWeightCache, Packed};
 use winograd::OutputRows;
 pub(super) use winograd::Scratch as WinogradScratch;
 
+/// Multiplications of a job for one image: by taps inside of it, or Winograd's products without its transforms.
+pub(super) fn multiplications(job: &ConvJob, plan: &Plan) -> u64 {
+    let [from, to] = [job.input, job.output].map(|tensor| plan.tensors[tensor].shape);
+    let products = match Form::of(job, plan) {
+        Form::Direct => {
+            let along = |axis: usize, input: usize, outputs: usize| {
+                let mut taps = Vec::new();
+                Taps::along(job, axis, input, outputs, &mut taps);
+                taps.iter().map(Taps::count).sum::<usize>()
+            };
+            along(0, from.height, to.height) * along(1, from.width, to.width)
+        }
+        Form::Winograd => to.pixels() / winograd::PIECE.pow(2) * winograd::POSITIONS,
+    };
+    products as u64 * job.channel_pairs(&plan.parameters)
+}
+
 /// Bytes of input that all tiles read before the next ones: as many as stay in the first cache meanwhile.
 const NEAR: usize = 8 << 10;
 
@@ -226,5 +243,46 @@ pub(super) fn winograd_units(plan: &Plan, job: &ConvJob) -> usize {
     match Form::of(job, plan) {
         Form::Direct => 0,
         Form::Winograd => winograd::units(plan.tensors[job.input].shape.channels),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::{Conv, Graph};
+    use crate::{Backend, Batch, Network, Precision, Scorer};
+
+    /// Image, convolution, batch norm, ReLU.
+    fn conv(from: usize, to: usize, kernel: usize, stride: usize) -> Network {
+        let mut graph = Graph::builder(from).unwrap();
+        let conv = Conv::new(to, kernel).padding(kernel / 2).stride(stride);
+        let x = graph.conv(graph.input(), conv, "conv.weight").unwrap();
+        let x = graph.batch_norm(x, "norm").unwrap();
+        let x = graph.relu(x).unwrap();
+        Network::from_graph("conv", graph.output(x).unwrap())
+    }
+
+    #[test]
+    fn multiplications_are_those_of_the_form() {
+        const IMAGES: u64 = 2;
+        for (from, to, kernel, stride, pixels, defined, executed) in [
+            // Four pieces of 36 products.
+            (16, 16, 3, 1, 8, 9 * 64 * 256, 4 * 36 * 256),
+            // Along an axis 22 taps of 24 are inside.
+            (5, 12, 3, 1, 8, 9 * 64 * 60, 22 * 22 * 60),
+            // Four outputs, the first of which has one tap outside.
+            (6, 6, 3, 2, 8, 9 * 16 * 36, 11 * 11 * 36),
+            (8, 20, 1, 1, 4, 16 * 160, 16 * 160),
+        ] {
+            let batch =
+                Batch::new([IMAGES as usize, from, pixels, pixels], vec![0.5; 2 * from * pixels * pixels]);
+            let builder = Scorer::builder(batch.unwrap()).backend(Backend::Cpu);
+            let network = conv(from, to, kernel, stride);
+            assert_eq!(network.macs(pixels, pixels).unwrap(), defined);
+            for (precision, expected) in [(Precision::F32, executed), (Precision::F64, defined)] {
+                let scorer = builder.clone().precision(precision).build().unwrap();
+                let plan = scorer.plan(&network).unwrap();
+                assert_eq!(scorer.multiplications(&plan), IMAGES * expected, "{from} -> {to}, {precision}");
+            }
+        }
     }
 }
