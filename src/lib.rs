@@ -60,7 +60,7 @@ pub use backend::{Backend, Device, devices, processor};
 #[doc(hidden)]
 pub use cache::cache_refusal;
 pub use codes::{CodeRegion, Codes};
-pub use data::{Batch, Dataset, Normalization};
+pub use data::{Batch, Dataset, Normalization, NumpyArray};
 pub use error::{BackendErrorKind, Error, ParameterErrorKind, Result};
 pub use graph::{
     Conv, Convention, Distribution, Eps, Graph, GraphBuilder, Initializer, Multiplicity, Node, NodeId, Op,

@@ -1,7 +1,6 @@
 //! One architecture that a user names: by itself, or as a row of a file.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -9,7 +8,9 @@ use naswot::{Architecture, Space};
 use serde_json::Value;
 
 use crate::exit::{Failure, Result};
+use crate::network_file;
 use crate::table::{Record, Table};
+use crate::text_file::{self, Content, TextFile, TextReader};
 
 /// The argument that names an architecture: its arch, or a file that holds it.
 #[derive(Clone, Debug)]
@@ -39,15 +40,9 @@ impl ArchitectureArg {
             }
             ArchitectureArg::Architecture(architecture) => Ok(architecture.clone()),
             ArchitectureArg::File(path) => {
-                let mut chosen =
-                    RowSelection { row, name: path.display().to_string(), count: 0, found: None };
-                if path.extension().is_some_and(|ending| {
-                    ["csv", "tsv", "parquet"].iter().any(|table| ending.eq_ignore_ascii_case(table))
-                }) {
-                    chosen.read_csv(path)?;
-                } else {
-                    chosen.read_lines(path)?;
-                }
+                let name = path.display().to_string();
+                let mut chosen = RowSelection { row, name, count: 0, found: None };
+                chosen.read(path)?;
                 chosen.finish()
             }
         }
@@ -64,8 +59,18 @@ struct RowSelection {
 }
 
 impl RowSelection {
-    fn read_csv(&mut self, path: &Path) -> Result<()> {
-        let mut table = Table::open(path)?;
+    fn read(&mut self, path: &Path) -> Result<()> {
+        let Content::Text(TextFile { reader, .. }) = text_file::open(path)? else {
+            return self.read_table(Table::open(path)?);
+        };
+        let (first, reader) = text_file::with_first_line(reader).map_err(|error| self.unreadable(&error))?;
+        if network_file::is_table(path, &first) {
+            return self.read_table(Table::of_text(reader, &self.name)?);
+        }
+        self.read_lines(reader)
+    }
+
+    fn read_table(&mut self, mut table: Table) -> Result<()> {
         let column = |name: &str| {
             table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
         };
@@ -82,14 +87,9 @@ impl RowSelection {
     }
 
     /// Reads JSON lines: architectures, or rows of scores.
-    fn read_lines(&mut self, path: &Path) -> Result<()> {
-        let unreadable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
-        let reader: Box<dyn BufRead> = match path {
-            _ if path == Path::new("-") => Box::new(BufReader::new(io::stdin())),
-            _ => Box::new(BufReader::new(File::open(path).map_err(unreadable)?)),
-        };
+    fn read_lines(&mut self, reader: TextReader) -> Result<()> {
         for (line, number) in reader.lines().zip(1..) {
-            let line = line.map_err(unreadable)?;
+            let line = line.map_err(|error| self.unreadable(&error))?;
             if line.trim().is_empty() {
                 continue;
             }
@@ -103,6 +103,10 @@ impl RowSelection {
             }
         }
         Ok(())
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        Failure::unusable(format_args!("{}: {error}", self.name))
     }
 
     /// Whether the next row is the selected one, given its index where it has one.

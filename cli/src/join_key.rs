@@ -74,10 +74,16 @@ fn found_columns(table: &mut Table) -> Result<Vec<String>> {
         return Ok(columns);
     }
     let texts = table.first()?.map_or(Vec::new(), |record| record.texts.clone());
-    let holding = table.columns().iter().zip(&texts).filter(|(_, text)| is_name(text));
-    let holding: Vec<String> = holding.map(|(column, _)| column.clone()).collect();
+    let holding = holding(table, &texts);
     if holding.len() == 1 {
         return Ok(holding);
+    }
+    let is_object = |text: &String| text.starts_with('{');
+    if table.columns().iter().any(|column| is_name(column)) || texts.iter().any(is_object) {
+        return Err(table.wrong_header(
+            "is one object of JSON, and a table has a record for each network, such as \
+             {\"arch\": \"..\", \"accuracy\": 93.66}",
+        ));
     }
     let holding =
         if holding.is_empty() { "none holds".to_owned() } else { format!("{} hold", holding.join(", ")) };
@@ -86,13 +92,24 @@ fn found_columns(table: &mut Table) -> Result<Vec<String>> {
     )))
 }
 
+/// The columns whose first field is a cell or a hash.
+pub(crate) fn columns_of_names(table: &mut Table) -> Result<Vec<String>> {
+    let texts = table.first()?.map_or(Vec::new(), |record| record.texts.clone());
+    Ok(holding(table, &texts))
+}
+
+fn holding(table: &Table, texts: &[String]) -> Vec<String> {
+    let holding = table.columns().iter().zip(texts).filter(|(_, text)| is_name(text));
+    holding.map(|(column, _)| column.clone()).collect()
+}
+
 fn named(table: &Table, names: &[&str]) -> Vec<String> {
     let places = names.iter().filter_map(|name| table.position(name));
     places.map(|place| table.columns()[place].clone()).collect()
 }
 
 /// Whether a text names a network by itself: a cell or a hash.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let hash = text.len() == HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     hash || !Architecture::names_in_rows(text).is_empty()
 }

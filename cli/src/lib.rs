@@ -205,6 +205,7 @@ fn answer(error: &clap::Error) -> exit::Result {
 /// ```
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
     let arguments = arguments.into_iter().map(Into::into).collect();
+    text_file::begin_run();
     let exit = Cli::read(arguments).map_or_else(|exit| exit, |cli| cli.run());
     interrupt::forget();
     exit.status()

@@ -1,19 +1,19 @@
 //! Files of architectures in any form: lines and arrays of JSON, rows that this command wrote, tables with a column of
 //! cells. What is of none of these forms is refused as a whole.
 
-use std::io::{self, BufRead, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::{io, iter};
 
 use naswot::{Architecture, Error, Space};
 
 use crate::exit::{Failure, Result};
+use crate::join_key::{columns_of_names, is_name};
 use crate::table::{Record, Table};
-use crate::text_file::{self, Content, TextFile};
+use crate::text_file::{self, Content, TextFile, TextReader};
 
 /// Lines of a file of which at least one has to be a network.
 const JUDGED: usize = 10;
-/// Most bytes of a first line that are looked at.
-const FIRST_LINE: u64 = 1 << 16;
 /// Columns that hold cells, the first that is there being read.
 const CELLS: [&str; 5] = ["arch", "arch_str", "hash", "id", "unique_hash"];
 
@@ -31,41 +31,51 @@ pub(crate) enum Lines {
 }
 
 /// Opens a file, whose first lines say of which form it is, and says whether they are all of its text. A regular one is refused
-/// where none of its first lines is a network; `-`, standard input, and pipes are judged line by line.
+/// where none of its first lines is a network; `-`, standard input, and pipes are known by their first line, for which nobody
+/// waits before it is wanted, and judged line by line.
 pub(crate) fn open(path: &Path, lines: Lines) -> Result<(Architectures, bool)> {
     if path == Path::new("-")
         || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
     {
-        let TextFile { reader, plain } = text_file::open_late(path)?;
-        return Ok((read(reader, lines), plain));
+        let (TextFile { reader, plain }, path) = (text_file::open_late(path)?, path.to_owned());
+        let read = move || match read_text(&path, reader, lines) {
+            Ok(Text { architectures, .. }) => architectures,
+            Err(failure) => Box::new(iter::once((None, Err(unreadable(&path, failure))))),
+        };
+        return Ok((Box::new(iter::once_with(read).flatten()), plain));
     }
-    let first = first_line(path)?;
-    let (mut architectures, plain) = match first.as_deref() {
-        Some(first) if !is_table(path, first) => {
-            let TextFile { reader, plain } = text_file::open_text(path)?;
-            (read(reader, lines), plain)
+    let (Text { first, mut architectures, is_table }, plain) = match text_file::open(path)? {
+        Content::Npy => {
+            let name = path.display();
+            return Err(Failure::unusable(format_args!("{name}: {}", text_file::NPY)));
         }
-        _ => (read_table(path)?, false),
+        Content::Parquet => {
+            let architectures = read_table(path, Table::open(path)?)?;
+            (Text { first: String::new(), architectures, is_table: true }, false)
+        }
+        Content::Text(TextFile { reader, plain }) => (read_text(path, reader, lines)?, plain),
     };
     let judged: Vec<_> = architectures.by_ref().take(JUDGED).collect();
     let is_network = |read: &naswot::Result<Architecture>| matches!(read, Ok(_) | Err(Error::Io { .. }));
     match judged.first() {
         Some((number, Err(error))) if !judged.iter().any(|(_, read)| is_network(read)) => {
-            Err(refusal(path, first.as_deref().unwrap_or_default(), *number, error, judged.len()))
+            Err(refusal(path, &first, *number, error, judged.len()))
         }
-        _ => Ok((Box::new(judged.into_iter().chain(architectures)), plain)),
+        _ => Ok((Box::new(judged.into_iter().chain(architectures)), plain && !is_table)),
     }
 }
 
 /// The names of networks that a file lists, with their lines: one a line, or in a column of a table.
 pub(crate) fn names(path: &Path) -> Result<Vec<(usize, String)>> {
-    let name = path.display().to_string();
-    let unusable = |error: io::Error| Failure::unusable(format_args!("{name}: {error}"));
-    let is_table = path != Path::new("-") && first_line(path)?.is_none_or(|first| is_table_of_names(&first));
-    if is_table {
-        return names_of_table(path);
+    let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
+    let Content::Text(TextFile { reader, .. }) = text_file::open(path)? else {
+        return names_of_table(Table::open(path)?);
+    };
+    let (first, reader) = text_file::with_first_line(reader).map_err(unusable)?;
+    if is_table(path, &first) {
+        return names_of_table(Table::of_text(reader, &path.display().to_string())?);
     }
-    let text = io::read_to_string(text_file::open_text(path)?.reader).map_err(unusable)?;
+    let text = io::read_to_string(reader).map_err(unusable)?;
     let lines = text.lines().zip(1..).map(|(line, number)| (number, line.trim().to_owned()));
     Ok(lines.filter(|(_, line)| !line.is_empty()).collect())
 }
@@ -86,48 +96,53 @@ pub(crate) fn judge_names(path: &Path, space: Space, names: &[(usize, String)]) 
     }
 }
 
-fn read(reader: impl BufRead + Send + 'static, lines: Lines) -> Architectures {
-    match lines {
+/// The architectures of a text, by its first line.
+struct Text {
+    first: String,
+    architectures: Architectures,
+    is_table: bool,
+}
+
+fn read_text(path: &Path, reader: TextReader, lines: Lines) -> Result<Text> {
+    let read = text_file::with_first_line(reader);
+    let (first, reader) =
+        read.map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))?;
+    let is_table = is_table(path, &first);
+    let architectures: Architectures = match lines {
+        _ if is_table => read_table(path, Table::of_text(reader, &path.display().to_string())?)?,
         Lines::Objects => {
             Box::new(Architecture::read_lines(reader).map(|(number, read)| (Some(number), read)))
         }
         Lines::Cells => Box::new(Architecture::read_cells(reader).map(|(number, read)| (Some(number), read))),
+    };
+    Ok(Text { first, architectures, is_table })
+}
+
+/// Whether a text is a table with a header, not cells line by line: by the file's ending, or by names of columns that hold
+/// cells.
+pub(crate) fn is_table(path: &Path, first: &str) -> bool {
+    if first.starts_with(['{', '[', '|']) || is_name(first) || first.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return false;
     }
-}
-
-/// The first line of a file that is not blank, as far as it is looked at; none of Parquet, which is a table.
-fn first_line(path: &Path) -> Result<Option<String>> {
-    let Content::Text(TextFile { reader, .. }) = text_file::open(path)? else { return Ok(None) };
-    let mut start = Vec::new();
-    let read = reader.take(FIRST_LINE).read_to_end(&mut start);
-    read.map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))?;
-    let start = String::from_utf8_lossy(&start);
-    let first = start.lines().map(str::trim).find(|line| !line.is_empty());
-    Ok(Some(first.unwrap_or_default().to_owned()))
-}
-
-/// Whether a file is a table: by its ending, or by names of columns that hold cells.
-fn is_table(path: &Path, first: &str) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let by_ending = matches!(ending.as_str(), "csv" | "tsv" | "gz" | "zst");
-    (by_ending && !first.starts_with(['{', '[', '|'])) || is_table_of_names(first)
-}
-
-/// Whether a line is the header of a table with a column that holds cells.
-fn is_table_of_names(first: &str) -> bool {
     let mut columns = first.split([',', ';', '\t']).map(|column| column.trim().trim_matches('"'));
-    !first.starts_with(['{', '[']) && columns.any(|column| CELLS.contains(&column))
+    matches!(ending.as_str(), "csv" | "tsv" | "gz" | "zst")
+        || columns.any(|column| CELLS.iter().any(|name| name.eq_ignore_ascii_case(column)))
 }
 
 /// A table with a column of cells, of which each record gives `space` and the cell.
-fn open_table(path: &Path) -> Result<Table> {
-    let mut table = Table::open(path)?;
-    let columns: Vec<&str> = CELLS.into_iter().filter(|name| table.position(name).is_some()).collect();
+fn with_cells(mut table: Table) -> Result<Table> {
+    let named = CELLS.into_iter().filter(|name| table.position(name).is_some()).map(str::to_owned);
+    let mut columns: Vec<String> = named.collect();
+    if columns.is_empty() {
+        columns = columns_of_names(&mut table)?;
+    }
     if columns.is_empty() {
         let cells = CELLS.map(|name| format!("`{name}`")).join(", ");
         return Err(table.wrong_columns(format_args!("none holds cells, as {cells} would")));
     }
-    table.want(["space"].into_iter().chain(columns.iter().copied()))?;
+    table.want(["space"].into_iter().chain(columns.iter().map(String::as_str)))?;
     Ok(table)
 }
 
@@ -138,11 +153,11 @@ fn next_cell(table: &mut Table) -> Result<Option<(usize, String, String)>> {
     Ok(Some((line, texts.swap_remove(0), cell)))
 }
 
-fn read_table(path: &Path) -> Result<Architectures> {
-    let mut table = open_table(path)?;
+fn read_table(path: &Path, table: Table) -> Result<Architectures> {
+    let mut table = with_cells(table)?;
     let path = path.to_owned();
     let mut ended = false;
-    Ok(Box::new(std::iter::from_fn(move || {
+    Ok(Box::new(iter::from_fn(move || {
         if ended {
             return None;
         }
@@ -154,20 +169,23 @@ fn read_table(path: &Path) -> Result<Architectures> {
                 };
                 (Some(line), read)
             }),
-            Err(Failure { message, .. }) => {
+            Err(failure) => {
                 ended = true;
-                let message = message.unwrap_or_default();
-                let place = format!("{}: ", path.display());
-                let message = message.strip_prefix(&place).unwrap_or(&message).to_owned();
-                let source = std::sync::Arc::new(io::Error::other(message));
-                Some((None, Err(Error::Io { path: path.clone(), source })))
+                Some((None, Err(unreadable(&path, failure))))
             }
         }
     })))
 }
 
-fn names_of_table(path: &Path) -> Result<Vec<(usize, String)>> {
-    let mut table = open_table(path)?;
+/// The error of a file that cannot be read on, whose failure names it.
+fn unreadable(path: &Path, failure: Failure) -> Error {
+    let message = failure.message.unwrap_or_default();
+    let message = message.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&message).to_owned();
+    Error::Io { path: path.to_owned(), source: Arc::new(io::Error::other(message)) }
+}
+
+fn names_of_table(table: Table) -> Result<Vec<(usize, String)>> {
+    let mut table = with_cells(table)?;
     let mut names = Vec::new();
     while let Some((line, _, cell)) = next_cell(&mut table)? {
         names.push((line, cell));
@@ -191,11 +209,16 @@ fn refusal(path: &Path, first: &str, number: Option<usize>, error: &Error, judge
             "{name}: is Python, not JSON: write its lines with json.dumps"
         ));
     }
-    let number = number.map_or(String::new(), |number| format!(":{number}"));
+    let number = place(number);
     let rest = if judged > 1 {
         format!(" (nor is any of its first {judged} lines a network)")
     } else {
         String::new()
     };
     Failure::unusable(format_args!("{name}{number}: {error}{rest}"))
+}
+
+/// A line as it stands behind the name of its file, where it is known.
+fn place(number: Option<usize>) -> String {
+    number.map_or(String::new(), |number| format!(":{number}"))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -35,9 +36,24 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<String>, ParquetRecords)> {
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(format_args!("{name}: {error}"));
     let file = File::open(path).map_err(|error| unusable(&error))?;
     let reader = SerializedFileReader::new(file).map_err(|error| unusable(&error))?;
+    if let Some(compression) = unread_compression(reader.metadata()) {
+        let message =
+            "which this naswot does not unpack: write it with compression zstd, snappy, gzip or lz4";
+        return Err(unusable(&format_args!("is Parquet compressed with {compression}, {message}")));
+    }
     let schema = reader.metadata().file_metadata().schema_descr();
     let columns = schema.root_schema().get_fields().iter().map(|column| column.name().to_owned()).collect();
     Ok((columns, ParquetRecords { rows: reader.into_iter(), name, read: 0 }))
+}
+
+/// The name of a compression that is not built in, if a column has one: nobody's default, and brotli takes long to build.
+fn unread_compression(metadata: &ParquetMetaData) -> Option<&'static str> {
+    let mut columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    columns.find_map(|column| match column.compression() {
+        Compression::BROTLI(_) => Some("brotli"),
+        Compression::LZO => Some("lzo"),
+        _ => None,
+    })
 }
 
 impl ParquetRecords {

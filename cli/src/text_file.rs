@@ -4,16 +4,22 @@
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
+use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::exit::{Failure, Result};
 
 /// Bytes at the beginning of a file that are looked at; fewer where its first line is shorter, for which a pipe may wait.
 const START: usize = 64;
+/// Most bytes of a first line that are looked at.
+const FIRST_LINE: u64 = 1 << 16;
 /// The mark at the beginning of a file in UTF-8.
 const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Whether a run has begun to read standard input, which it can do once.
+static STDIN_IS_READ: AtomicBool = AtomicBool::new(false);
 
 /// A reader of text, behind the mark.
 pub(crate) type TextReader = Box<dyn BufRead + Send>;
@@ -30,6 +36,8 @@ pub(crate) enum Content {
     Text(TextFile),
     /// Parquet, which is not read from its beginning on.
     Parquet,
+    /// An array of NumPy's.
+    Npy,
 }
 
 /// The form of a file, by its first bytes.
@@ -39,13 +47,13 @@ pub(crate) enum Form {
     Gzip,
     Zstd,
     Parquet,
+    Npy,
     /// A form that is not read: what is wrong, and what to do.
     Other(&'static str),
 }
 
 /// The first bytes of forms that are not read.
-const OTHERS: [(&[u8], &str); 18] = [
-    (b"\x93NUMPY", "is a NumPy array, not text; write it with DataFrame.to_csv, next to the networks' names"),
+const OTHERS: [(&[u8], &str); 17] = [
     (b"\x80\x02", PICKLE),
     (b"\x80\x03", PICKLE),
     (b"\x80\x04", PICKLE),
@@ -65,6 +73,8 @@ const OTHERS: [(&[u8], &str); 18] = [
     (b"\xfe\xff", UTF_16),
 ];
 const PICKLE: &str = "is a pickle, not text; load it in Python and write its table with DataFrame.to_csv";
+pub(crate) const NPY: &str =
+    "is a NumPy array, not text; write it with DataFrame.to_csv, next to the networks' names";
 const ZIP: &str =
     "is a zip archive, as .xlsx, .npz and .pt files are, not text; unpack it, or write its table as CSV";
 const UTF_16: &str = "is UTF-16; save it as UTF-8";
@@ -78,6 +88,7 @@ impl Form {
             ([0x1f, 0x8b, 0x08, ..], _) => Form::Gzip,
             ([0x28, 0xb5, 0x2f, 0xfd, ..], _) => Form::Zstd,
             ([b'P', b'A', b'R', b'1', ..], _) => Form::Parquet,
+            ([0x93, b'N', b'U', b'M', b'P', b'Y', ..], _) => Form::Npy,
             (start, _) if start.contains(&0) => Form::Other("is no text: write it as CSV or JSON lines"),
             (start, _) if start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start().starts_with(b"<") => {
                 Form::Other("is a page in HTML or XML, not a table: was the file itself downloaded?")
@@ -107,15 +118,39 @@ pub(crate) fn open_late(path: &Path) -> Result<TextFile> {
     open_text(path)
 }
 
+/// The first line of a text that is not blank, as far as it is looked at, and a reader of the whole text.
+pub(crate) fn with_first_line(mut reader: TextReader) -> io::Result<(String, TextReader)> {
+    let (mut start, mut line) = (Vec::new(), 0);
+    loop {
+        let read = reader.by_ref().take(FIRST_LINE).read_until(b'\n', &mut start)?;
+        if read == 0 || !start[line..].trim_ascii().is_empty() {
+            break;
+        }
+        line = start.len();
+    }
+    let first = String::from_utf8_lossy(&start[line..]).trim().to_owned();
+    Ok((first, Box::new(Cursor::new(start).chain(reader))))
+}
+
+/// Begins a run, which may read standard input.
+pub(crate) fn begin_run() {
+    STDIN_IS_READ.store(false, Ordering::Relaxed);
+}
+
 fn text(path: &Path) -> io::Result<TextFile> {
     match content(path)? {
         Content::Text(file) => Ok(file),
         Content::Parquet => Err(io::Error::other("is Parquet, not text; write it as CSV or JSON lines")),
+        Content::Npy => Err(io::Error::other(NPY)),
     }
 }
 
 fn content(path: &Path) -> io::Result<Content> {
     let (mut reader, mut plain): (Box<dyn Read + Send>, bool) = if path == Path::new("-") {
+        if STDIN_IS_READ.swap(true, Ordering::Relaxed) {
+            let message = "standard input is named twice, and can be read once: save it to a file first";
+            return Err(io::Error::other(message));
+        }
         (Box::new(io::stdin()), false)
     } else {
         let file = File::open(path)?;
@@ -127,18 +162,21 @@ fn content(path: &Path) -> io::Result<Content> {
     };
     loop {
         let (start, whole) = started(reader)?;
-        reader = match Form::of(&start) {
+        let form = Form::of(&start);
+        reader = match form {
             Form::Text => {
                 let reader = without_mark(&start, whole)?;
                 return Ok(Content::Text(TextFile { reader, plain }));
             }
             Form::Gzip => Box::new(MultiGzDecoder::new(whole)),
-            Form::Zstd => Box::new(ZstdFrames::new(whole)?),
+            Form::Zstd => Box::new(ZstdDecoder::new(whole)?),
             Form::Parquet if plain => return Ok(Content::Parquet),
-            Form::Parquet => {
-                let message =
-                    "is Parquet, which is read from a plain file alone: neither packed nor from a pipe";
-                return Err(io::Error::other(message));
+            Form::Npy if plain => return Ok(Content::Npy),
+            Form::Parquet | Form::Npy => {
+                let name = if form == Form::Npy { "a NumPy array" } else { "Parquet" };
+                return Err(io::Error::other(format!(
+                    "is {name}, which is read from a plain file alone: neither packed nor from a pipe"
+                )));
             }
             Form::Other(what) => return Err(io::Error::other(what)),
         };
@@ -200,31 +238,6 @@ impl BufRead for LateText {
     }
 }
 
-/// A reader of zstd's frames, of which a file may have several.
-struct ZstdFrames(Option<StreamingDecoder<BufReader<Box<dyn Read + Send>>, ruzstd::decoding::FrameDecoder>>);
-
-impl ZstdFrames {
-    fn new(reader: Box<dyn Read + Send>) -> io::Result<Self> {
-        let frame = StreamingDecoder::new(BufReader::new(reader)).map_err(io::Error::other)?;
-        Ok(ZstdFrames(Some(frame)))
-    }
-}
-
-impl Read for ZstdFrames {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        while let Some(frame) = &mut self.0 {
-            let read = frame.read(bytes)?;
-            if read > 0 || bytes.is_empty() {
-                return Ok(read);
-            }
-            let more = !frame.get_mut().fill_buf()?.is_empty();
-            let source = self.0.take().filter(|_| more).map(StreamingDecoder::into_inner);
-            self.0 = source.map(StreamingDecoder::new).transpose().map_err(io::Error::other)?;
-        }
-        Ok(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Form;
@@ -238,12 +251,12 @@ mod tests {
             (b"\x1f\x8b\x08\x00", Form::Gzip),
             (b"\x28\xb5\x2f\xfd\x24", Form::Zstd),
             (b"PAR1\x15\x04", Form::Parquet),
+            (b"\x93NUMPY\x01\x00", Form::Npy),
         ] {
             assert_eq!(Form::of(start), form, "{start:?}");
         }
         for (start, what) in [
-            (&b"\x93NUMPY\x01\x00"[..], "is a NumPy array"),
-            (b"\x80\x04\x95", "is a pickle"),
+            (&b"\x80\x04\x95"[..], "is a pickle"),
             (b"PK\x03\x04\x14", "is a zip archive"),
             (b"\n <!DOCTYPE html>\n", "is a page in HTML"),
             (b"\xff\xfei\0d\0", "is UTF-16"),

@@ -50,6 +50,13 @@ fn rows_are_input_again_in_every_form() {
     assert_eq!(archs(&folder, "table.csv"), ["011001000/0"]);
     folder.write("table.txt", &format!("accuracy,arch\n1.5,\"{TUPLE}\"\n"));
     assert_eq!(archs(&folder, "table.txt"), [SKIP]);
+    // Named by no known word, in any case, or in a file that is called a table and is none.
+    folder.write("other.csv", &format!("top1;Net\n1,5;{SKIP}\n"));
+    assert_eq!(archs(&folder, "other.csv"), [SKIP]);
+    folder.write("capitals.txt", &format!("ARCH\ttop1\n{TUPLE}\t1\n"));
+    assert_eq!(archs(&folder, "capitals.txt"), [SKIP]);
+    folder.write("list.csv", &format!("{HASH}\n"));
+    assert_eq!(archs(&folder, "--space nasbench101 --only list.csv"), ["011001000/0"]);
     folder.write("array.json", &format!("[\n{}\n]\n", lines.join(",\n")));
     assert_eq!(archs(&folder, "array.json"), expected);
     folder.write("pretty.json", &format!("{{\n  \"space\": \"nb201\",\n  \"arch_str\": \"{SKIP}\"\n}}\n"));

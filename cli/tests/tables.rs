@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::process::Output;
 
 use common::folder::{Folder, csv_fields, networks, without_seconds};
-use naswot::nasbench201;
+use naswot::{Space, nasbench201};
 
 /// Runs a command to the end: its exit code, standard output and standard error.
 fn run(folder: &Folder, arguments: &str) -> (i32, String, String) {
@@ -161,8 +161,7 @@ fn tables_are_read_in_every_form() {
         std::io::Write::write_all(&mut packed, bytes).unwrap();
         packed.finish().unwrap()
     };
-    let zstd =
-        |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
     // A file of several parts is what `cat` makes.
     let (head, rest) = TABLE.as_bytes().split_at(20);
     fs::write(folder.path("packed.csv.gz"), [gzip(head), gzip(rest)].concat()).unwrap();
@@ -194,13 +193,140 @@ fn tables_are_read_in_every_form() {
 }
 
 #[test]
+#[cfg(feature = "parquet")]
+fn parquet_is_read_as_other_programs_compress_it() {
+    let folder = Folder::new();
+    for compression in ["zstd", "snappy", "gzip", "lz4", "brotli"] {
+        // Written by polars 2.1, with the columns `arch` and `test_acc`, which has 93.66, nothing and 10.
+        let file = format!("{}/tests/parquet/{compression}.parquet", env!("CARGO_MANIFEST_DIR"));
+        fs::copy(file, folder.path("table.parquet")).unwrap();
+        folder.write(
+            "scores.csv",
+            "arch,score\n|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|,1\n\
+             |nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|,2\n\
+             |avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|,3\n",
+        );
+        let correlate = "correlate scores.csv --accuracy table.parquet --bootstrap 0";
+        if compression == "brotli" {
+            let message = "is Parquet compressed with brotli, which this naswot does not unpack: write it with \
+                           compression zstd, snappy, gzip or lz4";
+            assert_eq!(refused(&folder, correlate), format!("error: table.parquet: {message}\n"));
+            continue;
+        }
+        let (report, _) = done(&folder, correlate);
+        let networks = "2 of 3 rows (left out: 0 failed, 1 without an accuracy, 0 repeated)";
+        assert_eq!(figure(&report, "networks"), networks, "{compression}");
+        assert_eq!(figure(&report, "Kendall tau-b"), "1.0000", "{compression}");
+        folder.run("table.parquet -o scored.csv --force", 0);
+        assert_eq!(folder.read("scored.csv").lines().count(), 4);
+    }
+}
+
+#[test]
+fn arrays_of_numpy_are_tables_by_the_benchmarks_own_numbers() {
+    let folder = Folder::new();
+    let npy = |name: &str, descr: &str, shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        let bytes = [b"\x93NUMPY\x01\x00\x76\x00", format!("{header:<117}\n").as_bytes(), data].concat();
+        fs::write(folder.path(name), bytes).unwrap();
+    };
+    let cells: Vec<String> =
+        (0..4).map(|number| Space::NasBench201.parse_arch(&format!("#{number}")).unwrap().arch()).collect();
+    folder.write("scores.csv", &format!("arch,score\n{},1\n{},2\n{},3\n", cells[3], cells[0], cells[2]));
+    // Numbers 0 to 3, of which 1 was not trained.
+    let accuracies = [90.5f32, f32::NAN, 93.0, 80.0];
+    let bytes: Vec<u8> = accuracies.iter().flat_map(|value| value.to_le_bytes()).collect();
+    npy("one.npy", "<f4", "(4,)", &bytes);
+    let pairs: Vec<u8> =
+        accuracies.iter().flat_map(|value| [0.0f32, *value]).flat_map(f32::to_le_bytes).collect();
+    npy("two.npy", "<f4", "(4, 2)", &pairs);
+    npy("three.npy", "<f4", "(1, 4, 1)", &bytes);
+    for (table, column) in [("one", "value"), ("two", "1")] {
+        let options = format!("--accuracy {table}.npy --key index --column {column} --bootstrap 0");
+        let (report, _) = done(&folder, &format!("correlate scores.csv {options}"));
+        assert_eq!(figure(&report, "networks"), "3 of 3 rows");
+        assert_eq!(figure(&report, "Kendall tau-b"), "1.0000");
+    }
+    let refused = |table: &str| refused(&folder, &format!("correlate scores.csv --accuracy {table}.npy"));
+    assert!(
+        refused("one").starts_with("error: one.npy: of its columns (index, value) none is `id`"),
+        "{}",
+        refused("one")
+    );
+    assert!(refused("three").starts_with("error: three.npy: is a NumPy array of 3 axes;"));
+}
+
+#[test]
+fn standard_input_is_read_as_a_file_is_and_once() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 40);
+    folder.run("cells.jsonl -o scores.csv", 0);
+    let table: String =
+        folder.read("scores.csv").lines().skip(1).map(|row| csv_fields(row)[3].clone() + ",1\n").collect();
+    folder.write("table.csv", &format!("hash,acc\n{}", table.replacen(",1", ",2", 1)));
+    let printed = |arguments: &str, input: &str, code: i32| {
+        let mut command = folder.command(arguments);
+        let output = command.stdin(File::open(folder.path(input)).unwrap()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments} < {input}: {stderr}");
+        (String::from_utf8(output.stdout).unwrap(), stderr)
+    };
+    // What a command prints or writes of a file, and of standard input.
+    for (command, input) in [
+        ("correlate FILE --accuracy table.csv --bootstrap 0 --json", "scores.csv"),
+        ("correlate scores.csv --accuracy FILE --bootstrap 0 --json", "table.csv"),
+        ("convert FILE -o out.jsonl --force", "scores.csv"),
+        ("merge FILE -o out.csv --force", "scores.csv"),
+        ("report FILE --accuracy table.csv -o out.html --force", "scores.csv"),
+        ("report scores.csv --accuracy FILE -o out.html --force", "table.csv"),
+        ("plot scatter FILE --accuracy table.csv -o out.svg --force", "scores.csv"),
+        ("plot histogram FILE -o out.svg --force", "scores.csv"),
+        ("plot cell FILE --row 7 -o out.svg --force", "scores.csv"),
+        ("hash FILE", "scores.csv"),
+        ("canon FILE", "table.csv"),
+        ("plan FILE --json", "scores.csv"),
+    ] {
+        let written = || {
+            let out = command.split_whitespace().find(|word| word.starts_with("out."));
+            out.map_or(String::new(), |out| folder.read(out).replace(input, "-"))
+        };
+        let of_file = (done(&folder, &command.replace("FILE", input)).0.replace(input, "-"), written());
+        let of_stdin = (printed(&command.replace("FILE", "-"), input, 0).0, written());
+        assert_eq!(of_stdin, of_file, "{command}");
+    }
+    let score = "score --data npy:images.npy --stem 4 --cells 1";
+    let scores = |arguments: &str| {
+        let (rows, _) = printed(&format!("{score} {arguments}"), "scores.csv", 0);
+        rows.lines().skip(1).map(|row| csv_fields(row)[3..9].to_vec()).collect::<Vec<_>>()
+    };
+    let expected: Vec<Vec<String>> =
+        folder.read("scores.csv").lines().skip(1).map(|row| csv_fields(row)[3..9].to_vec()).collect();
+    assert_eq!(scores("-"), expected);
+    for twice in [
+        "correlate - --accuracy - --column score",
+        "report - --accuracy - -o twice.html",
+        "merge - - -o twice.csv",
+    ] {
+        let message =
+            "error: -: standard input is named twice, and can be read once: save it to a file first\n";
+        assert_eq!(printed(twice, "scores.csv", 2).1, message, "{twice}");
+    }
+    let parquet = format!("{}/tests/parquet/zstd.parquet", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(parquet, folder.path("zstd.parquet")).unwrap();
+    let message =
+        "error: -: is Parquet, which is read from a plain file alone: neither packed nor from a pipe\n";
+    for command in ["correlate - --accuracy table.csv", "convert - -o twice.csv", &format!("{score} -")] {
+        assert_eq!(printed(command, "zstd.parquet", 2).1, message, "{command}");
+    }
+}
+
+#[test]
 fn what_is_no_table_is_named() {
     let folder = Folder::new();
     folder.write("scores.csv", "arch,score\na,2\nb,3\n");
     let utf_16: Vec<u8> = "\u{feff}arch,acc\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (name, bytes, message) in [
-        ("accs.npy", &b"\x93NUMPY\x01\x00\x76\x00"[..], "is a NumPy array, not text"),
-        ("accs.pickle", b"\x80\x04\x95\x10", "is a pickle, not text; load it in Python"),
+        ("accs.pickle", &b"\x80\x04\x95\x10"[..], "is a pickle, not text; load it in Python"),
         ("accs.csv", b"PK\x03\x04\x14\x00", "is a zip archive, as .xlsx, .npz and .pt files are"),
         ("page.csv", b"<!DOCTYPE html>\n<html>", "is a page in HTML or XML, not a table"),
         ("pointer.csv", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
@@ -223,6 +349,16 @@ fn what_is_no_table_is_named() {
         }
         let said = refused(&folder, &format!("table nasbench101 {name}"));
         assert!(!said.contains("corrupted"), "{said}");
+    }
+    folder.write("empty.csv", "\n");
+    let said = refused(&folder, "correlate scores.csv --accuracy empty.csv");
+    assert_eq!(said, "error: empty.csv: is empty\n");
+    folder.write("keys.json", "{\"|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|\": 0.5}");
+    folder.write("nested.json", "{\"cifar10\": {\"(4, 0, 3, 1, 4, 3)\": {\"val_accuracy\": 84.99}}}");
+    for name in ["keys.json", "nested.json"] {
+        let said = refused(&folder, &format!("correlate scores.csv --accuracy {name}"));
+        let message = "is one object of JSON, and a table has a record for each network, such as ";
+        assert!(said.starts_with(&format!("error: {name}: {message}")), "{said}");
     }
     fs::write(folder.path("nb.tfrecord.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c").unwrap();
     folder.write("nb.csv", "hash,accuracy\na,1\n");

@@ -12,6 +12,7 @@ mod synthetic;
 pub use batch::Batch;
 pub use dataset::Dataset;
 pub use normalization::Normalization;
+pub use npy::NumpyArray;
 
 use crate::random::{Domain, Rng};
 

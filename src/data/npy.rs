@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use half::f16;
 use npyz::{Deserialize, NpyFile, NpyHeader, Order};
 
+use super::layout::Layout;
 use crate::{Error, Result};
 
 /// Longest header that is taken; NumPy's own are under 128 bytes.
@@ -64,6 +66,72 @@ impl<R: Read> Array<R> {
         }
         NpyFile::with_header(self.header, self.reader).into_vec::<T>().map_err(|error| error.to_string())
     }
+
+    fn converted<T: Deserialize>(self, convert: fn(T) -> f64) -> Result<Vec<f64>, String> {
+        Ok(self.numbers()?.into_iter().map(convert).collect())
+    }
+}
+
+/// The numbers of a NumPy file, in any type and order.
+///
+/// ```
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("accuracies.npy");
+/// # let mut file = b"\x93NUMPY\x01\x00\x40\x00".to_vec();
+/// # let header = "{'descr': '<i2', 'fortran_order': False, 'shape': (2,)}";
+/// # file.extend(format!("{header:<63}\n").bytes());
+/// # file.extend([90, 0, 91, 0]);
+/// # std::fs::write(&path, file).unwrap();
+/// // numpy.save("accuracies.npy", numpy.array([90, 91], numpy.int16))
+/// let array = naswot::NumpyArray::read(&path)?;
+/// assert_eq!((array.shape(), array.values()), (&[2][..], &[90.0, 91.0][..]));
+/// # Ok::<(), naswot::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumpyArray {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl NumpyArray {
+    /// Reads a file of floats or integers; 64-bit integers above 2^53 are rounded.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be opened, [`Error::Data`] for one that is no array of numbers or is cut off.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        read(path.as_ref(), Self::of)
+    }
+
+    fn of(array: Array<impl Read>) -> Result<Self, String> {
+        let shape: Vec<usize> = array.shape().iter().map(|&size| size as usize).collect();
+        let layout = Layout::new(shape.clone(), array.is_fortran());
+        let dtype = array.dtype();
+        let values = match dtype.trim_matches('\'').trim_start_matches(['<', '>', '|', '=']) {
+            "f8" => array.numbers()?,
+            "f4" => array.converted::<f32>(f64::from)?,
+            "f2" => array.converted::<f16>(f64::from)?,
+            "i1" => array.converted::<i8>(f64::from)?,
+            "i2" => array.converted::<i16>(f64::from)?,
+            "i4" => array.converted::<i32>(f64::from)?,
+            "i8" => array.converted::<i64>(|value| value as f64)?,
+            "u1" => array.converted::<u8>(f64::from)?,
+            "u2" => array.converted::<u16>(f64::from)?,
+            "u4" => array.converted::<u32>(f64::from)?,
+            "u8" => array.converted::<u64>(|value| value as f64)?,
+            _ => return Err(format!("holds values of type {dtype}, which are no numbers")),
+        };
+        Ok(NumpyArray { shape, values: layout.in_c_order(values) })
+    }
+
+    /// Its sizes along each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Its numbers, the last index changing fastest.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
 }
 
 /// Reads the header, and how many bytes it took.
@@ -102,8 +170,6 @@ fn header(reader: &mut impl Read) -> Result<(NpyHeader, usize), String> {
 
 #[cfg(test)]
 mod tests {
-
-    use half::f16;
     use proptest::prelude::*;
 
     use super::*;
@@ -126,6 +192,31 @@ mod tests {
 
     fn batch(bytes: &[u8]) -> Result<Batch, String> {
         Array::new(bytes, bytes.len() as u64).and_then(Batch::from_array)
+    }
+
+    #[test]
+    fn numbers_of_every_type_and_order_are_read() {
+        let numbers = |bytes: &[u8]| Array::new(bytes, bytes.len() as u64).and_then(NumpyArray::of);
+        let shorts: Vec<u8> = [1i16, -2, 3, -4, 5, -6].iter().flat_map(|value| value.to_be_bytes()).collect();
+        let read = numbers(&file(1, "'>i2'", true, "(2, 3)", &shorts)).unwrap();
+        assert_eq!((read.shape(), read.values()), (&[2, 3][..], &[1.0, 3.0, 5.0, -2.0, -4.0, -6.0][..]));
+        let halves: Vec<u8> = VALUES.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
+        let doubles: Vec<u8> = VALUES.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
+        for (descr, data) in [("'<f2'", halves), ("'<f4'", little(&VALUES)), ("'<f8'", doubles)] {
+            let read = numbers(&file(2, descr, false, "(4,)", &data)).unwrap();
+            assert_eq!(read.values(), VALUES.map(f64::from), "{descr}");
+        }
+        for (descr, width, last) in
+            [("'|u1'", 1, 255.0), ("'|i1'", 1, -1.0), ("'<u8'", 8, 2f64.powi(64)), ("'<i8'", 8, -1.0)]
+        {
+            assert_eq!(numbers(&file(1, descr, false, "(1,)", &vec![255; width])).unwrap().values(), [last]);
+        }
+        for descr in ["'|b1'", "'<U1'", "[('x', '<f4')]"] {
+            let message = numbers(&file(1, descr, false, "(1,)", &[0; 4])).unwrap_err();
+            assert!(message.ends_with(", which are no numbers"), "{message}");
+        }
+        let cut = numbers(&file(1, "'<f4'", false, "(5,)", &little(&VALUES))).unwrap_err();
+        assert_eq!(cut, "holds 16 bytes of numbers, not those of 5");
     }
 
     fn agreement(bytes: &[u8]) -> Result<Agreement, String> {

@@ -1,8 +1,9 @@
 //! Tables that are read record by record: CSV, with commas, semicolons or tabs between fields, JSON lines, an array of
-//! records in JSON, or Parquet; of text also packed, or from standard input. All that the command reads by the names of
+//! records in JSON, Parquet, or an array of NumPy's; of text also packed, or from standard input. All that the command reads by the names of
 //! columns, its own rows and what people bring, it reads here.
 
 mod lines;
+mod numbers;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -19,8 +20,9 @@ use crate::json;
 use crate::parquet;
 use crate::rows::{Format, header, names};
 use crate::text::shortened;
-use crate::text_file::{self, Content};
+use crate::text_file::{self, Content, TextReader};
 use lines::{LineReader, RawLine, Rule};
+use numbers::NumberRecords;
 
 /// The columns that a table must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ enum RecordSource {
     /// With the number of records that have been read.
     Array(vec::IntoIter<Map<String, Value>>, usize),
     Parquet(parquet::ParquetRecords),
+    Numbers(NumberRecords),
     /// Lines as this command writes them.
     Strict(LineReader, Format),
 }
@@ -78,6 +81,11 @@ impl Table {
         Self::opened(path, Columns::Any)
     }
 
+    /// A table of a text that has been opened; `name` is what to call it.
+    pub(crate) fn of_text(reader: TextReader, name: &str) -> Result<Self> {
+        Self::of_text_with(reader, name, Columns::Any)
+    }
+
     /// Opens rows that are only read, whoever has saved them since.
     pub(crate) fn of_rows(path: &Path, required: Columns) -> Result<Self> {
         let mut table = Self::opened(path, required)?;
@@ -87,16 +95,27 @@ impl Table {
 
     fn opened(path: &Path, required: Columns) -> Result<Self> {
         let name = path.display().to_string();
-        let (columns, source) = match text_file::open(path)? {
+        match text_file::open(path)? {
             Content::Parquet => {
                 let (columns, records) = parquet::read(path)?;
-                (columns, RecordSource::Parquet(records))
+                Ok(Self::new(&name, RecordSource::Parquet(records), required, columns))
             }
-            Content::Text(file) => {
-                text_source(LineReader::new(file.reader, &name, Rule::Loose), &name, required)?
+            Content::Npy => {
+                let (columns, records) = numbers::read(path)?;
+                Ok(Self::new(&name, RecordSource::Numbers(records), required, columns))
             }
-        };
-        Ok(Table { name, source, required, columns, wanted: Vec::new(), cut: None, ahead: None })
+            Content::Text(file) => Self::of_text_with(file.reader, &name, required),
+        }
+    }
+
+    fn of_text_with(reader: TextReader, name: &str, required: Columns) -> Result<Self> {
+        let (columns, source) = text_source(LineReader::new(reader, name, Rule::Loose), name, required)?;
+        Ok(Self::new(name, source, required, columns))
+    }
+
+    fn new(name: &str, source: RecordSource, required: Columns, columns: Vec<String>) -> Self {
+        let name = name.to_owned();
+        Table { name, source, required, columns, wanted: Vec::new(), cut: None, ahead: None }
     }
 
     /// Opens rows to which others are to be added: lines, in which every byte counts.
@@ -104,15 +123,7 @@ impl Table {
         let lines = LineReader::new(Box::new(BufReader::new(file)), name, Rule::Strict);
         let columns = names().map(str::to_owned).collect();
         let source = RecordSource::Strict(lines, format);
-        let mut table = Table {
-            name: name.to_owned(),
-            source,
-            required: Columns::Exact,
-            columns,
-            wanted: Vec::new(),
-            cut: None,
-            ahead: None,
-        };
+        let mut table = Self::new(name, source, Columns::Exact, columns);
         table.want(names())?;
         let header = header(names(), format);
         if !header.is_empty() {
@@ -175,6 +186,11 @@ impl Table {
                 let texts = self.picked(|place| &texts[place]);
                 return Ok(Some(Record { line: number, bytes: Vec::new(), texts }));
             }
+            RecordSource::Numbers(records) => {
+                let Some((number, texts)) = records.next() else { return Ok(None) };
+                let texts = self.picked(|place| &texts[place]);
+                return Ok(Some(Record { line: number, bytes: Vec::new(), texts }));
+            }
             RecordSource::Array(records, read) => {
                 let (Some(record), number) = (records.next(), *read) else { return Ok(None) };
                 *read += 1;
@@ -206,7 +222,7 @@ impl Table {
             }
             RecordSource::Csv(_, delimiter) => self.csv_texts(&bytes, *delimiter, trim(self.required)),
             RecordSource::Strict(_, Format::Csv) => self.csv_texts(&bytes, b',', csv::Trim::None),
-            RecordSource::Array(..) | RecordSource::Parquet(_) => {
+            RecordSource::Array(..) | RecordSource::Numbers(_) | RecordSource::Parquet(_) => {
                 unreachable!("a record that is no line has been returned")
             }
         };
@@ -316,14 +332,15 @@ impl Table {
     pub fn wrong(&self, line: usize, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
-            RecordSource::Parquet(_) | RecordSource::Array(..) => {
+            RecordSource::Parquet(_) | RecordSource::Array(..) | RecordSource::Numbers(_) => {
                 Failure::unusable(format_args!("{name}: row {line} (from 0): {why}"))
             }
             _ => Failure::unusable(format_args!("{name}:{line}: {why}")),
         }
     }
 
-    fn wrong_header(&self, why: impl Display) -> Failure {
+    /// The failure of what stands before the records.
+    pub(crate) fn wrong_header(&self, why: impl Display) -> Failure {
         let name = &self.name;
         match self.source {
             RecordSource::Csv(..) | RecordSource::Strict(_, Format::Csv) => self.wrong(1, why),
@@ -333,6 +350,9 @@ impl Table {
 
     /// The failure of the columns that there are.
     pub fn wrong_columns(&self, why: impl Display) -> Failure {
+        if self.columns.is_empty() {
+            return Failure::unusable(format_args!("{}: is empty", self.name));
+        }
         Failure::unusable(format_args!("{}: of its columns ({}) {why}", self.name, self.columns.join(", ")))
     }
 }
