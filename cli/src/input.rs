@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use naswot::{Architecture, Error, Space};
 
+use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::interrupt;
 use crate::network_file::{self, Lines};
@@ -45,13 +46,13 @@ pub(crate) struct InputOptions {
     )]
     space: Option<Space>,
     #[command(flatten)]
-    which: SpaceSubset,
+    which: Subset,
     /// Seed of the sample [default: 0]
     #[arg(
         long,
         value_name = "SEED",
         requires = "sample",
-        conflicts_with_all = ["file", "all", "only"],
+        conflicts_with_all = ["all", "only"],
         allow_negative_numbers = true,
         help_heading = "Networks"
     )]
@@ -64,19 +65,19 @@ pub(crate) struct InputOptions {
 }
 
 #[derive(Args, Debug)]
-// What conflicts with an argument that is there is not required: hence both.
-#[group(id = "which", multiple = false, requires = "space", conflicts_with = "file")]
+#[group(id = "which", multiple = false)]
 #[command(next_help_heading = "Networks")]
-struct SpaceSubset {
+struct Subset {
     /// Every network of the space, in the order of its enumeration
-    #[arg(long)]
+    // What conflicts with an argument that is there is not required: hence both.
+    #[arg(long, requires = "space", conflicts_with = "file")]
     all: bool,
-    /// So many, drawn as `naswot sample` does
+    /// So many different networks of the space or of FILE, drawn as `naswot sample` does
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
     /// Those that a file names, one a line or in a table: hashes of nasbench101, numbers of nasbench201, or cells in any
     /// notation; `-` is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "space", conflicts_with = "file")]
     only: Option<PathBuf>,
 }
 
@@ -117,13 +118,25 @@ impl FromStr for Shard {
 
 impl InputOptions {
     /// Starts to read the networks.
-    pub(crate) fn open(&self) -> Result<Input> {
+    pub(crate) fn open(&self, console: &Console) -> Result<Input> {
         let shard = self.shard.unwrap_or(Shard::WHOLE);
         match (&self.file, self.space) {
             (_, Some(space)) => self.open_space(space, shard),
-            (Some(file), None) => Input::open_file(file, shard, Lines::Objects),
+            (Some(file), None) => match self.which.sample {
+                Some(n) => self.open_sample(file, n, shard, console),
+                None => Input::open_file(file, shard, Lines::Objects),
+            },
             (None, None) => Err(Failure::unusable("which networks? Give a FILE, or --space")),
         }
+    }
+
+    /// Networks drawn from a file, whose positions in the sample are their indices.
+    fn open_sample(&self, file: &Path, n: usize, shard: Shard, console: &Console) -> Result<Input> {
+        let seed = self.sample_seed.unwrap_or(0);
+        let drawn = network_file::sample(file, Lines::Objects, n, seed, console)?;
+        let drawn = drawn.into_iter().map(|(number, network)| (number, Ok(network)));
+        let input = Input::new(file.display().to_string(), Some(n as u64), shard, drawn);
+        Ok(Input { distinct: true, ..input })
     }
 
     fn open_space(&self, space: Space, shard: Shard) -> Result<Input> {

@@ -157,7 +157,7 @@ impl Cli {
         let result = match &self.command {
             Command::Score(command) => command.run(console),
             Command::Sweep(command) => command.run(console),
-            Command::Sample(command) => command.run(),
+            Command::Sample(command) => command.run(console),
             Command::Space(command) => command.run(),
             Command::Hash(command) => command.run(),
             Command::Canon(command) => command.run(),

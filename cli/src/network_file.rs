@@ -7,6 +7,7 @@ use std::{io, iter};
 
 use naswot::{Architecture, Error, Space};
 
+use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::join_key::{columns_of_names, is_name};
 use crate::table::{Record, Table};
@@ -63,6 +64,46 @@ pub(crate) fn open(path: &Path, lines: Lines) -> Result<(Architectures, bool)> {
         }
         _ => Ok((Box::new(judged.into_iter().chain(architectures)), plain && !is_table)),
     }
+}
+
+/// Different networks of a file, drawn from the whole of it and in its order, each with its line. What is no network is not
+/// drawn, which is warned of.
+pub(crate) fn sample(
+    path: &Path,
+    lines: Lines,
+    n: usize,
+    seed: u64,
+    console: &Console,
+) -> Result<Vec<(Option<usize>, Architecture)>> {
+    let name = path.display();
+    if path == Path::new("-") {
+        let message = "a sample is drawn from a whole file, not from standard input: save it to a file first";
+        return Err(Failure::unusable(format_args!("{name}: {message}")));
+    }
+    let (mut numbers, mut networks, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, read) in open(path, lines)?.0 {
+        match read {
+            Ok(network) => {
+                numbers.push(number);
+                networks.push(network);
+            }
+            Err(Error::Io { source, .. }) => {
+                return Err(Failure::unusable(format_args!("{name}: {source}")));
+            }
+            Err(error) => unreadable.push((number, error)),
+        }
+    }
+    if let Some((number, error)) = unreadable.first() {
+        let (lines, number) = (unreadable.len(), place(*number));
+        console.warning(format_args!(
+            "{name}: {lines} of its lines are no networks, and are not drawn; the first is {name}{number}: {error}"
+        ));
+    }
+    let drawn = Architecture::sample_of(&networks, n, seed).map_err(|error| match error {
+        Error::Setting { message, .. } => Failure::unusable(format_args!("{name}: {message}")),
+        error => error.into(),
+    })?;
+    Ok(drawn.into_iter().map(|position| (numbers[position], networks[position].clone())).collect())
 }
 
 /// The names of networks that a file lists, with their lines: one a line, or in a column of a table.

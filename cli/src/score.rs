@@ -157,7 +157,7 @@ impl Score {
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console);
         self.machine.limit_threads()?;
-        let mut input = self.input.open()?;
+        let mut input = self.input.open(console)?;
         let scorer = self.scorer(self.data.batch(console)?, console)?;
         describe(scorer.settings(), console);
         let existing = self.out.existing.existing();

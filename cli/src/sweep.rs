@@ -240,7 +240,7 @@ impl Sweep {
         interrupt::listen(console);
         self.machine.limit_threads()?;
         let combinations = self.lists.combinations();
-        let (input, lines) = self.lines()?;
+        let (input, lines) = self.lines(console)?;
         let mut rows = RowFolder::open(&self.out)?;
         let bar = self.json || !io::stdout().is_terminal();
         let total = (combinations.len() * lines.len()) as u64;
@@ -269,8 +269,8 @@ impl Sweep {
     }
 
     /// All lines of the input, which every setting begins anew.
-    fn lines(&self) -> Result<(Input, Arc<[InputLine]>)> {
-        let mut input = self.input.open()?;
+    fn lines(&self, console: &Console) -> Result<(Input, Arc<[InputLine]>)> {
+        let mut input = self.input.open(console)?;
         let mut lines = Vec::new();
         loop {
             match input.next()? {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use common::folder::{
     FORMATS, Folder, csv_fields, length, networks, wait_until, whole_lines, without_seconds,
 };
-use naswot::Space;
+use naswot::{Architecture, Space};
 
 impl Folder {
     /// Runs a command that is not `score`.
@@ -81,6 +81,54 @@ fn shards_are_disjoint_and_complete_and_merge_to_the_whole() {
         folder.run(&format!("cells.jsonl --shard 1/3 -o 1.{format} --resume"), 0);
         assert_eq!(without_seconds(&folder.read(&format!("1.{format}"))), without_seconds(&rows));
     }
+}
+
+#[test]
+fn a_sample_of_a_file_is_of_its_different_networks_in_its_order() {
+    let folder = Folder::new();
+    let cells: Vec<String> =
+        Space::NasBench201.sample(12, 5).unwrap().iter().map(Architecture::to_json).collect();
+    // The first two come again, as other tools may write them; between them and the others is a line that is no network.
+    let lines = [&cells[..6], &["{}".to_owned()], &cells[..2], &cells[6..]].concat();
+    folder.write("cells.jsonl", &(lines.join("\n") + "\n"));
+    let warning = "warning: cells.jsonl: 1 of its lines are no networks, and are not drawn; the first is cells.jsonl:7: ";
+    let mut smaller = Vec::new();
+    for n in [3, 7, 12] {
+        let drawn = folder.command(&format!("sample cells.jsonl -n {n} --seed 4")).output().unwrap();
+        assert!(String::from_utf8(drawn.stderr).unwrap().starts_with(warning));
+        let drawn: Vec<String> =
+            String::from_utf8(drawn.stdout).unwrap().lines().map(str::to_owned).collect();
+        let positions: Vec<usize> =
+            drawn.iter().map(|line| cells.iter().position(|cell| cell == line).unwrap()).collect();
+        assert!(positions.len() == n && positions.is_sorted_by(|a, b| a < b), "{positions:?}");
+        assert!(smaller.iter().all(|position| positions.contains(position)), "{smaller:?}, {positions:?}");
+        smaller = positions;
+        let options = format!("cells.jsonl --sample {n} --sample-seed 4");
+        assert!(folder.run(&format!("{options} -o {n}.csv"), 0).starts_with(warning));
+        let rows = folder.rows(&format!("{n}.csv"));
+        assert_eq!(rows.len(), n);
+        for (index, (row, position)) in rows.iter().zip(&smaller).enumerate() {
+            // Lines count from 1, and three stand before the last six.
+            let line = position + 1 + if *position < 6 { 0 } else { 3 };
+            let cell = Architecture::from_json(&cells[*position]).unwrap();
+            assert_eq!([&row[0], &row[1], &row[3]], [&index.to_string(), &line.to_string(), &cell.id()]);
+        }
+        for i in 0..2 {
+            folder.run(&format!("{options} --shard {i}/2 -o {n}-{i}.csv -q"), 0);
+        }
+        folder.other(&format!("merge {n}-0.csv {n}-1.csv -o merged.csv --force"), 0);
+        let whole = folder.read(&format!("{n}.csv"));
+        assert_eq!(without_seconds(&folder.read("merged.csv")), without_seconds(&whole));
+        folder.write("cut.csv", &whole[..whole.len() - 9]);
+        folder.run(&format!("{options} -o cut.csv --resume -q"), 0);
+        assert_eq!(without_seconds(&folder.read("cut.csv")), without_seconds(&whole));
+    }
+    let many = "cells.jsonl: 13 different networks were asked for, and there are 12\n";
+    assert!(folder.run("cells.jsonl --sample 13", 2).ends_with(many));
+    let stream =
+        "error: -: a sample is drawn from a whole file, not from standard input: save it to a file first\n";
+    assert_eq!(folder.run("- --sample 3", 2), stream);
+    assert_eq!(folder.other("sample - -n 3", 2), stream);
 }
 
 #[test]

@@ -108,9 +108,31 @@ impl Rng {
     }
 }
 
+/// Draws n of so many positions without replacement, in the order drawn, so that a smaller draw is the
+/// beginning of a larger one: the first n steps of a Fisher-Yates shuffle. `n` is at most `total`.
+pub(crate) fn draw(total: u32, n: usize, seed: u64, name: &str) -> Vec<usize> {
+    let mut rng = Rng::new(seed, Domain::Sampling, name);
+    let mut positions: Vec<usize> = (0..total as usize).collect();
+    for (i, left) in (1..=total).rev().enumerate().take(n) {
+        positions.swap(i, i + rng.below(left) as usize);
+    }
+    positions.truncate(n);
+    positions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_draw_has_no_repeats_and_begins_larger_ones() {
+        let all = draw(100, 100, 3, "test");
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+        assert!(all.starts_with(&draw(100, 7, 3, "test")));
+        assert_ne!(all, draw(100, 100, 4, "test"));
+    }
 
     #[test]
     fn philox_gives_the_known_answers_of_random123() {

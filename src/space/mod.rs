@@ -8,6 +8,7 @@ mod architecture;
 mod definition;
 pub mod nasbench101;
 pub mod nasbench201;
+mod sample;
 mod skeleton;
 pub(crate) mod table;
 mod text;

@@ -4,7 +4,7 @@ use std::array;
 
 use super::cell::{MAX_INTERIOR, MAX_VERTICES, contains};
 use super::{COUNT, Cell, VertexOp, all};
-use crate::random::{Domain, Rng};
+use crate::random::{self, Domain, Rng};
 use crate::{Error, Result};
 
 /// Draws `n` different cells uniformly from the space; each is its class's
@@ -27,14 +27,9 @@ pub fn sample(n: usize, seed: u64) -> Result<Vec<Cell>> {
         let message = format!("{n} different cells are more than the {COUNT} of nasbench101");
         return Err(Error::Setting { name: "n", message });
     }
-    let mut rng = Rng::new(seed, Domain::Sampling, "nasbench101/cells");
-    let mut cells: Vec<Cell> = all().collect();
-    for drawn in 0..n {
-        let pick = drawn + rng.below((cells.len() - drawn) as u32) as usize;
-        cells.swap(drawn, pick);
-    }
-    cells.truncate(n);
-    Ok(cells)
+    let cells: Vec<Cell> = all().collect();
+    let drawn = random::draw(COUNT as u32, n, seed, "nasbench101/cells");
+    Ok(drawn.into_iter().map(|index| cells[index]).collect())
 }
 
 /// Draws `n` cells from random matrices, as the benchmark's example and the blog of NASWOT do: 7 vertices,

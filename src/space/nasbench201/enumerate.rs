@@ -1,7 +1,7 @@
 //! The whole space, samples of it, and the neighbors of a cell.
 
 use super::{Cell, EDGES, Op};
-use crate::random::{Domain, Rng};
+use crate::random::{self, Domain, Rng};
 use crate::{Error, Result};
 
 /// Cells of the space: five operations on each of six edges.
@@ -39,13 +39,8 @@ pub fn sample(n: usize, seed: u64) -> Result<Vec<Cell>> {
         let message = format!("{n} different cells are more than the {COUNT} of nasbench201");
         return Err(Error::Setting { name: "n", message });
     }
-    let mut rng = Rng::new(seed, Domain::Sampling, "nasbench201/cells");
-    let mut indices: Vec<usize> = (0..COUNT).collect();
-    // The first n steps of a Fisher-Yates shuffle.
-    for i in 0..n {
-        indices.swap(i, i + rng.below((COUNT - i) as u32) as usize);
-    }
-    Ok(indices[..n].iter().map(|&index| Cell::at(index)).collect())
+    let drawn = random::draw(COUNT as u32, n, seed, "nasbench201/cells");
+    Ok(drawn.into_iter().map(Cell::at).collect())
 }
 
 impl Cell {
