@@ -12,10 +12,12 @@ use naswot::{
 
 use crate::console::Console;
 use crate::exit::{Failure, Result};
-use crate::source::Source;
+use crate::source::{Preprocessing, Source};
 
 /// Most images of a batch. K has the square of it as entries, which are 16 GiB here.
 const MOST_IMAGES: u64 = 65_536;
+/// Largest height and width that images are resized to.
+const MOST_SIZE: u64 = 4096;
 
 /// The network around a cell, and how its ReLUs are counted.
 #[derive(Args, Debug)]
@@ -226,15 +228,24 @@ pub(crate) struct DataOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct SourceOption {
-    /// synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH or npy:FILE
+    /// synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH, images:DIR or npy:FILE
     ///
     /// CIFAR is read from a file or the folder of the training split, in its binary version or the one for Python;
-    /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalized. A NumPy file
-    /// (N x 3 x H x W, float32) is taken as it is, and pixels (uint8) by --normalize. Synthetic images are like photographs in their statistics and need
+    /// imagenet16 is ImageNet16-120, from the folder of its pickles or one of them. They are normalized. images is a folder of
+    /// PNG and JPEG files, or of one such folder for each class, and needs --image-size. A NumPy file (N x 3 x H x W, float32)
+    /// is taken as it is, and pixels (uint8) by --normalize. Synthetic images are like photographs in their statistics and need
     /// no file.
     #[arg(long, value_name = "DATA", default_value = "synthetic")]
     pub(crate) data: Source,
-    /// Normalize the pixels (uint8) of a NumPy file by the mean and deviation of a data set
+    /// Height and width of the images of a folder
+    ///
+    /// Their shorter side is resized to it, by a triangle filter as PIL's, and the middle of the longer one is taken, as
+    /// torchvision's Resize and CenterCrop do.
+    #[arg(long, value_name = "S", value_parser = within(1, MOST_SIZE))]
+    pub(crate) image_size: Option<usize>,
+    /// Normalize pixels by the mean and deviation of a data set [default: imagenet for images:DIR]
+    ///
+    /// The pixels (uint8) of a NumPy file, or those of a folder of images.
     #[arg(long, value_name = "DATASET", value_parser = normalization())]
     pub(crate) normalize: Option<Normalization>,
 }
@@ -247,7 +258,8 @@ impl SourceOption {
         data_seed: Option<u64>,
         console: &Console,
     ) -> Result<Batch> {
-        let batch = self.data.batch(self.normalize, batch_size, data_seed)?;
+        let preprocessing = Preprocessing { normalization: self.normalize, size: self.image_size };
+        let batch = self.data.batch(preprocessing, batch_size, data_seed)?;
         let [_, _, height, width] = batch.shape();
         let fits = |space: &Space| {
             let divisor = space.size_divisor();

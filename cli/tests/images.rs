@@ -140,3 +140,79 @@ fn sizes_that_no_space_halves_are_one_error_before_the_run() {
     }
     score(&folder, "--data npy:flat.npy", 0);
 }
+
+/// A picture of the numbers above.
+#[cfg(feature = "images")]
+fn picture(folder: &Folder, name: &str, width: u32, height: u32) {
+    let path = folder.path(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let pixels = values((3 * width * height) as usize).into_iter().map(|value| (32.0 * (value + 2.0)) as u8);
+    image::RgbImage::from_vec(width, height, pixels.collect()).unwrap().save(path).unwrap();
+}
+
+#[test]
+#[cfg(feature = "images")]
+fn a_folder_of_images_is_what_torchvision_makes_of_it() {
+    let folder = Folder::new();
+    picture(&folder, "photos/b/2.png", 53, 97);
+    picture(&folder, "photos/b/1.png", 40, 16);
+    picture(&folder, "photos/a/3.png", 16, 16);
+    let options = "--data images:photos --batch-size 3 --image-size 16";
+    let (csv, stderr) = score(&folder, options, 0);
+    assert_eq!(stderr, "");
+    // SHA-256 of the float32 batch that Pillow 13.0, by the rules of torchvision's ImageFolder, Resize(16), CenterCrop(16),
+    // ToTensor and Normalize, makes of these pixels.
+    assert_eq!(result(&csv)[1], "053a23c6f2b6c57b17ac669f72d40246812da9881da763e6eb6a37387c09b36a");
+    assert!(csv.contains(",images,"), "{csv}");
+    assert_eq!(result(&score(&folder, &format!("{options} --normalize imagenet"), 0).0), result(&csv));
+    let cifar = score(&folder, &format!("{options} --normalize cifar10"), 0).0;
+    assert_eq!(result(&cifar)[1], "dee6790d64d5bd53023fe21a0246ad9d10377a557672301bc6c738364d23bb37");
+    // Drawn as from other data: two of three, whichever come first.
+    let [two, again] = [(); 2].map(|()| {
+        result(&score(&folder, "--data images:photos --batch-size 2 --image-size 16 --data-seed 3", 0).0)
+    });
+    assert_eq!(two, again);
+    assert_ne!(two[1], result(&csv)[1]);
+}
+
+#[test]
+#[cfg(feature = "images")]
+fn what_is_unclear_of_a_folder_of_images_is_an_error() {
+    let folder = Folder::new();
+    picture(&folder, "photos/1.png", 16, 16);
+    picture(&folder, "photos/2.png", 20, 16);
+    folder.write("photos/3.png", "no picture");
+    fs::create_dir(folder.path("empty")).unwrap();
+    folder.write("empty/notes.txt", "");
+    npy(&folder, "plain.npy", "<f4", false, "(1, 3, 4, 4)", &[0; 192]);
+    let sized = "--data images:photos --image-size 16";
+    for (options, message) in [
+        (
+            "--data images:photos",
+            "images:photos: how large? Give their height and width, such as --image-size 32",
+        ),
+        (
+            "--data npy:plain.npy --image-size 4",
+            "--image-size 4: is for images:DIR; the images of other data have their own size",
+        ),
+        (
+            "--image-size 32",
+            "--image-size 32: is for images:DIR; the images of other data have their own size",
+        ),
+        (&format!("{sized} --batch-size 4"), "photos: 4 images were asked for, and there are 3"),
+        (&format!("{sized} --batch-size 3"), "photos/3.png: is no PNG or JPEG, whatever its name"),
+        ("--data images:none --image-size 16", "none: No such file or directory (os error 2)"),
+        ("--data images:empty --image-size 16", "empty: holds no PNG or JPEG files, nor do its sub-folders"),
+        (
+            "--data images:photos --batch-size 2 --image-size 30",
+            "images:photos: images are 30 x 30; height and width have to be multiples of 4",
+        ),
+        ("--data images: --image-size 16", "invalid value 'images:' for '--data <DATA>': the path is empty"),
+    ] {
+        let (_, stderr) = score(&folder, options, 2);
+        assert!(stderr.starts_with(&format!("error: {message}")), "{options}: {stderr}");
+    }
+    image::GrayImage::new(16, 16).save(folder.path("photos/2.png")).unwrap();
+    let note = "note: images:photos: of 2 images converted to RGB of 8 bits: 1 of grey\n";
+    assert_eq!(score(&folder, &format!("{sized} --batch-size 2"), 0).1, note);
+}

@@ -87,7 +87,18 @@ impl Batch {
 
     /// As [`Batch::new`], with a label; the error says what is wrong.
     pub(super) fn labeled(label: &'static str, shape: [usize; 4], data: Vec<f32>) -> Result<Self, String> {
-        Images::new(label, shape, data).map(Arc::new).map(Batch)
+        Self::converted(label, shape, data, None)
+    }
+
+    /// As [`labeled`](Self::labeled), of images of which something was converted.
+    pub(super) fn converted(
+        label: &'static str,
+        shape: [usize; 4],
+        data: Vec<f32>,
+        conversion: Option<String>,
+    ) -> Result<Self, String> {
+        let images = Images::new(label, shape, data)?;
+        Ok(Batch(Arc::new(Images { conversion, ..images })))
     }
 
     /// Images made from a seed, 3x32x32 and normalized as CIFAR-10: occluding shapes with the 1/f amplitude
@@ -236,11 +247,10 @@ impl Batch {
             (Some(from), true) => Some(format!("{from} converted to float32, Fortran's order to C's")),
         };
         let data = layout.in_c_order(convert(array)?);
-        let images = Images::new("npy", shape, data).map_err(|message| match from {
+        Self::converted("npy", shape, data, conversion).map_err(|message| match from {
             Some("float64") => format!("{message}, as float32"),
             _ => message,
-        })?;
-        Ok(Batch(Arc::new(Images { conversion, ..images })))
+        })
     }
 
     /// What was converted when the images were read from a file, for users to be told; none where they were taken as they
@@ -287,7 +297,7 @@ impl Batch {
         &self.0.data
     }
 
-    /// What reports call the images: `synthetic`, `cifar10`, `cifar100`, `npy`, or `custom` for those of
+    /// What reports call the images: `synthetic`, `cifar10`, `cifar100`, `imagenet16`, `images`, `npy`, or `custom` for those of
     /// [`Batch::new`].
     ///
     /// ```

@@ -4,24 +4,29 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::formats::{CIFAR10, CIFAR100, Files, Format, IMAGENET16, Records};
+use super::formats::{CHANNELS, CIFAR10, CIFAR100, Files, Format, IMAGENET16, Records};
+#[cfg(feature = "images")]
+use super::image_folder::ImageFolder;
+#[cfg(feature = "images")]
+use super::normalization::Normalization;
 use super::{Batch, draw, pickle, too_few};
 use crate::{Error, Result};
 
-/// Images in files, from which batches are taken. Of binary records only what a batch needs is read; pickles are read
-/// when they are opened, and their images kept.
+/// Images in files, from which batches are taken. Of binary records and folders of images only what a batch needs is read;
+/// pickles are read when they are opened, and their images kept.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     path: PathBuf,
-    format: &'static Format,
     source: Source,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
-    Records(&'static Records, Vec<RecordFile>),
+    Records(&'static Format, &'static Records, Vec<RecordFile>),
     /// The pixels of all images.
-    Memory(Vec<u8>),
+    Memory(&'static Format, Vec<u8>),
+    #[cfg(feature = "images")]
+    Folder(ImageFolder),
 }
 
 /// A file of whole records.
@@ -92,6 +97,38 @@ impl Dataset {
         Self::open(path.as_ref(), &IMAGENET16)
     }
 
+    /// Opens a folder of images in PNG or JPEG: those in it, in the order of their names; or, where it holds none, those of
+    /// its sub-folders, in the order of torchvision's `ImageFolder`, which has one for each class. Images are made as
+    /// torchvision's `Resize(size)`, `CenterCrop(size)` and `Normalize` make them of PIL's `convert("RGB")`: the shorter side
+    /// is resampled to `size` by a triangle filter, and the middle of the longer one taken, so that they are 3 x `size` x
+    /// `size`. Grey, alpha and 16 bits are converted, which [`Batch::conversion`] says. Only the images of a batch are read.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # image::RgbImage::new(48, 40).save(directory.path().join("a.png")).unwrap();
+    /// use naswot::{Dataset, Normalization};
+    ///
+    /// let batch = Dataset::images(directory.path(), 32, Normalization::IMAGENET)?.first(1)?;
+    /// assert_eq!(batch.shape(), [1, 3, 32, 32]);
+    /// assert_eq!(batch.label(), "images");
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a folder that cannot be read; [`Error::Data`] for one without images, and [`Error::Setting`] for a
+    /// size of zero. [`first`](Dataset::first) and [`sample`](Dataset::sample) name the file that is damaged, is no image or has
+    /// more than 2^27 pixels.
+    #[cfg(feature = "images")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "images")))]
+    pub fn images(folder: impl AsRef<Path>, size: usize, normalization: Normalization) -> Result<Self> {
+        let folder = folder.as_ref();
+        if size == 0 {
+            return Err(Error::Setting { name: "size", message: "images have at least 1 pixel".to_owned() });
+        }
+        let source = Source::Folder(ImageFolder::open(folder, size, normalization)?);
+        Ok(Dataset { path: folder.to_owned(), source })
+    }
+
     fn open(path: &Path, format: &'static Format) -> Result<Self> {
         let files = match &format.records {
             _ if path.is_dir() => format.files_in(path)?,
@@ -101,15 +138,15 @@ impl Dataset {
         let source = match (files, &format.records) {
             (Files::Records(files), Some(records)) => {
                 let open = |file| RecordFile::open(file, format, records);
-                Source::Records(records, files.into_iter().map(open).collect::<Result<_>>()?)
+                Source::Records(format, records, files.into_iter().map(open).collect::<Result<_>>()?)
             }
             (Files::Records(files) | Files::Pickles(files), _) => {
                 let mut images = Vec::new();
                 files.iter().try_for_each(|file| pickle::read(file, format, &mut images))?;
-                Source::Memory(images)
+                Source::Memory(format, images)
             }
         };
-        let data = Dataset { path: path.to_owned(), format, source };
+        let data = Dataset { path: path.to_owned(), source };
         match data.len() {
             0 => Err(Error::data(path, format!("has no images of {}", format.label))),
             _ => Ok(data),
@@ -128,8 +165,10 @@ impl Dataset {
     #[expect(clippy::len_without_is_empty, reason = "no data set is empty")]
     pub fn len(&self) -> usize {
         match &self.source {
-            Source::Records(_, files) => files.iter().map(|file| file.records as usize).sum(),
-            Source::Memory(images) => images.len() / self.format.pixels(),
+            Source::Records(_, _, files) => files.iter().map(|file| file.records as usize).sum(),
+            Source::Memory(format, images) => images.len() / format.pixels(),
+            #[cfg(feature = "images")]
+            Source::Folder(images) => images.len(),
         }
     }
 
@@ -179,16 +218,18 @@ impl Dataset {
 
     /// Reads the images at some positions, which are below [`Dataset::len`].
     fn read(&self, positions: impl IntoIterator<Item = usize>) -> Result<Batch> {
-        let (format, mut data) = (self.format, Vec::new());
-        let tables = format.normalization.tables();
-        match &self.source {
-            Source::Memory(images) => {
+        let mut data = Vec::new();
+        let (label, side, conversion) = match &self.source {
+            Source::Memory(format, images) => {
+                let tables = format.normalization.tables();
                 for position in positions {
                     let image = &images[position * format.pixels()..][..format.pixels()];
                     format.normalize(image, &tables, &mut data);
                 }
+                (format.label, format.side, None)
             }
-            Source::Records(records, files) => {
+            Source::Records(format, records, files) => {
+                let tables = format.normalization.tables();
                 let mut opened: Vec<Option<File>> = files.iter().map(|_| None).collect();
                 let mut record = vec![0; records.classes.len() + format.pixels()];
                 for position in positions {
@@ -203,10 +244,17 @@ impl Dataset {
                     })?;
                     format.normalize(image, &tables, &mut data);
                 }
+                (format.label, format.side, None)
             }
-        }
-        let shape = [data.len() / format.pixels(), 3, format.side, format.side];
-        Batch::labeled(format.label, shape, data).map_err(|message| Error::data(&self.path, message))
+            #[cfg(feature = "images")]
+            Source::Folder(images) => {
+                let (pixels, conversion) = images.read(positions.into_iter().collect())?;
+                data = pixels;
+                ("images", images.size(), conversion)
+            }
+        };
+        let shape = [data.len() / (CHANNELS * side * side), CHANNELS, side, side];
+        Batch::converted(label, shape, data, conversion).map_err(|message| Error::data(&self.path, message))
     }
 }
 

@@ -3,10 +3,14 @@
 mod batch;
 mod dataset;
 mod formats;
+#[cfg(feature = "images")]
+mod image_folder;
 mod layout;
 mod normalization;
 pub(crate) mod npy;
 mod pickle;
+#[cfg(feature = "images")]
+mod resample;
 mod synthetic;
 
 pub use batch::Batch;

@@ -5,7 +5,7 @@
 /// ```
 /// use naswot::Normalization;
 ///
-/// assert_eq!(Normalization::ALL.map(|data| data.name()), ["cifar10", "cifar100", "imagenet16"]);
+/// assert_eq!(Normalization::ALL.map(|data| data.name()), ["cifar10", "cifar100", "imagenet16", "imagenet"]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
@@ -28,8 +28,15 @@ impl Normalization {
         mean: [122.68, 116.66, 104.01],
         deviation: [63.22, 61.26, 65.09],
     };
+    /// That of ImageNet, which photographs are normalized with: 255 times torchvision's mean 0.485, 0.456, 0.406 and deviation
+    /// 0.229, 0.224, 0.225.
+    pub const IMAGENET: Self = Normalization {
+        name: "imagenet",
+        mean: [123.675, 116.28, 103.53],
+        deviation: [58.395, 57.12, 57.375],
+    };
     /// Those that there are.
-    pub const ALL: [Self; 3] = [Self::CIFAR10, Self::CIFAR100, Self::IMAGENET16];
+    pub const ALL: [Self; 4] = [Self::CIFAR10, Self::CIFAR100, Self::IMAGENET16, Self::IMAGENET];
 
     /// The name of the data set.
     pub const fn name(&self) -> &'static str {
@@ -58,6 +65,17 @@ impl Normalization {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_of_imagenet_is_torchvisions() {
+        let (mean, deviation) = ([0.485f32, 0.456, 0.406], [0.229f32, 0.224, 0.225]);
+        for (channel, table) in Normalization::IMAGENET.tables().iter().enumerate() {
+            for (pixel, value) in (0u8..=255).zip(table) {
+                let pixel = f32::from(pixel) / 255.0;
+                assert_eq!(value.to_bits(), ((pixel - mean[channel]) / deviation[channel]).to_bits());
+            }
+        }
+    }
 
     #[test]
     fn pixels_are_normalised_as_torchvision_does() {
