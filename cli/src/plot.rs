@@ -78,7 +78,8 @@ impl PictureOptions {
 
 /// Scores against accuracies, or against parameters
 ///
-/// With the least-squares line, Kendall's tau-b and Pearson's r, which for parameters and macs is that of their logarithms.
+/// With Kendall's tau-b and Pearson's r, which for parameters and macs is that of their logarithms, and against accuracies the
+/// least-squares line of accuracy over score.
 /// Networks that failed or have no accuracy are left out; of one that stands there more than once, the first row counts.
 #[derive(Args, Debug)]
 struct ScatterPlot {

@@ -24,12 +24,14 @@ pub struct Against<'a> {
     pub label: &'a str,
     /// One value for each score, all finite.
     pub values: &'a [f64],
-    /// Whether to take their logarithms: for the axis, the line and Pearson's r. They must be positive then.
+    /// Whether they are sizes, which must be positive: the axis and Pearson's r are of their logarithms, and there is no
+    /// line, which is that of accuracies.
     pub logarithmic: bool,
 }
 
-/// A scatter plot of scores: a dot for each network, the least-squares line, and below it Kendall's tau-b and Pearson's r.
-/// Scores of minus infinity have no dot, and the picture says how many. `name` is that of the score, with its unit.
+/// A scatter plot of scores: a dot for each network, and below it Kendall's tau-b and Pearson's r. Against accuracies, with
+/// the least-squares line of accuracy over score, which is what the score predicts. Scores of minus infinity have no dot, and
+/// the picture says how many. `name` is that of the score, with its unit.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Against, Theme, scatter_svg};
@@ -66,30 +68,33 @@ pub fn scatter_svg(scores: &[f64], name: &str, against: &Against, theme: Theme) 
             correlation.infinite
         ));
     }
+    let trend = if against.logarithmic { None } else { Trend::of(scores, against.values) };
+    if trend.is_some() {
+        notes.push(format!("line: {} over score, least squares", against.label));
+    }
     let x = Axis::around(points.iter().map(|point| point.x), against.label, against.logarithmic);
     let y = Axis::around(points.iter().map(|point| point.y), name, false);
     let title = format!("Score against {}, {} networks", against.label, scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let (dots, line) = colors(theme);
     frame.dots(&points, dots);
-    if let Some(trend) = Trend::of(&values, scores) {
-        let drawn = points.iter().map(|point| scale(point.x));
+    if let Some(trend) = trend {
+        let drawn = points.iter().map(|point| point.y);
         let all = drawn.clone().fold(f64::INFINITY, f64::min)..=drawn.fold(f64::NEG_INFINITY, f64::max);
-        let (from, to) = within(trend, all, frame.y.range()).into_inner();
-        let value = |x: f64| if against.logarithmic { 10_f64.powf(x) } else { x };
-        frame.line(&[from, to].map(|x| Point { x: value(x), y: trend.at(x) }), line, 2.0);
+        let (from, to) = within(trend, all, frame.x.range()).into_inner();
+        frame.line(&[from, to].map(|score| Point { x: trend.at(score), y: score }), line, 2.0);
     }
     Ok(frame.finish())
 }
 
-/// The part of a range of x in which the line's y is within another range.
-fn within(trend: Trend, x: RangeInclusive<f64>, y: RangeInclusive<f64>) -> RangeInclusive<f64> {
+/// The part of a range of scores in which the line's accuracy is within another range.
+fn within(trend: Trend, scores: RangeInclusive<f64>, accuracies: RangeInclusive<f64>) -> RangeInclusive<f64> {
     if trend.slope == 0.0 {
-        return x;
+        return scores;
     }
-    let at = |y: f64| (y - trend.intercept) / trend.slope;
-    let (a, b) = (at(*y.start()), at(*y.end()));
-    let (start, end) = x.into_inner();
+    let at = |accuracy: f64| (accuracy - trend.intercept) / trend.slope;
+    let (a, b) = (at(*accuracies.start()), at(*accuracies.end()));
+    let (start, end) = scores.into_inner();
     start.max(a.min(b))..=end.min(a.max(b))
 }
 
