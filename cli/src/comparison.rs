@@ -1,6 +1,6 @@
 //! Correlations of scores and sizes with accuracies: all figures of `correlate` and of the report.
 
-use naswot::analysis::{Correlation, Intervals, stratified_tau, weighted_tau};
+use naswot::analysis::{Correlation, Intervals, Top, stratified_tau, weighted_tau};
 use serde::{Serialize, Serializer};
 
 use crate::accuracies::Unit;
@@ -91,6 +91,11 @@ impl Comparisons {
             sizes: named(sizes().map(|column| (column.name, column)), of_column)?,
         })
     }
+}
+
+/// The top k of some networks; none where it would be over half of them: most of these are in both halves by chance.
+pub(crate) fn top(scores: &[f64], accuracies: &[f64], k: usize) -> Result<Option<Top>> {
+    Ok((k * 2 <= scores.len()).then(|| Top::of(scores, accuracies, k)).transpose()?)
 }
 
 fn named(

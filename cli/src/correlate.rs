@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::accuracies::{Accuracies, AccuracyOptions, Unit, thin_join};
 use crate::columns::Column;
-use crate::comparison::{Comparison, ComparisonInput, Comparisons, FILTER};
+use crate::comparison::{self, Comparison, ComparisonInput, Comparisons, FILTER};
 use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::measure::{Ranking, scores, sizes};
@@ -97,7 +97,6 @@ struct CorrelationReport<'a> {
     omitted: usize,
     /// Number of networks that the table has more than once.
     averaged: usize,
-    /// None where it would be over half of the networks: most of them are in both halves by chance.
     top: Option<Top>,
 }
 
@@ -173,10 +172,7 @@ impl Correlate {
             without_accuracy: pairs.without_accuracy,
             omitted: pairs.omitted,
             averaged: accuracies.averaged,
-            top: match self.top * 2 <= asked.len() {
-                true => Some(Top::of(&asked, &truth, self.top)?),
-                false => None,
-            },
+            top: comparison::top(&asked, &truth, self.top)?,
         })
     }
 }

@@ -19,6 +19,6 @@ pub use histogram::Histogram;
 pub use log_ranks::log_rank_sums;
 pub use search::{Candidates, Found, SearchSpace, Searcher};
 pub use summary::Summary;
-pub use top::Top;
+pub use top::{Top, TopNetwork};
 pub use trend::Trend;
 pub use weighted_tau::weighted_tau;

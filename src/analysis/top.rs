@@ -5,6 +5,16 @@ use std::cmp::Ordering;
 use super::Correlation;
 use crate::Result;
 
+/// A network of the highest scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopNetwork {
+    /// Its place in the lists, from 0 on.
+    pub place: usize,
+    /// Its rank by accuracy, from 1 on.
+    pub rank: usize,
+}
+
 /// Accuracy of the networks of the highest scores.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[non_exhaustive]
@@ -34,16 +44,33 @@ impl Top {
     /// # Errors
     /// As [`Correlation::of`]. A `k` of 0 is taken as 1.
     pub fn of(scores: &[f64], accuracies: &[f64], k: usize) -> Result<Self> {
+        let top = Top::networks(scores, accuracies, k)?;
+        let k = top.len();
+        let found = top.iter().filter(|network| network.rank <= k).count();
+        let best_rank = top.iter().map(|network| network.rank).min().unwrap_or(1);
+        Ok(Top { k, precision: found as f64 / k as f64, best_rank, first_rank: top[0].rank })
+    }
+
+    /// The networks that [`Top::of`] looks at, the highest score first.
+    ///
+    /// ```
+    /// use naswot::analysis::Top;
+    ///
+    /// let top = Top::networks(&[4.0, 3.0, 2.0, 1.0], &[0.7, 0.9, 0.8, 0.1], 2)?;
+    /// assert_eq!(top.iter().map(|network| (network.place, network.rank)).collect::<Vec<_>>(), [(0, 3), (1, 1)]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Top::of`].
+    pub fn networks(scores: &[f64], accuracies: &[f64], k: usize) -> Result<Vec<TopNetwork>> {
         Correlation::of(scores, accuracies)?;
-        let k = k.clamp(1, scores.len());
         let mut rank = vec![0; scores.len()];
-        for (place, i) in descending(accuracies).into_iter().enumerate() {
-            rank[i] = place + 1;
+        for (before, place) in descending(accuracies).into_iter().enumerate() {
+            rank[place] = before + 1;
         }
-        let top: Vec<usize> = descending(scores)[..k].iter().map(|&i| rank[i]).collect();
-        let found = top.iter().filter(|&&rank| rank <= k).count();
-        let best_rank = top.iter().copied().min().unwrap_or(1);
-        Ok(Top { k, precision: found as f64 / k as f64, best_rank, first_rank: top[0] })
+        let top = descending(scores).into_iter().take(k.max(1));
+        Ok(top.map(|place| TopNetwork { place, rank: rank[place] }).collect())
     }
 }
 
