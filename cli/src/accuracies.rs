@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::column_words::{is_accuracy, is_loss};
 use crate::exit::{Failure, Result};
-use crate::join_key::{JoinKey, table_columns};
+use crate::field::number;
+use crate::join_key::{JoinKey, epoch_column, table_columns};
 use crate::table::{Record, Table};
 
 /// The options by which a table of accuracies is read.
@@ -113,9 +114,32 @@ impl Accuracies {
     /// As [`Accuracies::read`], for what compares ranks: the failure of the first that is minus infinity, as scores of another
     /// run may be, is left to the caller.
     pub(crate) fn read_ranks(path: &Path, options: &AccuracyOptions) -> Result<(Self, Option<Failure>)> {
-        let AccuracyOptions { column, lower_is_better, key } = options;
         let mut table = Table::open(path)?;
-        let keys = table_columns(&mut table, key.as_ref())?;
+        let keys = table_columns(&mut table, options.key.as_ref())?;
+        Self::read_keys(table, keys, path, options, |key| match options.key {
+            Some(_) => names_in_rows(&numbered(key)),
+            None => names_in_rows(key),
+        })
+    }
+
+    /// As [`Accuracies::read`], of the epochs of one training, which are named by [`epoch_name`].
+    pub(crate) fn read_epochs(path: &Path, options: &AccuracyOptions) -> Result<Self> {
+        let table = Table::open(path)?;
+        let key = epoch_column(&table, options.key.as_ref())?;
+        let name = |key: &str| vec![number(key).map_or_else(|| key.to_owned(), epoch_name)];
+        let (accuracies, infinite) = Self::read_keys(table, vec![key], path, options, name)?;
+        infinite.map_or(Ok(accuracies), Err)
+    }
+
+    /// Reads a table whose keys stand in some columns, given the names that go with a key.
+    fn read_keys(
+        mut table: Table,
+        keys: Vec<String>,
+        path: &Path,
+        options: &AccuracyOptions,
+        names_of: impl Fn(&str) -> Vec<String>,
+    ) -> Result<(Self, Option<Failure>)> {
+        let AccuracyOptions { column, lower_is_better, .. } = options;
         let place = match column.as_deref() {
             Some(name) => {
                 table.position(name).ok_or_else(|| table.wrong_columns(format_args!("none is `{name}`")))
@@ -130,10 +154,7 @@ impl Accuracies {
             let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
             let names = texts[..keys.len()].iter().map(String::as_str).filter(|key| !key.is_empty());
-            let names: HashSet<String> = match key {
-                Some(_) => names.flat_map(|name| names_in_rows(&numbered(name))).collect(),
-                None => names.flat_map(names_in_rows).collect(),
-            };
+            let names: HashSet<String> = names.flat_map(&names_of).collect();
             if names.is_empty() {
                 let message = format!("has no {}: which network is it?", keys.join(" or "));
                 return Err(table.wrong(*line, message));
@@ -180,6 +201,11 @@ impl Accuracies {
 pub(crate) fn names_in_rows(text: &str) -> Vec<String> {
     let names = Architecture::names_in_rows(text);
     if names.is_empty() { vec![text.to_owned()] } else { names }
+}
+
+/// The name of an epoch in a table of accuracies.
+pub(crate) fn epoch_name(epoch: f64) -> String {
+    epoch.to_string()
 }
 
 /// What a column that is asked for calls a network, where it is bare digits: the benchmark's number of a cell.

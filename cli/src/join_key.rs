@@ -42,6 +42,14 @@ pub(crate) fn row_names(key: Option<&JoinKey>, id: impl FnOnce() -> String, arch
     }
 }
 
+/// The column of a table of accuracies that says of which epoch a record is: the key, or the one of that name.
+pub(crate) fn epoch_column(table: &Table, key: Option<&JoinKey>) -> Result<String> {
+    let name = key.map_or("epoch", |key| &key.0);
+    let wrong =
+        || table.wrong_columns(format_args!("none is `{name}`; --key says which has the epochs of a trace"));
+    table.position(name).map(|place| table.columns()[place].clone()).ok_or_else(wrong)
+}
+
 /// The columns that name the networks of a table of accuracies: the key, or those that are called so, or the only one that
 /// holds cells or hashes.
 pub(crate) fn table_columns(table: &mut Table, key: Option<&JoinKey>) -> Result<Vec<String>> {

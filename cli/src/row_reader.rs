@@ -16,6 +16,8 @@ pub struct RowReader {
     table: Table,
     /// Whether numbers may be as other programs write them.
     saved_again: bool,
+    /// Columns of numbers that are read besides those of rows.
+    numbers: usize,
 }
 
 /// A row of a file.
@@ -28,6 +30,8 @@ pub struct WrittenRow {
     pub row: Row,
     /// Its numbers in the columns that were asked for besides.
     pub besides: Vec<Option<f64>>,
+    /// Its texts in those of them that hold texts.
+    pub texts: Vec<String>,
 }
 
 impl RowReader {
@@ -37,17 +41,29 @@ impl RowReader {
         let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
         let mut file = file.try_clone().map_err(unusable)?;
         file.rewind().map_err(unusable)?;
-        Ok(RowReader { table: Table::of_growing_rows(file, &name, out.format)?, saved_again: false })
+        Ok(RowReader {
+            table: Table::of_growing_rows(file, &name, out.format)?,
+            saved_again: false,
+            numbers: 0,
+        })
     }
 
     /// A reader of a file that nobody writes, though a program may have saved it again: spreadsheets and pandas do.
     pub fn open(file: &Path, columns: Columns) -> Result<Self> {
-        Ok(RowReader { table: Table::of_rows(file, columns)?, saved_again: true })
+        Ok(RowReader { table: Table::of_rows(file, columns)?, saved_again: true, numbers: 0 })
     }
 
-    /// Has further columns of numbers read, which the file must have.
-    pub(crate) fn read_besides(&mut self, columns: &[&str]) -> Result<()> {
-        self.table.want(COLUMNS.iter().map(|column| column.name).chain(columns.iter().copied()))
+    /// Has further columns of numbers and of texts read, which the file must have.
+    pub(crate) fn read_besides(&mut self, numbers: &[&str], texts: &[&str]) -> Result<()> {
+        let besides = numbers.iter().chain(texts).copied();
+        self.table.want(COLUMNS.iter().map(|column| column.name).chain(besides))?;
+        self.numbers = numbers.len();
+        Ok(())
+    }
+
+    /// Whether the file has a column of this name.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.table.position(column).is_some()
     }
 
     /// The next row; none at the end, where a row that was cut is passed over.
@@ -61,9 +77,11 @@ impl RowReader {
             }
         }
         let row = Row::read(&record.texts).map_err(|why| self.wrong(record.line, why))?;
-        let besides = (COLUMNS.len()..record.texts.len()).map(|column| self.table.number(&record, column));
+        let texts = COLUMNS.len() + self.numbers;
+        let besides = (COLUMNS.len()..texts).map(|column| self.table.number(&record, column));
         let besides = besides.collect::<Result<_>>()?;
-        Ok(Some(WrittenRow { line: record.line, bytes: record.bytes, row, besides }))
+        let texts = record.texts.split_off(texts);
+        Ok(Some(WrittenRow { line: record.line, bytes: record.bytes, row, besides, texts }))
     }
 
     /// Bytes of the file up to the last whole row that was read.

@@ -28,7 +28,7 @@ use crate::rows::{Format, RowMaker, encode, format, header, names};
 use crate::text::one_line;
 
 /// Columns behind those of a score.
-const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];
+pub(crate) const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];
 
 const EXAMPLES: &str = "\
 Examples:

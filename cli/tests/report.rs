@@ -10,8 +10,16 @@ mod input;
 mod large;
 #[path = "report/notes.rs"]
 mod notes;
+#[path = "report/outliers.rs"]
+mod outliers;
+#[path = "report/real_data.rs"]
+mod real_data;
 #[path = "report/run.rs"]
 mod run;
+#[path = "report/tables.rs"]
+mod tables;
+#[path = "report/trace.rs"]
+mod trace;
 
 use std::process::ExitCode;
 
@@ -26,6 +34,16 @@ fn main() -> ExitCode {
         browsed("text_from_files_is_text", notes::text_from_files_is_text),
         browsed("what_is_not_as_usual_is_said", notes::what_is_not_as_usual_is_said),
         browsed("little_is_shown_as_it_is", notes::little_is_shown_as_it_is),
+        browsed("a_trace_is_shown_over_its_epochs", trace::is_shown_over_its_epochs),
+        browsed(
+            "networks_without_a_score_are_left_out_where_they_must_be_and_that_is_said",
+            tables::minus_infinity_is_said,
+        ),
+        browsed("what_the_highest_scores_are_worth_is_shown", tables::the_top_is_shown),
+        browsed("wide_tables_show_that_they_scroll", tables::show_that_they_scroll),
+        browsed("outliers_are_hidden_and_named", outliers::are_hidden_and_named),
+        real_data::trial("real_accuracies_of_nasbench201", real_data::nasbench201),
+        real_data::trial("real_accuracies_of_nasbench101", real_data::nasbench101),
         plain("five_thousand_networks_are_under_20_mb", large::is_small),
         plain("bad_input_is_named", input::bad_input_is_named),
         plain("an_output_that_exists_is_replaced_only_when_told", input::existing_outputs),

@@ -13,9 +13,10 @@ use naswot::analysis::drawing::{Direction, Kind, Layout, sequential};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::figures::{Bins, Figures};
+use super::figures::{Bins, Figures, TopNetworks};
 use super::heat::HeatMaps;
 use super::networks::Networks;
+use super::trace::Trace;
 use crate::columns::{self, COLUMNS};
 use crate::exit::{Failure, Result};
 use crate::field::Field;
@@ -48,6 +49,9 @@ struct PageData<'a> {
     titles: BTreeMap<&'static str, &'static str>,
     bins: &'a Bins,
     trends: Vec<(&'static str, Trend)>,
+    tops: Vec<&'a TopNetworks>,
+    /// Of a trace, what its epochs are; they and the files of the checkpoints are columns.
+    trace: Option<&'static str>,
     kinds: Vec<BoxStyle>,
     shapes: Vec<Value>,
     /// Shape, and the kinds of its boxes as digits; null where the network is not known.
@@ -97,6 +101,14 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&HeatMap
             columns.insert("accuracy".to_owned(), packed(accuracies));
         }
     }
+    if let Some(Trace { epochs, files, .. }) = &networks.trace {
+        let epochs = epochs.iter().map(|&epoch| value(&Field::Real(epoch))).collect();
+        let files = files.iter().map(|file| file.as_str().into()).collect();
+        for (name, values) in [("epoch", epochs), ("checkpoint", files)] {
+            order.push(name.to_owned());
+            columns.insert(name.to_owned(), packed(values));
+        }
+    }
     let (shapes, cells) = cells(networks);
     let kind = |kind: Kind| BoxStyle {
         label: kind.label(),
@@ -122,6 +134,8 @@ pub(super) fn json(networks: &Networks, figures: &Figures, heat: Option<&HeatMap
         titles: networks.spaces().into_iter().map(|space| (space.name(), space.title())).collect(),
         bins: &figures.bins,
         trends: trends.collect(),
+        tops: figures.against.iter().filter_map(|against| against.top.as_ref()).collect(),
+        trace: networks.trace.as_ref().map(|trace| trace.label),
         kinds: Kind::ALL.into_iter().map(kind).collect(),
         shapes,
         cells,

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 
 use naswot::Space;
 use naswot::analysis::drawing::thousands;
-use naswot::analysis::{Histogram, Interval, Summary, Trend};
+use naswot::analysis::{Histogram, Interval, Summary, Top, TopNetwork, Trend};
 use serde::Serialize;
 
 use super::networks::{NetworkRow, Networks};
 use crate::accuracies::Unit;
 use crate::comparison::{self, Comparisons};
 use crate::exit::Result;
+
+/// Networks of the highest scores that a page looks at.
+const TOP: usize = 10;
 
 /// Numbers of rows by their outcome.
 #[derive(Default)]
@@ -69,20 +72,39 @@ pub(super) struct SpaceComparison {
     pub(super) comparisons: Comparisons,
     /// The trend of accuracy over score.
     pub(super) trend: Option<Trend>,
+    /// None of fewer networks than are twice as many.
+    pub(super) top: Option<TopNetworks>,
+}
+
+/// The networks of the highest scores of one space.
+#[derive(Serialize)]
+pub(super) struct TopNetworks {
+    space: &'static str,
+    /// Number of networks that they are among.
+    of: usize,
+    #[serde(flatten)]
+    top: Top,
+    /// Row and rank by accuracy of each, the highest score first.
+    networks: Vec<(usize, usize)>,
+}
+
+impl TopNetworks {
+    fn of(space: Space, joined: &[usize], scores: &[f64], accuracies: &[f64]) -> Result<Option<Self>> {
+        let Some(top) = comparison::top(scores, accuracies, TOP)? else { return Ok(None) };
+        let row = |network: TopNetwork| (joined[network.place], network.rank);
+        let networks = Top::networks(scores, accuracies, top.k)?.into_iter().map(row).collect();
+        Ok(Some(TopNetworks { space: space.name(), of: joined.len(), top, networks }))
+    }
 }
 
 impl SpaceComparison {
-    fn of(
-        space: Space,
-        joined: &[&NetworkRow],
-        networks: &Networks,
-        resamples: usize,
-    ) -> Result<Option<Self>> {
+    fn of(space: Space, joined: &[usize], networks: &Networks, resamples: usize) -> Result<Option<Self>> {
         if joined.len() < 2 {
             return Ok(None);
         }
-        let pick =
-            |of: &dyn Fn(&NetworkRow) -> Option<f64>| joined.iter().map(|network| of(network)).collect();
+        let pick = |of: &dyn Fn(&NetworkRow) -> Option<f64>| {
+            joined.iter().map(|&row| of(&networks.rows[row])).collect()
+        };
         let (Some(scores), Some(accuracies)): (Option<Vec<f64>>, Option<Vec<f64>>) =
             (pick(&|network| network.score), pick(&|network| network.accuracy))
         else {
@@ -95,7 +117,9 @@ impl SpaceComparison {
             numbers: &|column| pick(&|network| network.row.number(column.name)),
             resamples,
         })?;
-        Ok(Some(SpaceComparison { space, comparisons, trend: Trend::of(&scores, &accuracies) }))
+        let trend = Trend::of(&scores, &accuracies);
+        let top = TopNetworks::of(space, joined, &scores, &accuracies)?;
+        Ok(Some(SpaceComparison { space, comparisons, trend, top }))
     }
 }
 
@@ -120,7 +144,8 @@ pub(super) struct Bins {
 
 impl Figures {
     pub(super) fn of(networks: &Networks, resamples: usize) -> Result<Self> {
-        let spaces = networks.spaces();
+        // The checkpoints of a training are no sample of a space.
+        let spaces = if networks.trace.is_some() { Vec::new() } else { networks.spaces() };
         let of_space =
             |space: Space| networks.rows.iter().filter(move |network| network.space() == Some(space));
         let finite = |space| {
@@ -133,9 +158,12 @@ impl Figures {
         for &space in &spaces {
             // Of a network that was scored more than once the first row counts.
             let mut seen = HashSet::new();
-            let both = |network: &&NetworkRow| network.score.is_some() && network.accuracy.is_some();
-            let joined: Vec<&NetworkRow> =
-                of_space(space).filter(both).filter(|network| seen.insert(network.row.text("id"))).collect();
+            let mut is_joined = |network: &NetworkRow| {
+                let both = network.score.is_some() && network.accuracy.is_some();
+                network.space() == Some(space) && both && seen.insert(network.row.text("id").to_owned())
+            };
+            let joined: Vec<usize> =
+                (0..networks.rows.len()).filter(|&row| is_joined(&networks.rows[row])).collect();
             against.extend(SpaceComparison::of(space, &joined, networks, resamples)?);
         }
         let all: Vec<f64> = spreads.iter().flat_map(|spread| finite(spread.space)).collect();

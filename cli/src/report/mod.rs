@@ -4,8 +4,11 @@ mod data;
 mod figures;
 mod heat;
 mod networks;
+mod overview;
 mod page;
 mod settings;
+mod tables;
+mod trace;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -32,13 +35,15 @@ Examples:
   naswot score cells.jsonl -o scores.csv --kernels k
   naswot report scores.csv --kernels k -o report.html
   naswot report scores.csv --kernels k -o report.html \\
-      --accuracy nasbench101.csv --column test_accuracy_mean";
+      --accuracy nasbench101.csv --column test_accuracy_mean
+  naswot report trace.csv --accuracy training.jsonl -o training.html";
 
 /// Make a page to look at: scores, accuracies, and every cell with its kernel
 ///
 /// One HTML file that needs nothing else, no network either: settings, the distribution of scores, scores against
 /// accuracies and parameters, the networks of the highest and the lowest score, and a gallery of all cells to sort and
-/// filter. Kernels are checked against their rows.
+/// filter. Kernels are checked against their rows. Of rows of `naswot trace` the page shows the score over training instead,
+/// beside the accuracies of a table with a column `epoch` (or --key).
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportCommand {

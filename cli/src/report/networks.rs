@@ -5,7 +5,8 @@ use std::path::Path;
 
 use naswot::{Architecture, Space};
 
-use crate::accuracies::{Accuracies, AccuracyOptions, Unit, thin_join};
+use super::trace::Trace;
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit, epoch_name, thin_join};
 use crate::columns;
 use crate::exit::{Failure, Result};
 use crate::join_key::row_names;
@@ -22,6 +23,8 @@ pub struct Networks {
     /// The ranking of the networks.
     pub(super) ranking: Ranking,
     pub(super) rows: Vec<NetworkRow>,
+    /// The trace that the rows are, if `naswot trace` has written them: checkpoints of a training, not networks of a space.
+    pub(super) trace: Option<Trace>,
     /// The column of the accuracies; none where there is no table.
     pub(super) accuracy: Option<AccuracyColumn>,
 }
@@ -53,32 +56,39 @@ impl Networks {
     /// Reads rows to the last one; returns what may be wrong with their scores, too.
     pub fn read(file: &Path, ranking: &Ranking, minus_inf: MinusInfOption) -> Result<(Self, Option<String>)> {
         let mut rows = RowReader::open(file, Columns::AtLeast)?;
-        let own: Vec<&str> = own_columns(ranking).collect();
-        rows.read_besides(&own)?;
+        let mut trace = Trace::of_columns(&rows);
+        let own: Vec<&str> = own_columns(ranking).chain(trace.iter().flat_map(|_| Trace::NUMBERS)).collect();
+        rows.read_besides(&own, trace.as_ref().map_or(&[], |_| &Trace::TEXTS))?;
         let (mut asked, mut others) = (MinusInfReader::new(minus_inf), MinusInfReader::new(minus_inf));
-        let rows = rows.map(|written| {
-            let WrittenRow { line, row, mut besides, .. } = written?;
+        let mut read = Vec::new();
+        while let Some(written) = rows.next() {
+            let mut written = written?;
+            if let Some(trace) = &mut trace {
+                trace.take(&mut written).map_err(|why| rows.wrong(written.line, why))?;
+            }
+            let WrittenRow { line, row, mut besides, .. } = written;
             besides.iter_mut().flatten().for_each(|number| *number = asked.score(*number));
             let row = row.with_scores(|column, number| match ranking.columns().any(|name| name == column) {
                 true => asked.score(number),
                 false => others.score(number),
             });
-            Ok((line, row, besides))
-        });
-        let networks = Networks::ranked(file.display().to_string(), ranking, rows)?;
+            read.push(Ok((line, row, besides)));
+        }
+        let networks = Networks::ranked(file.display().to_string(), ranking, trace, read)?;
         Ok((networks, asked.warning(file)))
     }
 
     /// The networks of rows, each with its line, of a file of this name or of what messages are to call so.
     pub fn of(name: String, written: impl IntoIterator<Item = Result<(usize, Row)>>) -> Result<Self> {
         let rows = written.into_iter().map(|written| written.map(|(line, row)| (line, row, Vec::new())));
-        Networks::ranked(name, &Ranking::default(), rows)
+        Networks::ranked(name, &Ranking::default(), None, rows)
     }
 
     /// The ranked networks of rows, each with its line and its numbers in those columns of a ranking that rows lack.
     fn ranked(
         name: String,
         ranking: &Ranking,
+        trace: Option<Trace>,
         written: impl IntoIterator<Item = Result<(usize, Row, Vec<Option<f64>>)>>,
     ) -> Result<Self> {
         let mut rows: Vec<NetworkRow> = Vec::new();
@@ -87,7 +97,8 @@ impl Networks {
         for written in written {
             let (line, row, besides) = written?;
             let architecture = row.architecture();
-            let repeated = architecture.is_some() && !seen.insert(row.text("id").to_owned());
+            let repeated =
+                trace.is_none() && architecture.is_some() && !seen.insert(row.text("id").to_owned());
             let term = |name: &str| match own_columns(ranking).position(|own| own == name) {
                 Some(place) => besides[place],
                 None => row.number(name),
@@ -100,7 +111,7 @@ impl Networks {
                 "{name}: holds no rows, so there is nothing to report; has `naswot score` scored any network?"
             )));
         }
-        let mut networks = Networks { name, ranking: ranking.clone(), rows, accuracy: None };
+        let mut networks = Networks { name, ranking: ranking.clone(), rows, trace, accuracy: None };
         networks.rank(&terms)?;
         if !networks.is_naswot() && networks.rows.iter().all(|network| network.score.is_none()) {
             return Err(Failure::unusable(format_args!("{}: no row has {ranking}", networks.name)));
@@ -113,8 +124,8 @@ impl Networks {
     fn rank(&mut self, terms: &[Vec<Option<f64>>]) -> Result<()> {
         let mut firsts: HashMap<(Option<Space>, String), usize> = HashMap::new();
         let ranked = |row: usize| !terms[row].contains(&None);
-        for (place, network) in self.rows.iter().enumerate().filter(|(place, _)| ranked(*place)) {
-            firsts.entry(network.name()).or_insert(place);
+        for place in (0..self.rows.len()).filter(|&place| ranked(place)) {
+            firsts.entry(self.identity(place)).or_insert(place);
         }
         let spaces: HashSet<Option<Space>> = firsts.keys().map(|(space, _)| *space).collect();
         for space in spaces {
@@ -129,10 +140,20 @@ impl Networks {
             self.rows[place].score = match terms[place][..] {
                 // A score of its own, though of a network that has another row.
                 [term] => term,
-                _ => self.rows[firsts[&self.rows[place].name()]].score,
+                _ => self.rows[firsts[&self.identity(place)]].score,
             };
         }
         Ok(())
+    }
+
+    /// The identity of a row: its space, and its id or, of a trace, its checkpoint.
+    fn identity(&self, place: usize) -> (Option<Space>, String) {
+        let network = &self.rows[place];
+        let name = match &self.trace {
+            Some(trace) => trace.files[place].clone(),
+            None => network.row.text("id").to_owned(),
+        };
+        (network.space(), name)
     }
 
     /// Whether networks are ranked by the score that K gives.
@@ -140,30 +161,43 @@ impl Networks {
         self.ranking.columns().eq(["score"])
     }
 
-    /// Joins accuracies to the networks; returns what may be a mistake, to be said as warnings.
+    /// Joins accuracies to the networks, or to the epochs of a trace; returns what may be a mistake, to be said as warnings.
     pub fn join(&mut self, table: &Path, options: &AccuracyOptions) -> Result<Vec<String>> {
-        let accuracies = Accuracies::read(table, options)?;
+        let accuracies = match &self.trace {
+            Some(_) => Accuracies::read_epochs(table, options)?,
+            None => Accuracies::read(table, options)?,
+        };
         let scale = if accuracies.unit == Unit::Fraction { 100.0 } else { 1.0 };
         let (mut joined, mut scored) = (0, 0);
-        for network in &mut self.rows {
-            let accuracy = accuracies.get(&row_names(
-                options.key.as_ref(),
-                || network.row.text("id").to_owned(),
-                network.row.text("arch").to_owned(),
-            ));
+        for (place, network) in self.rows.iter_mut().enumerate() {
+            let names = match &self.trace {
+                Some(trace) => vec![epoch_name(trace.epochs[place])],
+                None => row_names(
+                    options.key.as_ref(),
+                    || network.row.text("id").to_owned(),
+                    network.row.text("arch").to_owned(),
+                ),
+            };
+            let accuracy = accuracies.get(&names);
             network.accuracy = accuracy.map(|accuracy| accuracy * scale);
             joined += usize::from(accuracy.is_some() && !network.repeated);
             scored += usize::from(network.score.is_some() && !network.repeated);
         }
         if joined == 0 {
             let (table, name) = (table.display(), &self.name);
+            let (what, common, them) = match &self.trace {
+                Some(_) => ("epochs", "no number", "has them"),
+                None => ("networks", "no name", "names them"),
+            };
             let message = format!(
-                "has none of the networks of {name}: no name is in both; --key says which column names them"
+                "has none of the {what} of {name}: {common} is in both; --key says which column {them}"
             );
             return Err(Failure::unusable(format_args!("{table}: {message}")));
         }
         let Accuracies { column, unit, averaged, mut warnings, .. } = accuracies;
-        warnings.extend(thin_join(joined, scored, Path::new(&self.name), table));
+        if self.trace.is_none() {
+            warnings.extend(thin_join(joined, scored, Path::new(&self.name), table));
+        }
         self.accuracy = Some(AccuracyColumn { column, unit, averaged });
         Ok(warnings)
     }
@@ -200,11 +234,6 @@ fn own_columns(ranking: &Ranking) -> impl Iterator<Item = &str> {
 }
 
 impl NetworkRow {
-    /// The identity of the network: its space, and its id.
-    fn name(&self) -> (Option<Space>, String) {
-        (self.space(), self.row.text("id").to_owned())
-    }
-
     pub(super) fn space(&self) -> Option<Space> {
         self.architecture.as_ref().map(Architecture::space)
     }

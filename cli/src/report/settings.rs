@@ -36,7 +36,8 @@ impl SettingValues {
         const MOST: usize = 4;
         let several = self.values.len() > 1;
         let one = |(value, rows): &(String, usize)| {
-            if several { format!("{value} ({rows} rows)") } else { value.clone() }
+            let what = if *rows == 1 { "row" } else { "rows" };
+            if several { format!("{value} ({rows} {what})") } else { value.clone() }
         };
         let mut shown: Vec<String> = self.values.iter().take(MOST).map(one).collect();
         if self.values.len() > MOST {
@@ -46,13 +47,18 @@ impl SettingValues {
     }
 }
 
+/// What differs from checkpoint to checkpoint of a trace, and is no setting of it.
+fn is_of_checkpoint(networks: &Networks, column: &Column) -> bool {
+    networks.trace.is_some() && column.name == "weights_sha256"
+}
+
 /// All settings that the rows have, in groups.
 pub(super) fn groups(networks: &Networks) -> Vec<(&'static str, Vec<SettingValues>)> {
     let group = |group: Group| {
         let of_it =
             |column: &&Column| matches!(column.role, Role::Setting(of) | Role::Free(of) if of == group);
-        let settings =
-            COLUMNS.iter().filter(of_it).map(|column| SettingValues::of(column, networks.rows.iter()));
+        let settings = COLUMNS.iter().filter(of_it).filter(|column| !is_of_checkpoint(networks, column));
+        let settings = settings.map(|column| SettingValues::of(column, networks.rows.iter()));
         (group.name(), settings.filter(|setting| !setting.values.is_empty()).collect())
     };
     Group::ALL.map(group).into()
@@ -71,5 +77,5 @@ pub(super) fn mixed(networks: &Networks) -> Vec<SettingValues> {
             Some(SettingValues::of(column, rows)).filter(|setting| setting.values.len() > 1)
         })
     };
-    COLUMNS.iter().filter_map(differs).collect()
+    COLUMNS.iter().filter(|column| !is_of_checkpoint(networks, column)).filter_map(differs).collect()
 }

@@ -94,7 +94,7 @@ pub(crate) fn what_is_not_as_usual_is_said() -> Outcome {
     browser.open(&folder.address("page.html"), 1400, 900, false)?;
     let notes = browser.script("document.querySelector('.notes').innerText")?;
     for expected in [
-        "The rows are of different settings: seed is 0 (14 rows), 1 (1 rows). Their scores are not comparable.",
+        "The rows are of different settings: seed is 0 (14 rows), 1 (1 row). Their scores are not comparable.",
         "The rows are of two search spaces.",
         "1 network has a score of −inf",
         "2 networks failed and have no score",
@@ -156,9 +156,9 @@ pub(crate) fn little_is_shown_as_it_is() -> Outcome {
     folder.write("table.csv", &format!("id,accuracy\n{table}"))?;
     let mut browser = Browser::start()?;
     for (name, rows, hidden, pair, found) in [
-        ("one", &equal[..1], 0, 1, "1 network"),
-        ("equal", &equal[..], 0, 1, "3 networks"),
-        ("infinite", &infinite[..], 4, 0, "3 networks"),
+        ("one", &equal[..1], 1, 1, "1 network"),
+        ("equal", &equal[..], 1, 1, "3 networks"),
+        ("infinite", &infinite[..], 5, 0, "3 networks"),
     ] {
         folder.write(&format!("{name}.csv"), &csv(rows)?)?;
         folder.done(&format!("report {name}.csv --accuracy table.csv -o {name}.html"))?;

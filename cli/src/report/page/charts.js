@@ -87,15 +87,14 @@ function pointer(event, hits) {
   event.native.target.style.cursor = hits.length ? "pointer" : "";
 }
 
-/** One point for each row that has both numbers; a click opens its network. */
-function scatter(id, x, y, scales, lines = []) {
+/** One point for each row that has both numbers, and lines, given the points that are drawn; a click opens its network. */
+function scatter(id, x, y, scales, outliers, lines = () => []) {
   const radius = rows.length > 2000 ? 2 : rows.length > 400 ? 3 : 4;
+  const all = rows.map((row) => ({ x: value(x, row), y: value(y, row), row })).filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y));
+  const drawn = drawnPoints(id, all, outliers);
   const datasets = data.spaces.map((space) => ({
     label: several ? data.titles[space] : "networks",
-    data: rows
-      .filter((row) => value("space", row) === space)
-      .map((row) => ({ x: value(x, row), y: value(y, row), row }))
-      .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y)),
+    data: drawn.filter(({ row }) => value("space", row) === space),
     backgroundColor: `color-mix(in srgb, ${series(space)} 62%, transparent)`,
     borderWidth: 0,
     pointRadius: radius,
@@ -104,27 +103,32 @@ function scatter(id, x, y, scales, lines = []) {
     pointHitRadius: 3,
     order: 1,
   }));
-  for (const line of lines) {
+  for (const line of lines(drawn)) {
     datasets.push({ ...line, type: "line", borderWidth: 2, pointRadius: 0, pointHitRadius: 0, pointHoverRadius: 0, pointStyle: "line", order: 0 });
   }
+  pointChart(id, datasets, scales, several || datasets.length > data.spaces.length);
+}
+
+/** A chart of points that each are of a row: read by pointing at them or by keys, and opened. */
+function pointChart(id, datasets, scales, legend) {
   const rowOf = (hit) => datasets[hit.datasetIndex].data[hit.index].row;
   chart(id, "scatter", datasets, scales, {
     interaction: { mode: "nearest", intersect: true },
     onClick: (_, [hit]) => hit && rowOf(hit) !== undefined && show(rowOf(hit)),
     onHover: pointer,
     plugins: {
-      legend: { display: several || lines.length > 0, labels: { usePointStyle: true, boxHeight: 7, color: color("--ink") } },
+      legend: { display: legend, labels: { usePointStyle: true, boxHeight: 7, color: color("--ink") } },
       tooltip: {
         displayColors: false,
         filter: ({ raw }) => raw.row !== undefined,
         callbacks: {
-          title: ([hit]) => (hit ? `Network ${nameOf[hit.raw.row]}` : ""),
+          title: ([hit]) => (hit ? titleOf(hit.raw.row) : ""),
           label: ({ raw }) => facts(raw.row).map(([name, text]) => `${name} ${text}`),
         },
       },
     },
   });
-  byKeys(id, charts.at(-1), datasets.flatMap((set, s) => set.data.map((point, index) => ({ ...point, datasetIndex: s, index }))).filter((point) => point.row !== undefined));
+  byKeys(id, charts.at(-1), datasets.flatMap((set, s) => set.data.map((point, index) => ({ ...point, datasetIndex: s, index }))).filter((point) => point.row !== undefined && Number.isFinite(point.y)));
 }
 
 /** Lets arrow keys go from point to point, by x, and Enter open the network. */
@@ -157,21 +161,16 @@ function byKeys(id, chart, points) {
   };
 }
 
-/** The fitted lines, over the scores that there are. */
-function trends() {
-  return data.trends.map(([space, { slope, intercept }]) => {
-    const scores = rows.filter((row) => value("space", row) === space && value("accuracy", row) !== null).map((row) => scoreOf(row)).filter(Number.isFinite);
+/** The regressions of accuracy over score, over the scores that are drawn. */
+function trends(points) {
+  return data.trends.flatMap(([space, { slope, intercept }]) => {
+    const scores = points.filter(({ row }) => value("space", row) === space).map(({ x }) => x);
+    if (!scores.length) return [];
     const ends = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
-    const label = several ? `least squares, ${data.titles[space]}` : "least squares";
+    const label = `accuracy over score, least squares${several ? `, ${data.titles[space]}` : ""}`;
     const borderColor = several ? series(space) : color("--trend");
-    return { label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) };
+    return [{ label, borderColor, data: ends.map((x) => ({ x, y: intercept + slope * x })) }];
   });
-}
-
-/** The accuracy that 5 % of the drawn networks are below. */
-function lowest() {
-  const all = rows.filter((row) => Number.isFinite(scoreOf(row))).map((row) => value("accuracy", row)).filter((found) => found !== null);
-  return all.sort((a, b) => a - b)[Math.floor(all.length / 20)];
 }
 
 function drawCharts() {
@@ -180,14 +179,16 @@ function drawCharts() {
   Chart.defaults.color = color("--muted");
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12.5;
+  if (trace) {
+    drawTrace();
+    return;
+  }
   histogram();
   if (hasAccuracy) {
-    const name = `accuracy, ${data.accuracy[0]}${unit && " (%)"}`;
-    const zoomed = document.getElementById("zoom").checked;
-    scatter("by-accuracy", SCORE, "accuracy", { x: axis(SCORE_TITLE), y: axis(name, zoomed ? { min: lowest() } : {}) }, trends());
+    scatter("by-accuracy", SCORE, "accuracy", { x: axis(SCORE_TITLE), y: axis(ACCURACY_TITLE) }, { lowest: "the lowest 5 % of accuracies" }, trends);
   }
   // 10K, 20K, 50K, 100K and so on.
   const compact = new Intl.NumberFormat("en", { notation: "compact" });
   const ticks = { color: color("--muted"), maxRotation: 0, callback: (tick) => (/^[125]0*$/.test(String(tick)) ? compact.format(tick) : null) };
-  scatter("by-parameters", "parameters", SCORE, { x: axis("parameters", { type: "logarithmic", ticks }), y: axis(SCORE_TITLE) });
+  scatter("by-parameters", "parameters", SCORE, { x: axis("parameters", { type: "logarithmic", ticks }), y: axis(SCORE_TITLE) }, { logarithmic: true });
 }

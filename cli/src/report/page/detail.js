@@ -18,7 +18,7 @@ function step(by) {
 function show(row) {
   shown = row;
   const list = neighbours(), place = list.indexOf(row);
-  document.getElementById("detail-title").textContent = `Network ${nameOf[row]}`;
+  document.getElementById("detail-title").textContent = titleOf(row);
   document.getElementById("previous").disabled = place <= 0;
   document.getElementById("next").disabled = place >= list.length - 1;
   document.getElementById("detail-body").replaceChildren(...detail(row));

@@ -6,9 +6,10 @@ const form = document.getElementById("filter");
 let found = rows;
 let page = 0;
 
-for (const column of [SCORE, ...(hasAccuracy ? ["accuracy"] : []), ...data.others, ...data.sizes, "index"]) {
+for (const column of [...(trace ? ["epoch"] : []), SCORE, ...(hasAccuracy ? ["accuracy"] : []), ...data.others, ...data.sizes, "index"]) {
   form.elements.sort.append(element("option", { value: column }, column));
 }
+if (trace) form.elements.order.value = "up";
 {
   const used = new Set(data.cells.flatMap((cell) => (cell ? [...cell[1]] : [])));
   data.kinds.forEach((kind, i) => {
@@ -70,7 +71,7 @@ function turn(to) {
   const list = document.getElementById("cards");
   list.replaceChildren(...cards);
   list.start = page * PAGE + 1;
-  const all = `${number(rows.length, 0)} network${rows.length === 1 ? "" : "s"}`, some = number(found.length, 0);
+  const all = `${number(rows.length, 0)} ${trace ? "checkpoint" : "network"}${rows.length === 1 ? "" : "s"}`, some = number(found.length, 0);
   document.getElementById("found").textContent =
     found.length < rows.length ? `${some} of ${all}` : all;
   for (const pager of document.querySelectorAll(".pager")) {
@@ -87,18 +88,20 @@ function target(to, pages) {
 }
 
 function card(row) {
-  const side = element("span", { class: "side" }, element("span", { class: "name" }, `Network ${nameOf[row]}`));
-  const map = drawHeat(row);
-  if (map) side.append(map);
+  const side = element("span", { class: "side" }, element("span", { class: "name" }, titleOf(row)));
+  // A trace has one cell, and a kernel of each checkpoint.
+  const [cell, map] = [trace ? null : drawCell(row), drawHeat(row)];
+  if (cell && map) side.append(map);
   const error = value("error", row);
   if (error !== null) {
     side.append(element("span", { class: "why" }, error));
   } else {
     for (const [name, text] of facts(row)) side.append(element("span", { class: "fact" }, element("small", {}, name), text));
   }
-  const label = error === null ? sentence(row) : `Network ${nameOf[row]}, failed: ${error}`;
+  const label = error === null ? sentence(row) : `${titleOf(row)}, failed: ${error}`;
   const button = element("button", { type: "button", class: "card", "aria-label": label });
-  button.append(drawCell(row) ?? element("span", { class: "why" }, "The line could not be read as a network."), side);
+  const nothing = trace ? "There is no K." : "The line could not be read as a network.";
+  button.append(cell ?? (trace && map) ?? element("span", { class: "why" }, nothing), side);
   button.addEventListener("click", () => show(row));
   return element("li", {}, button);
 }

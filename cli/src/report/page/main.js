@@ -20,7 +20,6 @@ theme.addEventListener("click", () => {
   themed();
 });
 systemDark.addEventListener("change", themed);
-document.getElementById("zoom").addEventListener("change", drawCharts);
 
 /** The networks of the highest and of the lowest finite score. */
 function drawPair() {
@@ -41,7 +40,33 @@ function drawPair() {
   );
 }
 
-drawPair();
+/** The networks of the highest scores, with what training them has come to. */
+function drawTops() {
+  for (const { space, of, k, precision, best_rank, first_rank, networks } of data.tops) {
+    const link = (row) => element("a", { href: `#network-${nameOf[row]}` }, nameOf[row]);
+    const [best] = networks.find(([, rank]) => rank === best_rank);
+    const found = Math.round(precision * k);
+    const title = element("h3", {}, `The ${k} highest scores${several ? ` of ${data.titles[space]}` : ""}`);
+    const text = element(
+      "p",
+      { class: "below" },
+      "The most accurate of them is network ", link(best), `, ${accuracy(best)}: number ${number(best_rank, 0)} of ${number(of, 0)} by accuracy. `,
+      `The highest score is number ${number(first_rank, 0)}. ${found === 0 ? "None" : found} of them ${found < 2 ? "is" : "are"} among the ${k} most accurate.`,
+    );
+    const lines = networks.map(([row, rank], i) => [String(i + 1), link(row), scoreText(SCORE, row), accuracy(row), number(rank, 0)]);
+    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title.textContent });
+    scroll.append(table(["rank by score", "network", SCORE, "accuracy", "rank by accuracy"], lines));
+    document.getElementById("tops").append(title, text, scroll);
+  }
+}
+
+if (trace) {
+  drawTraced();
+  drawCheckpoints();
+} else {
+  drawPair();
+  drawTops();
+}
 drawScales();
 filter();
 themed();

@@ -15,6 +15,9 @@ function value(column, row) {
 
 const scoreOf = (row) => value(SCORE, row);
 
+/** Of a trace, what its epochs are; null where rows are networks of a space. */
+const { trace } = data;
+
 const rows = Array.from({ length: data.networks }, (_, row) => row);
 const hasAccuracy = data.accuracy !== null;
 
@@ -26,6 +29,15 @@ const nameOf = rows.map((row) => {
   names.set(name, row);
   return name;
 });
+
+/** Rows of a trace by their epochs. */
+const byEpoch = trace ? [...rows].sort((a, b) => value("epoch", a) - value("epoch", b)) : rows;
+
+/** What a row is called. */
+function titleOf(row) {
+  if (!trace) return `Network ${nameOf[row]}`;
+  return `${trace === "epoch" ? "Epoch" : "Checkpoint"} ${value("epoch", row)}`;
+}
 
 const repeated = new Set(data.repeated);
 
@@ -42,6 +54,8 @@ const scoreText = (column, row) => {
   const found = value(column, row);
   return number(found, column !== "score" && Number.isInteger(found) ? 0 : 2);
 };
+/** What an axis of accuracies says. */
+const ACCURACY_TITLE = hasAccuracy ? `${data.accuracy[0] === "accuracy" ? "" : "accuracy, "}${data.accuracy[0]}${unit && " (%)"}` : "";
 const accuracy = (row) => {
   const found = value("accuracy", row);
   return found === null ? "none" : number(found, unit ? 2 : 4) + unit;
@@ -53,12 +67,13 @@ function facts(row) {
   const all = [[SCORE, scoreText(SCORE, row)]];
   if (hasAccuracy) all.push(["accuracy", accuracy(row)]);
   for (const column of data.others) all.push([column, scoreText(column, row)]);
-  for (const column of data.sizes) all.push([column, count(column, row)]);
+  // Those of a trace are all alike.
+  for (const column of trace ? [] : data.sizes) all.push([column, count(column, row)]);
   return all;
 }
 
 function sentence(row) {
-  return `Network ${nameOf[row]}: ${facts(row).map(([name, text]) => `${name} ${text}`).join(", ")}`;
+  return `${titleOf(row)}: ${facts(row).map(([name, text]) => `${name} ${text}`).join(", ")}`;
 }
 
 /** An element with attributes and children; text is text. */
@@ -75,4 +90,11 @@ function definitions(className, pairs) {
     list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
   }
   return list;
+}
+
+/** A table of a header and rows of cells, each a text or an element; columns of texts, by their names, start at the left. */
+function table(header, lines, texts = []) {
+  const column = (i) => (texts.includes(header[i]) ? { class: "text" } : {});
+  const line = (name, cells) => element("tr", {}, ...cells.map((cell, i) => element(name, column(i), cell)));
+  return element("table", {}, element("thead", {}, line("th", header)), element("tbody", {}, ...lines.map((cells) => line("td", cells))));
 }

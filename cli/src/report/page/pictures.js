@@ -72,7 +72,7 @@ function square(row, i, j) {
 function drawHeat(row) {
   if (heatPlace[row] === null) return null;
   const { side, images } = heat;
-  const label = `Heat map of K, ${images} × ${images} images, of network ${nameOf[row]}`;
+  const label = `Heat map of K, ${images} × ${images} images, of ${titleOf(row).toLowerCase()}`;
   const canvas = element("canvas", { class: "heat", width: side, height: side, role: "img", "aria-label": label });
   const context = canvas.getContext("2d");
   const picture = context.createImageData(side, side);
