@@ -43,6 +43,8 @@ mod error;
 mod fuzz;
 mod graph;
 mod network;
+#[doc(hidden)]
+pub mod pickle;
 pub mod plan;
 mod precision;
 mod probe;

@@ -9,7 +9,7 @@ use super::formats::{CHANNELS, CIFAR10, CIFAR100, Files, Format, IMAGENET16, Rec
 use super::image_folder::ImageFolder;
 #[cfg(feature = "images")]
 use super::normalization::Normalization;
-use super::{Batch, draw, pickle, too_few};
+use super::{Batch, draw, pickles, too_few};
 use crate::{Error, Result};
 
 /// Images in files, from which batches are taken. Of binary records and folders of images only what a batch needs is read;
@@ -132,7 +132,7 @@ impl Dataset {
     fn open(path: &Path, format: &'static Format) -> Result<Self> {
         let files = match &format.records {
             _ if path.is_dir() => format.files_in(path)?,
-            Some(_) if !pickle::is_pickle(path)? => Files::Records(vec![path.to_owned()]),
+            Some(_) if !pickles::is_pickle(path)? => Files::Records(vec![path.to_owned()]),
             _ => Files::Pickles(vec![path.to_owned()]),
         };
         let source = match (files, &format.records) {
@@ -142,7 +142,7 @@ impl Dataset {
             }
             (Files::Records(files) | Files::Pickles(files), _) => {
                 let mut images = Vec::new();
-                files.iter().try_for_each(|file| pickle::read(file, format, &mut images))?;
+                files.iter().try_for_each(|file| pickles::read(file, format, &mut images))?;
                 Source::Memory(format, images)
             }
         };

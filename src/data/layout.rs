@@ -26,10 +26,6 @@ impl Layout {
         Layout { shape, strides, ordered: !fortran }
     }
 
-    pub(super) fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
     /// How many numbers there are; none for more than can be.
     pub(super) fn len(&self) -> Option<usize> {
         self.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size))

@@ -8,7 +8,7 @@ mod image_folder;
 mod layout;
 mod normalization;
 pub(crate) mod npy;
-mod pickle;
+mod pickles;
 #[cfg(feature = "images")]
 mod resample;
 mod synthetic;

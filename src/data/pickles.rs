@@ -1,26 +1,18 @@
 //! Images in Python's pickles: a dictionary with a NumPy array of bytes, one row or one N x C x H x W or N x H x W x C image
 //! each, and a list of labels.
-//!
-//! Nothing of Python runs. An array comes as what pickle would restore it from: (version, shape, type, whether it is
-//! in Fortran's order, bytes), or, from protocol 5 on, (bytes, type, shape, order). A type comes as what it was made from:
-//! (name, ..), such as `u1`.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-
-use serde_pickle::{DeOptions, HashableValue, Value};
 
 use super::formats::{CHANNELS, Format, Pickles};
 use super::layout::{Layout, sizes};
+use crate::pickle::{Array, PROTOCOL, Pickle, Value};
 use crate::{Error, Result};
 
-/// The first byte of a pickle from protocol 2 on; no label of CIFAR is as large.
-const PROTOCOL: u8 = 0x80;
-
-/// Most lists, tuples and dictionaries of a pickle: arrays, labels and file names make some twenty. The reader nests
-/// as deep as they do, and would run out of stack on a pickle that is made to nest.
-const MOST_CONTAINERS: usize = 256;
+/// Most bytes that the values of a file may take: those of the largest, CIFAR's training split in one array, take 300 MB
+/// where its bytes are written as text.
+const LIMIT: usize = 512 << 20;
 
 /// Whether a file begins as a pickle does.
 pub(super) fn is_pickle(path: &Path) -> Result<bool> {
@@ -32,111 +24,35 @@ pub(super) fn is_pickle(path: &Path) -> Result<bool> {
 
 /// Appends the pixels of the images that a file holds of a data set.
 pub(super) fn read(path: &Path, format: &Format, images: &mut Vec<u8>) -> Result<()> {
-    let bytes = fs::read(path).map_err(|error| Error::io(path, error))?;
-    let wrong = |message: String| Error::data(path, message);
-    if bytes.first() != Some(&PROTOCOL) {
-        return Err(wrong(format!("is no pickle of {}", format.label)));
+    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let first = file.fill_buf().map_err(|error| Error::io(path, error))?.first();
+    if first != Some(&PROTOCOL) {
+        return Err(Error::data(path, format!("is no pickle of {}", format.label)));
     }
-    let scan = Scan::of(&bytes);
-    if scan.containers > MOST_CONTAINERS {
-        let message = format!("is a pickle of more than {MOST_CONTAINERS} lists, tuples and dictionaries");
-        return Err(wrong(format!("{message}, so none of {}", format.label)));
-    }
-    let pickle =
-        scan.value(bytes).map_err(|error| wrong(format!("is a pickle that cannot be read: {error}")))?;
-    extract(pickle, format, images).map_err(wrong)
+    extract(file, format, images).map_err(|message| Error::data(path, message))
 }
 
-/// The operations of a pickle, in figures. They are walked over, as the documentation of `pickletools` lists them, and nothing
-/// is made.
-#[derive(Default)]
-struct Scan {
-    /// Number of lists, tuples, dictionaries, sets and objects that are made.
-    containers: usize,
-    /// Positions of the operations that set the state of a NumPy type: its state is a tuple that ends in a number (flags),
-    /// where that of an array ends in bytes.
-    states_of_types: Vec<usize>,
-}
-
-impl Scan {
-    fn of(pickle: &[u8]) -> Self {
-        let (mut rest, mut scan) = (pickle, Scan::default());
-        // The last two operations that are not of the memo.
-        let mut before = [0, 0];
-        while let Some((&operation, arguments)) = rest.split_first() {
-            let prefixed = |bytes: usize| {
-                let prefix = arguments.get(..bytes)?;
-                let length =
-                    prefix.iter().rev().fold(0usize, |length, &byte| length << 8 | usize::from(byte));
-                length.checked_add(bytes)
-            };
-            let line = |from: usize| {
-                arguments.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at + 1)
-            };
-            let skip = match operation {
-                b'.' => return scan,
-                b'K' | b'q' | b'h' | 0x80 | 0x82 => Some(1),
-                b'M' | 0x83 => Some(2),
-                b'J' | b'r' | b'j' | 0x84 => Some(4),
-                b'G' | 0x95 => Some(8),
-                b'U' | b'C' | 0x8a | 0x8c => prefixed(1),
-                b'T' | b'X' | b'B' | 0x8b => prefixed(4),
-                0x8d | 0x8e | 0x96 => prefixed(8),
-                b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' | b'P' => line(0),
-                b'c' | b'i' => line(0).and_then(line),
-                _ => Some(0),
-            };
-            let makes =
-                [b']', b'}', b')', b't', b'l', b'd', b'o', b'i', 0x81, 0x85, 0x86, 0x87, 0x8f, 0x91, 0x92];
-            scan.containers += usize::from(makes.contains(&operation));
-            if operation == b'b' && matches!(before, [b'K' | b'M' | b'J' | b'I', b't']) {
-                scan.states_of_types.push(pickle.len() - rest.len());
-            }
-            if ![b'q', b'r', b'p', 0x94].contains(&operation) {
-                before = [before[1], operation];
-            }
-            match skip.and_then(|skip| arguments.get(skip..)) {
-                Some(next) => rest = next,
-                // Cut, which the reader will say.
-                None => break,
-            }
-        }
-        scan
+/// Appends the images of a pickle; the error says what is wrong with it.
+fn extract(pickle: impl BufRead, format: &Format, images: &mut Vec<u8>) -> Result<(), String> {
+    let pickle = Pickle::read(pickle, LIMIT).map_err(|broken| {
+        format!("is a pickle that cannot be read: at byte {}, {}", broken.position, broken.message)
+    })?;
+    let dictionary = pickle.value();
+    if dictionary.entries().is_none() {
+        return Err("is a pickle, but of no dictionary".to_owned());
     }
-
-    /// The value of the pickle, its types as they were made: their states, which the reader would take in their place, lack
-    /// their names, and are dropped.
-    fn value(&self, mut pickle: Vec<u8>) -> serde_pickle::Result<Value> {
-        const POP: u8 = b'0';
-        for &position in &self.states_of_types {
-            pickle[position] = POP;
-        }
-        serde_pickle::value_from_slice(&pickle, options())
-    }
-}
-
-/// States and arguments are what arrays are read from; classes have no meaning here.
-fn options() -> DeOptions {
-    DeOptions::new().keep_restore_state().replace_unresolved_globals()
-}
-
-/// Appends the images of the dictionary; the error says what is wrong with it.
-fn extract(pickle: Value, format: &Format, images: &mut Vec<u8>) -> Result<(), String> {
-    let Value::Dict(mut entries) = pickle else { return Err("is a pickle, but of no dictionary".to_owned()) };
-    let mut entry = |name: &str| {
-        // Python 2 wrote text as bytes.
-        let keys = [HashableValue::String(name.to_owned()), HashableValue::Bytes(name.as_bytes().to_vec())];
-        let found = keys.iter().find_map(|key| entries.remove(key));
-        found.ok_or_else(|| {
+    let entry = |name: &str| {
+        dictionary.get(name).ok_or_else(|| {
             format!("is a pickle without the key `{name}`, which those of {} have", format.label)
         })
     };
     let Pickles { labels, classes, taken, .. } = &format.pickles;
     let labels =
         numbers(entry(labels)?).ok_or_else(|| format!("has `{labels}` that are no list of numbers"))?;
-    let data = Array::new(entry("data")?).ok_or("has `data` that is no NumPy array")?;
+    let data = entry("data")?.array().ok_or("has `data` that is no NumPy array")?;
     let (pixels, count) = (format.pixels(), labels.len());
-    let data = data.planes(format)?;
+    let data = planes(data, format)?;
     if count.checked_mul(pixels) != Some(data.len()) {
         let found = data.len() / pixels;
         return Err(format!("has {count} labels, but {found} images"));
@@ -155,79 +71,38 @@ fn extract(pickle: Value, format: &Format, images: &mut Vec<u8>) -> Result<(), S
     Ok(())
 }
 
-fn numbers(value: Value) -> Option<Vec<i64>> {
-    let Value::List(values) = value else { return None };
-    let number = |value| match value {
-        Value::I64(number) => Some(number),
-        _ => None,
-    };
-    values.into_iter().map(number).collect()
+fn numbers(list: Value) -> Option<Vec<i64>> {
+    list.items()?.map(Value::integer).collect()
 }
 
-/// A NumPy array as it was pickled.
-struct Array {
-    /// Name of its type, such as `u1`.
-    kind: String,
-    layout: Layout,
-    bytes: Vec<u8>,
-}
-
-impl Array {
-    fn new(array: Value) -> Option<Self> {
-        let Value::Tuple(parts) = array else { return None };
-        let (shape, kind, fortran, bytes) = match <[Value; 5]>::try_from(parts) {
-            Ok([_, shape, kind, Value::Bool(fortran), bytes]) => (shape, kind, fortran, bytes),
-            Ok(_) => return None,
-            Err(parts) => match <[Value; 4]>::try_from(parts) {
-                Ok([bytes, kind, shape, Value::String(order)]) => (shape, kind, order == "F", bytes),
-                _ => return None,
-            },
-        };
-        let (Value::Tuple(shape), Value::Tuple(kind), Value::Bytes(bytes)) = (shape, kind, bytes) else {
-            return None;
-        };
-        let size = |value: &Value| match value {
-            Value::I64(size) => usize::try_from(*size).ok(),
-            _ => None,
-        };
-        let kind = match kind.into_iter().next()? {
-            Value::String(name) => name,
-            Value::Bytes(name) => String::from_utf8(name).ok()?,
-            // A type of several fields, say.
-            _ => return None,
-        };
-        let shape = shape.iter().map(size).collect::<Option<Vec<usize>>>()?;
-        Some(Array { kind, layout: Layout::new(shape, fortran), bytes })
+/// The pixels of images as red, green and blue planes; the error says why they are none of the data set.
+fn planes(array: Array, format: &Format) -> Result<Vec<u8>, String> {
+    let Format { label, side, .. } = format;
+    let Array { data_type, shape, fortran, bytes } = array;
+    let layout = Layout::new(shape.to_vec(), fortran);
+    let found = format!("`data` of type {data_type} and shape {}", sizes(shape));
+    if !["u1", "|u1", "uint8"].contains(&data_type) {
+        return Err(format!(
+            "has {found}; naswot takes the pixels of {label} as they are, 0 to 255, of type u1: pickle \
+             data.astype(numpy.uint8), or save normalized images by numpy.save and read them as npy"
+        ));
     }
-
-    /// The pixels of images as red, green and blue planes; the error says why they are none of the data set.
-    fn planes(self, format: &Format) -> Result<Vec<u8>, String> {
-        let Format { label, side, .. } = format;
-        let Array { kind, layout, bytes } = self;
-        let found = format!("`data` of type {kind} and shape {}", sizes(layout.shape()));
-        if !["u1", "|u1", "uint8"].contains(&kind.as_str()) {
+    if layout.len() != Some(bytes.len()) {
+        return Err(format!("has {found}, but {} bytes of it", bytes.len()));
+    }
+    let layout = match *shape {
+        [_, pixels] if pixels == format.pixels() => layout,
+        [_, CHANNELS, height, width] if [height, width] == [*side; 2] => layout,
+        [_, height, width, CHANNELS] if [height, width] == [*side; 2] => layout.channels_first(),
+        _ => {
+            let pixels = format.pixels();
             return Err(format!(
-                "has {found}; naswot takes the pixels of {label} as they are, 0 to 255, of type u1: pickle \
-                 data.astype(numpy.uint8), or save normalized images by numpy.save and read them as npy"
+                "has {found}; images of {label} are N x {pixels}, N x {CHANNELS} x {side} x {side} or \
+                 N x {side} x {side} x {CHANNELS}: reshape them"
             ));
         }
-        if layout.len() != Some(bytes.len()) {
-            return Err(format!("has {found}, but {} bytes of it", bytes.len()));
-        }
-        let layout = match *layout.shape() {
-            [_, pixels] if pixels == format.pixels() => layout,
-            [_, CHANNELS, height, width] if [height, width] == [*side; 2] => layout,
-            [_, height, width, CHANNELS] if [height, width] == [*side; 2] => layout.channels_first(),
-            _ => {
-                let pixels = format.pixels();
-                return Err(format!(
-                    "has {found}; images of {label} are N x {pixels}, N x {CHANNELS} x {side} x {side} or \
-                     N x {side} x {side} x {CHANNELS}: reshape them"
-                ));
-            }
-        };
-        Ok(layout.in_c_order(bytes))
-    }
+    };
+    Ok(layout.in_c_order(bytes.to_vec()))
 }
 
 #[cfg(test)]
@@ -352,13 +227,13 @@ mod tests {
             for form in [Text::Bytes, Text::Unicode] {
                 let pickle = pickled_array(&data, "u1", shape, fortran, "labels", &[3, 4], form);
                 let mut images = Vec::new();
-                extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut images).unwrap();
+                extract(&pickle[..], &tiny, &mut images).unwrap();
                 assert_eq!(images, planes, "{shape:?} {fortran}");
             }
         }
         let refusal = |kind, shape: &[u16], data: &[u8]| {
             let pickle = pickled_array(data, kind, shape, false, "labels", &[3, 4], Text::Unicode);
-            extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut Vec::new()).unwrap_err()
+            extract(&pickle[..], &tiny, &mut Vec::new()).unwrap_err()
         };
         for kind in ["i1", "b1", "f8"] {
             let message = refusal(kind, &[2, 12], &planes);
@@ -394,7 +269,7 @@ mod tests {
                 .concat();
         let mut images = Vec::new();
         let tiny = Format { side: 2, ..CIFAR10 };
-        extract(Scan::of(&pickle).value(pickle).unwrap(), &tiny, &mut images).unwrap();
+        extract(&pickle[..], &tiny, &mut images).unwrap();
         assert_eq!(images, data);
     }
 
@@ -402,7 +277,7 @@ mod tests {
     fn imagenet16_is_its_first_120_classes() {
         let mut taken = Vec::new();
         let pickle = pickled(&images(5, 768), 768, "labels", &[1, 121, 120, 1000, 60], Text::Bytes);
-        extract(Scan::of(&pickle).value(pickle).unwrap(), &IMAGENET16, &mut taken).unwrap();
+        extract(&pickle[..], &IMAGENET16, &mut taken).unwrap();
         assert_eq!(taken, [[0; 768], [2; 768], [4; 768]].concat());
     }
 
@@ -440,24 +315,9 @@ mod tests {
             missing.ends_with("does not hold train_data_batch_1 or ImageNet16/train_data_batch_1"),
             "{missing}"
         );
-        // Lists within lists, which would take the stack of a reader.
+        // Lists within lists, which take no stack.
         let deep = [&b"\x80\x02"[..], &vec![b']'; 1 << 20], &vec![b'a'; (1 << 20) - 1], b"."].concat();
-        assert_eq!(
-            message(&deep, &cifar10),
-            "is a pickle of more than 256 lists, tuples and dictionaries, so none of cifar10"
-        );
-    }
-
-    #[test]
-    fn containers_are_counted_and_what_looks_like_them_in_data_is_not() {
-        let brackets = [b']'; 12];
-        for (form, tuples) in [(Text::Bytes, 7), (Text::Unicode, 8)] {
-            // The dictionary, the list of labels, and the tuples of the array.
-            assert_eq!(Scan::of(&pickled(&brackets, 12, "labels", &[3], form)).containers, 2 + tuples - 1);
-        }
-        assert_eq!(Scan::of(b"\x80\x04\x95\xff\0\0\0\0\0\0\0]\x94\x8c\x02]]\x94a.").containers, 1);
-        assert_eq!(Scan::of(b"(I1\nS']'\ncos\nsystem\nt.").containers, 1);
-        assert_eq!(Scan::of(b"X\xff\xff\xff\xff]]").containers, 0);
+        assert_eq!(message(&deep, &cifar10), "is a pickle, but of no dictionary");
     }
 
     proptest! {
@@ -470,8 +330,7 @@ mod tests {
         ])) {
             let tiny = Format { side: 2, ..CIFAR10 };
             let mut images = Vec::new();
-            let pickle = Scan::of(&bytes).value(bytes);
-            if pickle.is_ok_and(|pickle| extract(pickle, &tiny, &mut images).is_ok()) {
+            if extract(&bytes[..], &tiny, &mut images).is_ok() {
                 prop_assert_eq!(images.len() % 12, 0);
             }
         }
