@@ -3,7 +3,7 @@
 //! A singular K has a pivot of zero, but in floating point that pivot is a rounding error of either sign, and
 //! an honest pivot can be as small. So three steps, each only where the one before leaves it open:
 //!
-//! 1. det K modulo two primes near 2^61, N^3 / 3 products each. Zero in both: K is singular.
+//! 1. Two equal rows: K is singular. Images with one code have them, and nearly every singular K does.
 //! 2. Cholesky in f64, with U rounded to integers V = round(U 2^s), so that its residual is exact, N^3 / 2
 //!    operations:
 //!
@@ -13,7 +13,8 @@
 //!
 //!    since the difference is ln det(I + M) with M = V^-T R V^-1, whose eigenvalues' moduli add up to at most t.
 //! 3. det K itself, from as many primes as Hadamard's bound asks for (see [`modular`]). Only a K whose
-//!    smallest eigenvalue is below some 1e-7 N_A comes this far.
+//!    smallest eigenvalue is below some 1e-7 N_A comes this far. Fewer primes, however chosen, would leave a chance that all
+//!    of them divide a determinant that is not zero.
 //!
 //! | milliseconds on one core (AMD EPYC) | N = 32 | 128 | 256 | 512 | 1024 |
 //! |---|---|---|---|---|---|
@@ -26,7 +27,6 @@ mod modular;
 use std::f64::consts::LN_2;
 
 use super::cholesky::{factorize, scaled, subtract};
-use modular::Prime;
 
 /// Largest error of step 2, relative to the value or, below 1, absolute.
 const TOLERANCE: f64 = 1e-9;
@@ -37,10 +37,16 @@ const SHIFT: u32 = 45;
 /// ln |det K| of a symmetric K (N x N) with `activations` everywhere on its diagonal and nothing larger beside
 /// it: minus infinity if and only if det K = 0.
 pub(crate) fn ln_abs_det(k: &[u32], n: usize, activations: u32) -> f64 {
-    if Prime::all().take(2).all(|prime| prime.determinant(k, n) == 0) {
+    if has_equal_rows(k, n, activations) {
         return f64::NEG_INFINITY;
     }
     by_cholesky(k, n, activations).unwrap_or_else(|| modular::ln_abs_det(k, n, activations))
+}
+
+/// Whether two rows are equal: where they are, they have N_A beside the diagonal, too.
+fn has_equal_rows(k: &[u32], n: usize, activations: u32) -> bool {
+    let row = |i: usize| &k[i * n..(i + 1) * n];
+    (0..n).any(|i| (i + 1..n).any(|j| row(i)[j] == activations && row(i) == row(j)))
 }
 
 /// The value by Cholesky, where its error bound is within the tolerance.
@@ -110,6 +116,43 @@ mod tests {
             }
         }
         assert_eq!(inverse_norm_squared(&mut u, n), 45.0);
+    }
+
+    /// 6435166968764448833692791069777563191980533465444086150230539269403335905000, by FLINT: a multiple of 2^61 - 1 and of
+    /// 2^61 - 31, the two largest primes below 2^61.
+    #[test]
+    fn a_determinant_that_large_primes_divide_is_not_zero() {
+        const N_A: u32 = 4_294_967_291;
+        let blocks = [
+            [
+                [N_A, 3_463_852_986, 1_491_597_041, 1],
+                [3_463_852_986, N_A, 1, 2_958_773_310],
+                [1_491_597_041, 1, N_A, 3_463_852_986],
+                [1, 2_958_773_310, 3_463_852_986, N_A],
+            ],
+            [
+                [N_A, N_A - 1, 2_547_872_892, 1_938_892_328],
+                [N_A - 1, N_A, 1_938_892_328, 2_731_994_685],
+                [2_547_872_892, 1_938_892_328, N_A, N_A - 1],
+                [1_938_892_328, 2_731_994_685, N_A - 1, N_A],
+            ],
+        ];
+        let entry = |i: usize, j: usize| if i / 4 == j / 4 { blocks[i / 4][i % 4][j % 4] } else { 0 };
+        let k: Vec<u32> = (0..64).map(|e| entry(e / 8, e % 8)).collect();
+        assert!((ln_abs_det(&k, 8, N_A) - 174.555_7).abs() < 1e-4);
+        assert!((modular::ln_abs_det(&k, 8, N_A) - 174.555_7).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_singular_matrix_without_equal_rows() {
+        // Row 0 and row 1 have the sum of row 2 and row 3, as images have whose codes are 00, 11, 01 and 10.
+        let k = [2, 0, 1, 1, 0, 2, 1, 1, 1, 1, 2, 0, 1, 1, 0, 2];
+        assert!(!has_equal_rows(&k, 4, 2));
+        assert_eq!(ln_abs_det(&k, 4, 2), f64::NEG_INFINITY);
+        // Equal entries alone do not make equal rows.
+        let k = [2, 2, 0, 2, 2, 1, 0, 1, 2];
+        assert!(!has_equal_rows(&k, 3, 2));
+        assert_eq!(ln_abs_det(&k, 3, 2), 2f64.ln());
     }
 
     #[test]
