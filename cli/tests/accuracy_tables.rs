@@ -1,9 +1,10 @@
-//! NAS-Bench-101's own file becomes a table, and a damaged one says where.
+//! Benchmarks' own files become tables, and damaged ones say where.
 #![cfg(unix)]
 
 mod common;
 
 use std::fs;
+use std::io::Read;
 use std::process::Output;
 
 use base64::Engine;
@@ -163,4 +164,220 @@ fn a_damaged_file_says_where_it_is() {
     );
     assert_eq!(run(b""), "holds no trainings of 108 epochs: it is empty");
     assert_eq!(run(&row(&cell, 36, &[])), "holds no trainings of 108 epochs: it has 36");
+}
+
+/// A value, as `pickle` of protocol 4 writes it.
+enum Pickled {
+    None,
+    Set,
+    Integer(i32),
+    Real(f64),
+    Text(String),
+    Tuple([Box<Pickled>; 2]),
+    Dict(Vec<(Pickled, Pickled)>),
+}
+
+impl Pickled {
+    fn text(text: &str) -> Self {
+        Pickled::Text(text.to_owned())
+    }
+
+    /// A dictionary of texts.
+    fn dict<const N: usize>(entries: [(&str, Pickled); N]) -> Self {
+        Pickled::Dict(entries.map(|(key, value)| (Pickled::text(key), value)).into())
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Pickled::None => to.push(b'N'),
+            Pickled::Set => to.push(0x8f),
+            Pickled::Integer(integer) => to.extend([&b"J"[..], &integer.to_le_bytes()].concat()),
+            Pickled::Real(real) => to.extend([&b"G"[..], &real.to_be_bytes()].concat()),
+            Pickled::Text(text) => to.extend([&[0x8c, text.len() as u8], text.as_bytes(), b"\x94"].concat()),
+            Pickled::Tuple(items) => {
+                items.iter().for_each(|item| item.write(to));
+                to.extend(b"\x86\x94");
+            }
+            Pickled::Dict(entries) => {
+                to.extend(b"}\x94(");
+                for (key, value) in entries {
+                    key.write(to);
+                    value.write(to);
+                }
+                to.push(b'u');
+            }
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = b"\x80\x04".to_vec();
+        self.write(&mut bytes);
+        bytes.push(b'.');
+        bytes
+    }
+}
+
+/// The results of some trainings, each of a data set and a seed with its evaluations.
+fn results(index: i32, arch: &str, epochs: i32, trainings: &[(&str, i32, &[(&str, f64)])]) -> Pickled {
+    let training = |&(data_set, seed, evaluations): &(&str, i32, &[(&str, f64)])| {
+        let last = |&(set, accuracy): &(&str, f64)| {
+            let (first, last) =
+                (Pickled::Text(format!("{set}@0")), Pickled::Text(format!("{set}@{}", epochs - 1)));
+            [(first, Pickled::Real(1.0)), (last, Pickled::Real(accuracy))]
+        };
+        let key = Pickled::Tuple([Pickled::text(data_set).into(), Pickled::Integer(seed).into()]);
+        let training = Pickled::dict([
+            ("train_acc1es", Pickled::Dict(vec![(Pickled::Integer(0), Pickled::Real(12.5))])),
+            ("epochs", Pickled::Integer(epochs)),
+            ("eval_acc1es", Pickled::Dict(evaluations.iter().flat_map(last).collect())),
+            ("net_state_dict", Pickled::None),
+        ]);
+        (key, training)
+    };
+    Pickled::dict([
+        ("arch_index", Pickled::Integer(index)),
+        ("arch_str", Pickled::text(arch)),
+        ("all_results", Pickled::Dict(trainings.iter().map(training).collect())),
+    ])
+}
+
+const FIRST: &str =
+    "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|";
+const SECOND: &str =
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|";
+
+/// The results of the first two cells of the benchmark, by the names of the hyperparameters.
+fn two_cells(long: &str, short: &str) -> [Pickled; 2] {
+    let first = Pickled::dict([
+        (short, results(0, FIRST, 12, &[("cifar10-valid", 777, &[("x-valid", 60.5)])])),
+        (
+            long,
+            results(
+                0,
+                FIRST,
+                200,
+                &[
+                    ("cifar10-valid", 777, &[("x-valid", 80.0), ("ori-test", 1.0)]),
+                    ("cifar10-valid", 888, &[("x-valid", 81.0)]),
+                    ("cifar10", 777, &[("ori-test", 85.5)]),
+                    ("cifar100", 777, &[("x-valid", 50.0), ("x-test", 51.0), ("ori-test", 2.0)]),
+                    ("ImageNet16-120", 777, &[("x-valid", 30.0), ("x-test", 31.0)]),
+                ],
+            ),
+        ),
+    ]);
+    let second = Pickled::dict([
+        (short, results(1, SECOND, 12, &[])),
+        (long, results(1, SECOND, 200, &[("cifar10", 111, &[("ori-test", 93.25)]), ("cifar100", 1, &[])])),
+    ]);
+    [first, second]
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut compressed = Vec::new();
+    bzip2::bufread::BzEncoder::new(bytes, bzip2::Compression::fast()).read_to_end(&mut compressed).unwrap();
+    compressed
+}
+
+fn table201(folder: &Folder, arguments: &str) -> (i32, String, String) {
+    let output = folder.command(&format!("table nasbench201 {arguments}")).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn every_form_of_nas_bench_201_is_the_same_table() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("simple")).unwrap();
+    for (name, cell) in ["000001", "000000"].iter().zip(two_cells("200", "12").iter().rev()) {
+        fs::write(folder.path(&format!("simple/{name}.pickle.pbz2")), bzip2(&cell.bytes())).unwrap();
+    }
+    fs::write(folder.path("simple/meta.pickle.pbz2"), b"not looked at").unwrap();
+    let archive = |cells: [Pickled; 2]| {
+        let cells = (0..).map(Pickled::Integer).zip(cells);
+        Pickled::dict([
+            ("meta_archs", Pickled::None),
+            ("arch2infos", Pickled::Dict(cells.collect())),
+            ("evaluated_indexes", Pickled::Set),
+        ])
+    };
+    fs::write(folder.path("all.pickle.pbz2"), bzip2(&archive(two_cells("200", "12")).bytes())).unwrap();
+    let torch = [
+        &b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."[..],
+        b"\x80\x02M\xe9\x03.",
+        &Pickled::dict([("little_endian", Pickled::None)]).bytes(),
+        &archive(two_cells("full", "less")).bytes(),
+        b"\x80\x02].",
+    ]
+    .concat();
+    fs::write(folder.path("all.pth"), torch).unwrap();
+
+    let header = "index,arch,epochs,cifar10_valid,cifar10_test,cifar100_valid,cifar100_test,imagenet16_valid,imagenet16_test";
+    for file in ["simple", "all.pickle.pbz2", "all.pth"] {
+        let expected = format!("{header}\n0,{FIRST},200,80.5,85.5,50,51,30,31\n1,{SECOND},200,,93.25,,,,\n");
+        assert_eq!(table201(&folder, file), (0, expected, String::new()), "{file}");
+        let expected = format!("{header}\n0,{FIRST},12,60.5,,,,,\n1,{SECOND},12,,,,,,\n");
+        assert_eq!(table201(&folder, &format!("{file} --epochs 12")), (0, expected, String::new()), "{file}");
+    }
+    let one = format!("{header}\n1,{SECOND},200,,93.25,,,,\n");
+    assert_eq!(table201(&folder, "simple/000001.pickle.pbz2"), (0, one, String::new()));
+    // It is joined by its cells, whatever their spelling.
+    fs::write(folder.path("cells.txt"), "#0\n#1\n").unwrap();
+    assert_eq!(table201(&folder, "simple -o table.csv").0, 0);
+    let scored = folder
+        .command("score --space nasbench201 --only cells.txt --batch-size 4 -o scores.csv")
+        .output()
+        .unwrap();
+    assert!(scored.status.success());
+    let joined =
+        folder.command("correlate scores.csv --accuracy table.csv --column cifar10_test").output().unwrap();
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+}
+
+#[test]
+fn what_is_no_file_of_nas_bench_201_is_named() {
+    let folder = Folder::new();
+    let refused = |bytes: &[u8], expected: &str| {
+        fs::write(folder.path("file"), bytes).unwrap();
+        let (code, _, stderr) = table201(&folder, "file");
+        assert_eq!((code, stderr.as_str()), (2, format!("error: file: {expected}\n").as_str()));
+    };
+    let [first, _] = two_cells("200", "12");
+    let whole = first.bytes();
+    refused(b"", "is no pickle of NAS-Bench-201 or NATS-Bench, nor one compressed by bzip2");
+    refused(&whole[..40], "is a pickle that cannot be read: at byte 31, it ends in the middle");
+    refused(b"PK\x03\x04", "is a ZIP archive, which PyTorch 1.6 and later write: open it in Python");
+    let tar = [&[0; 257][..], b"ustar"].concat();
+    refused(&tar, "is an archive of files: unpack it by tar -xf, and name the folder");
+    refused(&Pickled::None.bytes(), "is a pickle without the results of a cell (`200` or `full`)");
+    let meta = Pickled::dict([("arch2infos", Pickled::None)]);
+    refused(
+        &meta.bytes(),
+        "has no results of cells (meta.pickle.pbz2 has none: name the folder that it is in)",
+    );
+    let sizes = Pickled::dict([("90", results(0, "8:8:8:8:8", 90, &[]))]);
+    refused(
+        &sizes.bytes(),
+        "is of NATS-Bench's size space, which is another one (NATS-sss): the cells are in NATS-tss",
+    );
+    let other = Pickled::dict([("200", results(7, FIRST, 200, &[]))]);
+    refused(&other.bytes(), &format!("has {FIRST} under number 7, which is number 0 of the benchmark"));
+    let accuracy =
+        Pickled::dict([("200", results(0, FIRST, 200, &[("cifar10", 1, &[("ori-test", 101.0)])]))]);
+    refused(&accuracy.bytes(), "cell 0, cifar10, ori-test: an accuracy that is not from 0 to 100");
+    let tensors = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n.";
+    refused(
+        tensors,
+        "is a pickle that cannot be read: at byte 2, it needs Python's `torch._utils._rebuild_tensor_v2` (it holds \
+         tensors of PyTorch), and naswot runs nothing of Python",
+    );
+    let (code, _, stderr) = table201(&folder, ".");
+    let expected =
+        "holds no files of cells (000000.pickle.pbz2 and so on), as NATS-tss-v1_0-3ffb9-simple does";
+    assert_eq!((code, stderr), (2, format!("error: .: {expected}\n")));
+    let (code, _, stderr) = table201(&folder, "file --epochs 108");
+    assert_eq!(
+        (code, stderr.as_str()),
+        (2, "error: --epochs 108: cells were trained for 12 and for 200 epochs\n")
+    );
 }
