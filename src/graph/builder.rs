@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Conv, Eps, Graph, Inputs, Multiplicity, Node, NodeId, Op, Window};
+use super::{
+    Conv, Eps, Graph, Inputs, LARGEST, MOST_NUMBERS, Multiplicity, Node, NodeId, Op, Window, numbers,
+};
 use crate::{Error, Result};
 
 /// Initial capacity for nodes: those of most networks.
 const ROOM: usize = 256;
+/// Most nodes, so that sums over all of them fit 64 bits.
+const MOST_NODES: usize = 1 << 23;
 
 /// Builds a [`Graph`], node by node; every method returns the new node.
 ///
@@ -23,7 +27,7 @@ impl Graph {
     /// Starts a graph that reads images of so many channels.
     ///
     /// # Errors
-    /// No channels.
+    /// No channels, or 2^31 and more.
     pub fn builder(channels: usize) -> Result<GraphBuilder> {
         GraphBuilder::new(channels)
     }
@@ -34,6 +38,7 @@ impl GraphBuilder {
         if channels == 0 {
             return Err(Error::graph("input", "has no channels"));
         }
+        check_sizes("input", &[channels])?;
         let (nodes, names) = (Vec::with_capacity(ROOM), HashMap::with_capacity(ROOM));
         let mut builder = GraphBuilder { nodes, names };
         builder.push_named("input", Op::Input, &[], channels)?;
@@ -57,7 +62,8 @@ impl GraphBuilder {
     /// A convolution, `weight` its parameter's name.
     ///
     /// # Errors
-    /// A zero size, channels that the groups do not divide, or a name used before.
+    /// A zero size, one of 2^31 and more, more than 2^40 weights, channels that the groups do not divide, or a name used
+    /// before.
     pub fn conv(&mut self, input: NodeId, conv: Conv, weight: &str) -> Result<NodeId> {
         let channels = self.channels(input)?;
         let sizes = [conv.out_channels, conv.groups, conv.kernel[0], conv.kernel[1]];
@@ -70,6 +76,14 @@ impl GraphBuilder {
                 "has {groups} groups, which do not divide {channels} input and {out} output channels"
             );
             return Err(Error::graph(weight, message));
+        }
+        check_sizes(
+            weight,
+            &[[conv.out_channels; 2], conv.kernel, conv.stride, conv.padding, conv.dilation].concat(),
+        )?;
+        let [height, width] = conv.kernel;
+        if numbers(&[channels / conv.groups, conv.out_channels, height, width]).is_none() {
+            return Err(Error::graph(weight, format!("has more than {MOST_NUMBERS} weights")));
         }
         self.push_named(weight, Op::Conv(conv), &[input], conv.out_channels)
     }
@@ -142,10 +156,14 @@ impl GraphBuilder {
     /// The channels of one or more nodes, one after the other.
     ///
     /// # Errors
-    /// No inputs.
+    /// No inputs, or 2^31 channels and more.
     pub fn concat(&mut self, inputs: &[NodeId]) -> Result<NodeId> {
         self.first_channels("concat", inputs)?;
-        let channels = inputs.iter().map(|&input| self.channels(input)).sum::<Result<usize>>()?;
+        let mut channels = 0usize;
+        for &input in inputs {
+            channels = channels.saturating_add(self.channels(input)?);
+        }
+        check_sizes(&self.fresh("concat"), &[channels])?;
         self.push(Op::Concat, inputs, channels)
     }
 
@@ -178,6 +196,7 @@ impl GraphBuilder {
         if classes == 0 {
             return Err(Error::graph("classifier", "has no classes"));
         }
+        check_sizes("classifier", &[classes])?;
         self.finish(features, Some(classes))
     }
 
@@ -206,6 +225,7 @@ impl GraphBuilder {
                 let message = format!("a window of {k} at stride {s} with padding {p} is not a pool");
                 return Err(Error::graph(self.fresh(op.name()), message));
             }
+            check_sizes(&self.fresh(op.name()), &[k, s, p])?;
         }
         self.unary(op, input)
     }
@@ -248,7 +268,21 @@ impl GraphBuilder {
         if let Some(before) = self.named(&name) {
             return Err(Error::graph(&*name, format!("has the name of node %{}", before.0)));
         }
+        if self.nodes.len() == MOST_NODES {
+            return Err(Error::graph(
+                &*name,
+                format!("would be the node after {MOST_NODES}, the most that a graph has"),
+            ));
+        }
         self.nodes.push(Node { name, op, inputs: Inputs::from(inputs), channels });
         Ok(NodeId(self.nodes.len() - 1))
+    }
+}
+
+/// Refuses a size that is too large to calculate with.
+fn check_sizes(node: &str, sizes: &[usize]) -> Result<()> {
+    match sizes.iter().find(|&&size| size > LARGEST) {
+        Some(size) => Err(Error::graph(node, format!("has a size of {size}, more than {LARGEST}"))),
+        None => Ok(()),
     }
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use crate::{Error, Result};
 pub use builder::GraphBuilder;
+use op::LARGEST;
 pub use op::{Conv, Convention, Distribution, Eps, Initializer, Multiplicity, Op, Window};
+pub(crate) use op::{MOST_NUMBERS, numbers};
 
 /// A node of a [`Graph`]: its position in topological order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +179,12 @@ impl Graph {
     /// # Errors
     /// Names the node whose kernel does not fit, whose window would leave pixels out, or whose inputs differ.
     pub fn shapes(&self, height: usize, width: usize) -> Result<Vec<Shape>> {
+        if height.max(width) > LARGEST {
+            return Err(Error::graph(
+                "input",
+                format!("has {height}x{width} pixels, more than {LARGEST} along an axis"),
+            ));
+        }
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let first = node.inputs.first().map(|i| shapes[i.0]);
@@ -198,46 +206,50 @@ impl Graph {
                 let message = format!("joins {h}x{w} with {}x{} pixels", other.height, other.width);
                 return Err(Error::graph(node.name(), message));
             }
-            shapes.push(Shape { channels: node.channels, height, width });
+            let shape = Shape { channels: node.channels, height, width };
+            if height.max(width) > LARGEST || numbers(&[node.channels, height, width]).is_none() {
+                let message = format!(
+                    "has {shape} numbers, more than {MOST_NUMBERS} in all or {LARGEST} along an axis"
+                );
+                return Err(Error::graph(node.name(), message));
+            }
+            shapes.push(shape);
         }
         Ok(shapes)
     }
 
     /// Trainable parameters: convolutions, batch norms and the classifier where there is one.
     pub fn parameters(&self) -> u64 {
-        let body: usize = self
-            .nodes
-            .iter()
-            .map(|node| match &node.op {
-                Op::Conv(conv) => {
-                    self.nodes[node.inputs[0].0].channels / conv.groups
-                        * conv.out_channels
-                        * conv.kernel[0]
-                        * conv.kernel[1]
-                }
-                Op::BatchNorm { .. } => 2 * node.channels,
-                _ => 0,
-            })
-            .sum();
-        let features = self.nodes[self.output.0].channels;
-        (body + self.classes.map_or(0, |classes| features * classes + classes)) as u64
+        let of_node = |node: &Node| match &node.op {
+            Op::Conv(conv) => conv.out_channels as u64 * self.fan_in(node, conv),
+            Op::BatchNorm { .. } => 2 * node.channels as u64,
+            _ => 0,
+        };
+        let body: u64 = self.nodes.iter().map(of_node).sum();
+        let features = self.nodes[self.output.0].channels as u64;
+        body + self.classes.map_or(0, |classes| (features + 1) * classes as u64)
     }
 
     /// Multiply-accumulates of all convolutions for one image.
     ///
     /// # Errors
-    /// As [`Graph::shapes`].
+    /// As [`Graph::shapes`], and [`Error::Graph`] where they do not fit 64 bits.
     pub fn macs(&self, height: usize, width: usize) -> Result<u64> {
         let shapes = self.shapes(height, width)?;
         let macs = self.nodes.iter().zip(&shapes).map(|(node, shape)| match &node.op {
-            Op::Conv(conv) => {
-                let taps = conv.kernel[0] * conv.kernel[1];
-                let in_channels = self.nodes[node.inputs[0].0].channels / conv.groups;
-                (shape.channels * shape.pixels()) as u64 * (in_channels * taps) as u64
-            }
+            Op::Conv(conv) => (shape.channels * shape.pixels()) as u128 * u128::from(self.fan_in(node, conv)),
             _ => 0,
         });
-        Ok(macs.sum())
+        let macs = macs.sum::<u128>();
+        u64::try_from(macs).map_err(|_| {
+            Error::graph("output", format!("takes {macs} multiply-accumulates, which do not fit 64 bits"))
+        })
+    }
+
+    /// Weights of one output channel of a convolution.
+    fn fan_in(&self, node: &Node, conv: &Conv) -> u64 {
+        let in_channels = self.nodes[node.inputs[0].0].channels / conv.groups;
+        (in_channels * conv.kernel[0] * conv.kernel[1]) as u64
     }
 
     /// Convolutions that have a path to the output; an edge multiplied by zero is an edge.
@@ -279,22 +291,30 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// As [`Graph::shapes`].
+    /// As [`Graph::shapes`], and [`Error::Agreement`] where they do not fit 64 bits.
     pub fn activations(&self, height: usize, width: usize, convention: Convention) -> Result<u64> {
         let shapes = self.shapes(height, width)?;
-        Ok(self.activations_of(&shapes, &self.reached(), convention))
+        self.activations_of(&shapes, &self.reached(), convention)
     }
 
-    /// The same from the shapes of its nodes, and which of them reach the output.
-    pub(crate) fn activations_of(&self, shapes: &[Shape], reached: &[bool], convention: Convention) -> u64 {
+    /// The same from the shapes of its nodes, and which of them reach the output; in any integer that they fit.
+    pub(crate) fn activations_of<T: TryFrom<u128>>(
+        &self,
+        shapes: &[Shape],
+        reached: &[bool],
+        convention: Convention,
+    ) -> Result<T> {
         let bits =
             self.nodes.iter().zip(shapes).zip(reached).map(|((node, shape), &reached)| match node.op {
                 Op::Relu(counts) if reached => {
-                    u64::from(counts.under(convention)) * (shape.channels * shape.pixels()) as u64
+                    u128::from(counts.under(convention)) * (shape.channels * shape.pixels()) as u128
                 }
                 _ => 0,
             });
-        bits.sum()
+        let bits = bits.sum::<u128>();
+        T::try_from(bits).map_err(|_| Error::Agreement {
+            message: format!("{bits} code bits an image do not fit {} bits", 8 * size_of::<T>()),
+        })
     }
 }
 

@@ -2,6 +2,19 @@
 
 use crate::{Error, Result};
 
+/// The largest size, distance in pixels or number of channels, so that sums and products of two of them fit 64 bits.
+pub(super) const LARGEST: usize = i32::MAX as usize;
+
+/// Most numbers of a tensor, and most weights of a convolution: 4 TiB in f32.
+pub(crate) const MOST_NUMBERS: u64 = 1 << 40;
+
+/// The product of sizes, where it is not above [`MOST_NUMBERS`].
+pub(crate) fn numbers(sizes: &[usize]) -> Option<u64> {
+    sizes.iter().try_fold(1u64, |product, &size| {
+        product.checked_mul(size as u64).filter(|&product| product <= MOST_NUMBERS)
+    })
+}
+
 /// The operation of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -316,13 +329,16 @@ impl Conv {
     /// assert!((conv.standard_deviation(8) - (2.0f64 / (9.0 * 16.0)).sqrt()).abs() < 1e-15);
     /// ```
     pub fn standard_deviation(&self, in_channels: usize) -> f64 {
-        let taps = self.kernel[0] * self.kernel[1];
-        self.initializer.standard_deviation(in_channels / self.groups * taps, self.out_channels * taps)
+        let taps = self.kernel[0].saturating_mul(self.kernel[1]);
+        let (fan_in, fan_out) = (in_channels / self.groups, self.out_channels);
+        self.initializer.standard_deviation(fan_in.saturating_mul(taps), fan_out.saturating_mul(taps))
     }
 
+    /// Output size along one axis; none when the kernel does not fit. No size is above [`LARGEST`].
     pub(super) fn output(&self, axis: usize, size: usize) -> Option<usize> {
-        let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-        (size + 2 * self.padding[axis]).checked_sub(reach).map(|room| room / self.stride[axis] + 1)
+        let reach = self.dilation[axis] as u64 * (self.kernel[axis] as u64 - 1) + 1;
+        let room = (size as u64 + 2 * self.padding[axis] as u64).checked_sub(reach)?;
+        usize::try_from(room / self.stride[axis] as u64 + 1).ok()
     }
 }
 
@@ -353,10 +369,11 @@ impl Window {
         self.kernel == [1, 1] && self.stride == [1, 1]
     }
 
-    /// Output size along one axis; none when the window does not fit or would leave pixels out.
+    /// Output size along one axis; none when the window does not fit or would leave pixels out. No size is above [`LARGEST`].
     pub(super) fn output(&self, axis: usize, size: usize) -> Option<usize> {
-        let (k, s, p) = (self.kernel[axis], self.stride[axis], self.padding[axis]);
+        let [k, s, p, size] =
+            [self.kernel[axis], self.stride[axis], self.padding[axis], size].map(|x| x as u64);
         let out = (size + 2 * p).checked_sub(k)? / s + 1;
-        ((out - 1) * s + k >= size + p).then_some(out)
+        usize::try_from(out).ok().filter(|_| (out - 1) * s + k >= size + p)
     }
 }

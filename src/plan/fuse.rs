@@ -3,13 +3,19 @@
 //!
 //! A convolution reads one whole plain tensor, with or without ReLU. A sum or concat is inlined only into one
 //! single reader that is itself a sum, a concat or a window; in every other case one combine stores it.
-//! ReLUs whose bits a reader will emit are left as [`Pending`] for the pass `codes`.
+//! ReLUs whose bits a reader will emit are left as [`Pending`] for the pass `codes`. What would be read through very many
+//! values, as no network of the field asks for, is stored on the way: so the terms of a job, and the calls that find
+//! them, are bounded.
 
 use super::jobs::*;
 use super::merge::{ConvGroup, ConvValue};
 use super::value::{AVERAGE_3X3, Readers, Value};
 use crate::graph::{Eps, Op, Shape, Window};
 use crate::weights::RowShape;
+
+/// Most values that a term is read through, and most terms that a value is inlined as.
+const DEEPEST: usize = 200;
+const MOST_TERMS: usize = 4096;
 
 /// A job: its kind, and its position among the jobs of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,8 @@ struct RawValue {
 struct Fuse<'a> {
     values: &'a [Value<'a>],
     readers: Readers,
+    /// Values that are stored although they could be read through.
+    stored: Vec<bool>,
     /// The raw numbers of each value that is a convolution or a batch norm.
     raw: Vec<Option<RawValue>>,
     /// The tensor of each value that a combine stores.
@@ -64,9 +72,12 @@ struct Fuse<'a> {
 }
 
 pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Shape) -> Jobs<'a> {
+    let readers = Readers::new(values);
+    let stored = stored(values, &readers);
     let mut fuse = Fuse {
         values,
-        readers: Readers::new(values),
+        readers,
+        stored,
         raw: vec![None; values.len()],
         plain: vec![None; values.len()],
         jobs: Jobs::default(),
@@ -82,6 +93,9 @@ pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Sha
                 }
             }
             Op::BatchNorm { eps } => fuse.batch_norm(i, *eps),
+            _ if fuse.stored[i] => {
+                fuse.plain(i);
+            }
             _ => {}
         }
         if value.weight > 0 {
@@ -89,6 +103,32 @@ pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Sha
         }
     }
     fuse.jobs
+}
+
+/// Which values are stored since they would be read through too many others, or as too many terms.
+fn stored(values: &[Value], readers: &Readers) -> Vec<bool> {
+    let mut stored = vec![false; values.len()];
+    // Values that each is read through, and the terms of each.
+    let mut depths = vec![0; values.len()];
+    let mut terms = vec![1; values.len()];
+    for (i, value) in values.iter().enumerate() {
+        let deepest = value.inputs.iter().map(|&input| depths[input]).max();
+        match (&value.op, deepest) {
+            (Op::Input | Op::Zero | Op::Conv(_) | Op::BatchNorm { .. }, _) | (_, None) => continue,
+            (_, Some(deepest)) => depths[i] = deepest + 1,
+        }
+        if is_sum(value) && readers.of(i).len() == 1 {
+            terms[i] = value.inputs.iter().map(|&input| terms[input]).sum();
+        }
+        if depths[i] > DEEPEST || terms[i] > MOST_TERMS {
+            (stored[i], depths[i], terms[i]) = (true, 0, 1);
+        }
+    }
+    stored
+}
+
+fn is_sum(value: &Value) -> bool {
+    matches!(value.op, Op::Add | Op::Concat)
 }
 
 impl Fuse<'_> {
@@ -102,7 +142,7 @@ impl Fuse<'_> {
     fn terms(&mut self, v: usize) -> Vec<Term> {
         match self.values[v].op {
             Op::Zero => Vec::new(),
-            Op::Add | Op::Concat if self.is_inlined(v) => self.inner_terms(v),
+            _ if is_sum(&self.values[v]) && self.is_inlined(v) => self.inner_terms(v),
             _ => vec![self.term(v)],
         }
     }
@@ -123,6 +163,7 @@ impl Fuse<'_> {
 
     fn is_inlined(&self, v: usize) -> bool {
         match *self.readers.of(v) {
+            _ if self.stored[v] => false,
             [reader] => match &self.values[reader].op {
                 Op::Add | Op::Concat | Op::MaxPool(_) => true,
                 op @ Op::AvgPool(_) => *op != AVERAGE_3X3,
@@ -147,6 +188,9 @@ impl Fuse<'_> {
         };
         if let Some(RawValue { tensor, channel, norm }) = self.raw[v] {
             return at(tensor, channel, norm);
+        }
+        if let (true, Some(tensor)) = (self.stored[v], self.plain[v]) {
+            return at(tensor, 0, None);
         }
         let values = self.values;
         match &values[v].op {

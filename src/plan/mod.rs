@@ -26,7 +26,7 @@ mod value;
 
 use std::ops::Range;
 
-use crate::graph::{Convention, Graph, Op, Shape};
+use crate::graph::{Convention, Graph, MOST_NUMBERS, Op, Shape, numbers};
 use crate::score::swap::map_words;
 use crate::{Error, Result};
 use fuse::Jobs;
@@ -39,6 +39,9 @@ pub use jobs::{Slot, TileClass};
 const MAX_BLOCKS: usize = 128;
 /// Pixels of a block are a multiple of this.
 const BLOCK_UNIT: usize = 128;
+
+/// Most jobs of a network: the time to find places for their tensors grows with their square.
+const MOST_JOBS: usize = 1 << 16;
 
 /// Jobs of one slot, by position.
 #[derive(Clone, Debug)]
@@ -106,15 +109,18 @@ impl Plan {
             return Err(Error::Batch { message });
         }
         let shapes = graph.shapes(height, width)?;
+        check_tensors(graph, &shapes, images)?;
         check_batch_norms(graph, &shapes, images)?;
         let reached = graph.reached();
-        let activations = graph.activations_of(&shapes, &reached, convention);
-        let activations = u32::try_from(activations).map_err(|_| Error::Agreement {
-            message: format!("{activations} code bits an image do not fit its 32-bit entries"),
-        })?;
+        let activations: u32 = graph.activations_of(&shapes, &reached, convention)?;
         let values = simplify::simplify(graph, &shapes, &reached, convention);
         let (values, groups) = merge::merge(values);
         let mut jobs = fuse::fuse(&values, &groups, shapes[0]);
+        let pieces = schedule::most_pieces(&jobs);
+        if pieces > MOST_JOBS {
+            let message = format!("the network takes {pieces} jobs, more than {MOST_JOBS}");
+            return Err(Error::graph(graph.nodes()[graph.output().index()].name(), message));
+        }
         schedule::schedule(&mut jobs);
         let codes = codes::codes(&mut jobs);
         let Jobs { mut tensors, mut convs, mut combines, parameters, norm_entries, .. } = jobs;
@@ -274,9 +280,22 @@ impl Memory {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn bytes(&self, storage: usize) -> u64 {
-        let numbers = self.arena + self.norms + self.partials + self.scratch;
-        (storage * numbers + 4 * (self.codes + self.patterns + self.kernel)) as u64
+        let sum = |numbers: &[usize]| numbers.iter().map(|&numbers| numbers as u128).sum::<u128>();
+        let stored = storage as u128 * sum(&[self.arena, self.norms, self.partials, self.scratch]);
+        let words = 4 * sum(&[self.codes, self.patterns, self.kernel]);
+        u64::try_from(stored + words).unwrap_or(u64::MAX)
     }
+}
+
+/// Refuses tensors that no memory holds, so that places in it fit 64 bits.
+fn check_tensors(graph: &Graph, shapes: &[Shape], images: usize) -> Result<()> {
+    for (node, shape) in graph.nodes().iter().zip(shapes) {
+        if numbers(&[images, octets(shape.channels) * OCTET, shape.height, shape.width]).is_none() {
+            let message = format!("has {images}x{shape} numbers, more than {MOST_NUMBERS}");
+            return Err(Error::graph(node.name(), message));
+        }
+    }
+    Ok(())
 }
 
 fn check_batch_norms(graph: &Graph, shapes: &[Shape], images: usize) -> Result<()> {

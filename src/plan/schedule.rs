@@ -31,6 +31,13 @@ pub(super) fn schedule(jobs: &mut Jobs) {
     cut_wide_convs(jobs);
 }
 
+/// How many jobs there are at most when those that do not fit a tile are cut.
+pub(super) fn most_pieces(jobs: &Jobs) -> usize {
+    let tile = TileClass::Narrow.channels() / OCTET;
+    let convs = jobs.convs.iter().map(|job| job.octets().len().div_ceil(tile));
+    jobs.combines.len() + convs.sum::<usize>()
+}
+
 /// The slot of a job whose kind has phases of this parity.
 pub(super) fn slot(jobs: &Jobs, reads: &[TensorId], shape: Shape, parity: usize, earliest: usize) -> Slot {
     let mut segment = earliest;

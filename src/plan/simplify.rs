@@ -70,6 +70,10 @@ fn rewrite(op: &Op, channels: usize, inputs: Vec<usize>, values: &[Value]) -> Re
             Rewrite::Zero
         }
         Op::Slice { .. } if values[inputs[0]].shape.channels == channels => Rewrite::Same(inputs[0]),
+        // Of a slice's first channels.
+        Op::Slice { .. } if matches!(values[inputs[0]].op, Op::Slice { .. }) => {
+            Rewrite::Keep(values[inputs[0]].inputs.clone())
+        }
         Op::MaxPool(window) | Op::AvgPool(window) if window.is_identity() => Rewrite::Same(inputs[0]),
         // The sign of a ReLU's output is the sign of its input.
         Op::Relu(_) if matches!(values[inputs[0]].op, Op::Relu(_)) => Rewrite::Same(inputs[0]),
