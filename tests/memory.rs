@@ -3,10 +3,11 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::networks::workload;
-use naswot::{Backend, Batch, Precision, Scorer, SkeletonSettings, Stage};
+use naswot::{Backend, Batch, Error, Network, Precision, Scorer, SkeletonSettings, Stage};
 
 /// The system's allocator, with a count of the bytes in use and of the most there were.
 struct Counting;
@@ -44,8 +45,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Held by a test that looks at the counters.
+static COUNTED: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_scorer_knows_within_a_tenth_what_running_it_takes() {
+    let _counted = COUNTED.lock();
     let mut worst = (1.0f64, 1.0f64);
     for (space, stem, images) in [("nasbench101", 16, 8), ("nasbench101", 48, 16), ("nasbench201", 16, 16)] {
         let batch = Batch::synthetic(images, 0).unwrap();
@@ -74,4 +79,39 @@ fn a_scorer_knows_within_a_tenth_what_running_it_takes() {
         }
     }
     println!("taken / known from {:.3} to {:.3}", worst.0, worst.1);
+}
+
+/// The largest of these networks take ten times the limit, by their weights alone.
+#[test]
+fn networks_and_the_weights_that_are_kept_stay_within_the_limit() {
+    const LIMIT: u64 = 12 << 20;
+    let _counted = COUNTED.lock();
+    let batch = Batch::synthetic(2, 0).unwrap();
+    let twins = &Stage::OF_DEVICE[..];
+    for (precision, twins) in [(Precision::F32, &[][..]), (Precision::F64, twins)] {
+        let builder = Scorer::builder(batch.clone()).backend(Backend::Cpu).precision(precision);
+        let scorer = builder.twins(twins).threads(2).memory_limit(LIMIT).build().unwrap();
+        let networks: Vec<Network> = workload("nasbench101")
+            .iter()
+            .step_by(10)
+            .zip([8, 64, 16, 32, 128].into_iter().cycle())
+            .map(|(architecture, stem)| {
+                let settings =
+                    SkeletonSettings { stem: Some(stem), cells: Some(2), ..SkeletonSettings::default() };
+                architecture.network(&settings).unwrap()
+            })
+            .collect();
+        let before = USED.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        let scores: Vec<_> = scorer.stream(networks).collect();
+        let taken = (PEAK.load(Relaxed) - before) as u64;
+        let (scored, refused): (Vec<_>, Vec<_>) = scores.into_iter().partition(Result::is_ok);
+        assert!(scored.len() >= 4 && refused.len() >= 4, "{} scored, {} not", scored.len(), refused.len());
+        for error in refused {
+            let Err(Error::Memory { needed, limit: LIMIT }) = error else { panic!("{error:?}") };
+            assert!(needed > LIMIT);
+        }
+        // The networks themselves, and rows of scores, are not counted.
+        assert!(taken < LIMIT + (8 << 20), "{taken} bytes");
+    }
 }

@@ -102,8 +102,8 @@ impl ScorerBuilder {
         ScorerBuilder { setup: Setup { group_size: Some(networks), ..self.setup }, ..self }
     }
 
-    /// Bytes that networks may take at once, the weights they share not counted; what the device has when not
-    /// set. Never changes a score: a network that needs more is an error of its own.
+    /// Bytes that networks may take at once; what the device has when not set. On the processor weights are among them,
+    /// those in use and those that are kept for the next network. Never changes a score: a network that needs more is an error of its own.
     pub fn memory_limit(self, bytes: u64) -> Self {
         ScorerBuilder { setup: Setup { memory_limit: Some(bytes), ..self.setup }, ..self }
     }

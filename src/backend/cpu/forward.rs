@@ -9,15 +9,16 @@ use super::batch_norm::{self, StatisticsLayout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
 use super::path::{Path, outcome};
-use super::weights::TwinWeightCache;
+use super::weights::{TwinWeightCache, most_row_bytes};
 use super::workspace::{Sources, Workspace, for_each_image, numbers, octets_last, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, Statistics, TensorId};
+use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Parameter, Statistics, TensorId};
 use crate::probe::Stage;
 use crate::real::Real;
 use crate::score::agreement;
 use crate::score::swap::swap;
+use crate::weights::RowShape;
 use crate::{Precision, Result};
 
 /// The path of the twins, in one precision.
@@ -39,6 +40,18 @@ impl<T: Real> Path for Twin<T> {
 
     fn bytes(&self, plan: &Plan) -> u64 {
         plan.memory().bytes(size_of::<T>())
+    }
+
+    fn weight_bytes(&self, plan: &Plan) -> u64 {
+        let numbers = |parameter: &Parameter| {
+            let RowShape { out_channels, in_channels, kernel } = parameter.shape;
+            (out_channels.next_multiple_of(OCTET) * in_channels * kernel[0] * kernel[1]) as u64
+        };
+        size_of::<T>() as u64 * plan.parameters.iter().map(numbers).sum::<u64>() + most_row_bytes(plan)
+    }
+
+    fn keep_weights(&self, bytes: u64) {
+        self.weights.keep(bytes);
     }
 
     fn score(

@@ -171,7 +171,9 @@ impl<P: Path> Cpu<P> {
     /// waits for its images, and the second would wait for memory that the first one holds.
     fn network(&self, network: &Network, workspace: &mut P::Workspace, spread: bool) -> Result<Outcome> {
         let plan = self.setup.timed(Stage::Plan, spread, || self.setup.plan(network))?;
-        let _pass = self.gate.enter(|| self.path.bytes(&plan))?;
+        // What the networks that run leave of a limit is for weights that are kept for others.
+        let needs = || self.path.bytes(&plan) + self.path.weight_bytes(&plan);
+        let _pass = self.gate.enter(needs, |free| self.path.keep_weights(free))?;
         let mut score = || self.path.score(&self.setup, &plan, workspace, spread);
         let outcome = if spread { self.threads.install(score) } else { score() };
         if self.setup.memory_limit.is_some() {
@@ -264,8 +266,8 @@ impl Gate {
         Gate { limit, used: Mutex::new(0), left: Condvar::new() }
     }
 
-    /// Waits until so many bytes are free; they are counted only where there is a limit.
-    fn enter(&self, bytes: impl FnOnce() -> u64) -> Result<Pass<'_>> {
+    /// Waits until so many bytes are free, and then says how many are left; they are counted only where there is a limit.
+    fn enter(&self, bytes: impl FnOnce() -> u64, left: impl FnOnce(u64)) -> Result<Pass<'_>> {
         let mut taken = 0;
         if let Some(limit) = self.limit {
             let bytes = bytes();
@@ -277,6 +279,7 @@ impl Gate {
                 used = self.left.wait(used).unwrap_or_else(PoisonError::into_inner);
             }
             *used += bytes;
+            left(limit - *used);
             taken = bytes;
         }
         Ok(Pass { gate: self, bytes: taken })

@@ -11,13 +11,19 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
     type Workspace: Default + Send;
     const PRECISION: Precision;
 
-    /// Bytes that a plan takes.
+    /// Bytes that a plan takes, its weights not counted.
     fn bytes(&self, plan: &Plan) -> u64;
 
     /// Multiplications of a plan's convolutions for one image, as the path carries them out.
     fn multiplications(&self, plan: &Plan) -> u64 {
         plan.multiplications()
     }
+
+    /// Bytes of its weights, all of them at once, and of those that are on their way to be packed.
+    fn weight_bytes(&self, plan: &Plan) -> u64;
+
+    /// From now on keeps at most so many bytes of weights for the networks to come.
+    fn keep_weights(&self, bytes: u64);
 
     /// Runs a plan, counts agreements and takes the log-determinant; with `spread` the threads of the rayon
     /// pool around it share the images, and none has a network of its own.

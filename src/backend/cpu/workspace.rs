@@ -42,7 +42,7 @@ impl<T: Real> Workspace<T> {
     /// Makes room for a plan and sets K to N_A everywhere, codes and patterns to zero.
     pub(crate) fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let memory = plan.memory();
-        let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO, plan);
+        let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO);
         grow(&mut self.arena, memory.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
             grow(norms, plan.norm_entries)?;
@@ -51,21 +51,25 @@ impl<T: Real> Workspace<T> {
             grow(partials, plan.partial_entries)?;
         }
         self.codes.clear();
-        resize(&mut self.codes, memory.codes, 0, plan)?;
+        resize(&mut self.codes, memory.codes, 0)?;
         self.patterns.clear();
-        resize(&mut self.patterns, memory.patterns, 0, plan)?;
+        resize(&mut self.patterns, memory.patterns, 0)?;
         self.k.clear();
-        resize(&mut self.k, memory.kernel, plan.activations(), plan)
+        resize(&mut self.k, memory.kernel, plan.activations())
     }
 }
 
-/// Grows a vector to a length, exactly, and says so when there is no memory for it.
-fn resize<V: Copy>(numbers: &mut Vec<V>, length: usize, value: V, plan: &Plan) -> Result<()> {
-    let more = length.saturating_sub(numbers.len());
-    let needed = plan.memory().bytes(size_of::<V>());
-    numbers.try_reserve_exact(more).map_err(|_| Error::machine_memory(needed))?;
+/// Makes a vector so long, exactly, and says so when there is no memory for it.
+pub(super) fn resize<V: Copy>(numbers: &mut Vec<V>, length: usize, value: V) -> Result<()> {
+    reserve(numbers, length.saturating_sub(numbers.len()))?;
     numbers.resize(length, value);
     Ok(())
+}
+
+/// Makes room for more numbers, exactly, and says so when there is no memory for them.
+pub(super) fn reserve<V>(numbers: &mut Vec<V>, more: usize) -> Result<()> {
+    let needed = (more as u64).saturating_mul(size_of::<V>() as u64);
+    numbers.try_reserve_exact(more).map_err(|_| Error::machine_memory(needed))
 }
 
 /// The tensors that a job reads, while it writes another one.

@@ -17,6 +17,7 @@ use super::statistics::Moments;
 use super::units::{Unit, Units};
 use super::workspace::{Scratch, Workspace, scratch_units};
 use crate::backend::cpu::path::{Path, outcome};
+use crate::backend::cpu::weights::most_row_bytes;
 use crate::backend::cpu::workspace::{parts, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
@@ -56,6 +57,14 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
 
     fn multiplications(&self, plan: &Plan) -> u64 {
         plan.convs.iter().map(|job| conv::multiplications(job, plan)).sum()
+    }
+
+    fn weight_bytes(&self, plan: &Plan) -> u64 {
+        LanesWeightCache::bytes(plan) + most_row_bytes(plan)
+    }
+
+    fn keep_weights(&self, bytes: u64) {
+        self.weights.keep(bytes);
     }
 
     fn score(

@@ -13,7 +13,7 @@ use super::statistics::Sums;
 use super::units::{Lines, Units};
 use super::{combine, conv};
 use crate::Result;
-use crate::backend::cpu::workspace::Norms;
+use crate::backend::cpu::workspace::{Norms, resize};
 use crate::plan::Plan;
 
 /// Memory that one network writes while it runs, kept for the next.
@@ -73,16 +73,16 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
     pub(super) fn prepare(&mut self, plan: &Plan, layout: &TensorLayout, threads: usize) -> Result<()> {
         self.arena.resize(layout.blocks * layout.arena)?;
         for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
-            norms.resize(norms.len().max(plan.norm_entries), 0.0);
+            resize(norms, norms.len().max(plan.norm_entries), 0.0)?;
         }
         // Planes hold zeros where there are no channels.
         self.planes.resize(layout.blocks * plane(plan))?;
         self.planes.get_mut().fill(Zeroable::zeroed());
         self.codes.resize(plan.images() * plan.words_per_image)?;
         self.patterns.clear();
-        self.patterns.resize(plan.memory().patterns, 0);
+        resize(&mut self.patterns, plan.memory().patterns, 0)?;
         self.k.clear();
-        self.k.resize(plan.images() * plan.images(), plan.activations());
+        resize(&mut self.k, plan.images() * plan.images(), plan.activations())?;
         self.scratch.resize_with(threads.max(self.scratch.len()), Mutex::default);
         Ok(())
     }

@@ -1,18 +1,20 @@
 //! Packed weights, as the convolutions of lanes read them: made once for a run and shared by all networks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::form::Form;
 use super::winograd::{POSITIONS, transform_weights};
 use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
 use crate::backend::cpu::lanes::units::advise;
+use crate::backend::cpu::workspace::{reserve, resize};
+use crate::plan::Plan;
 use crate::plan::jobs::{ConvJob, OCTET, Parameter, Part};
 use crate::weights::WeightSource;
 use crate::{Distribution, Result};
 
-/// Numbers that are kept: 1 GiB. Beyond it, what was not asked for longest is dropped, until half are left.
+/// Numbers that are kept, where nobody says how many: 1 GiB. Beyond it, what was not asked for longest is dropped, until half are left.
 const CAPACITY: usize = 256 << 20;
 
 /// A tile of packed weights.
@@ -70,9 +72,19 @@ struct CacheEntries {
 }
 
 impl CacheEntries {
-    /// Keeps packed weights, and drops the oldest where there are more than `capacity` numbers then.
+    /// Keeps packed weights, if there is room for them at all, and drops the oldest where there are more than `capacity`
+    /// numbers then.
     fn insert(&mut self, key: Key, packed: Arc<Packed>, now: u64, capacity: usize) {
+        if packed.weights.len() > capacity {
+            return;
+        }
         self.numbers += packed.weights.len();
+        self.drop_oldest(capacity);
+        self.entries.insert(key, Entry { packed, asked: AtomicU64::new(now) });
+    }
+
+    /// Drops the oldest where there are more than `capacity` numbers, until half are left.
+    fn drop_oldest(&mut self, capacity: usize) {
         if self.numbers > capacity {
             let mut ages: Vec<(u64, usize)> = self
                 .entries
@@ -90,7 +102,6 @@ impl CacheEntries {
             }
             self.entries.retain(|_, entry| entry.asked.load(Relaxed) >= before);
         }
-        self.entries.insert(key, Entry { packed, asked: AtomicU64::new(now) });
     }
 }
 
@@ -102,11 +113,37 @@ pub(crate) struct LanesWeightCache {
     cached: RwLock<CacheEntries>,
     /// The count of what was asked for, by which entries age.
     clock: AtomicU64,
+    /// Numbers that are kept at most.
+    capacity: AtomicUsize,
 }
 
 impl LanesWeightCache {
     pub(crate) fn new(source: Arc<dyn WeightSource>, tile: usize) -> Self {
-        LanesWeightCache { source, tile, cached: RwLock::default(), clock: AtomicU64::default() }
+        let capacity = AtomicUsize::new(CAPACITY);
+        LanesWeightCache { source, tile, cached: RwLock::default(), clock: AtomicU64::default(), capacity }
+    }
+
+    /// Keeps at most so many bytes from now on.
+    pub(crate) fn keep(&self, bytes: u64) {
+        let capacity = CAPACITY.min(bytes as usize / size_of::<f32>());
+        self.capacity.store(capacity, Relaxed);
+        let too_many = self.cached.read().unwrap_or_else(PoisonError::into_inner).numbers > capacity;
+        if too_many {
+            self.cached.write().unwrap_or_else(PoisonError::into_inner).drop_oldest(capacity);
+        }
+    }
+
+    /// Bytes of the packed weights of a plan.
+    pub(crate) fn bytes(plan: &Plan) -> u64 {
+        let numbers = |job: &ConvJob| {
+            let products = Form::of(job, plan).products(job.kernel);
+            let of_part = |part: &Part| {
+                let in_channels = plan.parameters[part.parameter].shape.in_channels;
+                part.channels(&plan.parameters) * in_channels * products
+            };
+            job.parts.iter().map(of_part).sum::<usize>()
+        };
+        (size_of::<f32>() * plan.convs.iter().map(numbers).sum::<usize>()) as u64
     }
 
     pub(crate) fn source(&self) -> &dyn WeightSource {
@@ -142,9 +179,11 @@ impl LanesWeightCache {
         }
         rows.clear();
         let octets = part.row..part.row + part.octets;
+        reserve(rows, octets.len() * OCTET * shape.row_len())?;
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, rows)?;
         let of_channel = form.products(key.kernel) * key.in_channels;
-        let mut weights = vec![0.0; of_channel * key.channels];
+        let mut weights = Vec::new();
+        resize(&mut weights, of_channel * key.channels, 0.0)?;
         advise(bytemuck::cast_slice_mut(&mut weights));
         let mut packed = Packed { tiles: self.tiles(&key), weights, of_channel };
         simd.call(PackTiles { key: &key, rows, packed: &mut packed });
@@ -152,7 +191,7 @@ impl LanesWeightCache {
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been quicker.
         if !cached.entries.contains_key(&key) {
-            cached.insert(key, Arc::clone(&packed), now, CAPACITY);
+            cached.insert(key, Arc::clone(&packed), now, self.capacity.load(Relaxed));
         }
         Ok(packed)
     }
