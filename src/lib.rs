@@ -43,6 +43,7 @@ mod error;
 mod fuzz;
 mod graph;
 mod network;
+mod parallel;
 #[doc(hidden)]
 pub mod pickle;
 pub mod plan;

@@ -1,10 +1,8 @@
 //! Confidence intervals of correlations: the percentile bootstrap (Efron, 1979), networks drawn with replacement.
 
-use rayon::prelude::*;
-
 use super::Correlation;
 use crate::random::{Domain, Rng};
-use crate::{Error, Result};
+use crate::{Error, Result, parallel};
 
 /// A confidence interval of 95 %: the middle of what resampled networks give.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -59,7 +57,8 @@ impl Intervals {
             let pick = |list: &[f64]| picks.iter().map(|&i| list[i]).collect::<Vec<f64>>();
             Correlation::of(&pick(scores), &pick(accuracies))
         };
-        let all = (0..resamples).into_par_iter().map(resample).collect::<Result<Vec<Correlation>>>()?;
+        let all = parallel::map((0..resamples).collect(), resample);
+        let all = all.into_iter().collect::<Result<Vec<Correlation>>>()?;
         let interval =
             |of: fn(&Correlation) -> Option<f64>| interval(all.iter().map(of).collect::<Option<_>>()?);
         Ok(Intervals {

@@ -135,6 +135,8 @@ pub struct Scorer {
     initializer: Option<Initializer>,
     settings: Arc<Settings>,
     passed_over: Arc<[Device]>,
+    /// The process that has opened the device: a child that it forks has neither its threads nor its device.
+    process: u32,
 }
 
 impl Scorer {
@@ -160,7 +162,8 @@ impl Scorer {
             device: executor.device().to_owned(),
             naswot_version: env!("CARGO_PKG_VERSION"),
         };
-        Scorer { settings: Arc::new(settings), setup, executors, initializer, passed_over: Arc::default() }
+        let (settings, passed_over, process) = (Arc::new(settings), Arc::default(), std::process::id());
+        Scorer { settings, setup, executors, initializer, passed_over, process }
     }
 
     /// What its scores are made from.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -81,10 +82,17 @@ impl Session {
             requests.close();
         }
         let start = |(repeat, executor): (usize, &Arc<dyn Executor>)| {
-            let (executor, requests) = (Arc::clone(executor), Arc::clone(&requests));
-            std::thread::spawn(move || requests.ended(repeat, run(&*executor, &requests, repeat)))
+            let backend = executor.backend();
+            if scorer.process != std::process::id() {
+                requests.ended(repeat, Err(forked(backend)));
+                return None;
+            }
+            let (executor, runner) = (Arc::clone(executor), Arc::clone(&requests));
+            let run = move || runner.ended(repeat, run(&*executor, &runner, repeat));
+            let started = std::thread::Builder::new().spawn(run);
+            started.map_err(|error| requests.ended(repeat, Err(no_thread(backend, &error)))).ok()
         };
-        let runners = scorer.executors.iter().enumerate().map(start).collect();
+        let runners = scorer.executors.iter().enumerate().filter_map(start).collect();
         Session { runners: Mutex::new(runners), scorer, requests }
     }
 
@@ -240,4 +248,17 @@ fn run(executor: &dyn Executor, requests: &Requests, repeat: usize) -> Result<()
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// The error of a thread that the system does not start.
+pub(super) fn no_thread(backend: &str, error: &io::Error) -> Error {
+    let advice = "more processes or threads must be allowed (ulimit -u, or the limit on pids of a container)";
+    let reason = format!("cannot start a thread: {error}: {advice}");
+    Error::backend(BackendErrorKind::CannotOpen, backend, reason)
+}
+
+/// The error of a scorer whose threads and device are another process's.
+fn forked(backend: &str) -> Error {
+    let reason = "the process was forked after the scorer was made: make it in the child";
+    Error::backend(BackendErrorKind::CannotOpen, backend, reason)
 }

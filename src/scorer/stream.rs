@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::session::no_thread;
 use super::{Score, Scorer, Session, Ticket};
 use crate::{Network, Result};
 
@@ -57,13 +58,26 @@ impl Stream {
     /// Starts the devices, and a thread that pulls the networks.
     pub(super) fn start(scorer: Scorer, networks: impl Iterator<Item = Network> + Send + 'static) -> Self {
         let most = WINDOW * scorer.executors[0].lookahead();
+        let backend = scorer.settings.backend;
         let session = Arc::new(Session::start(scorer, [], false));
         let (sender, window) = sync_channel(most);
-        let puller = std::thread::spawn({
-            let session = Arc::clone(&session);
+        let pull = {
+            let (session, sender) = (Arc::clone(&session), sender.clone());
             move || pull(networks, &session, &sender)
-        });
-        Stream { session, puller: Some(puller), window, early: BTreeMap::new(), yielded: 0, cancelled: false }
+        };
+        let mut early = BTreeMap::new();
+        let puller = match std::thread::Builder::new().spawn(pull) {
+            Ok(puller) => Some(puller),
+            Err(error) => {
+                // In place of the first network.
+                session.close();
+                early.insert(Ticket(0), Err(no_thread(backend, &error)));
+                let room = sender.try_send(());
+                debug_assert!(room.is_ok(), "the window holds at least one network");
+                None
+            }
+        };
+        Stream { session, puller, window, early, yielded: 0, cancelled: false }
     }
 
     /// Takes no more networks. What runs is finished and still yielded; then each network that was taken and

@@ -381,3 +381,18 @@ fn a_stream_keeps_the_lookahead_of_the_device_full_behind_a_slow_network() {
         assert_eq!(scores, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     });
 }
+
+#[test]
+fn the_scorer_of_another_process_refuses_networks() {
+    ends(|| {
+        let setup = Setup::new(Batch::synthetic(1, 0).unwrap(), Weights::default(), Convention::Relu);
+        let scorer = Scorer::new(setup, vec![told(obey)], None);
+        assert!(scorer.score(&network()).is_ok());
+        let inherited = Scorer { process: scorer.process + 1, ..scorer };
+        let error = inherited.score(&network()).unwrap_err();
+        assert!(matches!(error, Error::Backend { kind: BackendErrorKind::CannotOpen, .. }));
+        assert!(error.to_string().ends_with("make it in the child"), "{error}");
+        let errors: Vec<_> = inherited.stream([network(), network()]).collect();
+        assert!(!errors.is_empty() && errors.iter().all(Result::is_err));
+    });
+}

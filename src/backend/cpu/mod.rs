@@ -23,7 +23,7 @@ use super::queue::{Queue, Request};
 use super::{Device, Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
-use crate::{BackendErrorKind, Error, Network, Precision, Result};
+use crate::{Error, Network, Precision, Result};
 use forward::Twin;
 use lanes::Lanes;
 pub use lanes::peak::PeakRates;
@@ -108,7 +108,7 @@ fn open_lanes<S: Simd>(simd: S, setup: Setup, device: String) -> Result<Arc<dyn 
 }
 
 fn open_path<P: Path>(path: P, setup: Setup, device: String) -> Result<Arc<dyn Executor>> {
-    Ok(Arc::new(Cpu::new(path, setup, device)?))
+    Ok(Arc::new(Cpu::new(path, setup, device)))
 }
 
 /// The processor at work.
@@ -116,19 +116,15 @@ struct Cpu<P> {
     setup: Setup,
     device: String,
     path: P,
-    /// The pool of threads that share the images of one network.
-    threads: rayon::ThreadPool,
+    /// The pool of threads that share the images of one network; none where the system starts no thread.
+    threads: Option<rayon::ThreadPool>,
     gate: Gate,
 }
 
 impl<P: Path> Cpu<P> {
-    fn new(path: P, setup: Setup, device: String) -> Result<Self> {
-        let threads =
-            rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build().map_err(|error| {
-                let reason = format!("cannot start threads: {error}");
-                Error::backend(BackendErrorKind::CannotOpen, "cpu", reason)
-            })?;
-        Ok(Cpu { device, path, threads, gate: Gate::new(setup.memory_limit), setup })
+    fn new(path: P, setup: Setup, device: String) -> Self {
+        let gate = Gate::new(setup.memory_limit);
+        Cpu { device, path, threads: pool(setup.threads), gate, setup }
     }
 
     /// Networks that are taken at once.
@@ -148,10 +144,13 @@ impl<P: Path> Cpu<P> {
                 self.score(queue, group, workspace, false);
             }
         };
+        let [first, others @ ..] = workspaces else { unreachable!("there is a workspace for each thread") };
         std::thread::scope(|scope| {
-            for workspace in workspaces {
-                scope.spawn(move || work(workspace));
+            for workspace in others {
+                // Where no thread more can be started, there are fewer.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, move || work(workspace));
             }
+            work(first);
         });
     }
 
@@ -175,7 +174,10 @@ impl<P: Path> Cpu<P> {
         let needs = || self.path.bytes(&plan) + self.path.weight_bytes(&plan);
         let _pass = self.gate.enter(needs, |free| self.path.keep_weights(free))?;
         let mut score = || self.path.score(&self.setup, &plan, workspace, spread);
-        let outcome = if spread { self.threads.install(score) } else { score() };
+        let outcome = match &self.threads {
+            Some(threads) if spread => threads.install(score),
+            _ => score(),
+        };
         if self.setup.memory_limit.is_some() {
             *workspace = P::Workspace::default();
         }
@@ -227,7 +229,7 @@ impl<P: Path> Executor for Cpu<P> {
             // None, if the one that waited was cancelled since.
             let group = queue.take_waiting(self.group_size());
             if !group.is_empty() {
-                self.score(queue, group, &mut workspaces[0], true);
+                self.score(queue, group, &mut workspaces[0], self.threads.is_some());
             }
         }
     }
@@ -235,6 +237,13 @@ impl<P: Path> Executor for Cpu<P> {
     fn reopen(&self, setup: Setup) -> Result<Arc<dyn Executor>> {
         open(setup)
     }
+}
+
+/// A pool of so many threads, or of as many as the system starts.
+fn pool(threads: usize) -> Option<rayon::ThreadPool> {
+    let sizes = std::iter::successors(Some(threads), |&threads| Some(threads / 2).filter(|&half| half > 0));
+    let pools = sizes.map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
+    pools.flatten().next()
 }
 
 /// Cancels a queue when the thread of a worker panics: the other workers end, and the panic goes on to who runs them.

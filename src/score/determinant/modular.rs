@@ -8,7 +8,7 @@
 //! det = d_0 + d_1 p_0 + d_2 p_0 p_1 + ...        0 <= d_i < p_i        (Garner, 1959)
 //! ```
 
-use rayon::prelude::*;
+use crate::parallel;
 
 /// Rows that are eliminated together, so that later rows reduce one sum of this many products.
 const PANEL: usize = 16;
@@ -156,7 +156,7 @@ impl Prime {
 /// A K that a caller brings may have a negative determinant, so there must be room for both signs.
 pub(super) fn ln_abs_det(k: &[u32], n: usize, activations: u32) -> f64 {
     let primes: Vec<Prime> = Prime::all().take(primes_needed(n, activations)).collect();
-    let residues: Vec<u64> = primes.par_iter().map(|prime| prime.determinant(k, n)).collect();
+    let residues = parallel::map(primes.clone(), |prime| prime.determinant(k, n));
     let negated: Vec<u64> = primes.iter().zip(&residues).map(|(prime, &x)| prime.negate(x)).collect();
     let [positive, negative] = [residues, negated].map(|residues| mixed_radix(&primes, residues));
     let smaller = if positive.iter().rev().le(negative.iter().rev()) { positive } else { negative };

@@ -63,12 +63,18 @@ fn hashes(folder: Option<&Path>) -> Vec<u128> {
 /// Hashes the space on all cores. Threads of rayon would take up other work while they wait, which may need the hashes.
 fn make() -> Vec<u128> {
     let cells: Vec<Cell> = all().collect();
-    let share = cells.len().div_ceil(rayon::current_num_threads());
+    let share = cells.len().div_ceil(thread::available_parallelism().map_or(1, usize::from));
     let hash = |cells: &[Cell]| cells.iter().map(Cell::hash_number).collect::<Vec<_>>();
     thread::scope(|scope| {
-        let threads: Vec<_> = cells.chunks(share).map(|cells| scope.spawn(move || hash(cells))).collect();
-        let hashed = threads.into_iter().map(|thread| thread.join());
-        hashed.flat_map(|hashed| hashed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let start =
+            |cells| thread::Builder::new().spawn_scoped(scope, move || hash(cells)).map_err(|_| cells);
+        let threads: Vec<_> = cells.chunks(share).map(start).collect();
+        let hashed = threads.into_iter().map(|thread| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // No thread more can be started.
+            Err(cells) => hash(cells),
+        });
+        hashed.flatten().collect()
     })
 }
 
