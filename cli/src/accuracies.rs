@@ -104,6 +104,14 @@ pub(crate) fn thin_join(joined: usize, scored: usize, scores: &Path, table: &Pat
         .then(|| format!("{scores}: {joined} networks with an accuracy are few: figures may be chance"))
 }
 
+/// The failure of a join that no network has come out of.
+pub(crate) fn nothing_in_common(scores: &Path, table: &Path) -> Failure {
+    let (scores, table) = (scores.display(), table.display());
+    Failure::unusable(format_args!(
+        "{table}: has none of the networks of {scores}: no name is in both; --key says which column names them"
+    ))
+}
+
 impl Accuracies {
     /// Reads a column of a table: the one named, or the only one whose name is like that of an accuracy.
     pub(crate) fn read(path: &Path, options: &AccuracyOptions) -> Result<Self> {

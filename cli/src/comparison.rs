@@ -1,5 +1,6 @@
 //! Correlations of scores and sizes with accuracies: all figures of `correlate` and of the report.
 
+use clap::Args;
 use naswot::analysis::{Correlation, Intervals, Top, stratified_tau, weighted_tau};
 use serde::{Serialize, Serializer};
 
@@ -7,12 +8,30 @@ use crate::accuracies::Unit;
 use crate::columns::Column;
 use crate::exit::Result;
 use crate::measure::{scores, sizes};
+use crate::options::within;
 
 /// The paper's filter: networks that learned something, in percent.
 pub(crate) const FILTER: f64 = 15.0;
 
 /// The column of the number of convolutions.
 const CONVOLUTIONS: &str = "convs";
+
+/// Most resamples: those of a whole space take minutes, and narrow the interval no further.
+const MOST_RESAMPLES: u64 = 100_000;
+
+/// The option of how many resamples intervals are made from.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct BootstrapOption {
+    /// Resamples for the intervals, at most 100000; 0 for none
+    #[arg(
+        long = "bootstrap",
+        value_name = "N",
+        default_value_t = 1000,
+        requires = "accuracy",
+        value_parser = within(0, MOST_RESAMPLES)
+    )]
+    pub(crate) resamples: usize,
+}
 
 /// The correlations of one list of numbers with the accuracies.
 #[derive(Serialize)]

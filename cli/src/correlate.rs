@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 use naswot::analysis::{Correlation, Interval, Intervals, Top};
 use serde::Serialize;
 
-use crate::accuracies::{Accuracies, AccuracyOptions, Unit, thin_join};
+use crate::accuracies::{Accuracies, AccuracyOptions, Unit, nothing_in_common, thin_join};
 use crate::columns::Column;
-use crate::comparison::{self, Comparison, ComparisonInput, Comparisons, FILTER};
+use crate::comparison::{self, BootstrapOption, Comparison, ComparisonInput, Comparisons, FILTER};
 use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::measure::{Ranking, scores, sizes};
@@ -16,9 +16,6 @@ use crate::minus_inf::MinusInfOption;
 use crate::options::within;
 use crate::scored::{ScoredFile, ScoredNetwork};
 use crate::stdout_lines::StdoutLines;
-
-/// Most resamples: those of a whole space take minutes, and narrow the interval no further.
-const MOST_RESAMPLES: u64 = 100_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,9 +55,8 @@ pub(crate) struct Correlate {
     /// Look at the networks of the K highest scores, at most half of all
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = within(1, 1 << 32))]
     top: usize,
-    /// Resamples for the intervals, at most 100000; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, MOST_RESAMPLES))]
-    bootstrap: usize,
+    #[command(flatten)]
+    bootstrap: BootstrapOption,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -158,7 +154,7 @@ impl Correlate {
             accuracies: &truth,
             unit: accuracies.unit,
             numbers: &numbers,
-            resamples: self.bootstrap,
+            resamples: self.bootstrap.resamples,
         };
         Ok(CorrelationReport {
             score: self.score.to_string(),
@@ -292,13 +288,11 @@ impl PairedScores {
 
     /// The failure that there is no pair.
     pub(crate) fn nothing_in_common(&self, scores: &Path, table: &Path) -> Failure {
-        let (scores, table) = (scores.display(), table.display());
-        let PairedScores { rows, failed, .. } = self;
-        Failure::unusable(match self.without_accuracy {
-            0 => format!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"),
-            _ => format!(
-                "{table}: has none of the networks of {scores}: no name is in both; --key says which column names them"
-            ),
-        })
+        let PairedScores { rows, failed, without_accuracy, .. } = self;
+        if *without_accuracy > 0 {
+            return nothing_in_common(scores, table);
+        }
+        let scores = scores.display();
+        Failure::unusable(format_args!("{scores}: holds no scores ({rows} rows, {failed} of them failed)"))
     }
 }

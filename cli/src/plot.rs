@@ -23,6 +23,7 @@ use crate::measure::{Measure, Ranking, sizes};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
+use crate::sweep::RESULTS;
 use crate::table::Table;
 use crate::text_file;
 
@@ -363,7 +364,7 @@ fn names(settings: &[Map<String, Value>]) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let keys: Vec<&String> = settings.first().map_or(Vec::new(), |first| first.keys().collect());
     let differs = |key: &&&String| settings.iter().any(|other| other.get(**key) != settings[0].get(**key));
-    let is_setting = |key: &&&String| !["mean_score", "infinite"].contains(&key.as_str());
+    let is_setting = |key: &&&String| !RESULTS.contains(&key.as_str());
     let keys: Vec<&String> = keys.iter().filter(is_setting).filter(differs).copied().collect();
     let name = |setting: &Map<String, Value>| {
         let parts = keys.iter().map(|key| match setting.get(*key) {

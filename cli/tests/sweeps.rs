@@ -339,6 +339,58 @@ fn a_sweep_reports_what_failed() {
 }
 
 #[test]
+fn a_sweep_ranks_by_accuracy_as_correlate_does_its_rows() {
+    let folder = Folder::new();
+    let lines = networks(12);
+    // A cell that comes again, and a line that is none.
+    folder.write("cells.jsonl", &format!("{}\n{}\n{{}}\n", lines.join("\n"), lines[3]));
+    let (without, _) = folder.sweep("cells.jsonl --seed 0,1 --rows rows", 1);
+    assert!(without["accuracy"].is_null() && without["settings"][0]["correlation"].is_null());
+    // Two networks are not in the table, and one is twice.
+    let mut table = "id,arch,test_loss,test_acc\n".to_owned();
+    for (i, row) in folder.rows("rows/0.csv").iter().take(10).enumerate() {
+        table += &format!("{},\"{}\",{},{}\n", row[3], row[ARCH], 2.5 - 0.1 * i as f64, i * 7 % 10);
+    }
+    table += &table.lines().nth(1).unwrap().replace(",0", ",4");
+    folder.write("table.csv", &table);
+    for join in [
+        "--accuracy table.csv",
+        "--accuracy table.csv --key arch --bootstrap 50",
+        "--accuracy table.csv --column test_loss --lower-is-better --bootstrap 0",
+    ] {
+        let (found, stderr) = folder.sweep(&format!("cells.jsonl --seed 0,1 --rows rows --resume {join}"), 1);
+        assert!(stderr.contains("warning: cells.jsonl: 10 networks with an accuracy are few"), "{stderr}");
+        for number in 0..2 {
+            let arguments = format!("correlate rows/{number}.csv {join} --json");
+            let output = folder.command(&arguments).output().unwrap();
+            let expected: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let setting = &found["settings"][number]["correlation"];
+            for key in ["kendall_tau", "spearman", "pearson", "networks", "infinite", "intervals"] {
+                assert_eq!(setting[key], expected[key], "{join}: {key}");
+            }
+            for key in ["column", "unit", "networks", "without_accuracy", "repeated", "averaged"] {
+                assert_eq!(found["accuracy"][key], expected[key], "{join}: {key}");
+            }
+        }
+        assert_eq!(found["kendall_tau"], without["kendall_tau"]);
+    }
+}
+
+#[test]
+fn a_table_of_other_networks_is_refused_before_a_sweep_starts() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    folder.write("table.csv", "id,test_acc\na,1\n");
+    let (_, stderr) = folder.sweep("cells.jsonl --seed 0,1 --rows rows --accuracy table.csv", 2);
+    let message =
+        "has none of the networks of cells.jsonl: no name is in both; --key says which column names them";
+    assert_eq!(stderr, format!("error: table.csv: {message}\n"));
+    assert!(!folder.path("rows").exists());
+    let (_, stderr) = folder.sweep("cells.jsonl --column test_acc", 2);
+    assert!(stderr.contains("--accuracy <TABLE>"), "{stderr}");
+}
+
+#[test]
 fn rows_are_the_same_after_a_round_of_conversions() {
     let folder = Folder::new();
     let bad = r#"{"space":"nasbench101","arch":"a,\"b\""}"#;
