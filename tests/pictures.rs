@@ -2,13 +2,14 @@
 
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, Direction, Shades, Theme, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, png,
-    scatter_svg, trace_svg,
+    Against, AxisLimits, Direction, HeatMap, Shades, Theme, TracePoint, cell_svg, heat_map_svg,
+    heat_maps_svg, histogram_svg, matrix_svg, png, scatter_svg, sequential, trace_svg,
 };
 use naswot::analysis::{Correlation, Trend};
 use resvg::usvg::{Options, Tree};
 
 const HOSTILE: &str = "</text></svg><script>alert('\u{1}')</script>&amp;\"]]>\u{ffff}";
+const ALL: AxisLimits = AxisLimits { from: None, to: None };
 const ARCH: &str = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|";
 
 #[test]
@@ -20,13 +21,16 @@ fn every_picture_is_whole_whatever_its_texts() {
         let names = vec![HOSTILE.to_owned(); 2];
         let points = [(1.0, Some(4.0)), (0.0, None)].map(|(epoch, score)| TracePoint { epoch, score });
         let taus = [vec![Some(1.0), Some(-0.5)], vec![None, Some(1.0)]];
+        let maps = [HeatMap { kernel: &kernel, caption: [HOSTILE; 2] }; 3];
         let pictures = [
-            scatter_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, &against, theme).unwrap(),
-            histogram_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, theme).unwrap(),
-            histogram_svg(&[3.0; 7], HOSTILE, theme).unwrap(),
-            trace_svg(&points, HOSTILE, HOSTILE, theme).unwrap(),
+            scatter_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, &against, ALL, theme).unwrap(),
+            histogram_svg(&[3.0, f64::NEG_INFINITY, 5.0], HOSTILE, ALL, theme).unwrap(),
+            histogram_svg(&[3.0; 7], HOSTILE, ALL, theme).unwrap(),
+            histogram_svg(&[3.0; 7], HOSTILE, AxisLimits { from: Some(3.0), to: Some(3.1) }, theme).unwrap(),
+            trace_svg(&points, HOSTILE, HOSTILE, ALL, theme).unwrap(),
             matrix_svg(&names, &taus, theme).unwrap(),
             heat_map_svg(&kernel, Shades::of(&kernel), theme),
+            heat_maps_svg(&maps, 2, Shades::of(&kernel), &names, theme).unwrap(),
             cell_svg(&cell, Direction::TopToBottom, theme),
         ];
         for svg in pictures {
@@ -45,7 +49,7 @@ fn a_scatter_has_a_dot_for_every_finite_score_and_says_the_correlations() {
         (0..50).map(|i| if i == 7 { f64::NEG_INFINITY } else { f64::from(i * 13 % 50) }).collect();
     let values: Vec<f64> = (0..50).map(f64::from).collect();
     let against = Against { label: "x", values: &values, logarithmic: false };
-    let svg = scatter_svg(&scores, "score", &against, Theme::Light).unwrap();
+    let svg = scatter_svg(&scores, "score", &against, ALL, Theme::Light).unwrap();
     assert_eq!(svg.matches("<circle").count(), 49);
     let Correlation { kendall_tau, pearson, .. } = Correlation::of(&scores, &values).unwrap();
     let said =
@@ -60,7 +64,7 @@ fn the_line_of_a_scatter_is_accuracy_over_score_within_the_axes() {
     let (values, scores) = ([10.0, 90.0, 91.0, 92.0, 93.0], [388.0, 390.0, 395.0, 400.0, 420.0]);
     let drawn = |logarithmic| {
         let against = Against { label: "x", values: &values, logarithmic };
-        scatter_svg(&scores, "score", &against, Theme::Light).unwrap()
+        scatter_svg(&scores, "score", &against, ALL, Theme::Light).unwrap()
     };
     let is_line = |line: &&str| line.contains("stroke-width=\"2\"");
     let svg = drawn(false);
@@ -90,6 +94,93 @@ fn the_line_of_a_scatter_is_accuracy_over_score_within_the_axes() {
     // Sizes are not predicted.
     let sizes = drawn(true);
     assert!(!sizes.lines().any(|line| is_line(&line)) && !sizes.contains("least squares"), "{sizes}");
+}
+
+/// What is beyond the limits is counted in the picture, and changes no figure.
+#[test]
+fn networks_beyond_the_limits_of_an_axis_are_counted() {
+    let scores: Vec<f64> =
+        (0..50).map(|i| if i == 7 { f64::NEG_INFINITY } else { f64::from(i * 13 % 50) }).collect();
+    let values: Vec<f64> = (1..=50).map(f64::from).collect();
+    let theme = Theme::Light;
+    for logarithmic in [false, true] {
+        let against = Against { label: "x", values: &values, logarithmic };
+        let scatter = |limits| scatter_svg(&scores, "score", &against, limits, theme).unwrap();
+        let limited = scatter(AxisLimits { from: Some(5.0), to: Some(40.5) });
+        // The network of score -inf is number 8.
+        assert_eq!(limited.matches("<circle").count(), 35);
+        assert!(limited.contains("Not drawn: 4 networks below 5, 10 networks above 40.5"), "{limited}");
+        let figures = |svg: &str| svg.lines().find(|line| line.contains("Kendall")).unwrap().to_owned();
+        let whole = scatter(ALL);
+        assert!(figures(&limited).contains(figures(&whole).split('>').nth(1).unwrap()));
+        assert!(
+            !whole.contains("Not drawn")
+                && scatter(AxisLimits { from: Some(50.0), to: None }).contains("48 networks below 50")
+        );
+    }
+    let histogram = |limits| histogram_svg(&scores, "score", limits, theme).unwrap();
+    let limited = histogram(AxisLimits { from: None, to: Some(9.0) });
+    assert!(limited.contains("10 networks, in bins") && limited.contains("39 networks above 9"), "{limited}");
+    assert!(limited.contains("1 more of score -inf"));
+    let points: Vec<TracePoint> =
+        (0..9).map(|i| TracePoint { epoch: f64::from(i), score: (i != 2).then_some(3.0) }).collect();
+    let trace = |limits| trace_svg(&points, "epoch", "score", limits, theme).unwrap();
+    let limited = trace(AxisLimits { from: Some(1.0), to: None });
+    assert_eq!(limited.matches("<circle").count(), 7);
+    assert!(limited.contains("1 failed") && limited.contains("1 checkpoint below 1"), "{limited}");
+
+    let against = Against { label: "x", values: &values, logarithmic: true };
+    for (from, to, message) in [
+        (Some(5.0), Some(5.0), "begin at 5 and end at 5"),
+        (Some(f64::NAN), None, "begins or ends at NaN"),
+        (Some(0.0), None, "no logarithmic axis begins or ends at 0"),
+        (Some(50.5), None, "nothing lies at 50.5 or above"),
+        (Some(1.5), Some(1.75), "nothing lies between 1.5 and 1.75"),
+    ] {
+        let error = scatter_svg(&scores, "score", &against, AxisLimits { from, to }, theme).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+/// The fills of the squares of a picture, in order; the ground and the bar of colors left out.
+fn fills(svg: &str) -> Vec<&str> {
+    let squares = svg.lines().filter(|line| line.starts_with("<path d=\"M") && line.contains("h38"));
+    squares.map(|line| line.split("fill=\"").nth(1).unwrap().split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn the_colors_of_a_sweep_begin_at_its_smallest_tau() {
+    let names = ["a", "b"].map(str::to_owned);
+    let [darkest, brightest] = [0.0, 1.0].map(|value| sequential(value).to_string());
+    for tau in [0.9, 0.2, 0.0, -0.5, -1.0] {
+        let taus = [vec![Some(1.0), Some(tau)], vec![Some(tau), Some(1.0)]];
+        let svg = matrix_svg(&names, &taus, Theme::Light).unwrap();
+        assert_eq!(fills(&svg), [&brightest, &darkest, &darkest, &brightest]);
+        assert!(svg.contains(&format!("Colors from {tau:.3}, the smallest, to 1.")), "{svg}");
+        assert!(svg.contains("Kendall τ") && svg.contains(">1.0"), "{svg}");
+    }
+    let svg = matrix_svg(&names, &[vec![Some(1.0); 2], vec![Some(1.0), None]], Theme::Light).unwrap();
+    assert_eq!(fills(&svg), [&brightest; 3]);
+    assert!(svg.contains("All are 1."), "{svg}");
+}
+
+/// Equal shares of N_A have one color, whatever the networks' N_A.
+#[test]
+fn heat_maps_have_one_scale() {
+    let kernels = [vec![4, 1, 1, 4], vec![8, 2, 2, 8], vec![8, 5, 5, 8]];
+    let kernels = kernels.map(|entries| Agreement::new(2, entries).unwrap());
+    let maps: Vec<HeatMap> =
+        kernels.iter().map(|kernel| HeatMap { kernel, caption: ["91.20 %", "310.5"] }).collect();
+    let svg = heat_maps_svg(&maps, 2, Shades { low: 0.25, high: 1.0 }, &[], Theme::Light).unwrap();
+    let count = |share: f64| svg.matches(&format!("<path fill=\"{}\" d", sequential(share))).count();
+    // Below the squares lies their mean, 0.5 of the scale for the first two.
+    assert_eq!([count(0.0), count(0.5), count(1.0)], [2, 3, 3]);
+    assert_eq!(svg.matches("91.20 %").count(), 3);
+    let many = vec![maps[0]; 41];
+    for (maps, columns) in [(&maps[..0], 2), (&maps, 0), (&many, 1), (&many, 41)] {
+        let error = heat_maps_svg(maps, columns, Shades::of(&kernels[0]), &[], Theme::Light).unwrap_err();
+        assert!(error.to_string().contains("from 1 to 40 a side are possible"), "{error}");
+    }
 }
 
 #[test]

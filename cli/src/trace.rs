@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
-use naswot::analysis::drawing::{TracePoint, trace_svg};
+use naswot::analysis::drawing::{AxisLimits, TracePoint, trace_svg};
 use naswot::{Architecture, Checkpoint, Network, Score, Scorer, Weights};
 
 use crate::architecture_arg::ArchitectureArg;
@@ -163,6 +163,7 @@ impl Trace {
                         &points,
                         epoch_label(from.name()),
                         self.out.score.title(),
+                        AxisLimits::default(),
                         self.look.theme(),
                     );
                     picture.finish(svg.map_err(Failure::from), self.look)?;

@@ -8,13 +8,10 @@ use rayon::prelude::*;
 
 use super::networks::{NetworkRow, Networks};
 use crate::exit::{Failure, Result};
-use crate::kernels;
+use crate::kernels::{self, KernelFacts};
 
 /// Most squares of a side of a heat map.
 const MOST_SQUARES: usize = 32;
-
-/// Largest difference of the log-determinant of a kernel and the score, whose Cholesky may have been in f32.
-const TOLERANCE: f64 = 0.01;
 
 /// Heat maps of all networks that have a score, in the order of their rows.
 pub struct HeatMaps {
@@ -107,26 +104,11 @@ impl ReducedKernel {
 
 /// The kernel of a network, which is its row's.
 fn kernel(folder: &Path, networks: &Networks, network: &NetworkRow) -> Result<Agreement> {
-    let path = kernels::path(folder, network.row.index());
-    let (name, place) = (path.display(), networks.place(network));
-    let wrong = |why: String| Failure::unusable(format_args!("{name}: {why}"));
-    if !path.exists() {
-        return Err(wrong(format!("is missing, the kernel of {place}")));
-    }
-    let kernel = Agreement::read_npy(&path)?;
-    let another = |what: &str, found: &dyn std::fmt::Display, column: &str, said: &dyn std::fmt::Display| {
-        wrong(format!("{what} is {found}, but {column} is {said} at {place}: is it of another run?"))
+    let row = &network.row;
+    let said = KernelFacts {
+        images: row.integer("batch_size"),
+        activations: row.integer("activations"),
+        score: row.score(),
     };
-    let (images, bits) = (kernel.images() as u64, u64::from(kernel.activations()));
-    match (network.row.integer("batch_size"), network.row.integer("activations")) {
-        (Some(said), _) if said != images => return Err(another("N", &images, "batch_size", &said)),
-        (_, Some(said)) if said != bits => return Err(another("N_A", &bits, "activations", &said)),
-        _ => {}
-    }
-    let (log_det, score) = (kernel.log_det(), network.row.score().unwrap_or(f64::NAN));
-    if log_det == score || (log_det - score).abs() <= TOLERANCE {
-        Ok(kernel)
-    } else {
-        Err(another("log |det K|", &log_det, "score", &score))
-    }
+    kernels::read(folder, row.index(), &said, networks.place(network))
 }

@@ -1,11 +1,12 @@
 //! Charts of scores: scatter plots, histograms, and traces over training.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::frame::{Axis, Frame};
 use super::numbers::grouped;
 use super::svg::{Point, Px};
-use super::{Color, Theme};
+use super::{AxisLimits, Color, Theme};
 use crate::analysis::{Correlation, Histogram, Trend};
 use crate::{Error, Result};
 
@@ -31,28 +32,43 @@ pub struct Against<'a> {
 
 /// A scatter plot of scores: a dot for each network, and below it Kendall's tau-b and Pearson's r. Against accuracies, with
 /// the least-squares line of accuracy over score, which is what the score predicts. Scores of minus infinity have no dot, and
-/// the picture says how many. `name` is that of the score, with its unit.
+/// neither have networks beyond the limits of the horizontal axis; the picture says how many. Line, tau and r are of all.
+/// `name` is that of the score, with its unit.
 ///
 /// ```
-/// use naswot::analysis::drawing::{Against, Theme, scatter_svg};
+/// use naswot::analysis::drawing::{Against, AxisLimits, Theme, scatter_svg};
 ///
 /// let accuracies = Against { label: "accuracy, %", values: &[91.0, 92.0, 93.0], logarithmic: false };
-/// let svg = scatter_svg(&[310.0, f64::NEG_INFINITY, 330.0], "score", &accuracies, Theme::Light)?;
-/// assert!(svg.contains("1 of score -inf"));
+/// let limits = AxisLimits { from: Some(92.0), to: None };
+/// let svg = scatter_svg(&[310.0, f64::NEG_INFINITY, 330.0], "score", &accuracies, limits, Theme::Light)?;
+/// assert!(svg.contains("1 of score -inf") && svg.contains("1 network below 92"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Correlation`] as [`Correlation::of`], and where no score is finite or a logarithm is not.
-pub fn scatter_svg(scores: &[f64], name: &str, against: &Against, theme: Theme) -> Result<String> {
+/// [`Error::Correlation`] as [`Correlation::of`], where no score is finite or a logarithm is not, and where there is no network
+/// within the limits.
+pub fn scatter_svg(
+    scores: &[f64],
+    name: &str,
+    against: &Against,
+    limits: AxisLimits,
+    theme: Theme,
+) -> Result<String> {
+    limits.check(against.logarithmic)?;
     let scale = |value: f64| if against.logarithmic { value.log10() } else { value };
     let values: Vec<f64> = against.values.iter().map(|&value| scale(value)).collect();
     let correlation = Correlation::of(scores, &values)?;
     let pairs = scores.iter().zip(against.values);
-    let points: Vec<Point> =
+    let mut points: Vec<Point> =
         pairs.filter(|(score, _)| score.is_finite()).map(|(&y, &x)| Point { x, y }).collect();
     if points.is_empty() {
         return Err(nothing("all scores are -inf"));
+    }
+    let beyond = limits.beyond(points.iter().map(|point| point.x));
+    points.retain(|point| limits.hold(point.x));
+    if points.is_empty() {
+        return Err(nothing(limits.nothing_within()));
     }
     let number = |value: Option<f64>| value.map_or("undefined".to_owned(), |value| format!("{value:.3}"));
     let of = if against.logarithmic { " of the logarithm" } else { "" };
@@ -72,7 +88,12 @@ pub fn scatter_svg(scores: &[f64], name: &str, against: &Against, theme: Theme) 
     if trend.is_some() {
         notes.push(format!("line: {} over score, least squares", against.label));
     }
+    if let Some(note) = beyond.note("network") {
+        let figures = if trend.is_some() { "τ, r and the line" } else { "τ and r" };
+        notes.extend([note, format!("{figures} are of all networks.")]);
+    }
     let x = Axis::around(points.iter().map(|point| point.x), against.label, against.logarithmic);
+    let x = x.within(limits);
     let y = Axis::around(points.iter().map(|point| point.y), name, false);
     let title = format!("Score against {}, {} networks", against.label, scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
@@ -98,41 +119,50 @@ fn within(trend: Trend, scores: RangeInclusive<f64>, accuracies: RangeInclusive<
     start.max(a.min(b))..=end.min(a.max(b))
 }
 
-/// The distribution of scores, in the bins of [`Histogram`]. Scores of minus infinity are counted below.
-/// `name` is that of the score, with its unit.
+/// The distribution of the scores within limits, in the bins of [`Histogram`]. Those beyond, and those of minus infinity, are
+/// counted below. `name` is that of the score, with its unit.
 ///
 /// ```
-/// use naswot::analysis::drawing::{Theme, histogram_svg};
+/// use naswot::analysis::drawing::{AxisLimits, Theme, histogram_svg};
 ///
-/// let svg = histogram_svg(&[310.0, 312.5, 311.0, f64::NEG_INFINITY], "score", Theme::Light)?;
+/// let scores = [310.0, 312.5, 311.0, f64::NEG_INFINITY];
+/// let svg = histogram_svg(&scores, "score", AxisLimits::default(), Theme::Light)?;
 /// assert!(svg.contains("3 networks"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Correlation`] where no score is finite.
-pub fn histogram_svg(scores: &[f64], name: &str, theme: Theme) -> Result<String> {
-    let Some(Histogram { start, width, counts }) = Histogram::of(scores) else {
+/// [`Error::Correlation`] where no score is finite and within the limits.
+pub fn histogram_svg(scores: &[f64], name: &str, limits: AxisLimits, theme: Theme) -> Result<String> {
+    limits.check(false)?;
+    let finite: Vec<f64> = scores.iter().copied().filter(|score| score.is_finite()).collect();
+    if finite.is_empty() {
         return Err(nothing("no score is finite"));
+    }
+    let within: Vec<f64> = finite.iter().copied().filter(|&score| limits.hold(score)).collect();
+    let Some(Histogram { start, width, counts }) = Histogram::of(&within) else {
+        return Err(nothing(limits.nothing_within()));
     };
     // Where all scores are alike there is one bin without a width.
     let (start, width) = if width > 0.0 { (start, width) } else { (start - 0.5, 1.0) };
     let end = start + width * counts.len() as f64;
     let highest = counts.iter().max().map_or(0, |&count| count) as f64;
-    let finite: usize = counts.iter().sum();
-    let mut notes = vec![format!("{} networks, in bins {width:.3} wide", grouped(finite as u64))];
+    let mut notes = vec![format!("{} networks, in bins {width:.3} wide", grouped(within.len() as u64))];
     let infinite = scores.iter().filter(|score| **score == f64::NEG_INFINITY).count();
     if infinite > 0 {
         notes.push(format!("{} more of score -inf", grouped(infinite as u64)));
     }
-    let (x, y) = (Axis::between(start, end, name), Axis::between(0.0, highest * 1.05, "networks"));
+    notes.extend(limits.beyond(finite.into_iter()).note("network"));
+    let x = Axis::between(start, end, name).within(limits);
+    let y = Axis::between(0.0, highest * 1.05, "networks");
     let title = format!("Distribution of {} scores", scores.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
     let mut bars = String::new();
+    let (first, last) = frame.x.range().into_inner();
     for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let left = start + width * i as f64;
-        let low = frame.at(Point { x: left, y: 0.0 });
-        let high = frame.at(Point { x: left + width, y: count as f64 });
+        let low = frame.at(Point { x: left.max(first), y: 0.0 });
+        let high = frame.at(Point { x: (left + width).min(last), y: count as f64 });
         // A pixel between bars.
         let (from, to) = (Px(low.x + 0.5), Px(high.x - 0.5));
         bars += &format!("M{from} {}H{to}V{}H{from}z", Px(low.y), Px(high.y));
@@ -151,24 +181,36 @@ pub struct TracePoint {
 }
 
 /// The score of one architecture over its training: a dot for each checkpoint, joined in the order of their epochs. Where a
-/// score is minus infinity or missing (none) the line breaks, and the picture says how many.
+/// score is minus infinity or missing (none) the line breaks, and the picture says how many, and how many are beyond the limits.
 ///
 /// `label` says what the epochs are, `name` which score it is.
 ///
 /// ```
-/// use naswot::analysis::drawing::{Theme, TracePoint, trace_svg};
+/// use naswot::analysis::drawing::{AxisLimits, Theme, TracePoint, trace_svg};
 ///
 /// let point = |epoch, score| TracePoint { epoch, score };
 /// let points = [point(0.0, Some(371.5)), point(1.0, Some(380.0)), point(2.0, None)];
-/// let svg = trace_svg(&points, "epoch", "score", Theme::Light)?;
+/// let svg = trace_svg(&points, "epoch", "score", AxisLimits::default(), Theme::Light)?;
 /// assert!(svg.contains("1 failed"));
 /// # Ok::<(), naswot::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Correlation`] where no score is finite.
-pub fn trace_svg(points: &[TracePoint], label: &str, name: &str, theme: Theme) -> Result<String> {
-    let mut points = points.to_vec();
+/// [`Error::Correlation`] where no score is finite within the limits.
+pub fn trace_svg(
+    points: &[TracePoint],
+    label: &str,
+    name: &str,
+    limits: AxisLimits,
+    theme: Theme,
+) -> Result<String> {
+    limits.check(false)?;
+    let beyond = limits.beyond(points.iter().map(|point| point.epoch));
+    let mut points: Vec<TracePoint> =
+        points.iter().copied().filter(|point| limits.hold(point.epoch)).collect();
+    if points.is_empty() {
+        return Err(nothing(limits.nothing_within()));
+    }
     points.sort_by(|a, b| a.epoch.total_cmp(&b.epoch));
     let is_drawn = |point: &TracePoint| point.score.is_some_and(f64::is_finite);
     let drawn = |line: &[TracePoint]| -> Vec<Point> {
@@ -189,7 +231,8 @@ pub fn trace_svg(points: &[TracePoint], label: &str, name: &str, theme: Theme) -
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
         notes.push(format!("Not drawn: {}", said.collect::<Vec<_>>().join(", ")));
     }
-    let x = Axis::around(all.iter().map(|point| point.x), label, false);
+    notes.extend(beyond.note("checkpoint"));
+    let x = Axis::around(all.iter().map(|point| point.x), label, false).within(limits);
     let y = Axis::around(all.iter().map(|point| point.y), name, false);
     let title = format!("Score over training, {} checkpoints", points.len());
     let mut frame = Frame::new(x, y, &notes, &title, theme);
@@ -200,6 +243,6 @@ pub fn trace_svg(points: &[TracePoint], label: &str, name: &str, theme: Theme) -
 }
 
 /// The error of a chart without a point.
-fn nothing(why: &str) -> Error {
+fn nothing(why: impl Display) -> Error {
     Error::Correlation { message: format!("there is nothing to draw: {why}") }
 }

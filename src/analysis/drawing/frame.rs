@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::numbers::{decimals, label, logarithmic_ticks, ticks};
 use super::svg::{Anchor, FONT_SIZE, Point, Px, SMALL, Stroke, Svg};
-use super::{Color, Theme};
+use super::{AxisLimits, Color, Theme};
 
 /// Size of the area between the axes, and the room above and at its right, in pixels.
 const WIDTH: f64 = 320.0;
@@ -46,6 +46,14 @@ impl<'a> Axis<'a> {
         Axis { label, logarithmic: false, low, high }
     }
 
+    /// The axis cut at its limits, which are positive where it is logarithmic.
+    pub(super) fn within(self, limits: AxisLimits) -> Self {
+        let scaled =
+            |limit: Option<f64>| limit.map(|value| if self.logarithmic { value.log10() } else { value });
+        let (low, high) = (scaled(limits.from), scaled(limits.to));
+        Axis { low: low.unwrap_or(self.low), high: high.unwrap_or(self.high), ..self }
+    }
+
     /// Where a value is, from 0 to 1.
     fn position(&self, value: f64) -> f64 {
         let value = if self.logarithmic { value.log10() } else { value };
@@ -83,7 +91,12 @@ impl<'a> Frame<'a> {
         let longest = y_ticks.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
         let left = LEFT + longest as f64 * CHARACTER;
         let height = TOP + HEIGHT + BELOW + notes.len() as f64 * NOTE;
-        let mut svg = Svg::new(left + WIDTH + RIGHT, height, theme, title);
+        // A long number at the end of the axis reaches beyond it.
+        let reach = |(value, name): &(f64, String)| {
+            (x.position(*value) - 1.0) * WIDTH + name.chars().count() as f64 * CHARACTER / 2.0
+        };
+        let right = x_ticks.iter().map(reach).fold(RIGHT, f64::max);
+        let mut svg = Svg::new(left + WIDTH + right, height, theme, title);
         let (grid, axis) = (Stroke::new(theme.faint(), 1.0), Stroke::new(theme.muted(), 1.0));
         let bottom = TOP + HEIGHT;
         for (value, name) in &x_ticks {

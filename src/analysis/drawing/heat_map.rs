@@ -68,7 +68,7 @@ impl Blocks {
     }
 }
 
-/// The shares of agreement, K / N_A, at the two ends of the color scale.
+/// The values at the two ends of the color scale: shares of agreement, K / N_A, or other numbers.
 ///
 /// ```
 /// use naswot::{Agreement, analysis::drawing::Shades};
@@ -79,9 +79,9 @@ impl Blocks {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shades {
-    /// The share, 0 to 1, that is darkest.
+    /// The value that is darkest.
     pub low: f64,
-    /// The share that is brightest.
+    /// The value that is brightest.
     pub high: f64,
 }
 
@@ -92,7 +92,7 @@ impl Shades {
         Shades { low: f64::from(least) / f64::from(kernel.activations().max(1)), high: 1.0 }
     }
 
-    /// The color of a share.
+    /// The color of a value.
     ///
     /// ```
     /// use naswot::analysis::drawing::{Shades, sequential};
@@ -100,12 +100,12 @@ impl Shades {
     /// assert_eq!(Shades { low: 0.5, high: 1.0 }.color(0.75), sequential(0.5));
     /// ```
     pub fn color(self, share: f64) -> Color {
-        // A scale of one share shows it as the highest.
-        if self.high > self.low {
-            sequential((share - self.low) / (self.high - self.low))
-        } else {
-            sequential(1.0)
-        }
+        sequential(self.part(share))
+    }
+
+    /// The place of a value between the ends, of one within them from 0 to 1. A scale of one value has it at its upper end.
+    pub(super) fn part(self, value: f64) -> f64 {
+        if self.high > self.low { (value - self.low) / (self.high - self.low) } else { 1.0 }
     }
 }
 
@@ -125,7 +125,7 @@ pub fn heat_map_svg(kernel: &Agreement, shades: Shades, theme: Theme) -> String 
     let blocks = Blocks::of(kernel, MOST_SQUARES);
     let title = format!("agreement matrix of {n} images, {} bits each", grouped(kernel.activations().into()));
     let mut svg = Svg::new(LEFT + SIDE + RIGHT, TOP + SIDE + BELOW, theme, &title);
-    squares(&mut svg, &blocks, n, shades);
+    squares(&mut svg, &blocks, n, shades, Point { x: LEFT, y: TOP }, SIDE);
     let frame = Stroke::new(theme.muted(), 1.0);
     svg.rectangle(Rectangle { x: LEFT, y: TOP, width: SIDE, height: SIDE }, 0.0, None, frame);
     axes(&mut svg, n);
@@ -138,8 +138,9 @@ pub fn heat_map_svg(kernel: &Agreement, shades: Shades, theme: Theme) -> String 
     svg.finish()
 }
 
-/// One path for each color, in units of an entry.
-fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
+/// The squares of a matrix of n images, whose upper left corner and side are these: one path for each color, in units of an
+/// entry.
+pub(super) fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades, corner: Point, side: f64) {
     let at = |block: usize| (block * blocks.images).min(n);
     let mut paths: BTreeMap<[u8; 3], String> = BTreeMap::new();
     for (place, &share) in blocks.shares.iter().enumerate() {
@@ -149,8 +150,12 @@ fn squares(svg: &mut Svg, blocks: &Blocks, n: usize, shades: Shades) {
         let path = paths.entry(shades.color(share).0).or_default();
         let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
     }
+    // Where a viewer smooths the edges of squares, their mean shows through, and not the ground.
+    let mean = blocks.shares.iter().sum::<f64>() / blocks.shares.len() as f64;
+    let below = (shades.color(mean), format!("M0 0h{n}v{n}h-{n}z"));
     let paths = paths.into_iter().map(|(color, path)| (Color(color), path));
-    svg.squares(Point { x: LEFT, y: TOP }, SIDE / n as f64, paths);
+    let paths = std::iter::once(below).chain(paths);
+    svg.squares(corner, side / n as f64, paths);
 }
 
 /// Numbers of images below and at the left.
@@ -182,7 +187,7 @@ fn bar(svg: &mut Svg, shades: Shades, activations: u32) {
     let all = f64::from(activations);
     let (low, high) = (shades.low * all, shades.high * all);
     for bits in ticks(low, high, 6, 1.0) {
-        let y = TOP + SIDE * (1.0 - if high > low { (bits - low) / (high - low) } else { 1.0 });
+        let y = TOP + SIDE * (1.0 - Shades { low, high }.part(bits));
         svg.line(&format!("M{} {}h4", Px(left + BAR), Px(y)), frame);
         svg.text(left + BAR + 7.0, y + 4.0, Anchor::Start, FONT_SIZE, theme.ink(), &grouped(bits as u64));
     }

@@ -1,8 +1,8 @@
 //! The matrix of Kendall's tau-b between settings.
 
-use super::numbers::ticks;
+use super::numbers::{decimals, label, ticks};
 use super::svg::{Anchor, FONT_SIZE, Px, Rectangle, SMALL, Stroke, Svg};
-use super::{Theme, sequential};
+use super::{Shades, Theme};
 use crate::{Error, Result};
 
 /// Side of a square with a number in it, and of the whole where there are too many settings for that.
@@ -15,8 +15,8 @@ const CHARACTER: f64 = 6.3;
 const NUMBER: f64 = 34.0;
 const BAR: f64 = 14.0;
 
-/// A matrix of rank correlations between settings: rows with the settings' names, columns with their numbers, from 0. Colors
-/// from 0 to 1, or from -1 where one is negative. What is not defined (none) stays empty.
+/// A matrix of rank correlations between settings: rows with the settings' names, columns with their numbers, from 0. Colors go
+/// from the smallest of them to 1. What is not defined (none) stays empty.
 ///
 /// ```
 /// use naswot::analysis::drawing::{Theme, matrix_svg};
@@ -40,18 +40,19 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
     let named = square >= 11.0;
     let longest = settings.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let left = if named { NUMBER + 12.0 + longest as f64 * CHARACTER } else { 30.0 };
-    let least = taus.iter().flatten().flatten().copied().fold(0.0, f64::min);
-    let low = if least < 0.0 { -1.0 } else { 0.0 };
+    let shades = Shades { low: taus.iter().flatten().flatten().copied().fold(1.0, f64::min), high: 1.0 };
     let side_of_bar = side.max(120.0);
     let height = TOP + side_of_bar + 34.0;
-    let mut svg = Svg::new(left + side + 78.0, height, theme, &format!("Kendall tau-b between {n} settings"));
+    let mut svg = Svg::new(left + side + 84.0, height, theme, &format!("Kendall tau-b between {n} settings"));
     for (i, row) in taus.iter().enumerate() {
         let y = TOP + i as f64 * square;
         for (j, tau) in row.iter().enumerate() {
             let Some(tau) = *tau else { continue };
             let x = left + j as f64 * square;
-            let fill = sequential((tau - low) / (1.0 - low));
-            svg.area(&format!("M{} {}h{square}v{square}h-{square}z", Px(x), Px(y)), fill, true);
+            let fill = shades.color(tau);
+            // Half a pixel under the next squares, so that no ground shows between them.
+            let [width, height] = [j, i].map(|at| Px(if at + 1 < n { square + 0.5 } else { square }));
+            svg.area(&format!("M{} {}h{width}v{height}h-{width}z", Px(x), Px(y)), fill, true);
             if numbered {
                 let middle = (x + square / 2.0, y + square / 2.0 + 4.0);
                 svg.text(middle.0, middle.1, Anchor::Middle, SMALL, fill.text(), &format!("{tau:.2}"));
@@ -69,22 +70,27 @@ pub fn matrix_svg(settings: &[String], taus: &[Vec<Option<f64>>], theme: Theme) 
     }
     let frame = Rectangle { x: left, y: TOP, width: side, height: side };
     svg.rectangle(frame, 0.0, None, Stroke::new(theme.muted(), 1.0));
-    bar(&mut svg, left + side + 16.0, side_of_bar, low);
-    let note = format!("Colors from {low} to 1.");
+    bar(&mut svg, left + side + 16.0, side_of_bar, shades);
+    let note = match shades.low {
+        1.0 => "All are 1.".to_owned(),
+        low => format!("Colors from {}, the smallest, to 1.", label(low, 3)),
+    };
     svg.text(10.0, height - 8.0, Anchor::Start, SMALL, theme.muted(), &note);
     Ok(svg.finish())
 }
 
 /// The bar of colors, with numbers at its right.
-fn bar(svg: &mut Svg, left: f64, height: f64, low: f64) {
+fn bar(svg: &mut Svg, left: f64, height: f64, shades: Shades) {
     let theme = svg.theme;
     svg.color_bar(Rectangle { x: left, y: TOP, width: BAR, height });
-    for tau in ticks(low, 1.0, 6, 0.0) {
-        let y = TOP + height * (1.0 - (tau - low) / (1.0 - low));
+    let taus = ticks(shades.low, shades.high, 6, 0.0);
+    for &tau in &taus {
+        let y = TOP + height * (1.0 - shades.part(tau));
         svg.line(&format!("M{} {}h4", Px(left + BAR), Px(y)), Stroke::new(theme.muted(), 1.0));
-        svg.text(left + BAR + 7.0, y + 4.0, Anchor::Start, FONT_SIZE, theme.ink(), &format!("{tau:.1}"));
+        let number = label(tau, decimals(&taus));
+        svg.text(left + BAR + 7.0, y + 4.0, Anchor::Start, FONT_SIZE, theme.ink(), &number);
     }
-    svg.text_upwards(left + BAR + 44.0, TOP + height / 2.0, FONT_SIZE, theme.ink(), "Kendall τ");
+    svg.text_upwards(left + BAR + 52.0, TOP + height / 2.0, FONT_SIZE, theme.ink(), "Kendall τ");
 }
 
 /// Checks that a matrix is one of correlations between so many settings.

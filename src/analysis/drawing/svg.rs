@@ -185,11 +185,12 @@ impl Svg {
     pub(super) fn color_bar(&mut self, at: Rectangle) {
         let Rectangle { x, y, width, height } = at;
         let step = height / BAR_STEPS as f64;
-        for i in 0..BAR_STEPS {
+        // Each down to the end, the next ones over it: no ground shows between them.
+        for i in (0..BAR_STEPS).rev() {
             let color = sequential((i as f64 + 0.5) / BAR_STEPS as f64);
-            let top = y + height - (i + 1) as f64 * step;
+            let rest = (i + 1) as f64 * step;
             self.area(
-                &format!("M{} {}h{}v{}h-{}z", Px(x), Px(top), Px(width), Px(step), Px(width)),
+                &format!("M{} {}h{}v{}h-{}z", Px(x), Px(y + height - rest), Px(width), Px(rest), Px(width)),
                 color,
                 true,
             );

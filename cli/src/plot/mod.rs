@@ -1,4 +1,6 @@
-//! `naswot plot`: one picture of scores, of a cell or of a kernel.
+//! `naswot plot`: one picture of scores, of a cell or of kernels.
+
+mod heat_maps;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, Direction, Shades, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg,
-    trace_svg,
+    Against, AxisLimits, Direction, Shades, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg,
+    scatter_svg, trace_svg,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -26,12 +28,14 @@ use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
 use crate::sweep::RESULTS;
 use crate::table::Table;
 use crate::text_file;
+use heat_maps::HeatMapsPlot;
 
 const EXAMPLES: &str = "\
 Examples:
   naswot plot scatter scores.csv -o scatter.svg \\
       --accuracy nasbench201.csv --column cifar10_test
   naswot plot heat-map kernels/0.npy -o k.png
+  naswot plot heat-maps scores.csv --kernels kernels --accuracy accuracies.csv -o figure1.png
   naswot plot cell scores.csv --row 17 -o cell.svg
   naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json
   naswot plot matrix sweep.json -o sweep.svg
@@ -51,6 +55,7 @@ enum PictureKind {
     Scatter(ScatterPlot),
     Histogram(HistogramPlot),
     HeatMap(HeatMapPlot),
+    HeatMaps(HeatMapsPlot),
     Cell(CellPlot),
     Matrix(MatrixPlot),
     Trace(TracePlot),
@@ -74,6 +79,48 @@ impl PictureOptions {
     fn write(&self, draw: impl FnOnce() -> Result<String>) -> Result {
         let picture = Picture::new(&self.out, self.force)?;
         picture.finish(draw(), self.look)
+    }
+}
+
+/// The options of a chart's horizontal axis.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Picture")]
+struct AxisOptions {
+    /// Where the horizontal axis begins; what is below is not drawn, but counted in a note [default: the smallest value]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    x_from: Option<f64>,
+    /// Where the horizontal axis ends
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    x_to: Option<f64>,
+}
+
+impl AxisOptions {
+    fn limits(self) -> AxisLimits {
+        AxisLimits { from: self.x_from, to: self.x_to }
+    }
+}
+
+/// The options of the colors of kernels.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Picture")]
+struct ShadeOptions {
+    /// Share of N_A, 0 to 1, that is darkest, for pictures that are to be compared [default: that of the smallest entry]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    low: Option<f64>,
+    /// Share of N_A that is brightest
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    high: f64,
+}
+
+impl ShadeOptions {
+    /// The colors of some kernels.
+    fn shades<'a>(self, kernels: impl Iterator<Item = &'a Agreement>) -> Result<Shades> {
+        let least = || kernels.map(|kernel| Shades::of(kernel).low).fold(1.0, f64::min);
+        let (low, high) = (self.low.unwrap_or_else(least), self.high);
+        if low >= high && (self.low.is_some() || high < 1.0) {
+            return Err(Failure::unusable(format_args!("--low, {low}, must be below --high, {high}")));
+        }
+        Ok(Shades { low, high })
     }
 }
 
@@ -102,6 +149,8 @@ struct ScatterPlot {
     #[command(flatten)]
     minus_inf: MinusInfOption,
     #[command(flatten)]
+    axis: AxisOptions,
+    #[command(flatten)]
     picture: PictureOptions,
 }
 
@@ -123,6 +172,8 @@ struct HistogramPlot {
     #[command(flatten)]
     minus_inf: MinusInfOption,
     #[command(flatten)]
+    axis: AxisOptions,
+    #[command(flatten)]
     picture: PictureOptions,
 }
 
@@ -135,12 +186,8 @@ struct HeatMapPlot {
     /// The matrix: uint32, N x N, in NumPy's format
     #[arg(value_name = "K.npy")]
     kernel: PathBuf,
-    /// Share of N_A, 0 to 1, that is darkest, for pictures that are to be compared [default: that of the smallest entry]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    low: Option<f64>,
-    /// Share of N_A that is brightest
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
-    high: f64,
+    #[command(flatten)]
+    shades: ShadeOptions,
     #[command(flatten)]
     picture: PictureOptions,
 }
@@ -194,6 +241,8 @@ struct TracePlot {
     #[command(flatten)]
     minus_inf: MinusInfOption,
     #[command(flatten)]
+    axis: AxisOptions,
+    #[command(flatten)]
     picture: PictureOptions,
 }
 
@@ -204,6 +253,7 @@ impl Plot {
             PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw(console)),
             PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw(console)),
             PictureKind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
+            PictureKind::HeatMaps(kind) => kind.picture.write(|| kind.draw(console)),
             PictureKind::Cell(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::Matrix(kind) => kind.picture.write(|| kind.draw()),
             PictureKind::Trace(kind) => kind.picture.write(|| kind.draw(console)),
@@ -245,7 +295,8 @@ impl ScatterPlot {
         let scores: Vec<f64> = pairs.networks.iter().map(|(network, _)| network.score).collect();
         let values: Vec<f64> = pairs.networks.iter().map(|(_, value)| *value).collect();
         let against = Against { label: &label, values: &values, logarithmic };
-        drawn(&self.scores, scatter_svg(&scores, &self.score.title(), &against, self.picture.look.theme()))
+        let (limits, theme) = (self.axis.limits(), self.picture.look.theme());
+        drawn(&self.scores, scatter_svg(&scores, &self.score.title(), &against, limits, theme))
     }
 }
 
@@ -258,19 +309,16 @@ impl HistogramPlot {
             scores.extend(table.number(&record, 0)?.map(|number| minus_inf.score(number)));
         }
         minus_inf.warning(&self.scores).iter().for_each(|warning| console.warning(warning));
-        drawn(&self.scores, histogram_svg(&scores, self.score.title(), self.picture.look.theme()))
+        let (limits, theme) = (self.axis.limits(), self.picture.look.theme());
+        drawn(&self.scores, histogram_svg(&scores, self.score.title(), limits, theme))
     }
 }
 
 impl HeatMapPlot {
     fn draw(&self) -> Result<String> {
         let kernel = Agreement::read_npy(&self.kernel)?;
-        let low = self.low.unwrap_or(Shades::of(&kernel).low);
-        if low >= self.high && (self.low.is_some() || self.high < 1.0) {
-            let message = format!("--low, {low}, must be below --high, {}", self.high);
-            return Err(Failure::unusable(message));
-        }
-        Ok(heat_map_svg(&kernel, Shades { low, high: self.high }, self.picture.look.theme()))
+        let shades = self.shades.shades(std::iter::once(&kernel))?;
+        Ok(heat_map_svg(&kernel, shades, self.picture.look.theme()))
     }
 }
 
@@ -323,10 +371,8 @@ impl TracePlot {
             let message = "has rows without an `epoch`: is it what `naswot trace` has written?";
             return Err(Failure::unusable(format_args!("{}: {message}", self.rows.display())));
         }
-        drawn(
-            &self.rows,
-            trace_svg(&points, epoch_label(&from), self.score.title(), self.picture.look.theme()),
-        )
+        let (limits, theme) = (self.axis.limits(), self.picture.look.theme());
+        drawn(&self.rows, trace_svg(&points, epoch_label(&from), self.score.title(), limits, theme))
     }
 }
 
