@@ -3,7 +3,7 @@
 use naswot::Agreement;
 use naswot::analysis::drawing::{
     Against, AxisLimits, Direction, HeatMap, Shades, Theme, TracePoint, cell_svg, heat_map_svg,
-    heat_maps_svg, histogram_svg, matrix_svg, png, scatter_svg, sequential, trace_svg,
+    heat_maps_svg, histogram_svg, matrix_svg, pdf, png, scatter_svg, sequential, trace_svg,
 };
 use naswot::analysis::{Correlation, Trend};
 use resvg::usvg::{Options, Tree};
@@ -181,6 +181,24 @@ fn heat_maps_have_one_scale() {
         let error = heat_maps_svg(maps, columns, Shades::of(&kernels[0]), &[], Theme::Light).unwrap_err();
         assert!(error.to_string().contains("from 1 to 40 a side are possible"), "{error}");
     }
+}
+
+#[test]
+fn a_pdf_has_text_that_can_be_searched_and_the_size_of_the_picture() {
+    let kernel = Agreement::new(2, vec![3, 2, 2, 3]).unwrap();
+    let svg = heat_map_svg(&kernel, Shades::of(&kernel), Theme::Light);
+    let bytes = pdf(&svg).unwrap();
+    assert_eq!(bytes, pdf(&svg).unwrap());
+    let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    // A point is 1/72 inch, a pixel 1/96.
+    let size = Tree::from_str(&svg, &Options::default()).unwrap().size();
+    assert!(has(&bytes, &format!("/MediaBox [0 0 {} {}]", size.width() * 0.75, size.height() * 0.75)));
+    for text in ["+NotoSans", "/ToUnicode", "/FontFile2"] {
+        assert!(has(&bytes, text), "{text}");
+    }
+    let bare: String = svg.lines().filter(|line| !line.contains("<text")).collect();
+    assert!(!has(&pdf(&bare).unwrap(), "/ToUnicode"));
+    assert!(pdf("<p>").unwrap_err().to_string().starts_with("picture: is no SVG"));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use naswot::analysis::drawing;
+#[cfg(feature = "pdf")]
+use naswot::analysis::drawing::pdf;
 #[cfg(feature = "png")]
 use naswot::analysis::drawing::png;
 
@@ -22,6 +24,7 @@ pub(crate) struct PictureFile {
 enum PictureFormat {
     Svg,
     Png,
+    Pdf,
 }
 
 impl PictureFile {
@@ -32,12 +35,14 @@ impl PictureFile {
         let form = match ending.to_ascii_lowercase().as_str() {
             "svg" => PictureFormat::Svg,
             "png" if cfg!(feature = "png") => PictureFormat::Png,
-            "png" => {
-                let message =
-                    "this naswot is built without PNG: write .svg, or `cargo install` it with --features png";
-                return Err(message.to_owned());
+            "pdf" if cfg!(feature = "pdf") => PictureFormat::Pdf,
+            feature @ ("png" | "pdf") => {
+                let name = feature.to_ascii_uppercase();
+                return Err(format!(
+                    "this naswot is built without {name}: write .svg, or `cargo install` it with --features {feature}"
+                ));
             }
-            _ => return Err("the name must end in .svg or .png, which says what is written".to_owned()),
+            _ => return Err("the name must end in .svg, .png or .pdf, which says what is written".to_owned()),
         };
         Ok(PictureFile { path, form })
     }
@@ -74,6 +79,7 @@ impl PictureStyle {
         match form {
             PictureFormat::Svg => Ok(svg.into_bytes()),
             PictureFormat::Png => Ok(png(&svg, self.scale)?),
+            PictureFormat::Pdf => Ok(pdf(&svg)?),
         }
     }
 }
@@ -114,6 +120,12 @@ impl<'a> Picture<'a> {
 #[cfg(not(feature = "png"))]
 fn png(_: &str, _: f32) -> naswot::Result<Vec<u8>> {
     Err(naswot::Error::Picture { message: "this naswot is built without PNG".to_owned() })
+}
+
+/// The stand-in for the feature, likewise.
+#[cfg(not(feature = "pdf"))]
+fn pdf(_: &str) -> naswot::Result<Vec<u8>> {
+    Err(naswot::Error::Picture { message: "this naswot is built without PDF".to_owned() })
 }
 
 fn scale(text: &str) -> Result<f32, String> {

@@ -85,7 +85,7 @@ struct OutputOptions {
     /// Write the K of every checkpoint to DIR/<index>.npy
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
-    /// Draw score against epoch to a .svg or .png file
+    /// Draw score against epoch to a .svg, .png or .pdf file
     #[arg(long, value_name = "FILE", value_parser = PictureFile::parse)]
     plot: Option<PictureFile>,
     /// With --plot: what to draw, a score or a column of rows such as parameters, macs or convs

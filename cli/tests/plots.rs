@@ -76,6 +76,11 @@ fn every_kind_is_drawn_as_svg_and_png() {
                 // What is no SVG has no pixels.
                 naswot::analysis::drawing::png(&folder.read(&format!("{name}.svg")), 1.0).unwrap();
             }
+            #[cfg(feature = "pdf")]
+            {
+                plot(&folder, &[kind, &["-o", &format!("{name}.PDF"), "--theme", theme][..]].concat(), 0);
+                assert!(fs::read(folder.path(&format!("{name}.PDF"))).unwrap().starts_with(b"%PDF-"));
+            }
         }
     }
     let scatter = folder.read("0-light.svg");
@@ -131,7 +136,7 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
         assert!(said.contains(message), "{arguments:?}: {said}");
         assert!(!folder.path("out.svg").exists() && !folder.path("out.svg.part").exists());
     }
-    assert!(plot(&folder, &["cell", ARCH, "-o", "out.pdf"], 2).contains("must end in .svg or .png"));
+    assert!(plot(&folder, &["cell", ARCH, "-o", "out.eps"], 2).contains("must end in .svg, .png or .pdf"));
     folder.write("there.svg", "mine");
     let said = plot(&folder, &["cell", ARCH, "-o", "there.svg"], 2);
     assert!(said.contains("there.svg: exists already; --force replaces it"), "{said}");

@@ -35,14 +35,14 @@ Examples:
   naswot plot scatter scores.csv -o scatter.svg \\
       --accuracy nasbench201.csv --column cifar10_test
   naswot plot heat-map kernels/0.npy -o k.png
-  naswot plot heat-maps scores.csv --kernels kernels --accuracy accuracies.csv -o figure1.png
+  naswot plot heat-maps scores.csv --kernels kernels --accuracy accuracies.csv -o figure1.pdf
   naswot plot cell scores.csv --row 17 -o cell.svg
   naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json
   naswot plot matrix sweep.json -o sweep.svg
 
 Colors can be told apart by color-blind readers. A PNG has its own font, and is the same on every machine.";
 
-/// Draw one picture, as SVG or PNG
+/// Draw one picture, as SVG, PNG or PDF
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Plot {
@@ -64,7 +64,7 @@ enum PictureKind {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Picture")]
 struct PictureOptions {
-    /// Write the picture to a .svg or .png file
+    /// Write the picture to a .svg, .png or .pdf file
     #[arg(short, long, value_name = "FILE", value_parser = PictureFile::parse)]
     out: PictureFile,
     #[command(flatten)]

@@ -1,10 +1,8 @@
 //! SVG as pixels.
 
-use std::sync::Arc;
-
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, fontdb::Database};
 
+use super::tree::tree;
 use crate::{Error, Result};
 
 /// Most pixels of a side.
@@ -26,11 +24,7 @@ const MOST_PIXELS: f32 = 16_384.0;
 /// [`Error::Picture`] where the text is no SVG, or the picture would have no pixels or more than 16,384 a side.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::Picture { message };
-    let mut fonts = Database::new();
-    fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
-    fonts.set_sans_serif_family("Noto Sans");
-    let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(|error| wrong(format!("is no SVG: {error}")))?;
+    let tree = tree(svg)?;
     let size = [tree.size().width(), tree.size().height()].map(|side| (side * scale).ceil());
     if !size.iter().all(|side| (1.0..=MOST_PIXELS).contains(side)) {
         let [width, height] = size;
