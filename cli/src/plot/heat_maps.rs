@@ -7,7 +7,7 @@ use clap::Args;
 use naswot::Agreement;
 use naswot::analysis::drawing::{HeatMap, MOST_HEAT_MAPS, heat_maps_svg};
 
-use super::{PictureOptions, ShadeOptions, drawn};
+use super::options::{PictureOptions, ShadeOptions, drawn};
 use crate::accuracies::{Accuracies, AccuracyOptions, Unit};
 use crate::console::Console;
 use crate::correlate::{Infinite, PairedScores};

@@ -1,6 +1,7 @@
 //! `naswot plot`: one picture of scores, of a cell or of kernels.
 
 mod heat_maps;
+mod options;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, AxisLimits, Direction, Shades, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg,
-    scatter_svg, trace_svg,
+    Against, Direction, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg, trace_svg,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -23,12 +23,12 @@ use crate::correlate::{Infinite, PairedScores};
 use crate::exit::{Failure, Result};
 use crate::measure::{Measure, Ranking, sizes};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
-use crate::picture::{Picture, PictureFile, PictureStyle};
 use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
 use crate::sweep::RESULTS;
 use crate::table::Table;
 use crate::text_file;
 use heat_maps::HeatMapsPlot;
+use options::{AxisOptions, PictureOptions, ShadeOptions, drawn};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,69 +59,6 @@ enum PictureKind {
     Cell(CellPlot),
     Matrix(MatrixPlot),
     Trace(TracePlot),
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Picture")]
-struct PictureOptions {
-    /// Write the picture to a .svg, .png or .pdf file
-    #[arg(short, long, value_name = "FILE", value_parser = PictureFile::parse)]
-    out: PictureFile,
-    #[command(flatten)]
-    look: PictureStyle,
-    /// Replace a picture that exists already
-    #[arg(long)]
-    force: bool,
-}
-
-impl PictureOptions {
-    /// Makes the picture and writes it.
-    fn write(&self, draw: impl FnOnce() -> Result<String>) -> Result {
-        let picture = Picture::new(&self.out, self.force)?;
-        picture.finish(draw(), self.look)
-    }
-}
-
-/// The options of a chart's horizontal axis.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Picture")]
-struct AxisOptions {
-    /// Where the horizontal axis begins; what is below is not drawn, but counted in a note [default: the smallest value]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    x_from: Option<f64>,
-    /// Where the horizontal axis ends
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    x_to: Option<f64>,
-}
-
-impl AxisOptions {
-    fn limits(self) -> AxisLimits {
-        AxisLimits { from: self.x_from, to: self.x_to }
-    }
-}
-
-/// The options of the colors of kernels.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Picture")]
-struct ShadeOptions {
-    /// Share of N_A, 0 to 1, that is darkest, for pictures that are to be compared [default: that of the smallest entry]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    low: Option<f64>,
-    /// Share of N_A that is brightest
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
-    high: f64,
-}
-
-impl ShadeOptions {
-    /// The colors of some kernels.
-    fn shades<'a>(self, kernels: impl Iterator<Item = &'a Agreement>) -> Result<Shades> {
-        let least = || kernels.map(|kernel| Shades::of(kernel).low).fold(1.0, f64::min);
-        let (low, high) = (self.low.unwrap_or_else(least), self.high);
-        if low >= high && (self.low.is_some() || high < 1.0) {
-            return Err(Failure::unusable(format_args!("--low, {low}, must be below --high, {high}")));
-        }
-        Ok(Shades { low, high })
-    }
 }
 
 /// Scores against accuracies, or against parameters
@@ -389,11 +326,6 @@ fn scored_table(file: &Path, measure: &Measure, besides: &[&str]) -> Result<Tabl
     Ok(table)
 }
 
-/// A picture of a file, which is what a failure names.
-fn drawn(file: &Path, svg: naswot::Result<String>) -> Result<String> {
-    svg.map_err(|error| Failure::unusable(format_args!("{}: {error}", file.display())))
-}
-
 impl Accuracies {
     /// Label of an axis.
     fn label(&self) -> String {
@@ -420,9 +352,4 @@ fn names(settings: &[Map<String, Value>]) -> Vec<String> {
         parts.collect::<Vec<_>>().join(", ")
     };
     settings.iter().map(name).collect()
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
