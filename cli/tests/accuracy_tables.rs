@@ -217,9 +217,12 @@ impl Pickled {
     }
 }
 
-/// The results of some trainings, each of a data set and a seed with its evaluations.
-fn results(index: i32, arch: &str, epochs: i32, trainings: &[(&str, i32, &[(&str, f64)])]) -> Pickled {
-    let training = |&(data_set, seed, evaluations): &(&str, i32, &[(&str, f64)])| {
+/// A training: its data set, its seed and its evaluations.
+type Training<'a> = (&'a str, i32, &'a [(&'a str, f64)]);
+
+/// The results of some trainings.
+fn results(index: i32, arch: &str, epochs: i32, trainings: &[Training]) -> Pickled {
+    let training = |&(data_set, seed, evaluations): &Training| {
         let last = |&(set, accuracy): &(&str, f64)| {
             let (first, last) =
                 (Pickled::Text(format!("{set}@0")), Pickled::Text(format!("{set}@{}", epochs - 1)));

@@ -34,7 +34,7 @@ impl<'v, R: BufRead> Machine<'v, R> {
     }
 
     /// Bytes before the operation that was carried out last.
-    pub(super) fn position(&self) -> u64 {
+    pub(super) fn start(&self) -> u64 {
         self.operations.start
     }
 

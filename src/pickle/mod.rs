@@ -89,7 +89,7 @@ impl Pickle {
         let mut machine = Machine::new(from, limit, visitor);
         match machine.run() {
             Ok(root) => Ok(Pickle { store: machine.into_store(), root }),
-            Err(message) => Err(Broken { position: machine.position(), message }),
+            Err(message) => Err(Broken { position: machine.start(), message }),
         }
     }
 

@@ -3,6 +3,7 @@
 mod metrics;
 mod nasbench101;
 mod nasbench201;
+mod table;
 mod tfrecord;
 
 use std::io::{self, BufWriter, Write};
@@ -14,6 +15,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::interrupt;
 use crate::output::{Draft, Existing};
+use table::Table;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,14 +72,6 @@ fn csv_file(text: &str) -> Result<PathBuf, String> {
         Some(ending) if ending.eq_ignore_ascii_case("csv") => Ok(path),
         _ => Err("the name must end in .csv".to_owned()),
     }
-}
-
-/// The rows of a table.
-trait Table {
-    /// Names of the columns, with commas between.
-    fn columns(&self) -> String;
-
-    fn write_rows(&self, to: &mut dyn Write) -> io::Result<()>;
 }
 
 impl AccuracyTable {

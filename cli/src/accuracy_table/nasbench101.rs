@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use naswot::nasbench101::Cell;
 
-use super::Table;
 use super::metrics::Metrics;
+use super::table::Table;
 use super::tfrecord::TfRecords;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};

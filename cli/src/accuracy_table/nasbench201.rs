@@ -16,7 +16,7 @@ use naswot::nasbench201::Cell;
 use naswot::pickle::{self, Pickle, Treatment, Value, Visitor};
 use rayon::prelude::*;
 
-use super::Table;
+use super::table::Table;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::{interrupt, progress};
