@@ -263,7 +263,7 @@ pub static COLUMNS: &[Column] = &[
         may_be_empty: false,
         compare: Compare::All,
         title: "data",
-        doc: "where the images are from: `synthetic`, `cifar10`, `cifar100`, `imagenet16`, `npy`",
+        doc: "where the images are from: `synthetic`, `cifar10`, `cifar100`, `imagenet16`, `images`, `npy`",
         value: |of| Field::text(&of.settings.data),
     },
     Column {

@@ -14,6 +14,9 @@ use crate::real::Real;
 /// Rows of a panel: each pass over the rows below reads and writes them once for this many products.
 const PANEL: usize = 8;
 
+/// Cholesky is believed when no pivot of K / N_A is smaller. Those of real networks are above 0.03.
+pub(crate) const SAFE_PIVOT: f64 = 1e-3;
+
 /// The pivots of a factorized K, in sum; the host judges them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pivots {

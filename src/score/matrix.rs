@@ -15,13 +15,10 @@ use std::sync::Arc;
 use npyz::WriterBuilder;
 
 use super::agreement::{Section, agreement};
-use super::cholesky::{Pivots, cholesky};
+use super::cholesky::{Pivots, SAFE_PIVOT, cholesky};
 use super::determinant;
 use crate::data::npy;
 use crate::{Error, Result};
-
-/// Cholesky is believed when no pivot of K / N_A is smaller. Those of real networks are above 0.03.
-const SAFE_PIVOT: f64 = 1e-3;
 
 /// The agreement matrix K of N images (the paper's kernel matrix): how many ReLU bits each pair has in common. N x N,
 /// row by row, in bits.

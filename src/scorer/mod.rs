@@ -261,7 +261,8 @@ impl Scorer {
         self.setup.plan(&self.initialized(network.clone()))
     }
 
-    /// Bytes that scoring a network takes here, the weights that networks share not counted.
+    /// Bytes that scoring a network takes here, by which a [memory limit](ScorerBuilder::memory_limit) goes. On the processor
+    /// its weights are among them, on a GPU they are in a pool that all networks share.
     ///
     /// ```
     /// # use naswot::{Batch, Scorer, nasbench201::{Cell, Skeleton}};

@@ -35,7 +35,8 @@ Examples:
   naswot plot scatter scores.csv -o scatter.svg \\
       --accuracy nasbench201.csv --column cifar10_test
   naswot plot heat-map kernels/0.npy -o k.png
-  naswot plot heat-maps scores.csv --kernels kernels --accuracy accuracies.csv -o figure1.pdf
+  naswot plot heat-maps scores.csv --kernels kernels -o figure1.pdf \\
+      --accuracy accuracies.csv
   naswot plot cell scores.csv --row 17 -o cell.svg
   naswot sweep cells.jsonl --seed 0,1,2 --json > sweep.json
   naswot plot matrix sweep.json -o sweep.svg

@@ -39,8 +39,8 @@ Examples:
       --max-parameters 100000
   naswot search --space nasbench201 --samples 10,100,1000 --runs 500 \\
       --known scores.csv --accuracy nasbench201.csv --column cifar10_test
-  naswot search --space nasbench201 --algorithm area --samples 300 \\
-      --runs 50 --accuracy nasbench201.csv --column cifar10_valid --report cifar10_test";
+  naswot search --space nasbench201 --algorithm area --samples 300 --runs 50 \\
+      --accuracy nasbench201.csv --column cifar10_valid --report cifar10_test";
 
 /// Search a space with the score
 ///

@@ -39,15 +39,12 @@ impl<T: Real> Path for Twin<T> {
     const PRECISION: Precision = T::PRECISION;
 
     fn bytes(&self, plan: &Plan) -> u64 {
-        plan.memory().bytes(size_of::<T>())
-    }
-
-    fn weight_bytes(&self, plan: &Plan) -> u64 {
         let numbers = |parameter: &Parameter| {
             let RowShape { out_channels, in_channels, kernel } = parameter.shape;
-            (out_channels.next_multiple_of(OCTET) * in_channels * kernel[0] * kernel[1]) as u64
+            out_channels.next_multiple_of(OCTET) * in_channels * kernel[0] * kernel[1]
         };
-        size_of::<T>() as u64 * plan.parameters.iter().map(numbers).sum::<u64>() + most_row_bytes(plan)
+        let weights = size_of::<T>() * plan.parameters.iter().map(numbers).sum::<usize>();
+        plan.memory().bytes(size_of::<T>()) + weights as u64 + most_row_bytes(plan)
     }
 
     fn keep_weights(&self, bytes: u64) {

@@ -171,8 +171,7 @@ impl<P: Path> Cpu<P> {
     fn network(&self, network: &Network, workspace: &mut P::Workspace, spread: bool) -> Result<Outcome> {
         let plan = self.setup.timed(Stage::Plan, spread, || self.setup.plan(network))?;
         // What the networks that run leave of a limit is for weights that are kept for others.
-        let needs = || self.path.bytes(&plan) + self.path.weight_bytes(&plan);
-        let _pass = self.gate.enter(needs, |free| self.path.keep_weights(free))?;
+        let _pass = self.gate.enter(|| self.path.bytes(&plan), |left| self.path.keep_weights(left))?;
         let mut score = || self.path.score(&self.setup, &plan, workspace, spread);
         let outcome = match &self.threads {
             Some(threads) if spread => threads.install(score),

@@ -11,16 +11,13 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
     type Workspace: Default + Send;
     const PRECISION: Precision;
 
-    /// Bytes that a plan takes, its weights not counted.
+    /// Bytes that a plan takes with all its weights, and with those on their way to be packed.
     fn bytes(&self, plan: &Plan) -> u64;
 
     /// Multiplications of a plan's convolutions for one image, as the path carries them out.
     fn multiplications(&self, plan: &Plan) -> u64 {
         plan.multiplications()
     }
-
-    /// Bytes of its weights, all of them at once, and of those that are on their way to be packed.
-    fn weight_bytes(&self, plan: &Plan) -> u64;
 
     /// From now on keeps at most so many bytes of weights for the networks to come.
     fn keep_weights(&self, bytes: u64);

@@ -52,15 +52,12 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         // K is copied once, for its score.
         let k = 2 * plan.images() * plan.images();
         let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
-        (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes) as u64
+        let bytes = (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes) as u64;
+        bytes + LanesWeightCache::bytes(plan) + most_row_bytes(plan)
     }
 
     fn multiplications(&self, plan: &Plan) -> u64 {
         plan.convs.iter().map(|job| conv::multiplications(job, plan)).sum()
-    }
-
-    fn weight_bytes(&self, plan: &Plan) -> u64 {
-        LanesWeightCache::bytes(plan) + most_row_bytes(plan)
     }
 
     fn keep_weights(&self, bytes: u64) {
