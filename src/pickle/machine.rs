@@ -2,10 +2,11 @@
 
 use std::io::BufRead;
 
-use super::numpy::{self, Callable};
+use super::callable::Callable;
+use super::numpy;
 use super::operation::{Operation, Operations};
 use super::store::{Node, Store, Stored};
-use super::{Treatment, Visitor};
+use super::visitor::{Treatment, Visitor};
 
 /// What the machine works on.
 pub(super) struct Machine<'v, R> {
@@ -147,7 +148,7 @@ impl<'v, R: BufRead> Machine<'v, R> {
         if callable == Callable::OrderedDict {
             return self.push_ordered_dict(&arguments);
         }
-        match callable.call(&arguments, &mut self.store)? {
+        match numpy::call(callable, &arguments, &mut self.store)? {
             Some(value) => self.stack.push(value),
             None => return Err(format!("a call of {callable:?} with arguments that it does not take")),
         }

@@ -5,15 +5,17 @@
 //! are kept once, and never unfolded, so what is kept grows as the file does, and at most to a limit that the caller sets.
 //! The operations are those that the documentation of Python's `pickletools` lists.
 
+mod callable;
 mod machine;
 mod numpy;
 mod operation;
 mod store;
+mod visitor;
 
 use std::io::BufRead;
 
-pub use numpy::Array;
-pub use store::Value;
+pub use store::{Array, Value};
+pub use visitor::{Treatment, Visitor};
 
 use machine::Machine;
 use store::{Store, Stored};
@@ -34,29 +36,6 @@ pub struct Broken {
     pub position: u64,
     /// What is wrong there.
     pub message: String,
-}
-
-/// What becomes of the containers of a pickle, each by the text that its place in a dictionary is named by.
-pub trait Visitor {
-    /// What becomes of a container under a key.
-    fn treatment(&self, key: &str) -> Treatment;
-
-    /// Takes an entry of a container whose treatment is [`Treatment::EntryByEntry`]. The error says what is wrong with it.
-    ///
-    /// # Errors
-    /// What the reader of the pickle is to say.
-    fn entry(&mut self, key: Value<'_>, value: Value<'_>) -> Result<(), String>;
-}
-
-/// The treatment of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
-    /// Its content is kept.
-    Keep,
-    /// Its content is dropped as it is read.
-    Drop,
-    /// Its entries are handed over as they are read, and dropped then, with all that they hold.
-    EntryByEntry,
 }
 
 /// Keeps all.

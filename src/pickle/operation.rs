@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::numpy::Callable;
+use super::callable::Callable;
 
 /// An operation with its argument.
 #[derive(Debug, PartialEq)]

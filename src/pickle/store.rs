@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::numpy::{Array, ArrayNode, Callable};
+use super::callable::Callable;
 
 /// A value, or the node of one that takes memory of its own.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,37 @@ pub(super) enum Node {
     },
     /// An array, none before its state has come.
     Array(Option<ArrayNode>),
+}
+
+/// The parts of an array.
+#[derive(Debug)]
+pub(super) struct ArrayNode {
+    /// Name of the type of its numbers.
+    pub(super) data_type: Box<str>,
+    pub(super) shape: Box<[usize]>,
+    pub(super) fortran: bool,
+    /// Node of its bytes.
+    pub(super) data: u32,
+}
+
+impl ArrayNode {
+    fn view<'p>(&'p self, store: &'p Store) -> Array<'p> {
+        let Node::Bytes(bytes) = store.node(self.data) else {
+            unreachable!("the data of an array was looked at when it was made");
+        };
+        Array { data_type: &self.data_type, shape: &self.shape, fortran: self.fortran, bytes }
+    }
+}
+
+/// A NumPy array as it was pickled.
+#[derive(Clone, Copy, Debug)]
+pub struct Array<'p> {
+    /// Name of the type of its numbers, such as `u1`.
+    pub data_type: &'p str,
+    pub shape: &'p [usize],
+    /// Whether its numbers are in Fortran's order.
+    pub fortran: bool,
+    pub bytes: &'p [u8],
 }
 
 /// Bytes of short text, of which equal ones are kept once.
