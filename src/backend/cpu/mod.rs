@@ -86,15 +86,7 @@ pub(super) fn open(setup: Setup) -> Result<Arc<dyn Executor>> {
 /// # Errors
 /// A variable `NASWOT_SIMD` that names none of the machine's.
 pub fn peak_rates(images: usize) -> Result<PeakRates> {
-    Ok(match Isa::choose(images)? {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(simd) => PeakRates::measure(simd),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(simd) => PeakRates::measure(simd),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(simd) => PeakRates::measure(simd),
-        Isa::Portable(simd) => PeakRates::measure(simd),
-    })
+    Ok(PeakRates::of(Isa::choose(images)?))
 }
 
 /// The fast path, with blocks of two vectors of images, or of one that holds the whole batch. (A multiplication by a

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytemuck::Zeroable;
 
-use super::simd::{Simd, WithSimd};
+use super::simd::{Isa, Simd, WithSimd};
 
 /// Peak rates of all threads of rayon's pool together.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,20 @@ pub struct PeakRates {
 }
 
 impl PeakRates {
-    /// Measures them, in about half a second.
-    pub(crate) fn measure<S: Simd>(simd: S) -> Self {
+    /// Measures those of an instruction set, in about half a second.
+    pub(crate) fn of(isa: Isa) -> Self {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => Self::measure(simd),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => Self::measure(simd),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(simd) => Self::measure(simd),
+            Isa::Portable(simd) => Self::measure(simd),
+        }
+    }
+
+    fn measure<S: Simd>(simd: S) -> Self {
         const STEPS: usize = 4 << 20;
         const COPIES: usize = STEPS / COPIED;
         // As many sums as hide the latency of additions, and as the registers hold beside the operands.
@@ -119,21 +131,11 @@ impl<S: Simd> WithSimd<S> for Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::cpu::lanes::simd::Isa;
 
     #[test]
     fn rates_are_those_of_a_processor() {
         for isa in Isa::available() {
-            let rates = match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512(simd) => PeakRates::measure(simd),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2(simd) => PeakRates::measure(simd),
-                #[cfg(target_arch = "aarch64")]
-                Isa::Neon(simd) => PeakRates::measure(simd),
-                Isa::Portable(simd) => PeakRates::measure(simd),
-            };
-            let PeakRates { f32_flop, f64_flop, first_cache_bytes } = rates;
+            let PeakRates { f32_flop, f64_flop, first_cache_bytes } = PeakRates::of(isa);
             let cores = rayon::current_num_threads() as f64;
             for rate in [f32_flop, f64_flop, first_cache_bytes] {
                 // Nothing was left out by the compiler: no core does 64 vectors of 64 bytes in a nanosecond.

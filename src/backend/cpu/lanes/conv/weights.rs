@@ -8,11 +8,11 @@ use super::form::Form;
 use super::winograd::{POSITIONS, transform_weights};
 use crate::backend::cpu::lanes::simd::{Simd, WithSimd};
 use crate::backend::cpu::lanes::units::advise;
-use crate::backend::cpu::workspace::{reserve, resize};
+use crate::backend::cpu::workspace::reserve;
 use crate::plan::Plan;
 use crate::plan::jobs::{ConvJob, OCTET, Parameter, Part};
 use crate::weights::WeightSource;
-use crate::{Distribution, Result};
+use crate::{Distribution, Error, Result};
 
 /// Numbers that are kept, where nobody says how many: 1 GiB. Beyond it, what was not asked for longest is dropped, until half are left.
 const CAPACITY: usize = 256 << 20;
@@ -182,8 +182,10 @@ impl LanesWeightCache {
         reserve(rows, octets.len() * OCTET * shape.row_len())?;
         self.source.rows(&parameter.name, &parameter.shape, parameter.distribution, octets, rows)?;
         let of_channel = form.products(key.kernel) * key.in_channels;
-        let mut weights = Vec::new();
-        resize(&mut weights, of_channel * key.channels, 0.0)?;
+        let numbers = of_channel * key.channels;
+        // Fresh pages are zero, and nobody has to write them.
+        let mut weights = bytemuck::try_zeroed_vec(numbers)
+            .map_err(|()| Error::machine_memory((numbers * size_of::<f32>()) as u64))?;
         advise(bytemuck::cast_slice_mut(&mut weights));
         let mut packed = Packed { tiles: self.tiles(&key), weights, of_channel };
         simd.call(PackTiles { key: &key, rows, packed: &mut packed });
