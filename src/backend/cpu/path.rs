@@ -1,5 +1,6 @@
 //! The interface of the twins and of lanes: two ways to run a plan on the processor.
 
+use super::workspace::reserve;
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
@@ -36,7 +37,7 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
 /// The outcome of a network whose agreements are counted: its score, from K, and whatever else is to be kept.
 ///
 /// # Errors
-/// As [`Agreement::new`].
+/// As [`Agreement::new`]; no memory for K's copy and factor.
 pub(super) fn outcome(
     setup: &Setup,
     plan: &Plan,
@@ -45,7 +46,12 @@ pub(super) fn outcome(
     codes: &[u32],
     patterns: Option<u32>,
 ) -> Result<Outcome> {
-    let agreement = Agreement::new(plan.images(), k.to_vec())?;
+    let mut entries = Vec::new();
+    reserve(&mut entries, k.len())?;
+    entries.extend_from_slice(k);
+    // Cholesky's factor takes no error, so whether there is memory for it is asked before.
+    reserve(&mut Vec::<f64>::new(), k.len())?;
+    let agreement = Agreement::new(plan.images(), entries)?;
     Ok(Outcome {
         log_det: setup.timed(Stage::Cholesky, spread, || agreement.log_det()),
         patterns,
