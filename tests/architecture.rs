@@ -138,6 +138,8 @@ fn a_word_may_be_of_two_spaces() {
     assert!(Architecture::names_in_rows("12804").is_empty() && Architecture::names_in_rows("(1").is_empty());
     let error = "cells.jsonl".parse::<Architecture>().unwrap_err().to_string();
     assert_eq!(error, "\"cells.jsonl\" is no cell of nasbench101 or nasbench201 in any notation");
+    let error = "12804".parse::<Architecture>().unwrap_err().to_string();
+    assert!(error.ends_with("in any notation; a number of nasbench201 is written #12804"), "{error}");
     let other = r#"{"space":"nasbench101","adjacency":[[0,1],[0,0]],"ops":["input","output"]}"#;
     let error = Space::NasBench201.parse_arch(other).unwrap_err().to_string();
     assert_eq!(error, "is of the space \"nasbench101\", not of nasbench201");

@@ -97,8 +97,9 @@ const FEW: usize = 30;
 pub(crate) fn thin_join(joined: usize, scored: usize, scores: &Path, table: &Path) -> Option<String> {
     let (scores, table) = (scores.display(), table.display());
     if joined * 10 < scored {
-        let doubt = "do both files name networks alike? --key says by which column";
-        return Some(format!("{table}: has {joined} of the {scored} networks of {scores} alone: {doubt}"));
+        let doubt =
+            "where more should be, see that both files name networks alike: --key says by which column";
+        return Some(format!("{table}: has only {joined} of the {scored} networks of {scores}; {doubt}"));
     }
     (joined < FEW)
         .then(|| format!("{scores}: {joined} networks with an accuracy are few: figures may be chance"))

@@ -334,8 +334,8 @@ pub static COLUMNS: &[Column] = &[
         may_be_empty: false,
         compare: Compare::Never,
         title: "device",
-        doc: "its name; of the CPU with the instruction set that its fast path takes, of a GPU with its kind and driver, \
-              so that a software adapter is seen as such",
+        doc: "its name; of the CPU with the instruction set of its fast path, the widest that the batch fills, of \
+              a GPU with its kind and driver, so that a software adapter is seen as such",
         value: |of| Field::text(&of.settings.device),
     },
     Column {

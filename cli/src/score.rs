@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Batch, Checkpoint, Scorer, Settings, Stage, Weights};
 
 use crate::codes::CodeFiles;
-use crate::console::Console;
+use crate::console::{Console, say};
 use crate::entries::Ended;
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{Input, InputOptions};
@@ -189,6 +189,9 @@ impl Score {
             progress.summarise();
         }
         let ended = ended?;
+        if let (Ended::Interrupted, Some(out), false) = (&ended, &self.out.out, console.quiet) {
+            say(format_args!("stopped; --resume goes on with {}", out.path.display()));
+        }
         if input.taken() == 0 && ended == Ended::Complete {
             console.warning(format_args!("{name}: holds no architectures"));
         }

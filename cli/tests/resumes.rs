@@ -122,7 +122,8 @@ fn an_interrupted_run_finishes_what_it_computes() {
     wait_until("rows come", || length(&folder.path("scores.csv")) > 1000);
     interrupt(&child, "-INT");
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(130), ""));
+    let said = "stopped; --resume goes on with scores.csv\n";
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(130), said));
     let rows = folder.read("scores.csv");
     assert!(rows.ends_with('\n'));
     for (index, row) in rows.lines().skip(1).enumerate() {

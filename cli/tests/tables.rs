@@ -575,7 +575,7 @@ fn a_join_of_few_networks_is_warned_of_and_has_no_top() {
         (
             29,
             10,
-            "warning: table.csv: has 29 of the 400 networks of scores.csv alone: do both files name networks alike? --key says by which column\n",
+            "warning: table.csv: has only 29 of the 400 networks of scores.csv; where more should be, see that both files name networks alike: --key says by which column\n",
         ),
     ] {
         folder.write("table.csv", &table("acc", n));

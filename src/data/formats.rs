@@ -163,15 +163,26 @@ impl Split {
 }
 
 impl Records {
+    /// Bytes of a record.
+    fn bytes(&self, format: &Format) -> u64 {
+        (self.classes.len() + format.pixels()) as u64
+    }
+
     /// Records of a file of so many bytes, at least one; the error says why they are not whole.
     pub(super) fn count(&self, format: &Format, size: u64) -> Result<u32, String> {
-        let (label, record) = (format.label, (self.classes.len() + format.pixels()) as u64);
+        let (label, record) = (format.label, self.bytes(format));
         match size {
             0 => Err("is empty".to_owned()),
-            _ if !size.is_multiple_of(record) => Err(format!(
-                "is {size} bytes, which are not whole {label} records of {record} bytes: \
-                 it is cut off or another kind of file"
-            )),
+            _ if !size.is_multiple_of(record) => {
+                let others = [&CIFAR10, &CIFAR100].into_iter().filter(|other| other.label != label);
+                let mut sizes =
+                    others.filter_map(|other| Some((other.label, other.records.as_ref()?.bytes(other))));
+                let kind = match sizes.find(|(_, bytes)| size.is_multiple_of(*bytes)) {
+                    Some((other, bytes)) => format!("it may be of {other}, whose records have {bytes}"),
+                    None => "it is cut off or another kind of file".to_owned(),
+                };
+                Err(format!("is {size} bytes, which are not whole {label} records of {record} bytes: {kind}"))
+            }
             _ => u32::try_from(size / record).map_err(|_| format!("is {size} bytes, too many for {label}")),
         }
     }

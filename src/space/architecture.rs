@@ -261,7 +261,15 @@ impl FromStr for Architecture {
             ))),
             [] => errors.pop().unwrap_or_else(|| {
                 let known = Space::ALL.map(Space::name).join(" or ");
-                Err(unreadable(format!("{} is no cell of {known} in any notation", quoted(text.trim()))))
+                let number = format!("#{}", text.trim());
+                let numbered = Space::ALL.into_iter().find(|space| space.parse_arch(&number).is_ok());
+                let hint = numbered.map_or(String::new(), |space| {
+                    format!("; a number of {} is written {number}", space.name())
+                });
+                Err(unreadable(format!(
+                    "{} is no cell of {known} in any notation{hint}",
+                    quoted(text.trim())
+                )))
             }),
         }
     }
