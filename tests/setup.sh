@@ -38,14 +38,17 @@ if ((${#missing[@]} > 0)); then
         apt-get install -y --no-install-recommends "${missing[@]}"
 fi
 
+# Wheels by their digests, which pip checks.
+wheels() {
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes "$@"
+}
 compilers=(.venv/lib/python3*/site-packages/nvidia/*/lib/libnvrtc.so.1[0-9])
 disassemblers=(.venv/lib/python3*/site-packages/nvidia/*/bin/nvdisasm)
 if ((${#compilers[@]} == 0 || ${#disassemblers[@]} == 0)); then
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps nvidia-cuda-nvrtc nvidia-cuda-nvdisasm
+    wheels -r tests/wheels.txt
 fi
 twelve=(.venv/nvrtc12/nvidia/cuda_nvrtc/lib/libnvrtc.so.12)
 if [[ ! -f ${twelve[0]} ]]; then
-    # Not the newest: it is to know fewer architectures than that of CUDA 13.
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv/nvrtc12 nvidia-cuda-nvrtc-cu12==12.2.140
+    wheels --target .venv/nvrtc12 -r tests/wheels12.txt
 fi
