@@ -6,7 +6,7 @@ use resvg::usvg::{Options, Tree, fontdb::Database};
 
 use crate::{Error, Result};
 
-/// The tree of a picture, its text in Noto Sans, which is built in.
+/// The tree of a picture, its text in Noto Sans, which is built in by its license, the file `LICENSE-OFL`.
 pub(super) fn tree(svg: &str) -> Result<Tree> {
     let mut fonts = Database::new();
     fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
