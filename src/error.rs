@@ -77,7 +77,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor of a checkpoint that is missing, misshapen or has no place in the network.
-    #[error("weights: tensor `{name}` {kind}")]
+    #[error("weights: tensor `{}` {kind}", cut(name))]
     Parameter {
         /// The tensor's name.
         name: String,
@@ -239,6 +239,13 @@ pub enum ParameterErrorKind {
     /// It has more weights than are numbered.
     #[error("has more than 2^35 weights")]
     TooLarge,
+}
+
+/// A text out of a file as error texts quote it: no more of it than tells which it is. Whoever shows them to people sees to
+/// its control characters, as those of file names.
+pub(crate) fn cut(text: &str) -> &str {
+    const MOST: usize = 200;
+    text.char_indices().nth(MOST).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A shape as error texts have it.

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use crate::column_words::{is_accuracy, is_loss};
 use crate::exit::{Failure, Result};
-use crate::field::number;
+use crate::field::{check_name, number};
 use crate::join_key::{JoinKey, epoch_column, table_columns};
 use crate::table::{Record, Table};
+use crate::text::{listed, shortened};
 
 /// The options by which a table of accuracies is read.
 #[derive(Args, Clone, Debug, Default)]
@@ -125,9 +126,12 @@ impl Accuracies {
     pub(crate) fn read_ranks(path: &Path, options: &AccuracyOptions) -> Result<(Self, Option<Failure>)> {
         let mut table = Table::open(path)?;
         let keys = table_columns(&mut table, options.key.as_ref())?;
-        Self::read_keys(table, keys, path, options, |key| match options.key {
-            Some(_) => names_in_rows(&numbered(key)),
-            None => names_in_rows(key),
+        Self::read_keys(table, keys, path, options, |key| {
+            check_name(key)?;
+            Ok(match options.key {
+                Some(_) => names_in_rows(&numbered(key)),
+                None => names_in_rows(key),
+            })
         })
     }
 
@@ -135,7 +139,7 @@ impl Accuracies {
     pub(crate) fn read_epochs(path: &Path, options: &AccuracyOptions) -> Result<Self> {
         let table = Table::open(path)?;
         let key = epoch_column(&table, options.key.as_ref())?;
-        let name = |key: &str| vec![number(key).map_or_else(|| key.to_owned(), epoch_name)];
+        let name = |key: &str| Ok(vec![number(key).map_or_else(|| key.to_owned(), epoch_name)]);
         let (accuracies, infinite) = Self::read_keys(table, vec![key], path, options, name)?;
         infinite.map_or(Ok(accuracies), Err)
     }
@@ -146,7 +150,7 @@ impl Accuracies {
         keys: Vec<String>,
         path: &Path,
         options: &AccuracyOptions,
-        names_of: impl Fn(&str) -> Vec<String>,
+        names_of: impl Fn(&str) -> Result<Vec<String>, String>,
     ) -> Result<(Self, Option<Failure>)> {
         let AccuracyOptions { column, lower_is_better, .. } = options;
         let place = match column.as_deref() {
@@ -163,14 +167,18 @@ impl Accuracies {
             let Record { line, texts, .. } = &record;
             // Columns that say the same, as those of nasbench201 may, are one key.
             let names = texts[..keys.len()].iter().map(String::as_str).filter(|key| !key.is_empty());
-            let names: HashSet<String> = names.flat_map(&names_of).collect();
+            let names = names.map(&names_of).collect::<Result<Vec<_>, _>>();
+            let names = names.map_err(|why| table.wrong(*line, why))?;
+            let names: HashSet<String> = names.into_iter().flatten().collect();
             if names.is_empty() {
-                let message = format!("has no {}: which network is it?", keys.join(" or "));
+                let message = format!("has no {}: which network is it?", listed(&keys));
                 return Err(table.wrong(*line, message));
             }
             let Some(value) = table.number(&record, keys.len())? else { continue };
             if value.is_infinite() && infinite.is_none() {
-                infinite = Some(table.wrong(*line, format_args!("{column} is -inf, which is no accuracy")));
+                infinite = Some(
+                    table.wrong(*line, format_args!("{} is -inf, which is no accuracy", shortened(&column))),
+                );
             }
             largest = largest.max(value);
             let value = if *lower_is_better { -value } else { value };
@@ -187,7 +195,7 @@ impl Accuracies {
         let averaged = by_name.values().filter(|accuracy| accuracy.count > 1).count();
         let mut warnings = Vec::new();
         if is_loss(&column) && !lower_is_better {
-            let path = path.display();
+            let (path, column) = (path.display(), shortened(&column));
             warnings.push(format!(
                 "{path}: {column} is named like a loss or an error; if it is, add --lower-is-better"
             ));
@@ -234,8 +242,7 @@ fn accuracy_column(table: &Table) -> Result<usize> {
         [place] => Ok(place),
         [] => Err(table.wrong_columns("none is named like an accuracy; --column says which it is")),
         _ => {
-            let names: Vec<&str> = places.iter().map(|&place| columns[place].as_str()).collect();
-            let names = names.join(", ");
+            let names = listed(places.iter().map(|&place| &columns[place]));
             Err(table.wrong_columns(format_args!(
                 "several are named like an accuracy: {names}; --column says which it is"
             )))

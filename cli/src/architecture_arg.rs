@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use naswot::{Architecture, Space};
 use serde_json::Value;
 
@@ -19,19 +19,17 @@ pub(crate) enum ArchitectureArg {
     File(PathBuf),
 }
 
-impl FromStr for ArchitectureArg {
-    type Err = naswot::Error;
-
-    /// Reads the argument: what looks like an arch is one; all else is a file.
-    fn from_str(text: &str) -> naswot::Result<Self> {
-        match Space::of_arch(text) {
-            Some(_) => text.parse().map(ArchitectureArg::Architecture),
-            None => Ok(ArchitectureArg::File(text.into())),
-        }
-    }
-}
-
 impl ArchitectureArg {
+    /// The parser of the argument: what looks like an arch is one; all else is a file.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        OsStringValueParser::new().try_map(|text| {
+            match text.to_str().filter(|text| Space::of_arch(text).is_some()) {
+                Some(arch) => arch.parse().map(ArchitectureArg::Architecture),
+                None => Ok::<_, naswot::Error>(ArchitectureArg::File(text.into())),
+            }
+        })
+    }
+
     /// The architecture. Of a file with several, `row` says which: by `index` where the file has that column, else counted from 0.
     pub(crate) fn find(&self, row: Option<u64>) -> Result<Architecture> {
         match self {

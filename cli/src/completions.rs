@@ -25,7 +25,7 @@ impl Completions {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut naswot, "naswot", &mut script);
         let mut lines = StdoutLines::new();
-        lines.print(String::from_utf8_lossy(&script).trim_end())?;
+        lines.print_data(String::from_utf8_lossy(&script).trim_end())?;
         lines.finish()
     }
 }

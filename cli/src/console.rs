@@ -1,5 +1,7 @@
-//! Messages on standard error, and how many of them.
+//! Messages on standard error, and how many of them. Every one of them goes through [`say`], which shows controls and the like
+//! as escapes: file names and pieces of files stand in messages as they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
@@ -9,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{ArgAction, Args, ColorChoice};
+
+use crate::text::{sayable, visible};
 
 /// Options of every command about messages.
 #[derive(Args, Clone, Debug)]
@@ -69,16 +73,13 @@ impl Console {
     }
 
     fn labeled(&self, label: &str, style: Style, message: impl Display) {
-        if self.colored() {
-            say(format_args!("{style}{label}{style:#} {message}"));
-        } else {
-            say(format_args!("{label} {message}"));
-        }
+        let label = if self.colored() { format!("{style}{label}{style:#}") } else { label.to_owned() };
+        write_line(&label, &message.to_string());
     }
 
     /// Whether standard error is a terminal.
     pub(crate) fn on_terminal(&self) -> bool {
-        io::stderr().is_terminal()
+        stderr().is_terminal()
     }
 
     fn colored(&self) -> bool {
@@ -90,9 +91,32 @@ impl Console {
     }
 }
 
-/// Writes a line to standard error. One that is closed is no reason to stop.
+/// Writes a line to standard error, of characters that can be seen.
 pub(crate) fn say(message: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    write_line("", &message.to_string());
+}
+
+/// Writes a message behind its label. A standard error that is closed is no reason to stop.
+fn write_line(label: &str, message: &str) {
+    let blank = if label.is_empty() { "" } else { " " };
+    let _ = writeln!(stderr().lock(), "{label}{blank}{}", sayable(message));
+}
+
+#[expect(clippy::disallowed_methods, reason = "all messages are written here")]
+fn stderr() -> io::Stderr {
+    io::stderr()
+}
+
+/// Prints what the reader of arguments has to say: the help, the version, or what is wrong. Colors are for texts that are all
+/// its own, which the help is, and an error where no argument has a character that cannot be seen.
+pub(crate) fn print_answer(answer: &clap::Error, arguments: &[OsString]) -> io::Result<()> {
+    let seen =
+        |argument: &OsString| argument.to_str().is_some_and(|text| matches!(visible(text), Cow::Borrowed(_)));
+    if !answer.use_stderr() || arguments.iter().all(seen) {
+        return answer.print();
+    }
+    answer.render().to_string().lines().for_each(say);
+    Ok(())
 }
 
 /// The color that help and usage errors are to have, which are printed before there are options.

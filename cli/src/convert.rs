@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Result};
+use crate::options::file;
 use crate::output::{Draft, Existing, OutFile, Output};
 use crate::parquet;
 use crate::row_reader::RowReader;
@@ -28,7 +29,7 @@ pub(crate) struct Convert {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// File to write: .csv, .jsonl or .parquet
-    #[arg(short, long, value_name = "FILE", value_parser = ConvertedFile::parse)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(ConvertedFile::parse))]
     out: ConvertedFile,
     /// Replace an output that exists already
     #[arg(long)]
@@ -45,11 +46,10 @@ enum ConvertedFile {
 
 impl ConvertedFile {
     /// Reads the option.
-    fn parse(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
+    fn parse(path: PathBuf) -> Result<Self, String> {
         match path.extension() {
             Some(ending) if ending.eq_ignore_ascii_case("parquet") => Ok(ConvertedFile::Parquet(path)),
-            _ => OutFile::parse(text)
+            _ => OutFile::parse(path)
                 .map(ConvertedFile::Lines)
                 .map_err(|_| "the name must end in .csv, .jsonl or .parquet".to_owned()),
         }

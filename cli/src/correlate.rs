@@ -135,7 +135,7 @@ impl Correlate {
         let report = self.report(&pairs, &accuracies)?;
         let mut lines = StdoutLines::new();
         if self.json {
-            lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
+            lines.print_data(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
         } else {
             report.print(&mut lines)?;
         }
@@ -241,8 +241,9 @@ impl CorrelationReport<'_> {
         let convs = rows.iter().any(|(_, comparison)| comparison.kendall_tau_equal_convs.is_some());
         let convs = |text: &str| if convs { format!("{text:>13}") } else { String::new() };
         let title = convs("equal convs");
+        lines.print("")?;
         lines.print(format_args!(
-            "\n{:<width$}{:>9}{:>10}{:>9}{:>10}{title}{:>10}",
+            "{:<width$}{:>9}{:>10}{:>9}{:>10}{title}{:>10}",
             "", "Kendall", "Spearman", "Pearson", "weighted", "networks"
         ))?;
         let number = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));

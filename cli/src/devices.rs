@@ -20,7 +20,7 @@ impl Devices {
         let devices = naswot::devices();
         let mut lines = StdoutLines::new();
         if self.json {
-            lines.print(serde_json::to_string(&devices).map_err(Failure::stopped)?)?;
+            lines.print_data(serde_json::to_string(&devices).map_err(Failure::stopped)?)?;
         } else {
             let width =
                 devices.iter().map(|device| device.backend.chars().count()).max().unwrap_or(0).max(10);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::shortened;
+
 /// The kind of a column's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
@@ -92,9 +94,24 @@ impl Field {
     }
 }
 
-/// A number that is finite or minus infinity.
+/// A number that is finite or minus infinity, which is a word: digits that stand for a number beyond all reals, as `-1e400`
+/// does, are none.
 pub fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| value.is_finite() || *value == f64::NEG_INFINITY)
+    let is_word = || !text.bytes().any(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|value: &f64| value.is_finite() || (*value == f64::NEG_INFINITY && is_word()))
+}
+
+/// Refuses a network's name that spreadsheets would run as a formula: it may come out of a file that somebody sends, and stands
+/// in every table that names the network.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    match name.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => Err(format!(
+            "`{}` is no id of a network: spreadsheets run what begins with =, +, -, @, a tab or a carriage return; name it \
+             otherwise",
+            shortened(name)
+        )),
+        false => Ok(()),
+    }
 }
 
 impl fmt::Display for Field {
@@ -107,5 +124,22 @@ impl fmt::Display for Field {
             Field::Real(value) => value.fmt(f),
             Field::Text(text) => text.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_beyond_all_reals_is_no_infinity() {
+        for text in ["-inf", "-Infinity", "-INF"] {
+            assert_eq!(number(text), Some(f64::NEG_INFINITY), "{text}");
+        }
+        for text in ["-1e400", "1e400", "inf", "nan", &format!("-{}", "9".repeat(400))] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert_eq!(Field::parse("-1e400", FieldKind::Score), Err("a number"));
+        assert_eq!(number("-1e-400"), Some(0.0));
     }
 }

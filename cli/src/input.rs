@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::thread;
+use std::thread::Builder;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
@@ -19,6 +19,7 @@ use crate::exit::{Failure, Result};
 use crate::interrupt;
 use crate::network_file::{self, Lines};
 use crate::options::space;
+use crate::threads::refused;
 
 /// Number of lines that are read ahead.
 const AHEAD: usize = 256;
@@ -135,7 +136,7 @@ impl InputOptions {
         let seed = self.sample_seed.unwrap_or(0);
         let drawn = network_file::sample(file, Lines::Objects, n, seed, console)?;
         let drawn = drawn.into_iter().map(|(number, network)| (number, Ok(network)));
-        let input = Input::new(file.display().to_string(), Some(n as u64), shard, drawn);
+        let input = Input::new(file.display().to_string(), Some(n as u64), shard, drawn)?;
         Ok(Input { distinct: true, ..input })
     }
 
@@ -149,7 +150,7 @@ impl InputOptions {
             // On the thread that reads: hashing a space takes long enough for Ctrl-C.
             let found = iter::once_with(move || space.find(&names)).flatten();
             let name = path.display().to_string();
-            return Ok(Input::new(name, Some(total), shard, numbers.into_iter().map(Some).zip(found)));
+            return Input::new(name, Some(total), shard, numbers.into_iter().map(Some).zip(found));
         }
         let name = space.name().to_owned();
         let input = match self.which.sample {
@@ -162,7 +163,7 @@ impl InputOptions {
                 Input::new(name, Some(space.count()? as u64), shard, all.map(unnumbered))
             }
         };
-        Ok(Input { distinct: true, space: Some(space), ..input })
+        Ok(Input { distinct: true, space: Some(space), ..input? })
     }
 
     /// The file of architectures or of their names, where there is one.
@@ -236,11 +237,11 @@ impl Input {
         let name = path.display().to_string();
         let (lines, plain) = network_file::open(path, lines)?;
         let total = if plain { Total::LinesOf(path.to_owned(), shard) } else { Total::Unknown };
-        Ok(Input { total, ..Self::new(name, None, shard, lines) })
+        Ok(Input { total, ..Self::new(name, None, shard, lines)? })
     }
 
     /// The input of a shard. `total` counts the networks of all shards.
-    fn new<I>(name: String, total: Option<u64>, shard: Shard, architectures: I) -> Self
+    fn new<I>(name: String, total: Option<u64>, shard: Shard, architectures: I) -> Result<Self>
     where
         I: IntoIterator<Item = (Option<usize>, naswot::Result<Architecture>), IntoIter: Send + 'static>,
     {
@@ -264,20 +265,22 @@ impl Input {
         name: String,
         total: Total,
         mut lines: impl Iterator<Item = Result<InputLine, String>> + Send + 'static,
-    ) -> Self {
+    ) -> Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
-        thread::spawn(move || {
+        let reading = Builder::new().spawn(move || {
             // A receiver that is gone wants no more lines.
             let _ = lines.try_for_each(|line| sender.send(line));
         });
-        Input { name, lines: receiver, taken: 0, total, space: None, distinct: false }
+        reading.map_err(|error| refused(&error))?;
+        Ok(Input { name, lines: receiver, taken: 0, total, space: None, distinct: false })
     }
 
     /// An input of the same lines once more, all of which have been taken from it.
-    pub(crate) fn again(&self, lines: &Arc<[InputLine]>) -> Self {
+    pub(crate) fn again(&self, lines: &Arc<[InputLine]>) -> Result<Self> {
         let (total, lines) = (Total::Networks(lines.len() as u64), Arc::clone(lines));
         let lines = (0..lines.len()).map(move |place| Ok(lines[place].clone()));
-        Input { distinct: self.distinct, space: self.space, ..Self::of(self.name.clone(), total, lines) }
+        let input = Self::of(self.name.clone(), total, lines)?;
+        Ok(Input { distinct: self.distinct, space: self.space, ..input })
     }
 
     /// Number of networks that are to come, for a progress bar: blank lines of a file count.

@@ -4,6 +4,7 @@ use naswot::Architecture;
 
 use crate::exit::Result;
 use crate::table::Table;
+use crate::text::listed;
 
 /// The names of columns that say which network a row is of.
 const NAMES: [&str; 3] = ["id", "hash", "arch"];
@@ -94,7 +95,7 @@ fn found_columns(table: &mut Table) -> Result<Vec<String>> {
         ));
     }
     let holding =
-        if holding.is_empty() { "none holds".to_owned() } else { format!("{} hold", holding.join(", ")) };
+        if holding.is_empty() { "none holds".to_owned() } else { format!("{} hold", listed(&holding)) };
     Err(table.wrong_columns(format_args!(
         "none is `id`, `hash` or `arch`, and {holding} cells or hashes; --key says which names the networks"
     )))

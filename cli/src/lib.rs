@@ -1,6 +1,6 @@
 //! The command `naswot` as a function: reads files, shows progress, writes results. Everything else is the library
 //! [`naswot`].
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod accuracies;
 mod accuracy_table;
@@ -39,6 +39,9 @@ mod network_file;
 mod options;
 mod outcome_cache;
 mod output;
+#[doc(hidden)]
+#[cfg_attr(not(feature = "parquet"), allow(dead_code, reason = "no other library panics at files"))]
+pub mod panics;
 #[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
 mod picture;
@@ -69,18 +72,20 @@ mod sweep;
 pub mod table;
 mod text;
 mod text_file;
+mod threads;
 mod trace;
 
 #[cfg(test)]
 mod help_tests;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use console::Console;
 use exit::{Exit, Failure};
+use stdout_lines::StdoutData;
 
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -142,9 +147,9 @@ impl Cli {
     /// how the command ends.
     fn read(arguments: Vec<OsString>) -> Result<Self, Exit> {
         let command = Cli::command().color(console::color_of_arguments(&arguments));
-        let matches = command.try_get_matches_from(arguments);
+        let matches = command.try_get_matches_from(&arguments);
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-            answer(&error).unwrap_or_else(|Failure { exit, message }| {
+            answer(&error, &arguments).unwrap_or_else(|Failure { exit, message }| {
                 message.into_iter().for_each(|message| console::say(format_args!("error: {message}")));
                 exit
             })
@@ -153,8 +158,45 @@ impl Cli {
 
     /// Runs the command to its end.
     fn run(&self) -> Exit {
-        let console = &self.console;
-        let result = match &self.command {
+        self.command.start_threads().and_then(|()| self.command.run(&self.console)).unwrap_or_else(
+            |Failure { exit, message }| {
+                if let Some(message) = message {
+                    self.console.error(message);
+                }
+                exit
+            },
+        )
+    }
+}
+
+impl Command {
+    /// Starts the threads that it computes with, where it does.
+    fn start_threads(&self) -> exit::Result<()> {
+        match self {
+            Command::Score(command) => command.machine.start_threads(),
+            Command::Sweep(command) => command.machine.start_threads(),
+            Command::Search(command) => command.machine.start_threads(),
+            Command::Trace(command) => command.machine.start_threads(),
+            Command::Sample(_)
+            | Command::Space(_)
+            | Command::Hash(_)
+            | Command::Canon(_)
+            | Command::Plan(_)
+            | Command::Table(_)
+            | Command::Correlate(_)
+            | Command::Plot(_)
+            | Command::Report(_)
+            | Command::Bench(_) => threads::start_pool(None),
+            Command::Merge(_)
+            | Command::Convert(_)
+            | Command::Devices(_)
+            | Command::Completions(_)
+            | Command::ManPages(_) => Ok(()),
+        }
+    }
+
+    fn run(&self, console: &Console) -> exit::Result {
+        match self {
             Command::Score(command) => command.run(console),
             Command::Sweep(command) => command.run(console),
             Command::Sample(command) => command.run(console),
@@ -174,19 +216,13 @@ impl Cli {
             Command::Bench(command) => command.run(console),
             Command::Completions(command) => command.run(Cli::command()),
             Command::ManPages(command) => command.run(Cli::command()),
-        };
-        result.unwrap_or_else(|Failure { exit, message }| {
-            if let Some(message) = message {
-                console.error(message);
-            }
-            exit
-        })
+        }
     }
 }
 
 /// Prints the help or the version that was asked for, or says what is wrong with the arguments.
-fn answer(error: &clap::Error) -> exit::Result {
-    let printed = error.print().and_then(|()| io::stdout().flush());
+fn answer(error: &clap::Error, arguments: &[OsString]) -> exit::Result {
+    let printed = console::print_answer(error, arguments).and_then(|()| StdoutData::new().flush());
     if error.use_stderr() {
         return Ok(Exit::Unusable);
     }
@@ -197,7 +233,8 @@ fn answer(error: &clap::Error) -> exit::Result {
 /// Runs the command with its arguments, the first of which is its name; the exit status, as docs/output.md promises it.
 ///
 /// Reads standard input where the arguments say so, writes to standard output and standard error, and returns: it ends no
-/// process and handles no signals. `--threads` sets the size of rayon's global pool, which a process can do once.
+/// process and handles no signals. The first run that computes sets the size of rayon's global pool, by `--threads` where it
+/// is given, which a process can do once.
 ///
 /// ```
 /// let status = naswot_cli::run(["naswot", "space", "nasbench201", "--count"]);

@@ -3,15 +3,24 @@
 use std::env::{set_var, var_os};
 use std::path::Path;
 use std::process::{ExitCode, exit};
+use std::thread::Builder;
 
 fn main() -> ExitCode {
     keep_mesa_quiet();
+    naswot_cli::panics::quiet();
     let heard = || naswot_cli::interrupt::signal().map_or((), |status| exit(status.into()));
-    if let Err(error) = ctrlc::set_handler(heard) {
+    // Where no thread can be started, nobody would hear what the handler catches: then signals end the process, as they do.
+    if thread_starts()
+        && let Err(error) = ctrlc::set_handler(heard)
+    {
         eprintln!("error: cannot listen for Ctrl-C: {error}");
         return 2.into();
     }
     naswot_cli::run(std::env::args_os()).into()
+}
+
+fn thread_starts() -> bool {
+    Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
 }
 
 /// Has Mesa, the drivers of most GPUs on Linux, keep lines of its own off standard error, by its own variables, as far as

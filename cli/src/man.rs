@@ -39,7 +39,7 @@ impl ManPages {
             None => {
                 let mut page = Vec::new();
                 Man::new(naswot).render(&mut page).map_err(Failure::stopped)?;
-                lines.print(String::from_utf8_lossy(&page).trim_end())?;
+                lines.print_data(String::from_utf8_lossy(&page).trim_end())?;
             }
         }
         lines.finish()

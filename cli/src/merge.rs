@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::options::file;
 use crate::output::{Draft, Existing, OutFile, Output};
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::settings::SharedSettings;
@@ -29,7 +30,7 @@ pub(crate) struct Merge {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// File to write: .csv or .jsonl
-    #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(OutFile::parse))]
     out: OutFile,
     /// Networks that there must be: without it, shards that all lack their last rows pass for whole ones
     #[arg(long, value_name = "N")]

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use naswot::{
     Architecture, Backend, Batch, Checkpoint, Convention, Device, Initializer, Network, Normalization,
     Precision, ScoreKind, Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
@@ -12,7 +12,8 @@ use naswot::{
 
 use crate::console::Console;
 use crate::exit::{Failure, Result};
-use crate::source::{Preprocessing, Source};
+use crate::source::{Preprocessing, Source, source};
+use crate::threads::start_pool;
 
 /// Most images of a batch. K has the square of it as entries, which are 16 GiB here.
 const MOST_IMAGES: u64 = 65_536;
@@ -116,11 +117,9 @@ pub(crate) struct MachineOptions {
 }
 
 impl MachineOptions {
-    /// Keeps what runs beside a scorer to the same threads.
-    pub(crate) fn limit_threads(&self) -> Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
-        let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        built.map_err(|error| Failure::unusable(format_args!("cannot start threads: {error}")))
+    /// Starts the threads of what runs beside a scorer, as many as the scorer's.
+    pub(crate) fn start_threads(&self) -> Result<()> {
+        start_pool(self.threads)
     }
 
     /// The builder of a scorer of these settings on the machine.
@@ -235,7 +234,7 @@ pub(crate) struct SourceOption {
     /// PNG and JPEG files, or of one such folder for each class, and needs --image-size. A NumPy file (N x 3 x H x W, float32)
     /// is taken as it is, and pixels (uint8) by --normalize. Synthetic images are like photographs in their statistics and need
     /// no file.
-    #[arg(long, value_name = "DATA", default_value = "synthetic")]
+    #[arg(long, value_name = "DATA", default_value = "synthetic", value_parser = source())]
     pub(crate) data: Source,
     /// Height and width of the images of a folder
     ///
@@ -373,6 +372,13 @@ pub(crate) fn convention() -> impl TypedValueParser<Value = Convention> {
         found.unwrap_or_else(|| unreachable!("`{name}` is a possible value"))
     };
     PossibleValuesParser::new(Convention::ALL.map(Convention::name)).map(find)
+}
+
+/// Parses the name of a file, which need be no UTF-8, by its ending.
+pub(crate) fn file<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(PathBuf) -> Result<T, String> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T> {
+    PathBufValueParser::new().try_map(parse)
 }
 
 /// Parses a number of bytes, with K, M, G or T, powers of 1024, behind it or not.

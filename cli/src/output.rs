@@ -8,6 +8,7 @@ use fs4::{FileExt, TryLockError};
 
 use crate::exit::{Exit, Failure, Result};
 use crate::rows::{Format, Row, header, names};
+use crate::stdout_lines::StdoutData;
 
 /// A file of rows that is to be written, its format known by its ending.
 #[derive(Clone, Debug)]
@@ -20,8 +21,7 @@ pub(crate) struct OutFile {
 
 impl OutFile {
     /// Reads the option.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
+    pub(crate) fn parse(path: PathBuf) -> Result<Self, String> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match Format::of(ending) {
             Some(format) => Ok(OutFile { path, format }),
@@ -83,7 +83,7 @@ pub(crate) struct Output {
 /// The destination of rows.
 enum Destination {
     Nowhere,
-    Stdout(io::Stdout),
+    Stdout(StdoutData),
     File {
         file: File,
         /// Length up to the last whole row.
@@ -95,7 +95,7 @@ impl Output {
     /// An output that is standard output.
     pub(crate) fn stdout(format: Format, header: &[u8]) -> Result<Self> {
         let mut output =
-            Output { name: "standard output".to_owned(), format, to: Destination::Stdout(io::stdout()) };
+            Output { name: "standard output".to_owned(), format, to: Destination::Stdout(StdoutData::new()) };
         output.write_bytes(header)?;
         Ok(output)
     }

@@ -1,4 +1,10 @@
 //! Rows as a Parquet file: one optional column a column, compressed with Snappy.
+//!
+//! Files that people bring may be damaged, or made to be: what they claim is checked first (`limits.rs`), and the library's
+//! panics are errors.
+
+mod limits;
+mod thrift;
 
 use std::fs::File;
 use std::path::Path;
@@ -18,7 +24,10 @@ use parquet::schema::types::Type;
 use crate::columns::{COLUMNS, Column};
 use crate::exit::{Failure, Result};
 use crate::field::{Field, FieldKind};
+use crate::panics::caught;
 use crate::rows::Row;
+use crate::text::cut;
+use limits::Unpacked;
 
 /// Number of rows in a row group, which are in memory at once.
 const GROUP: usize = 1 << 16;
@@ -28,6 +37,7 @@ pub(crate) struct ParquetRecords {
     rows: RowIter<'static>,
     name: String,
     read: usize,
+    unpacked: Unpacked,
 }
 
 /// Opens a file: the names of its columns, and its records.
@@ -35,15 +45,23 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<String>, ParquetRecords)> {
     let name = path.display().to_string();
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(format_args!("{name}: {error}"));
     let file = File::open(path).map_err(|error| unusable(&error))?;
-    let reader = SerializedFileReader::new(file).map_err(|error| unusable(&error))?;
+    let size = file.metadata().map_err(|error| unusable(&error))?.len();
+    limits::check_footer(&file).map_err(|error| unusable(&error))?;
+    let copy = file.try_clone().map_err(|error| unusable(&error))?;
+    let reader = caught(|| SerializedFileReader::new(copy));
+    let reader =
+        reader.map_err(|panic| unusable(&damaged(&panic)))?.map_err(|error| unusable(&cut(error)))?;
     if let Some(compression) = unread_compression(reader.metadata()) {
         let message =
             "which this naswot does not unpack: write it with compression zstd, snappy, gzip or lz4";
         return Err(unusable(&format_args!("is Parquet compressed with {compression}, {message}")));
     }
+    let checked = caught(|| limits::check_pages(&file, size, reader.metadata()));
+    checked.map_err(|panic| damaged(&panic)).flatten().map_err(|error| unusable(&error))?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let columns = schema.root_schema().get_fields().iter().map(|column| column.name().to_owned()).collect();
-    Ok((columns, ParquetRecords { rows: reader.into_iter(), name, read: 0 }))
+    let rows = caught(|| reader.into_iter()).map_err(|panic| unusable(&damaged(&panic)))?;
+    Ok((columns, ParquetRecords { rows, name, read: 0, unpacked: Unpacked::of(size) }))
 }
 
 /// The name of a compression that is not built in, if a column has one: nobody's default, and brotli takes long to build.
@@ -59,22 +77,31 @@ fn unread_compression(metadata: &ParquetMetaData) -> Option<&'static str> {
 impl ParquetRecords {
     /// The next record, and its position from 0.
     pub(crate) fn next(&mut self) -> Result<Option<(usize, Vec<String>)>> {
-        let Some(row) = self.rows.next() else { return Ok(None) };
         let (name, position) = (&self.name, self.read);
-        let row =
-            row.map_err(|error| Failure::unusable(format_args!("{name}: row {position} (from 0): {error}")))?;
+        let wrong = |why: String| Failure::unusable(format_args!("{name}: row {position} (from 0): {why}"));
+        let row = caught(|| self.rows.next()).map_err(|panic| wrong(damaged(&panic)))?;
+        let Some(row) = row.transpose().map_err(|error| wrong(cut(error)))? else { return Ok(None) };
+        let texts: Vec<String> = row.into_columns().into_iter().map(|(_, value)| text(value)).collect();
+        for text in &texts {
+            self.unpacked.add(text).map_err(wrong)?;
+        }
         self.read += 1;
-        Ok(Some((position, row.get_column_iter().map(|(_, value)| text(value)).collect())))
+        Ok(Some((position, texts)))
     }
 }
 
-fn text(value: &Value) -> String {
+/// What is said of a file that the library has panicked at.
+fn damaged(panic: &str) -> String {
+    format!("is damaged: {}", cut(panic))
+}
+
+fn text(value: Value) -> String {
     match value {
         Value::Null => String::new(),
         // In few digits, and whole numbers without a point: tables make reals of integers when some are missing.
         Value::Double(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
-        Value::Str(text) => text.clone(),
+        Value::Str(text) => text,
         value => value.to_string(),
     }
 }

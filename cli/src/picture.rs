@@ -29,8 +29,7 @@ enum PictureFormat {
 
 impl PictureFile {
     /// Reads the option.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
+    pub(crate) fn parse(path: PathBuf) -> Result<Self, String> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let form = match ending.to_ascii_lowercase().as_str() {
             "svg" => PictureFormat::Svg,

@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Builder};
 
 use naswot::{Architecture, Error, Score, Scorer, Stream};
 
@@ -19,6 +19,7 @@ use crate::row_inputs::{Outcome, Subject};
 use crate::row_reader::WrittenRow;
 use crate::rows::{Row, RowMaker};
 use crate::text::one_line;
+use crate::threads::refused;
 
 /// The context of a run: what all its rows have in common.
 #[derive(Clone, Copy)]
@@ -91,7 +92,8 @@ impl<'a> Pipeline<'a> {
         let stopped = AtomicBool::new(false);
         thread::scope(|scope| {
             let (reader, entries, networks) = EntryReader::new(self.context.maker, self.cache());
-            let reading = scope.spawn(|| reader.read(source, &stopped));
+            let reading = Builder::new().spawn_scoped(scope, || reader.read(source, &stopped));
+            let reading = reading.map_err(|error| refused(&error))?;
             let mut stream = self.context.scorer.stream(networks);
             let written = self.rows(entries, &mut stream, output);
             // After a failure the source may have more to come, slowly.

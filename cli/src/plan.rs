@@ -91,10 +91,10 @@ impl PlanCommand {
         if self.json {
             let space = architecture.space().name();
             let record = PlanRecord { index, line: number, space, id: &id, plan: &plan };
-            lines.print(serde_json::to_string(&record).map_err(Failure::stopped)?)?;
+            lines.print_data(serde_json::to_string(&record).map_err(Failure::stopped)?)?;
         } else {
             let line = number.map_or(String::new(), |line| format!(", line {line}"));
-            lines.print(format_args!("network {index}{line}: {id}\n{plan}"))?;
+            lines.print_lines(format_args!("network {index}{line}: {id}\n{plan}"))?;
         }
         Ok(Ok(()))
     }

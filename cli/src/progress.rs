@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -36,6 +37,19 @@ pub(crate) fn bytes(console: &Console, total: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Draws a bar anew five times a second until it is gone. Where no thread can be started it is drawn as networks come:
+/// indicatif's own `enable_steady_tick` would panic.
+fn keep_fresh(bar: &ProgressBar) {
+    let bar = bar.downgrade();
+    let _ = Builder::new().spawn(move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            sleep(Duration::from_millis(200));
+        }
+    });
 }
 
 /// What is known of a run's networks before they have come.
@@ -106,7 +120,9 @@ impl Progress {
                 let _ = to.write_str(&speed(&lock(&estimate), start.elapsed()));
             }));
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
+        if wanted {
+            keep_fresh(&bar);
+        }
         Progress { console: console.clone(), bar, start, estimate, tally: Tally::default(), explained: 0 }
     }
 

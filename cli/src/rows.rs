@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Architecture, Network, Settings, SkeletonSettings, Space};
 
 use crate::columns::{COLUMNS, Column, place};
-use crate::field::{Field, FieldKind};
+use crate::field::{Field, FieldKind, check_name};
 use crate::measure::column_of;
 use crate::options::SkeletonOptions;
 use crate::row_inputs::{Facts, Outcome, RowInputs, Subject};
@@ -83,6 +83,7 @@ impl Row {
         if let Some((column, _)) = self.iter().find(missing).filter(|_| !self.failed()) {
             return Err(format!("has a score, but no {}", column.name));
         }
+        check_name(self.text("id"))?;
         match self.parse_architecture()? {
             Some(architecture) => self.check_architecture(&architecture),
             None => Ok(()),
@@ -213,7 +214,7 @@ pub(crate) fn header<'a>(columns: impl Iterator<Item = &'a str>, format: Format)
 }
 
 /// A field in quotes where it needs them (RFC 4180).
-fn csv_field(text: &str) -> String {
+pub(crate) fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

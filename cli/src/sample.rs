@@ -71,6 +71,6 @@ impl Sample {
 
 fn print(cells: impl IntoIterator<Item: Into<Architecture>>) -> Result {
     let mut lines = StdoutLines::new();
-    cells.into_iter().try_for_each(|cell| lines.print(cell.into().to_json()))?;
+    cells.into_iter().try_for_each(|cell| lines.print_data(cell.into().to_json()))?;
     lines.finish()
 }

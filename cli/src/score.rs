@@ -1,7 +1,6 @@
 //! `naswot score`: one row for every network of a file.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -17,7 +16,7 @@ use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::options::{
     self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
-    initializer, say_prefix, within,
+    file, initializer, say_prefix, within,
 };
 use crate::output::{self, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
@@ -25,6 +24,7 @@ use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
 use crate::row_inputs::Facts;
 use crate::rows::{Format, RowMaker, format, header, names};
+use crate::stdout_lines;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,7 +65,7 @@ pub(crate) struct Score {
     #[command(flatten)]
     scores: ScoresOptions,
     #[command(flatten)]
-    machine: MachineOptions,
+    pub(crate) machine: MachineOptions,
     #[command(flatten)]
     precision: PrecisionOption,
     /// Debugging: run stages in the plain form of the CPU: all, or some of a GPU's
@@ -84,7 +84,7 @@ pub(crate) struct Score {
 #[command(next_help_heading = "Output")]
 struct OutputOptions {
     /// Write rows to a .csv or .jsonl file [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(OutFile::parse))]
     out: Option<OutFile>,
     /// Form of the rows on standard output [default: csv]
     #[arg(long, value_name = "FORMAT", conflicts_with = "out", value_parser = format())]
@@ -156,7 +156,6 @@ impl Score {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console);
-        self.machine.limit_threads()?;
         let mut input = self.input.open(console)?;
         let scorer = self.scorer(self.data.batch(console)?, console)?;
         describe(scorer.settings(), console);
@@ -172,7 +171,7 @@ impl Score {
         }
         let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
         // Rows on a terminal would run through the bar.
-        let bar = self.out.out.is_some() || !io::stdout().is_terminal();
+        let bar = self.out.out.is_some() || !stdout_lines::is_terminal();
         let mut progress = Progress::start(console, bar, || {
             let networks = input.typical().into_iter().filter_map(|cell| maker.network(&cell).ok());
             let typical: Vec<Facts> = networks.map(|network| maker.facts(&network)).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::accuracies::names_in_rows;
 use crate::columns;
 use crate::exit::{Failure, Result};
-use crate::field::FieldKind;
+use crate::field::{FieldKind, check_name};
 use crate::join_key::{JoinKey, score_columns};
 use crate::measure::{Measure, Ranking};
 use crate::minus_inf::{MinusInfOption, MinusInfReader};
@@ -63,7 +63,9 @@ impl ScoredFile {
             let besides_scores = besides.iter_mut().zip(&scores).filter(|(_, is_score)| **is_score);
             besides_scores.flat_map(|(number, _)| number).for_each(|number| *number = others.score(*number));
             let names = record.texts[..keys].iter().filter(|name| !name.is_empty());
-            let names: Vec<String> = names.map(|name| name_in_rows(name)).collect();
+            let names = names.map(|name| check_name(name).map(|()| name_in_rows(name)));
+            let names =
+                names.collect::<Result<Vec<String>, _>>().map_err(|why| table.wrong(record.line, why))?;
             if numbers.contains(&None) {
                 failed += 1;
             } else if !seen.insert(names.first().cloned()) {

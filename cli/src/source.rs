@@ -1,9 +1,11 @@
 //! Sources of images, and the texts that name them: `synthetic`, `cifar10:PATH` and the like.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap_lex::OsStrExt;
 use naswot::{Batch, Dataset, Normalization};
 
 use crate::exit::{Failure, Result};
@@ -37,23 +39,38 @@ pub struct Preprocessing {
     pub size: Option<usize>,
 }
 
-impl FromStr for Source {
-    type Err = String;
+/// Makes a source of a path.
+type OfPath = fn(PathBuf) -> Source;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+/// The sources that are read from a path, and their names.
+const OF_PATHS: [(&str, OfPath); 5] = [
+    ("cifar10", Source::Cifar10),
+    ("cifar100", Source::Cifar100),
+    ("imagenet16", Source::ImageNet16),
+    ("images", Source::Images),
+    ("npy", Source::Npy),
+];
+
+/// Parses the source of images, whose path need be no UTF-8.
+pub(crate) fn source() -> impl TypedValueParser<Value = Source> {
+    OsStringValueParser::new().try_map(|text| Source::of_text(&text))
+}
+
+impl Source {
+    fn of_text(text: &OsStr) -> Result<Self, String> {
         let known =
             "known are synthetic, cifar10:PATH, cifar100:PATH, imagenet16:PATH, images:DIR and npy:FILE";
-        let with_path = ["cifar10", "cifar100", "imagenet16", "images", "npy"];
-        match text.split_once(':') {
-            None if text == "synthetic" => Ok(Source::Synthetic),
-            None if with_path.contains(&text) => Err(format!("where is it? {known}")),
-            Some((name, "")) if with_path.contains(&name) => Err(format!("the path is empty; {known}")),
-            Some(("cifar10", path)) => Ok(Source::Cifar10(path.into())),
-            Some(("cifar100", path)) => Ok(Source::Cifar100(path.into())),
-            Some(("imagenet16", path)) => Ok(Source::ImageNet16(path.into())),
-            Some(("images", path)) => Ok(Source::Images(path.into())),
-            Some(("npy", path)) => Ok(Source::Npy(path.into())),
-            _ => Err(known.to_owned()),
+        if text == "synthetic" {
+            return Ok(Source::Synthetic);
+        }
+        let (name, path) = text.split_once(":").map_or((text, None), |(name, path)| (name, Some(path)));
+        let Some((_, of_path)) = OF_PATHS.iter().find(|(known, _)| name == *known) else {
+            return Err(known.to_owned());
+        };
+        match path {
+            None => Err(format!("where is it? {known}")),
+            Some(path) if path.is_empty() => Err(format!("the path is empty; {known}")),
+            Some(path) => Ok(of_path(path.into())),
         }
     }
 }

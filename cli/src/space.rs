@@ -54,9 +54,9 @@ impl SpaceCommand {
         let mut lines = StdoutLines::new();
         match self.what {
             SpaceOutput { count: true, .. } if self.json => {
-                lines.print(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()?))?;
+                lines.print_data(format_args!(r#"{{"space":"{space}","count":{}}}"#, space.count()?))?;
             }
-            SpaceOutput { count: true, .. } => lines.print(space.count()?)?,
+            SpaceOutput { count: true, .. } => lines.print_data(space.count()?)?,
             SpaceOutput { hashes: true, .. } if space.has_hashes() => print_hashes(space, &mut lines)?,
             SpaceOutput { hashes: true, .. } => {
                 let message =
@@ -64,7 +64,7 @@ impl SpaceCommand {
                 return Err(Failure::unusable(message));
             }
             SpaceOutput { .. } => {
-                space.all()?.try_for_each(|architecture| lines.print(architecture.to_json()))?
+                space.all()?.try_for_each(|architecture| lines.print_data(architecture.to_json()))?
             }
         }
         lines.finish()
@@ -80,6 +80,6 @@ fn print_hashes(space: Space, lines: &mut StdoutLines) -> Result<()> {
             return Ok(());
         }
         let hashes: Vec<String> = chunk.par_iter().map(Architecture::id).collect();
-        hashes.iter().try_for_each(|hash| lines.print(hash))?;
+        hashes.iter().try_for_each(|hash| lines.print_data(hash))?;
     }
 }

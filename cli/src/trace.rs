@@ -1,7 +1,7 @@
 //! `naswot trace`: the score of one architecture over its training.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::kernels::Kernels;
 use crate::measure::Measure;
 use crate::options::{
     self, DataOptions, Init, MachineOptions, NetworkOptions, PrecisionOption, ScorerSettings, ScoresOptions,
-    say_prefix,
+    file, say_prefix,
 };
 use crate::output::{self, Existing, OutFile, Output};
 use crate::picture::{Picture, PictureFile, PictureStyle};
@@ -25,7 +25,8 @@ use crate::plot::epoch_label;
 use crate::progress::{Expected, Progress};
 use crate::row_inputs::{Outcome, Subject};
 use crate::rows::{Format, RowMaker, encode, format, header, names};
-use crate::text::one_line;
+use crate::stdout_lines;
+use crate::text::{one_line, shortened};
 
 /// Columns behind those of a score.
 pub(crate) const MORE_COLUMNS: [&str; 3] = ["checkpoint", "epoch", "epoch_from"];
@@ -52,7 +53,7 @@ pub(crate) struct Trace {
     #[arg(value_name = "CHECKPOINT", required = true)]
     checkpoints: Vec<PathBuf>,
     /// The architecture as in the column `arch`, or a file that holds it: architectures, or scores; `-` is standard input
-    #[arg(long, value_name = "ARCH|FILE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ARCH|FILE", allow_hyphen_values = true, value_parser = ArchitectureArg::parser())]
     arch: ArchitectureArg,
     /// Which row of the file: its `index`, or its position from 0 [default: the only one]
     #[arg(long, value_name = "I")]
@@ -68,7 +69,7 @@ pub(crate) struct Trace {
     #[command(flatten)]
     scores: ScoresOptions,
     #[command(flatten)]
-    machine: MachineOptions,
+    pub(crate) machine: MachineOptions,
     #[command(flatten)]
     precision: PrecisionOption,
 }
@@ -77,7 +78,7 @@ pub(crate) struct Trace {
 #[command(next_help_heading = "Output")]
 struct OutputOptions {
     /// Write rows to a .csv or .jsonl file [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_parser = OutFile::parse)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(OutFile::parse))]
     out: Option<OutFile>,
     /// Form of the rows on standard output [default: csv]
     #[arg(long, value_name = "FORMAT", conflicts_with = "out", value_parser = format())]
@@ -86,7 +87,7 @@ struct OutputOptions {
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
     /// Draw score against epoch to a .svg, .png or .pdf file
-    #[arg(long, value_name = "FILE", value_parser = PictureFile::parse)]
+    #[arg(long, value_name = "FILE", value_parser = file(PictureFile::parse))]
     plot: Option<PictureFile>,
     /// With --plot: what to draw, a score or a column of rows such as parameters, macs or convs
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_rows)]
@@ -136,7 +137,7 @@ impl Trace {
         let picture = self.out.plot.as_ref().map(|file| Picture::new(file, self.out.force)).transpose()?;
         let opened = self.outputs(existing);
         let ended = opened.and_then(|(mut output, kernels)| {
-            let bar = self.out.out.is_some() || !io::stdout().is_terminal();
+            let bar = self.out.out.is_some() || !stdout_lines::is_terminal();
             let mut progress =
                 Progress::start(console, bar, || Expected::like(Some(self.checkpoints.len() as u64), &[]));
             let format = self.out.out.as_ref().map(|out| out.format).or(self.out.format);
@@ -272,8 +273,7 @@ fn epochs(checkpoints: &[PathBuf], console: &Console) -> Result<(EpochSource, Ve
         let metadata = Checkpoint::read_metadata(path)?;
         let epoch = metadata.get("epoch").map(|epoch| {
             let number = epoch.trim().parse::<f64>().ok().filter(|epoch| epoch.is_finite());
-            let message =
-                format!("{name}: `epoch` of its metadata is `{}`, not a number", epoch.escape_debug());
+            let message = format!("{name}: `epoch` of its metadata is `{}`, not a number", shortened(epoch));
             number.ok_or_else(|| Failure::unusable(message))
         });
         said.push(epoch.transpose()?);
@@ -296,21 +296,23 @@ fn epochs(checkpoints: &[PathBuf], console: &Console) -> Result<(EpochSource, Ve
 /// of the files, else, where these are all equal, in those of the nearest folders. Where no number differs in all, the first choice of the files' names, if
 /// it differs in some.
 fn epochs_in_names(checkpoints: &[PathBuf]) -> Option<Vec<f64>> {
-    let stems: Option<Vec<&str>> = checkpoints.iter().map(|path| path.file_stem()?.to_str()).collect();
+    let stems: Option<Vec<Cow<str>>> =
+        checkpoints.iter().map(|path| Some(path.file_stem()?.to_string_lossy())).collect();
     let stems = stems?;
     let choices = numbers_in(&stems);
     let differ = |choices: &[Vec<f64>]| choices.iter().find(|epochs| first_equal(epochs).is_none()).cloned();
     let folders = || {
         (1..).map_while(|up| {
-            let folder =
-                |path: &'_ PathBuf| Some(path.ancestors().nth(up)?.file_name()?.to_str()?.to_owned());
-            checkpoints.iter().map(folder).collect::<Option<Vec<String>>>()
+            let folder = |path: &PathBuf| {
+                Some(path.ancestors().nth(up)?.file_name()?.to_string_lossy().into_owned().into())
+            };
+            checkpoints.iter().map(folder).collect::<Option<Vec<Cow<str>>>>()
         })
     };
     let one_name = checkpoints.len() > 1 && stems.iter().all(|stem| *stem == stems[0]);
     let in_folders = || {
         let mut folders = folders().take_while(|_| one_name);
-        folders.find_map(|names| differ(&numbers_in(&names.iter().map(String::as_str).collect::<Vec<_>>())))
+        folders.find_map(|names| differ(&numbers_in(&names)))
     };
     let in_some = || choices.first().filter(|epochs| epochs.iter().any(|epoch| *epoch != epochs[0])).cloned();
     differ(&choices).or_else(in_folders).or_else(in_some)
@@ -318,7 +320,7 @@ fn epochs_in_names(checkpoints: &[PathBuf]) -> Option<Vec<f64>> {
 
 /// The numbers that names have in common, the likeliest epochs first: those behind `epoch`, the last ones of the names, and
 /// those before them, counted from the end.
-fn numbers_in(names: &[&str]) -> Vec<Vec<f64>> {
+fn numbers_in(names: &[Cow<str>]) -> Vec<Vec<f64>> {
     let numbers: Vec<Vec<f64>> = names.iter().map(|name| numbers(name)).collect();
     let least = numbers.iter().map(Vec::len).min().unwrap_or(0);
     let preferred: Option<Vec<f64>> =

@@ -9,6 +9,7 @@ use std::process::Output;
 
 use base64::Engine;
 use common::folder::Folder;
+use naswot::Architecture;
 use naswot::nasbench101::{self, Cell};
 
 /// CRC-32C bit by bit, as its definition has it.
@@ -157,13 +158,74 @@ fn a_damaged_file_says_where_it_is() {
     );
     let metrics = base64::prelude::BASE64_STANDARD.encode(metrics(0.5, 0.5, 1));
     assert_eq!(
-        text(&format!(r#"["x", 108, "0a00", "input,output", "{metrics}"]"#)),
+        text(&format!(r#"["{}", 108, "0a00", "input,output", "{metrics}"]"#, "0".repeat(32))),
         format!(
             "{byte}has a cell that is none: nasbench101: row 0, column 1 of the adjacency matrix is 255, not 0 or 1"
         )
     );
     assert_eq!(run(b""), "holds no trainings of 108 epochs: it is empty");
     assert_eq!(run(&row(&cell, 36, &[])), "holds no trainings of 108 epochs: it has 36");
+}
+
+#[test]
+fn a_hash_is_that_of_its_cell() {
+    let folder = Folder::new();
+    let cell = |arch: &str| arch.parse::<Cell>().unwrap();
+    let run = |rows: &[(&str, &str)]| {
+        let metrics = base64::prelude::BASE64_STANDARD.encode(metrics(0.9, 0.8, 5));
+        let row = |(hash, cell): &(&str, &str)| {
+            record(
+                serde_json::json!([hash, 108, "CELL", "OPS", metrics])
+                    .to_string()
+                    .replace("\"CELL\",\"OPS\"", cell)
+                    .as_bytes(),
+            )
+        };
+        fs::write(folder.path("file.tfrecord"), rows.iter().flat_map(row).collect::<Vec<u8>>()).unwrap();
+        table(&folder, "file.tfrecord")
+    };
+    let [conv3, conv1] =
+        [r#""011001000","input,conv3x3-bn-relu,output""#, r#""011001000","input,conv1x1-bn-relu,output""#];
+    let own = |arch: &str| Architecture::from(cell(arch)).id();
+    let (of_conv3, of_conv1) = (own("011001000/0"), own("011001000/1"));
+    let (code, stdout, _) = run(&[(&of_conv3, conv3), (&of_conv1, conv1), (&of_conv3, conv3)]);
+    assert_eq!((code, stdout.lines().count()), (0, 3));
+
+    for (hash, cell) in
+        [(of_conv1.as_str(), conv3), (&of_conv3.replace(|c: char| c.is_ascii_digit(), "0"), conv3)]
+    {
+        // Whether it comes first, or repeats the hash of another cell.
+        for rows in [&[(hash, cell)][..], &[(&of_conv1, conv1), (hash, cell)]] {
+            let (code, stdout, stderr) = run(rows);
+            assert_eq!((code, stdout.as_str()), (2, ""));
+            assert!(
+                stderr.contains(&format!(
+                    "the record has the hash {hash}, and a cell, 011001000/0, whose hash is {of_conv3}"
+                )),
+                "{stderr}"
+            );
+        }
+    }
+    for hash in
+        ["", "aa", "=1+2,\"x\nff", &of_conv3.to_uppercase(), &format!("{of_conv3}0"), &"\u{1b}".repeat(32)]
+    {
+        let (code, stdout, stderr) = run(&[(hash, conv3)]);
+        assert_eq!((code, stdout.as_str()), (2, ""));
+        assert!(stderr.contains("`, not 32 hexadecimal digits\n") && !stderr.contains('\u{1b}'), "{stderr}");
+    }
+    // Another spelling of one cell: its middle vertices change places.
+    let spelt = |first: &str, second: &str| {
+        let matrix = "0110".to_owned() + "0001" + "0001" + "0000";
+        format!("\"{matrix}\",\"input,{first},{second},output\"")
+    };
+    let [conv, pool] = ["conv1x1-bn-relu", "maxpool3x3"];
+    let hash = own("0110000100010000/12");
+    let (code, stdout, stderr) = run(&[(&hash, &spelt(conv, pool)), (&hash, &spelt(pool, conv))]);
+    assert_eq!((code, stdout.lines().count()), (0, 2), "{stderr}");
+    assert!(
+        stdout.lines().nth(1).unwrap().starts_with(&format!("{hash},0110000100010000/12,108,2,")),
+        "{stdout}"
+    );
 }
 
 /// A value, as `pickle` of protocol 4 writes it.

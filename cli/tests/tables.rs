@@ -592,3 +592,50 @@ fn a_join_of_few_networks_is_warned_of_and_has_no_top() {
         assert_eq!(done(&folder, &format!("{command} --accuracy table.csv")).1, warning);
     }
 }
+
+#[test]
+fn a_number_beyond_all_reals_is_no_infinity() {
+    let folder = Folder::new();
+    scores(&folder);
+    for number in ["-1e400", "1e400", &format!("-{}", "9".repeat(400))] {
+        folder.write("table.csv", &format!("id,test_acc\nn0,1\nn1,{number}\nn2,3\n"));
+        let said = refused(&folder, "correlate scores.csv --accuracy table.csv");
+        assert!(said.contains("table.csv:3: test_acc is `") && said.contains("`, not a number"), "{said}");
+        let said = refused(&folder, "plot histogram table.csv --score test_acc -o out.svg");
+        assert!(said.contains("`, not a number"), "{said}");
+        folder.write("table.jsonl", &format!("{{\"id\": \"n0\", \"test_acc\": {number}}}\n"));
+        let said = refused(&folder, "correlate scores.csv --accuracy table.jsonl");
+        assert!(said.contains("number out of range"), "{said}");
+    }
+}
+
+#[test]
+fn a_name_that_spreadsheets_would_run_is_refused() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    folder.run("cells.jsonl -o scores.csv", 0);
+    for name in ["=1+1", "+1", "-2+3", "@SUM(1)"] {
+        folder.write("table.csv", &format!("id,test_acc\n\"{name}\",1\n"));
+        for command in [
+            "correlate scores.csv --accuracy table.csv",
+            "report scores.csv --accuracy table.csv",
+            "correlate table.csv --score test_acc --accuracy scores.csv --column score",
+        ] {
+            let said = refused(&folder, command);
+            assert!(
+                said.contains(&format!("table.csv:2: `{name}` is no id of a network: spreadsheets run")),
+                "{said}"
+            );
+        }
+    }
+    // What begins with a tab is told in JSON; blanks around the fields of CSV do not count.
+    folder.write("table.jsonl", "{\"id\": \"\\t=1\", \"test_acc\": 1}\n");
+    let said = refused(&folder, "correlate scores.csv --accuracy table.jsonl");
+    assert!(said.contains("`\\t=1` is no id of a network"), "{said}");
+    // Rows, too.
+    let rows = folder.read("scores.csv");
+    let id = rows.lines().nth(1).unwrap().split(',').nth(3).unwrap().to_owned();
+    folder.write("rows.csv", &rows.replacen(&id, "=1+1", 1));
+    let said = refused(&folder, "convert rows.csv -o out.jsonl");
+    assert!(said.contains("rows.csv:2: `=1+1` is no id of a network"), "{said}");
+}

@@ -6,12 +6,11 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use rayon::prelude::*;
 
 use super::formats::CHANNELS;
 use super::normalization::Normalization;
 use super::resample;
-use crate::{Error, Result};
+use crate::{Error, Result, parallel};
 
 /// Endings of the files that are taken.
 const TAKEN: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -107,7 +106,7 @@ impl ImageFolder {
     /// The normalized images at some positions, and what is to be said of them, if anything.
     pub(super) fn read(&self, positions: Vec<usize>) -> Result<(Vec<f32>, Option<String>)> {
         let decoded: Vec<Result<Decoded>> =
-            positions.into_par_iter().map(|position| self.decode(&self.files[position])).collect();
+            parallel::map(positions, |position| self.decode(&self.files[position]));
         let (tables, plane) = (self.normalization.tables(), self.size * self.size);
         let (mut data, mut colors) = (Vec::with_capacity(decoded.len() * CHANNELS * plane), Vec::new());
         for image in decoded {

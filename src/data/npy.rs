@@ -8,6 +8,7 @@ use half::f16;
 use npyz::{Deserialize, NpyFile, NpyHeader, Order};
 
 use super::layout::Layout;
+use crate::error::cut;
 use crate::{Error, Result};
 
 /// Longest header that is taken; NumPy's own are under 128 bytes.
@@ -118,7 +119,7 @@ impl NumpyArray {
             "u2" => array.converted::<u16>(f64::from)?,
             "u4" => array.converted::<u32>(f64::from)?,
             "u8" => array.converted::<u64>(|value| value as f64)?,
-            _ => return Err(format!("holds values of type {dtype}, which are no numbers")),
+            _ => return Err(format!("holds values of type {}, which are no numbers", cut(&dtype))),
         };
         Ok(NumpyArray { shape, values: layout.in_c_order(values) })
     }
@@ -164,7 +165,7 @@ fn header(reader: &mut impl Read) -> Result<(NpyHeader, usize), String> {
         return Err("has a header that no plain array has, or one of a shape beyond any memory".to_owned());
     }
     let header = NpyHeader::from_reader(bytes.as_slice())
-        .map_err(|error| format!("has a header that cannot be read: {error}"))?;
+        .map_err(|error| format!("has a header that cannot be read: {}", cut(&error.to_string())))?;
     Ok((header, bytes.len()))
 }
 

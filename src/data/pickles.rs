@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::formats::{CHANNELS, Format, Pickles};
 use super::layout::{Layout, sizes};
+use crate::error::cut;
 use crate::pickle::{Array, PROTOCOL, Pickle, Value};
 use crate::{Error, Result};
 
@@ -80,7 +81,7 @@ fn planes(array: Array, format: &Format) -> Result<Vec<u8>, String> {
     let Format { label, side, .. } = format;
     let Array { data_type, shape, fortran, bytes } = array;
     let layout = Layout::new(shape.to_vec(), fortran);
-    let found = format!("`data` of type {data_type} and shape {}", sizes(shape));
+    let found = format!("`data` of type {} and shape {}", cut(data_type), sizes(shape));
     if !["u1", "|u1", "uint8"].contains(&data_type) {
         return Err(format!(
             "has {found}; naswot takes the pixels of {label} as they are, 0 to 255, of type u1: pickle \

@@ -5,9 +5,8 @@
 //! Every platform makes the same bits: the arithmetic is of integers and of f64 by +, -, *, / and square
 //! root alone, which IEEE 754 rounds exactly and Rust never contracts. Constants were set against CIFAR-10.
 
-use rayon::prelude::*;
-
 use super::Normalization;
+use crate::parallel;
 use crate::random::{Domain, Rng};
 
 /// Height and width of an image.
@@ -32,16 +31,19 @@ pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     data.resize(values, 0.0);
     let Normalization { mean, deviation, .. } = Normalization::CIFAR10;
     let tables = Normalization::CIFAR10.tables();
-    data.par_chunks_exact_mut(3 * PIXELS).enumerate().for_each(|(i, image)| {
-        let colors = lens(&paint(&mut Random(Rng::new(seed, Domain::Images, &format!("image {i}")))));
-        for (channel, plane) in image.chunks_exact_mut(PIXELS).enumerate() {
-            for (value, color) in plane.iter_mut().zip(&colors) {
-                // The cast cuts off what is below 0 or above 255, as a camera does.
-                let pixel = (mean[channel] + deviation[channel] * color[channel] + 0.5) as u8;
-                *value = tables[channel][usize::from(pixel)];
+    parallel::map(
+        data.chunks_exact_mut(3 * PIXELS).enumerate().collect(),
+        |(i, image): (usize, &mut [f32])| {
+            let colors = lens(&paint(&mut Random(Rng::new(seed, Domain::Images, &format!("image {i}")))));
+            for (channel, plane) in image.chunks_exact_mut(PIXELS).enumerate() {
+                for (value, color) in plane.iter_mut().zip(&colors) {
+                    // The cast cuts off what is below 0 or above 255, as a camera does.
+                    let pixel = (mean[channel] + deviation[channel] * color[channel] + 0.5) as u8;
+                    *value = tables[channel][usize::from(pixel)];
+                }
             }
-        }
-    });
+        },
+    );
     Ok(data)
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 
-use rayon::prelude::*;
-
 use super::table::Architecture;
-use crate::{Error, Result, random};
+use crate::{Error, Result, parallel, random};
 
 impl Architecture {
     /// The positions, in ascending order, of `n` different architectures of a list, drawn uniformly without replacement. Of
@@ -25,7 +23,7 @@ impl Architecture {
     /// # Errors
     /// [`Error::Setting`] when `n` is more than there are different ones.
     pub fn sample_of(list: &[Self], n: usize, seed: u64) -> Result<Vec<usize>> {
-        let ids: Vec<String> = list.par_iter().map(Self::id).collect();
+        let ids: Vec<String> = parallel::map(list.iter().collect(), Self::id);
         let mut seen = HashSet::with_capacity(ids.len());
         let first: Vec<usize> = (0..ids.len()).filter(|&position| seen.insert(&ids[position])).collect();
         let wrong = |message| Error::Setting { name: "n", message };

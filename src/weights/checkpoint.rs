@@ -13,6 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::source::{RowShape, WeightSource};
 use crate::digest::sha256_hex;
+use crate::error::cut;
 use crate::{Distribution, Error, Graph, Op, ParameterErrorKind, Result};
 
 /// The weights of a PyTorch checkpoint: a state dict that was saved as safetensors. Cheap to clone.
@@ -313,6 +314,7 @@ fn check_types(path: &Path, header: &Metadata) -> Result<()> {
     match others.first() {
         Some((name, tensor)) => {
             let dtype = tensor.dtype;
+            let name = cut(name);
             let message = format_args!("tensor `{name}` is {dtype}, and not F32, F64, F16 or BF16");
             Err(weights_error(path, message))
         }
@@ -342,7 +344,8 @@ fn no_safetensors(path: &Path, bytes: &[u8], error: impl std::fmt::Display) -> E
     {
         "a pickle, as older versions of torch.save write it,"
     } else {
-        return weights_error(path, format_args!("is not a safetensors file: {error}"));
+        let error = error.to_string();
+        return weights_error(path, format_args!("is not a safetensors file: {}", cut(&error)));
     };
     let (from, to) = (path.display(), path.with_extension("safetensors"));
     let message = format!(

@@ -6,7 +6,7 @@ mod nasbench201;
 mod table;
 mod tfrecord;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,7 +14,9 @@ use clap::Args;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::interrupt;
+use crate::options::file;
 use crate::output::{Draft, Existing};
+use crate::stdout_lines::StdoutData;
 use table::Table;
 
 const EXAMPLES: &str = "\
@@ -46,7 +48,7 @@ pub(crate) struct AccuracyTable {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Write the table to a .csv file [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_parser = csv_file)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(csv_file))]
     out: Option<PathBuf>,
     /// Trainings of so many epochs: of nasbench101 108, in the full file also 4, 12 and 36; of nasbench201 200 or 12
     /// [default: 108, 200]
@@ -66,8 +68,7 @@ enum Benchmark {
     NasBench201,
 }
 
-fn csv_file(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+fn csv_file(path: PathBuf) -> Result<PathBuf, String> {
     match path.extension() {
         Some(ending) if ending.eq_ignore_ascii_case("csv") => Ok(path),
         _ => Err("the name must end in .csv".to_owned()),
@@ -100,7 +101,7 @@ impl AccuracyTable {
         let name = self.out.as_deref().unwrap_or(Path::new("standard output"));
         let to: Box<dyn Write> = match draft {
             Some(draft) => Box::new(draft.file()?),
-            None => Box::new(io::stdout().lock()),
+            None => Box::new(StdoutData::new()),
         };
         let mut to = BufWriter::new(to);
         let written = writeln!(to, "{}", table.columns()).and_then(|()| table.write_rows(&mut to));

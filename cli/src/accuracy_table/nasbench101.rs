@@ -14,6 +14,8 @@ use super::table::Table;
 use super::tfrecord::TfRecords;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::rows::csv_field;
+use crate::text::{cut, shortened};
 use crate::{interrupt, progress};
 
 /// Epochs of the benchmark's accuracies.
@@ -21,6 +23,8 @@ pub(super) const EPOCHS: u64 = 108;
 
 /// A cell with the accuracies of its trainings.
 struct TrainedCell {
+    /// Matrix and operations, as its first record spells them.
+    spelling: [String; 2],
     arch: String,
     repeats: u32,
     validation: RunningAccuracy,
@@ -99,7 +103,8 @@ impl Table for TrainedCells {
 
     fn write_rows(&self, to: &mut dyn Write) -> io::Result<()> {
         for hash in &self.hashes {
-            let TrainedCell { arch, repeats, validation, test, parameters } = &self.trained[hash];
+            let TrainedCell { arch, repeats, validation, test, parameters, .. } = &self.trained[hash];
+            let [hash, arch] = [hash, arch].map(|text| csv_field(text));
             let mean = |accuracy: &RunningAccuracy| accuracy.sum / f64::from(*repeats);
             let (validation_mean, test_mean) = (mean(validation), mean(test));
             let (validation_max, test_max) = (validation.max, test.max);
@@ -117,8 +122,8 @@ impl TrainedCells {
     /// Adds a record; the error says what is wrong with it.
     fn add(&mut self, record: &[u8]) -> Result<(), String> {
         // Hash, epochs, matrix row by row, operations with commas between, metrics.
-        let row: (String, u64, String, String, String) =
-            serde_json::from_slice(record).map_err(|error| format!("is no row of NAS-Bench-101: {error}"))?;
+        let row: (String, u64, String, String, String) = serde_json::from_slice(record)
+            .map_err(|error| format!("is no row of NAS-Bench-101: {}", cut(error)))?;
         let (hash, its_epochs, adjacency, ops, metrics) = row;
         if !self.found.contains(&its_epochs) {
             self.found.push(its_epochs);
@@ -130,14 +135,22 @@ impl TrainedCells {
             .decode(metrics)
             .map_err(|error| format!("has metrics that are no base64: {error}"))?;
         let metrics = Metrics::parse(&metrics).map_err(|why| format!("has metrics that {why}"))?;
+        let spelling = [adjacency, ops];
         let trained = match self.trained.get_mut(&hash) {
-            Some(trained) => trained,
+            Some(trained) => {
+                // Isomorphic spellings have one hash; most records repeat one that has been hashed.
+                if trained.spelling != spelling {
+                    checked_cell(&hash, &spelling)?;
+                }
+                trained
+            }
             None => {
-                let arch = cell(&adjacency, &ops)?.to_string();
+                let arch = checked_cell(&hash, &spelling)?.to_string();
                 self.hashes.push(hash.clone());
                 let (validation, test) = (RunningAccuracy::default(), RunningAccuracy::default());
                 let parameters = metrics.parameters;
                 self.trained.entry(hash).or_insert(TrainedCell {
+                    spelling,
                     arch,
                     repeats: 0,
                     validation,
@@ -150,6 +163,19 @@ impl TrainedCells {
         trained.validation.add(metrics.validation_accuracy);
         trained.test.add(metrics.test_accuracy);
         Ok(())
+    }
+}
+
+/// The cell of a row, whose hash has to be the row's.
+fn checked_cell(hash: &str, [adjacency, ops]: &[String; 2]) -> Result<Cell, String> {
+    let digits = hash.bytes().filter(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+    if digits != 32 || hash.len() != 32 {
+        return Err(format!("has the hash `{}`, not 32 hexadecimal digits", shortened(hash)));
+    }
+    let cell = cell(adjacency, ops)?;
+    match cell.hash() {
+        own if own == hash => Ok(cell),
+        own => Err(format!("has the hash {hash}, and a cell, {cell}, whose hash is {own}")),
     }
 }
 

@@ -18,7 +18,7 @@ use naswot::{Backend, Batch, Device, Network, Precision, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
-use crate::stdout_lines::StdoutLines;
+use crate::stdout_lines::{StdoutData, StdoutLines};
 use ceilings::Ceilings;
 use measured_backend::{CodeRecorder, LEAST_IMAGES, MeasuredBackend};
 use report::{BackendAgreement, BenchReport, Build, Machine, NotMeasured, RateRange, StageCost, Throughput};
@@ -89,10 +89,10 @@ impl Bench {
         }
         let tables = report.tables();
         match &json {
-            Some(json) if json.is_stdout() => say(tables.trim_end()),
+            Some(json) if json.is_stdout() => tables.trim_end().split('\n').for_each(say),
             _ => {
                 let mut lines = StdoutLines::new();
-                lines.print(tables.trim_end())?;
+                lines.print_lines(tables.trim_end())?;
                 lines.flush()?;
             }
         }
@@ -366,7 +366,10 @@ impl JsonFile {
         let mut text = serde_json::to_vec_pretty(report).map_err(Failure::stopped)?;
         text.push(b'\n');
         let written = match &mut self.file {
-            None => io::stdout().write_all(&text).and_then(|()| io::stdout().flush()),
+            None => {
+                let mut stdout = StdoutData::new();
+                stdout.write_all(&text).and_then(|()| stdout.flush())
+            }
             Some(file) => empty(file).and_then(|()| file.write_all(&text)),
         };
         written.map_err(|error| Failure::write(&self.name, &error))

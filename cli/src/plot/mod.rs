@@ -26,6 +26,7 @@ use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
 use crate::sweep::RESULTS;
 use crate::table::Table;
+use crate::text::cut;
 use crate::text_file;
 use heat_maps::HeatMapsPlot;
 use options::{AxisOptions, PictureOptions, ShadeOptions, drawn};
@@ -137,7 +138,7 @@ struct HeatMapPlot {
 #[derive(Args, Debug)]
 struct CellPlot {
     /// The cell as in the column `arch`, or a file that holds it: scores, or architectures; `-` is standard input
-    #[arg(value_name = "ARCH|FILE")]
+    #[arg(value_name = "ARCH|FILE", value_parser = ArchitectureArg::parser())]
     cell: ArchitectureArg,
     /// Which row of the file: its `index`, or its position from 0 [default: the only one]
     #[arg(long, value_name = "I")]
@@ -281,7 +282,10 @@ impl MatrixPlot {
         let text = io::read_to_string(text_file::open_text(&self.sweep)?.reader)
             .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
         let Sweep { settings, kendall_tau } = serde_json::from_str(&text).map_err(|error| {
-            Failure::unusable(format_args!("{name}: is not what `naswot sweep --json` prints: {error}"))
+            Failure::unusable(format_args!(
+                "{name}: is not what `naswot sweep --json` prints: {}",
+                cut(error)
+            ))
         })?;
         drawn(&self.sweep, matrix_svg(&names(&settings), &kendall_tau, self.picture.look.theme()))
     }

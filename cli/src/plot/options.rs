@@ -7,6 +7,7 @@ use naswot::Agreement;
 use naswot::analysis::drawing::{AxisLimits, Shades};
 
 use crate::exit::{Failure, Result};
+use crate::options::file;
 use crate::picture::{Picture, PictureFile, PictureStyle};
 
 /// The options of every picture.
@@ -14,7 +15,7 @@ use crate::picture::{Picture, PictureFile, PictureStyle};
 #[command(next_help_heading = "Picture")]
 pub(super) struct PictureOptions {
     /// Write the picture to a .svg, .png or .pdf file
-    #[arg(short, long, value_name = "FILE", value_parser = PictureFile::parse)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(PictureFile::parse))]
     out: PictureFile,
     #[command(flatten)]
     pub(super) look: PictureStyle,

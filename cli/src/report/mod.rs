@@ -10,7 +10,7 @@ mod settings;
 mod tables;
 mod trace;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -21,8 +21,9 @@ use crate::exit::{Exit, Failure, Result};
 pub use crate::join_key::JoinKey;
 use crate::measure::Ranking;
 pub use crate::minus_inf::MinusInfOption;
-use crate::options::within;
+use crate::options::{file, within};
 use crate::output::{Draft, Existing};
+use crate::stdout_lines::StdoutData;
 pub use heat::HeatMaps;
 pub use networks::Networks;
 pub use page::page;
@@ -68,15 +69,14 @@ pub(crate) struct ReportCommand {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(0, 100_000), requires = "accuracy")]
     bootstrap: usize,
     /// Write the page to a .html file [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_parser = html_file)]
+    #[arg(short, long, value_name = "FILE", value_parser = file(html_file))]
     out: Option<PathBuf>,
     /// Replace an output that exists already
     #[arg(long, requires = "out")]
     force: bool,
 }
 
-fn html_file(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+fn html_file(path: PathBuf) -> Result<PathBuf, String> {
     match path.extension() {
         Some(ending) if ending.eq_ignore_ascii_case("html") => Ok(path),
         _ => Err("the name must end in .html".to_owned()),
@@ -89,7 +89,7 @@ impl ReportCommand {
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let draft = self.out.as_deref().map(|path| Draft::new(path, existing)).transpose()?;
         let written = self.page(console).and_then(|page| match &draft {
-            None => write(&page, io::stdout().lock(), Path::new("standard output")),
+            None => write(&page, StdoutData::new(), Path::new("standard output")),
             Some(draft) => write(&page, draft.file()?, self.out.as_deref().unwrap_or(Path::new(""))),
         });
         match draft {

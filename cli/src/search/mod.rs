@@ -102,7 +102,7 @@ pub(crate) struct Search {
     #[command(flatten)]
     scores: ScoresOptions,
     #[command(flatten)]
-    machine: MachineOptions,
+    pub(crate) machine: MachineOptions,
     #[command(flatten)]
     precision: PrecisionOption,
 }
@@ -199,7 +199,7 @@ impl Search {
                 let report = self.report(&candidates, table, &scores, console)?;
                 progress.borrow().clear();
                 if self.json {
-                    lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
+                    lines.print_data(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
                 } else {
                     report.print(&mut lines)?;
                 }
@@ -385,7 +385,7 @@ impl Search {
             let mut printed: Vec<Architecture> = Vec::new();
             for (cell, score) in history {
                 if printed.len() < self.best && !printed.contains(&cell) {
-                    lines.print(with_score(&cell, &self.score, score, run))?;
+                    lines.print_data(with_score(&cell, &self.score, score, run))?;
                     printed.push(cell);
                 }
             }

@@ -97,7 +97,8 @@ impl SearchReport<'_> {
             unit => (1.0, unit.name()),
         };
         lines.print(format_args!("space      {}, {} candidates", self.space, self.candidates))?;
-        lines.print(format_args!("accuracy   {}, {unit}\n", self.column))?;
+        lines.print(format_args!("accuracy   {}, {unit}", self.column))?;
+        lines.print("")?;
         let chance = match self.algorithm {
             Algorithm::Area => "random search",
             _ => "random pick",

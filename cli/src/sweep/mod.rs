@@ -4,7 +4,6 @@ mod accuracy;
 mod report;
 mod settings;
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use crate::pipeline::{Pipeline, RunContext};
 use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
 use crate::rows::{Format, Row, RowMaker};
-use crate::stdout_lines::StdoutLines;
+use crate::stdout_lines::{self, StdoutLines};
 use accuracy::AccuracyTableOptions;
 pub(crate) use report::RESULTS;
 use report::SweepReport;
@@ -70,7 +69,7 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     scores: ScoresOptions,
     #[command(flatten)]
-    machine: MachineOptions,
+    pub(crate) machine: MachineOptions,
 }
 
 #[derive(Args, Debug)]
@@ -120,12 +119,11 @@ impl Sweep {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console);
-        self.machine.limit_threads()?;
         let combinations = self.lists.combinations();
         let (input, lines) = self.lines(console)?;
         let accuracies = self.table.join(input.name(), &lines, console)?;
         let mut rows = RowFolder::open(&self.out)?;
-        let bar = self.json || !io::stdout().is_terminal();
+        let bar = self.json || !stdout_lines::is_terminal();
         let total = (combinations.len() * lines.len()) as u64;
         let mut progress = Progress::start(console, bar, || Expected::like(Some(total), &[]));
         let mut settings = Vec::new();
@@ -134,7 +132,13 @@ impl Sweep {
         let scored: Result<()> = combinations.iter().try_for_each(|combination| {
             let scorer = self.scorer(combination, &mut batch, console)?;
             settings.push(combination.setting(&scorer));
-            scores.push(self.scored(scores.len(), &scorer, input.again(&lines), &mut rows, &mut progress)?);
+            scores.push(self.scored(
+                scores.len(),
+                &scorer,
+                input.again(&lines)?,
+                &mut rows,
+                &mut progress,
+            )?);
             Ok(())
         });
         progress.clear();
@@ -143,7 +147,7 @@ impl Sweep {
         let report = SweepReport::of(&self.score, settings, &scores, accuracies.as_ref())?;
         let mut lines = StdoutLines::new();
         if self.json {
-            lines.print(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
+            lines.print_data(serde_json::to_string(&report).map_err(Failure::stopped)?)?;
         } else {
             report.print(&mut lines)?;
         }

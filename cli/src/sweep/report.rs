@@ -102,7 +102,8 @@ impl SweepReport {
         }
         lines.print("")?;
         print_table(self.settings(), lines)?;
-        lines.print("\nKendall tau-b")?;
+        lines.print("")?;
+        lines.print("Kendall tau-b")?;
         let numbers = || (0..self.settings.len()).map(|number| number.to_string());
         let header = std::iter::once(String::new()).chain(numbers()).collect();
         let rows = self.kendall_tau.iter().zip(numbers()).map(|(row, number)| {

@@ -19,7 +19,7 @@ use crate::field::{FieldKind, number};
 use crate::json;
 use crate::parquet;
 use crate::rows::{Format, header, names};
-use crate::text::shortened;
+use crate::text::{cut, listed, shortened};
 use crate::text_file::{self, Content, TextReader};
 use lines::{LineReader, RawLine, Rule};
 use numbers::NumberRecords;
@@ -145,7 +145,7 @@ impl Table {
                 Err(self.wrong_header(format_args!("has no column `{name}`")))
             }
             (Columns::Exact, None) if self.wanted.len() != self.columns.len() || !found() => {
-                let columns = self.columns.join(", ");
+                let columns = listed(&self.columns);
                 Err(self.wrong_header(format_args!("its columns are not those of rows: {columns}")))
             }
             _ => Ok(()),
@@ -269,7 +269,7 @@ impl Table {
             place.map_or(name.clone(), |at| self.columns[at].clone())
         };
         let text = |wanted: &(String, Option<usize>)| match object.get(&key(wanted)) {
-            None if self.required != Columns::Any => Err(format!("has no `{}`", wanted.0)),
+            None if self.required != Columns::Any => Err(format!("has no `{}`", shortened(&wanted.0))),
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
             // As it stands in CSV: JSON would have 1e-7.
@@ -287,7 +287,7 @@ impl Table {
         let text = self.numeral(&record.texts[column], FieldKind::Score);
         match number(&text) {
             None if !text.is_empty() => {
-                let (name, text) = (&self.wanted[column].0, shortened(&text));
+                let (name, text) = (shortened(&self.wanted[column].0), shortened(&text));
                 Err(self.wrong(record.line, format_args!("{name} is `{text}`, not a number")))
             }
             number => Ok(number),
@@ -353,7 +353,7 @@ impl Table {
         if self.columns.is_empty() {
             return Failure::unusable(format_args!("{}: is empty", self.name));
         }
-        Failure::unusable(format_args!("{}: of its columns ({}) {why}", self.name, self.columns.join(", ")))
+        Failure::unusable(format_args!("{}: of its columns ({}) {why}", self.name, listed(&self.columns)))
     }
 }
 
@@ -376,7 +376,7 @@ fn text_source(mut lines: LineReader, name: &str, required: Columns) -> Result<(
         (_, Some(b'[')) => {
             let text = [first.bytes, lines.rest()?].concat();
             let records: Vec<Map<String, Value>> = json::parse(&text).map_err(|error| {
-                Failure::unusable(format_args!("{name}: is not an array of records in JSON: {error}"))
+                Failure::unusable(format_args!("{name}: is not an array of records in JSON: {}", cut(error)))
             })?;
             let mut columns: Vec<String> = Vec::new();
             for key in records.iter().flat_map(Map::keys) {
@@ -462,5 +462,5 @@ fn csv_fields(bytes: &[u8], delimiter: u8, trim: csv::Trim) -> Result<csv::Strin
 
 /// The object of a line of JSON.
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    json::parse(bytes).map_err(|error| format!("is not a row in JSON: {error}"))
+    json::parse(bytes).map_err(|error| format!("is not a row in JSON: {}", cut(error)))
 }
