@@ -10,7 +10,7 @@ use half::f16;
 
 use super::formats::CHANNELS;
 use super::layout::{Layout, sizes};
-use super::{Normalization, draw, npy, synthetic, too_few};
+use super::{Normalization, draw, npy, room, synthetic, too_few};
 use crate::digest::sha256_hex;
 use crate::random::{Domain, RandomStream, quantiles};
 use crate::{Distribution, Error, Result};
@@ -198,8 +198,8 @@ impl Batch {
             }
         }
         let Some(normalization) = normalization else { return Self::from_array(array) };
-        let pixels = layout.in_c_order(array.numbers::<u8>()?);
-        let ([_, _, height, width], mut data) = (sizes, Vec::with_capacity(pixels.len()));
+        let pixels = layout.in_c_order(array.numbers::<u8>()?)?;
+        let ([_, _, height, width], mut data) = (sizes, room(pixels.len())?);
         let (tables, plane) = (normalization.tables(), height * width);
         // Images of no pixels are no batch, which is said below.
         for image in pixels.chunks_exact(CHANNELS * plane.max(1)) {
@@ -225,11 +225,11 @@ impl Batch {
                 None
             }
             "'<f8'" | "'>f8'" => {
-                convert = |array| Ok(array.numbers()?.into_iter().map(|value: f64| value as f32).collect());
+                convert = |array| array.converted(|value: f64| value as f32);
                 Some("float64")
             }
             "'<f2'" | "'>f2'" => {
-                convert = |array| Ok(array.numbers()?.into_iter().map(f16::to_f32).collect());
+                convert = |array| array.converted(f16::to_f32);
                 Some("float16")
             }
             _ => {
@@ -246,7 +246,7 @@ impl Batch {
             (Some(from), false) => Some(format!("{from} converted to float32")),
             (Some(from), true) => Some(format!("{from} converted to float32, Fortran's order to C's")),
         };
-        let data = layout.in_c_order(convert(array)?);
+        let data = layout.in_c_order(convert(array)?)?;
         Self::converted("npy", shape, data, conversion).map_err(|message| match from {
             Some("float64") => format!("{message}, as float32"),
             _ => message,
@@ -332,7 +332,11 @@ impl Batch {
         }
         let (table, stream) =
             (quantiles::table(Distribution::Normal), RandomStream::new(seed, Domain::Noise, "images"));
-        let mut data = self.0.data.clone();
+        if sigma == 0.0 {
+            return Ok(self.clone());
+        }
+        let mut data = room(self.0.data.len()).map_err(wrong)?;
+        data.extend_from_slice(&self.0.data);
         for (values, block) in data.chunks_mut(8).zip(0..) {
             for (value, noise) in values.iter_mut().zip(quantiles::pick(table, stream.block(block))) {
                 *value += (sigma * f64::from(noise)) as f32;

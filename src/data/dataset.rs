@@ -9,7 +9,7 @@ use super::formats::{CHANNELS, CIFAR10, CIFAR100, Files, Format, IMAGENET16, Rec
 use super::image_folder::ImageFolder;
 #[cfg(feature = "images")]
 use super::normalization::Normalization;
-use super::{Batch, draw, pickles, too_few};
+use super::{Batch, draw, pickles, room, too_few};
 use crate::{Error, Result};
 
 /// Images in files, from which batches are taken. Of binary records and folders of images only what a batch needs is read;
@@ -217,11 +217,16 @@ impl Dataset {
     }
 
     /// Reads the images at some positions, which are below [`Dataset::len`].
-    fn read(&self, positions: impl IntoIterator<Item = usize>) -> Result<Batch> {
-        let mut data = Vec::new();
+    fn read(&self, positions: impl IntoIterator<Item = usize, IntoIter: ExactSizeIterator>) -> Result<Batch> {
+        let positions = positions.into_iter();
+        let room_for = |pixels: usize| {
+            room(positions.len() * pixels).map_err(|message| Error::data(&self.path, message))
+        };
+        let mut data;
         let (label, side, conversion) = match &self.source {
             Source::Memory(format, images) => {
                 let tables = format.normalization.tables();
+                data = room_for(format.pixels())?;
                 for position in positions {
                     let image = &images[position * format.pixels()..][..format.pixels()];
                     format.normalize(image, &tables, &mut data);
@@ -230,6 +235,7 @@ impl Dataset {
             }
             Source::Records(format, records, files) => {
                 let tables = format.normalization.tables();
+                data = room_for(format.pixels())?;
                 let mut opened: Vec<Option<File>> = files.iter().map(|_| None).collect();
                 let mut record = vec![0; records.classes.len() + format.pixels()];
                 for position in positions {
@@ -248,8 +254,8 @@ impl Dataset {
             }
             #[cfg(feature = "images")]
             Source::Folder(images) => {
-                let (pixels, conversion) = images.read(positions.into_iter().collect())?;
-                data = pixels;
+                data = room_for(CHANNELS * images.size().pow(2))?;
+                let conversion = images.read(positions.collect(), &mut data)?;
                 ("images", images.size(), conversion)
             }
         };

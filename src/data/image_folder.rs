@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::formats::CHANNELS;
 use super::normalization::Normalization;
 use super::resample;
 use crate::{Error, Result, parallel};
@@ -103,18 +102,18 @@ impl ImageFolder {
         self.size
     }
 
-    /// The normalized images at some positions, and what is to be said of them, if anything.
-    pub(super) fn read(&self, positions: Vec<usize>) -> Result<(Vec<f32>, Option<String>)> {
+    /// Adds the normalized images at some positions; what is to be said of them, if anything.
+    pub(super) fn read(&self, positions: Vec<usize>, data: &mut Vec<f32>) -> Result<Option<String>> {
         let decoded: Vec<Result<Decoded>> =
             parallel::map(positions, |position| self.decode(&self.files[position]));
         let (tables, plane) = (self.normalization.tables(), self.size * self.size);
-        let (mut data, mut colors) = (Vec::with_capacity(decoded.len() * CHANNELS * plane), Vec::new());
+        let mut colors = Vec::new();
         for image in decoded {
             let Decoded { planes, color } = image?;
-            Normalization::apply(&planes, plane, &tables, &mut data);
+            Normalization::apply(&planes, plane, &tables, data);
             colors.push(color);
         }
-        Ok((data, self.remarks(&colors)))
+        Ok(self.remarks(&colors))
     }
 
     fn decode(&self, path: &Path) -> Result<Decoded> {

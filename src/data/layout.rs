@@ -1,5 +1,7 @@
 //! Layouts of arrays: where in a file the numbers of an array stand.
 
+use super::room;
+
 /// The sizes of an array along its axes, and how far apart its neighbors are along each.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -41,11 +43,11 @@ impl Layout {
     }
 
     /// The numbers in C's order; there are [`len`](Self::len) of them.
-    pub(super) fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+    pub(super) fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Result<Vec<T>, String> {
         if self.ordered || values.is_empty() {
-            return values;
+            return Ok(values);
         }
-        let mut sorted = Vec::with_capacity(values.len());
+        let mut sorted = room(values.len())?;
         let (mut index, mut position) = (vec![0; self.shape.len()], 0);
         loop {
             sorted.push(values[position]);
@@ -60,7 +62,7 @@ impl Layout {
                 index[axis] != 0
             });
             if !moved {
-                return sorted;
+                return Ok(sorted);
             }
         }
     }

@@ -25,6 +25,18 @@ fn draw(total: u32, n: usize, seed: u64) -> Vec<usize> {
     random::draw(total, n, seed, "images")
 }
 
+/// Room for so many values, whose number a file or an option says; the error is that of memory which there is not.
+fn room<T>(values: usize) -> Result<Vec<T>, String> {
+    let mut room = Vec::new();
+    match room.try_reserve_exact(values) {
+        Ok(()) => Ok(room),
+        Err(_) => {
+            let bytes = values.saturating_mul(size_of::<T>());
+            Err(format!("takes {bytes} bytes, which this machine does not have free"))
+        }
+    }
+}
+
 /// The message for an impossible number of images; none for a possible one.
 fn too_few(total: usize, n: usize) -> Option<String> {
     match n {

@@ -1,13 +1,14 @@
 //! Arrays in NumPy's file format, checked before anything is allocated.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use half::f16;
 use npyz::{Deserialize, NpyFile, NpyHeader, Order};
 
 use super::layout::Layout;
+use super::room;
 use crate::error::cut;
 use crate::{Error, Result};
 
@@ -60,16 +61,25 @@ impl<R: Read> Array<R> {
 
     /// Its numbers, in the order of the file. Those of `T` are as wide as those of its type.
     pub(crate) fn numbers<T: Deserialize>(self) -> Result<Vec<T>, String> {
+        self.converted(|value| value)
+    }
+
+    /// Its numbers, each converted as it is read.
+    pub(super) fn converted<T: Deserialize, U>(self, convert: fn(T) -> U) -> Result<Vec<U>, String> {
         // Before anything is allocated: the header may claim any shape.
         if self.header.len().checked_mul(size_of::<T>() as u64) != Some(self.bytes) {
             let sizes: Vec<String> = self.shape().iter().map(u64::to_string).collect();
             return Err(format!("holds {} bytes of numbers, not those of {}", self.bytes, sizes.join("x")));
         }
-        NpyFile::with_header(self.header, self.reader).into_vec::<T>().map_err(|error| error.to_string())
-    }
-
-    fn converted<T: Deserialize>(self, convert: fn(T) -> f64) -> Result<Vec<f64>, String> {
-        Ok(self.numbers()?.into_iter().map(convert).collect())
+        let failed = |error: io::Error| error.to_string();
+        // The file is as long, so the number is one of this machine's sizes, on which there are no longer files.
+        let mut converted = room(usize::try_from(self.header.len()).map_err(|error| error.to_string())?)?;
+        for value in
+            NpyFile::with_header(self.header, self.reader).data::<T>().map_err(|error| error.to_string())?
+        {
+            converted.push(convert(value.map_err(failed)?));
+        }
+        Ok(converted)
     }
 }
 
@@ -109,19 +119,19 @@ impl NumpyArray {
         let dtype = array.dtype();
         let values = match dtype.trim_matches('\'').trim_start_matches(['<', '>', '|', '=']) {
             "f8" => array.numbers()?,
-            "f4" => array.converted::<f32>(f64::from)?,
-            "f2" => array.converted::<f16>(f64::from)?,
-            "i1" => array.converted::<i8>(f64::from)?,
-            "i2" => array.converted::<i16>(f64::from)?,
-            "i4" => array.converted::<i32>(f64::from)?,
-            "i8" => array.converted::<i64>(|value| value as f64)?,
-            "u1" => array.converted::<u8>(f64::from)?,
-            "u2" => array.converted::<u16>(f64::from)?,
-            "u4" => array.converted::<u32>(f64::from)?,
-            "u8" => array.converted::<u64>(|value| value as f64)?,
+            "f4" => array.converted::<f32, _>(f64::from)?,
+            "f2" => array.converted::<f16, _>(f64::from)?,
+            "i1" => array.converted::<i8, _>(f64::from)?,
+            "i2" => array.converted::<i16, _>(f64::from)?,
+            "i4" => array.converted::<i32, _>(f64::from)?,
+            "i8" => array.converted::<i64, _>(|value| value as f64)?,
+            "u1" => array.converted::<u8, _>(f64::from)?,
+            "u2" => array.converted::<u16, _>(f64::from)?,
+            "u4" => array.converted::<u32, _>(f64::from)?,
+            "u8" => array.converted::<u64, _>(|value| value as f64)?,
             _ => return Err(format!("holds values of type {}, which are no numbers", cut(&dtype))),
         };
-        Ok(NumpyArray { shape, values: layout.in_c_order(values) })
+        Ok(NumpyArray { shape, values: layout.in_c_order(values)? })
     }
 
     /// Its sizes along each axis.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::formats::{CHANNELS, Format, Pickles};
 use super::layout::{Layout, sizes};
+use super::room;
 use crate::error::cut;
 use crate::pickle::{Array, PROTOCOL, Pickle, Value};
 use crate::{Error, Result};
@@ -103,7 +104,9 @@ fn planes(array: Array, format: &Format) -> Result<Vec<u8>, String> {
             ));
         }
     };
-    Ok(layout.in_c_order(bytes.to_vec()))
+    let mut pixels = room(bytes.len())?;
+    pixels.extend_from_slice(bytes);
+    layout.in_c_order(pixels)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! Every platform makes the same bits: the arithmetic is of integers and of f64 by +, -, *, / and square
 //! root alone, which IEEE 754 rounds exactly and Rust never contracts. Constants were set against CIFAR-10.
 
-use super::Normalization;
+use super::{Normalization, room};
 use crate::parallel;
 use crate::random::{Domain, Rng};
 
@@ -25,9 +25,8 @@ pub(super) fn images(n: usize, seed: u64) -> Result<Vec<f32>, String> {
     if n == 0 {
         return Err("no images were asked for".to_owned());
     }
-    let mut data = Vec::new();
-    let reserved = n.checked_mul(3 * PIXELS).filter(|&values| data.try_reserve_exact(values).is_ok());
-    let values = reserved.ok_or_else(|| format!("{n} images need more memory than there is"))?;
+    let values = n.saturating_mul(3 * PIXELS);
+    let mut data = room(values)?;
     data.resize(values, 0.0);
     let Normalization { mean, deviation, .. } = Normalization::CIFAR10;
     let tables = Normalization::CIFAR10.tables();
@@ -262,8 +261,10 @@ mod tests {
         assert_ne!(larger.data(), Batch::synthetic(5, 8).unwrap().data());
         let message = |n| Batch::synthetic(n, 0).unwrap_err().to_string();
         assert_eq!(message(0), "batch: no images were asked for");
-        assert!(message(usize::MAX / 5000).ends_with("images need more memory than there is"));
-        assert!(message(usize::MAX / (3 * 1024 * 8)).ends_with("images need more memory than there is"));
+        assert!(message(usize::MAX / 5000).ends_with("bytes, which this machine does not have free"));
+        assert!(
+            message(usize::MAX / (3 * 1024 * 8)).ends_with("bytes, which this machine does not have free")
+        );
     }
 
     #[test]

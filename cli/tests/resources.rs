@@ -1,4 +1,4 @@
-//! Where the system starts few threads or none, commands go on with what there is, or say what to raise.
+//! Where the system starts few threads or gives little memory, commands go on with what there is, or say what to raise.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -89,5 +89,34 @@ fn with_few_threads_commands_go_on_or_say_so() {
                 other => panic!("{arguments}, {threads}: {other:?}: {stderr}"),
             }
         }
+    }
+}
+
+#[test]
+fn without_memory_for_the_batch_commands_say_how_much_it_takes() {
+    const IMAGES: u64 = 25_000;
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 1);
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({IMAGES}, 3, 32, 32), }}\n");
+    let header = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+    for (file, start, bytes) in [("images.npy", &header[..], 4 * 3072), ("train.bin", b"", 3073)] {
+        fs::write(folder.path(file), start).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(folder.path(file)).unwrap();
+        file.set_len(start.len() as u64 + IMAGES * bytes).unwrap();
+    }
+    for data in ["synthetic", "npy:images.npy", "cifar10:train.bin"] {
+        let arguments = ["score", "cells.jsonl", "--data", data, "--batch-size", &IMAGES.to_string()];
+        let Output { status, stderr, .. } = Command::new("sh")
+            .args(["-c", "ulimit -v 300000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_naswot")])
+            .args(arguments)
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(2), "{data}: {stderr}");
+        assert!(
+            stderr.contains("takes 307200000 bytes, which this machine does not have free"),
+            "{data}: {stderr}"
+        );
     }
 }
