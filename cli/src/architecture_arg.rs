@@ -1,6 +1,6 @@
 //! One architecture that a user names: by itself, or as a row of a file.
 
-use std::io::{self, BufRead};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -86,7 +86,7 @@ impl RowSelection {
 
     /// Reads JSON lines: architectures, or rows of scores.
     fn read_lines(&mut self, reader: TextReader) -> Result<()> {
-        for (line, number) in reader.lines().zip(1..) {
+        for (line, number) in text_file::lines(reader).zip(1..) {
             let line = line.map_err(|error| self.unreadable(&error))?;
             if line.trim().is_empty() {
                 continue;

@@ -74,6 +74,7 @@ mod text;
 mod text_file;
 mod threads;
 mod trace;
+mod unpacked;
 
 #[cfg(test)]
 mod help_tests;

@@ -116,9 +116,10 @@ pub(crate) fn names(path: &Path) -> Result<Vec<(usize, String)>> {
     if is_table(path, &first) {
         return names_of_table(Table::of_text(reader, &path.display().to_string())?);
     }
-    let text = io::read_to_string(reader).map_err(unusable)?;
-    let lines = text.lines().zip(1..).map(|(line, number)| (number, line.trim().to_owned()));
-    Ok(lines.filter(|(_, line)| !line.is_empty()).collect())
+    let lines = text_file::lines(reader).zip(1..);
+    let names = lines.map(|(line, number)| line.map(|line| (number, line.trim().to_owned())));
+    let named = |name: &io::Result<(usize, String)>| name.as_ref().map_or(true, |(_, name)| !name.is_empty());
+    names.filter(named).collect::<io::Result<_>>().map_err(unusable)
 }
 
 /// Refuses a list of names of which none of the first ones is a network of the space.

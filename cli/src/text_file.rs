@@ -2,7 +2,8 @@
 //! named.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +11,16 @@ use flate2::read::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::exit::{Failure, Result};
+use crate::unpacked::Unpacked;
 
 /// Bytes at the beginning of a file that are looked at; fewer where its first line is shorter, for which a pipe may wait.
 const START: usize = 64;
-/// Most bytes of a first line that are looked at.
+/// Most bytes up to the end of the first line that are looked at.
 const FIRST_LINE: u64 = 1 << 16;
+/// Most bytes of a line. Rows have some hundred, and a table of thousands of columns some ten thousand.
+const LINE: usize = 1 << 22;
+/// Most bytes of a text that is read at once, not line by line.
+const WHOLE: usize = 1 << 28;
 /// The mark at the beginning of a file in UTF-8.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -121,8 +127,9 @@ pub(crate) fn open_late(path: &Path) -> Result<TextFile> {
 /// The first line of a text that is not blank, as far as it is looked at, and a reader of the whole text.
 pub(crate) fn with_first_line(mut reader: TextReader) -> io::Result<(String, TextReader)> {
     let (mut start, mut line) = (Vec::new(), 0);
+    let mut looked_at = reader.by_ref().take(FIRST_LINE);
     loop {
-        let read = reader.by_ref().take(FIRST_LINE).read_until(b'\n', &mut start)?;
+        let read = looked_at.read_until(b'\n', &mut start)?;
         if read == 0 || !start[line..].trim_ascii().is_empty() {
             break;
         }
@@ -130,6 +137,44 @@ pub(crate) fn with_first_line(mut reader: TextReader) -> io::Result<(String, Tex
     }
     let first = String::from_utf8_lossy(&start[line..]).trim().to_owned();
     Ok((first, Box::new(Cursor::new(start).chain(reader))))
+}
+
+/// Reads up to the next line end, or the end, behind what there is of a line; returns how many bytes there were.
+pub(crate) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    // A byte more than a line may have tells one that is too long from one that ends there.
+    let room = (LINE + 1).saturating_sub(line.len());
+    let read = reader.take(room as u64).read_until(b'\n', line)?;
+    if line.len() > LINE {
+        let message = format!("has a line of over {} MiB: what is read has a record a line", LINE >> 20);
+        return Err(io::Error::new(ErrorKind::InvalidData, message));
+    }
+    Ok(read)
+}
+
+/// The lines of a text; nobody reads on behind an error.
+pub(crate) fn lines(mut reader: TextReader) -> impl Iterator<Item = io::Result<String>> {
+    iter::from_fn(move || {
+        let mut line = Vec::new();
+        match read_line(&mut reader, &mut line) {
+            Ok(0) => None,
+            Ok(_) => {
+                let text = String::from_utf8(line);
+                Some(text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "is not UTF-8")))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+/// Reads a text at once.
+pub(crate) fn read_whole(reader: TextReader) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(WHOLE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > WHOLE {
+        let message = format!("is one text of over {} MiB; write a table as JSON lines", WHOLE >> 20);
+        return Err(io::Error::new(ErrorKind::InvalidData, message));
+    }
+    Ok(bytes)
 }
 
 /// Begins a run, which may read standard input.
@@ -146,7 +191,7 @@ fn text(path: &Path) -> io::Result<TextFile> {
 }
 
 fn content(path: &Path) -> io::Result<Content> {
-    let (mut reader, mut plain): (Box<dyn Read + Send>, bool) = if path == Path::new("-") {
+    let (reader, plain): (Box<dyn Read + Send>, bool) = if path == Path::new("-") {
         if STDIN_IS_READ.swap(true, Ordering::Relaxed) {
             let message = "standard input is named twice, and can be read once: save it to a file first";
             return Err(io::Error::other(message));
@@ -156,32 +201,34 @@ fn content(path: &Path) -> io::Result<Content> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file"));
+            return Err(io::Error::new(ErrorKind::IsADirectory, "is a folder, not a file"));
         }
         (Box::new(file), metadata.is_file())
     };
-    loop {
-        let (start, whole) = started(reader)?;
-        let form = Form::of(&start);
-        reader = match form {
-            Form::Text => {
-                let reader = without_mark(&start, whole)?;
-                return Ok(Content::Text(TextFile { reader, plain }));
-            }
-            Form::Gzip => Box::new(MultiGzDecoder::new(whole)),
-            Form::Zstd => Box::new(ZstdDecoder::new(whole)?),
-            Form::Parquet if plain => return Ok(Content::Parquet),
-            Form::Npy if plain => return Ok(Content::Npy),
-            Form::Parquet | Form::Npy => {
-                let name = if form == Form::Npy { "a NumPy array" } else { "Parquet" };
-                return Err(io::Error::other(format!(
-                    "is {name}, which is read from a plain file alone: neither packed nor from a pipe"
-                )));
-            }
-            Form::Other(what) => return Err(io::Error::other(what)),
-        };
-        plain = false;
-    }
+    let (start, packed) = started(reader)?;
+    let unpacked: Box<dyn Read + Send> = match Form::of(&start) {
+        Form::Gzip => Box::new(Unpacked::by(|packed| Ok(MultiGzDecoder::new(packed)), packed)?),
+        Form::Zstd => Box::new(Unpacked::by(ZstdDecoder::new, packed)?),
+        form => return content_of(form, &start, packed, plain),
+    };
+    let (start, unpacked) = started(unpacked)?;
+    content_of(Form::of(&start), &start, unpacked, false)
+}
+
+fn content_of(form: Form, start: &[u8], reader: Box<dyn Read + Send>, plain: bool) -> io::Result<Content> {
+    let name = match form {
+        Form::Text => return Ok(Content::Text(TextFile { reader: without_mark(start, reader)?, plain })),
+        Form::Parquet if plain => return Ok(Content::Parquet),
+        Form::Npy if plain => return Ok(Content::Npy),
+        Form::Parquet => "Parquet",
+        Form::Npy => "a NumPy array",
+        // A file can be made that unpacks to itself.
+        Form::Gzip | Form::Zstd => return Err(io::Error::other("is packed twice: unpack it once")),
+        Form::Other(what) => return Err(io::Error::other(what)),
+    };
+    Err(io::Error::other(format!(
+        "is {name}, which is read from a plain file alone: neither packed nor from a pipe"
+    )))
 }
 
 /// The first bytes of a reader, and a reader of all its bytes.
@@ -192,7 +239,7 @@ fn started(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Rea
         match reader.read(&mut bytes[start.len()..]) {
             Ok(0) => break,
             Ok(read) => start.extend_from_slice(&bytes[start.len()..][..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

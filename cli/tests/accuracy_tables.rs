@@ -412,6 +412,12 @@ fn what_is_no_file_of_nas_bench_201_is_named() {
     refused(b"", "is no pickle of NAS-Bench-201 or NATS-Bench, nor one compressed by bzip2");
     refused(&whole[..40], "is a pickle that cannot be read: at byte 31, it ends in the middle");
     refused(b"PK\x03\x04", "is a ZIP archive, which PyTorch 1.6 and later write: open it in Python");
+    let bomb = [b"\x80\x02", &b"N0".repeat(4 << 20)[..], b"."].concat();
+    refused(
+        &bzip2(&bomb),
+        "is a pickle that cannot be read: at byte 4194304, unpacks to over 100 times its size and over 4 MiB: where that is right, \
+         unpack it first",
+    );
     let tar = [&[0; 257][..], b"ustar"].concat();
     refused(&tar, "is an archive of files: unpack it by tar -xf, and name the folder");
     refused(&Pickled::None.bytes(), "is a pickle without the results of a cell (`200` or `full`)");

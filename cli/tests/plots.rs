@@ -106,8 +106,12 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
     folder.write("empty.csv", "id,score\n");
     folder.write("infinite.csv", "id,score\na,-inf\nb,-inf\n");
     folder.write("sweep.json", r#"{"settings":[{"seed":0}],"kendall_tau":[[1.0,0.5]]}"#);
+    // Settings and what differs between them, whose product would be gigabytes of names.
+    let keys: Vec<String> = (0..50_000).map(|key| format!("\"k{key}\":0")).collect();
+    let settings = format!("[{{{}}}{}]", keys.join(","), ",{}".repeat(50_000));
+    folder.write("many.json", &format!("{{\"settings\":{settings},\"kendall_tau\":[]}}"));
     folder.write("lines.jsonl", "{\"space\":\"nasbench101\"}\n");
-    let refused: [(&[&str], &str); 16] = [
+    let refused: [(&[&str], &str); 17] = [
         (
             &["histogram", "scores.csv", "--x-from", "500"],
             "scores.csv: there is nothing to draw: nothing lies at 500",
@@ -125,6 +129,7 @@ fn what_cannot_be_drawn_is_said_with_its_file() {
         (&["cell", "scores.csv", "--row", "20"], "scores.csv: has no row 20, of 20"),
         (&["cell", "lines.jsonl"], "lines.jsonl:1: nasbench101: has no key `adjacency`"),
         (&["matrix", "scores.csv"], "scores.csv: is not what `naswot sweep --json` prints"),
+        (&["matrix", "many.json"], "many.json: a matrix of 50001 settings cannot be drawn"),
         (
             &["matrix", "sweep.json"],
             "sweep.json: row 0 of the matrix has 2 entries, and there are 1 settings",

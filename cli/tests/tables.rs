@@ -478,6 +478,45 @@ fn cells_and_names_are_read_behind_a_mark_and_unpacked() {
     assert!(stderr.starts_with("error: images.npy: is a NumPy array, not text"), "{stderr}");
 }
 
+/// 8 MiB in some kilobytes, wherever text is read; and a file within another, as one that unpacks to itself is.
+#[test]
+fn what_is_made_to_fill_a_memory_is_refused() {
+    let folder = Folder::new();
+    scores(&folder);
+    let gzip = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let commands = [
+        "correlate scores.csv --accuracy bomb",
+        "convert bomb -o rows.csv",
+        "score --space nasbench201 --only bomb",
+        "plot cell bomb --row 100000000 -o cell.svg",
+        "plot matrix bomb -o matrix.svg",
+    ];
+    let zeros = "0,1\n".repeat(2 << 20);
+    let lines = format!("id,test_acc\n{zeros}");
+    for packed in [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 3).unwrap()] {
+        assert!(packed.len() < 10_000);
+        fs::write(folder.path("bomb"), &packed).unwrap();
+        for command in [commands[0], commands[4]] {
+            let said = refused(&folder, command);
+            assert_eq!(
+                said,
+                "error: bomb: unpacks to over 100 times its size and over 4 MiB: where that is right, unpack it first\n"
+            );
+        }
+    }
+    fs::write(folder.path("bomb"), gzip(&gzip(zeros.as_bytes()))).unwrap();
+    for command in commands {
+        assert_eq!(refused(&folder, command), "error: bomb: is packed twice: unpack it once\n", "{command}");
+    }
+    folder.write("bomb", &"0,".repeat(3 << 20));
+    let said = refused(&folder, commands[0]);
+    assert_eq!(said, "error: bomb: has a line of over 4 MiB: what is read has a record a line\n");
+}
+
 #[test]
 fn networks_are_joined_by_any_column() {
     let folder = Folder::new();

@@ -117,7 +117,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Io`] for a folder that cannot be read; [`Error::Data`] for one without images, and [`Error::Setting`] for a
     /// size of zero. [`first`](Dataset::first) and [`sample`](Dataset::sample) name the file that is damaged, is no image or has
-    /// more than 2^27 pixels.
+    /// more than 2^26 pixels, or 2^28 bytes with 16 bits a color.
     #[cfg(feature = "images")]
     #[cfg_attr(docsrs, doc(cfg(feature = "images")))]
     pub fn images(folder: impl AsRef<Path>, size: usize, normalization: Normalization) -> Result<Self> {

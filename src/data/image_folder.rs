@@ -15,8 +15,9 @@ use crate::{Error, Result, parallel};
 const TAKEN: [&str; 3] = ["png", "jpg", "jpeg"];
 /// Endings of images in other formats, which torchvision takes as well.
 const OTHERS: [&str; 6] = ["bmp", "pgm", "ppm", "tif", "tiff", "webp"];
-/// Most pixels of an image: a small file can claim billions.
-const MOST_PIXELS: u64 = 1 << 27;
+/// Most bytes of a decoded image, of which a pixel counts as 4 at least: a small file can claim billions, and decoders and what is
+/// made of an image take up to three times as many.
+const MOST_BYTES: u64 = 1 << 28;
 /// The marks in JPEG of the beginning of a scan and of the end of the image (ITU-T T.81, table B.1). Within a scan neither
 /// stands, for there a zero follows each 0xff.
 const SCAN: [u8; 2] = [0xff, 0xda];
@@ -118,7 +119,7 @@ impl ImageFolder {
 
     fn decode(&self, path: &Path) -> Result<Decoded> {
         let bytes = fs::read(path).map_err(|error| Error::io(path, error))?;
-        let (image, color) = decode(&bytes, MOST_PIXELS).map_err(|message| Error::data(path, message))?;
+        let (image, color) = decode(&bytes, MOST_BYTES).map_err(|message| Error::data(path, message))?;
         let sides = [image.width(), image.height()].map(|side| side as usize);
         let planes = resample::to_square(&rgb(image), sides, self.size);
         Ok(Decoded { planes, color })
@@ -167,18 +168,18 @@ fn decode(bytes: &[u8], most: u64) -> Result<(DynamicImage, ColorType), String> 
         Some(other) => return Err(format!("is {other:?}, not PNG or JPEG: convert it")),
         None => return Err("is no PNG or JPEG, whatever its name".to_owned()),
     }
+    // Beside the pixels, such as color profiles, its own limits hold.
     let mut reader = ImageReader::new(Cursor::new(bytes));
     format.into_iter().for_each(|format| reader.set_format(format));
-    // Checked below, before anything is allocated.
-    reader.no_limits();
     let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    let most = most / u64::from(color.bytes_per_pixel().max(4));
     if u64::from(width) * u64::from(height) > most {
         return Err(format!(
             "is of {width} x {height} pixels, and {most} are the most that are read: make it smaller"
         ));
     }
-    let color = decoder.color_type();
     Ok((DynamicImage::from_decoder(decoder).map_err(damaged)?, color))
 }
 
@@ -353,7 +354,7 @@ mod tests {
             (b"RIFF\0\0\0\0WEBPVP8 ".to_vec(), "is WebP, not PNG or JPEG: convert it"),
             (
                 [&bomb[..], &checksum, b"\0\0\0\0IDAT\x35\xaf\x06\x1e"].concat(),
-                "is of 100000 x 100000 pixels, and 134217728 are the most that are read",
+                "is of 100000 x 100000 pixels, and 67108864 are the most that are read",
             ),
         ] {
             let folder = folder(&[("a.png", plain(0)), ("b.png", bytes)]);

@@ -1,6 +1,6 @@
 //! NAS-Bench-101's own file: a record a training.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
@@ -53,7 +53,7 @@ pub(super) struct TrainedCells {
     /// Epochs of the trainings.
     epochs: u64,
     /// Numbers of epochs that the file has.
-    found: Vec<u64>,
+    found: BTreeSet<u64>,
 }
 
 /// Reads the cells of the benchmark's file with their trainings of so many epochs.
@@ -67,7 +67,8 @@ pub(super) fn read(path: &Path, epochs: u64, console: &Console) -> Result<Traine
     }
     let bar = progress::bytes(console, metadata.len());
     let mut records = TfRecords::new(BufReader::with_capacity(1 << 20, file));
-    let mut cells = TrainedCells { hashes: Vec::new(), trained: HashMap::new(), epochs, found: Vec::new() };
+    let mut cells =
+        TrainedCells { hashes: Vec::new(), trained: HashMap::new(), epochs, found: BTreeSet::new() };
     loop {
         if interrupt::requested() {
             return Err(Failure { exit: Exit::Interrupted, message: None });
@@ -84,7 +85,6 @@ pub(super) fn read(path: &Path, epochs: u64, console: &Console) -> Result<Traine
     }
     bar.finish_and_clear();
     if cells.hashes.is_empty() {
-        cells.found.sort_unstable();
         let found: Vec<String> = cells.found.iter().map(u64::to_string).collect();
         let found =
             if found.is_empty() { "it is empty".to_owned() } else { format!("it has {}", found.join(", ")) };
@@ -125,9 +125,7 @@ impl TrainedCells {
         let row: (String, u64, String, String, String) = serde_json::from_slice(record)
             .map_err(|error| format!("is no row of NAS-Bench-101: {}", cut(error)))?;
         let (hash, its_epochs, adjacency, ops, metrics) = row;
-        if !self.found.contains(&its_epochs) {
-            self.found.push(its_epochs);
-        }
+        self.found.insert(its_epochs);
         if its_epochs != self.epochs {
             return Ok(());
         }

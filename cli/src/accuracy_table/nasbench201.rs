@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use super::table::Table;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
+use crate::unpacked::Unpacked;
 use crate::{interrupt, progress};
 
 /// Epochs of the benchmark's accuracies.
@@ -153,8 +154,9 @@ fn read_file(path: &Path, trainings: Trainings, limit: usize, bar: &ProgressBar)
         [pickle::PROTOCOL, ..] if start.starts_with(TORCH) => read_pickle(file, 3, limit, &mut visitor),
         [pickle::PROTOCOL, ..] => read_pickle(file, 0, limit, &mut visitor),
         [b'B', b'Z', b'h', ..] => {
-            let file = BufReader::with_capacity(1 << 18, MultiBzDecoder::new(file));
-            read_pickle(file, 0, limit, &mut visitor)
+            let decoder = |packed| Ok(MultiBzDecoder::new(BufReader::new(packed)));
+            let file = Unpacked::by(decoder, file).map_err(|error| wrong(error.to_string()))?;
+            read_pickle(BufReader::with_capacity(1 << 18, file), 0, limit, &mut visitor)
         }
         [b'P', b'K', ..] => {
             Err("is a ZIP archive, which PyTorch 1.6 and later write: open it in Python".to_owned())

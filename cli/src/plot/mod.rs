@@ -3,14 +3,14 @@
 mod heat_maps;
 mod options;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use naswot::Agreement;
 use naswot::analysis::drawing::{
-    Against, Direction, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg, trace_svg,
+    Against, Direction, Theme, TracePoint, cell_svg, heat_map_svg, histogram_svg, matrix_svg, scatter_svg,
+    trace_svg,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ use crate::minus_inf::{MinusInfOption, MinusInfReader};
 use crate::scored::{ScoredFile, ScoredNetwork, measure_column};
 use crate::sweep::RESULTS;
 use crate::table::Table;
-use crate::text::cut;
+use crate::text::{cut, shortened};
 use crate::text_file;
 use heat_maps::HeatMapsPlot;
 use options::{AxisOptions, PictureOptions, ShadeOptions, drawn};
@@ -273,22 +273,24 @@ impl CellPlot {
 
 impl MatrixPlot {
     fn draw(&self) -> Result<String> {
-        #[derive(Deserialize)]
-        struct Sweep {
-            settings: Vec<Map<String, Value>>,
-            kendall_tau: Vec<Vec<Option<f64>>>,
-        }
-        let name = self.sweep.display();
-        let text = io::read_to_string(text_file::open_text(&self.sweep)?.reader)
-            .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
-        let Sweep { settings, kendall_tau } = serde_json::from_str(&text).map_err(|error| {
-            Failure::unusable(format_args!(
-                "{name}: is not what `naswot sweep --json` prints: {}",
-                cut(error)
-            ))
-        })?;
-        drawn(&self.sweep, matrix_svg(&names(&settings), &kendall_tau, self.picture.look.theme()))
+        sweep_matrix(&self.sweep, self.picture.look.theme())
     }
+}
+
+/// The picture of what `naswot sweep --json` has printed.
+pub(crate) fn sweep_matrix(sweep: &Path, theme: Theme) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Sweep {
+        settings: Vec<Map<String, Value>>,
+        kendall_tau: Vec<Vec<Option<f64>>>,
+    }
+    let name = sweep.display();
+    let text = text_file::read_whole(text_file::open_text(sweep)?.reader)
+        .map_err(|error| Failure::unusable(format_args!("{name}: {error}")))?;
+    let Sweep { settings, kendall_tau } = serde_json::from_slice(&text).map_err(|error| {
+        Failure::unusable(format_args!("{name}: is not what `naswot sweep --json` prints: {}", cut(error)))
+    })?;
+    drawn(sweep, matrix_svg(&names(&settings), &kendall_tau, theme))
 }
 
 impl TracePlot {
@@ -342,17 +344,24 @@ impl Accuracies {
     }
 }
 
-/// Names of settings: what differs between them, results aside.
+/// Names of settings: what differs between them, results aside. They have no more parts than options can differ, and of more
+/// settings than are named in a picture they are numbers: a file may claim any product of both.
 fn names(settings: &[Map<String, Value>]) -> Vec<String> {
+    const MOST_SETTINGS: usize = 200;
+    const MOST_PARTS: usize = 16;
+    if settings.len() > MOST_SETTINGS {
+        return (0..settings.len()).map(|number| number.to_string()).collect();
+    }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let keys: Vec<&String> = settings.first().map_or(Vec::new(), |first| first.keys().collect());
     let differs = |key: &&&String| settings.iter().any(|other| other.get(**key) != settings[0].get(**key));
     let is_setting = |key: &&&String| !RESULTS.contains(&key.as_str());
-    let keys: Vec<&String> = keys.iter().filter(is_setting).filter(differs).copied().collect();
+    let keys: Vec<&String> =
+        keys.iter().filter(is_setting).filter(differs).copied().take(MOST_PARTS).collect();
     let name = |setting: &Map<String, Value>| {
         let parts = keys.iter().map(|key| match setting.get(*key) {
-            None | Some(Value::Null) => format!("{} none", key.replace('_', " ")),
-            Some(value) => format!("{} {}", key.replace('_', " "), text(value)),
+            None | Some(Value::Null) => format!("{} none", shortened(key).replace('_', " ")),
+            Some(value) => format!("{} {}", shortened(key).replace('_', " "), shortened(&text(value))),
         });
         parts.collect::<Vec<_>>().join(", ")
     };

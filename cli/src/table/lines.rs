@@ -1,9 +1,9 @@
 //! The lines of a file, each with its end.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use crate::exit::{Failure, Result};
-use crate::text_file::TextReader;
+use crate::text_file::{self, TextReader};
 
 /// The rule by which lines are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,23 +73,25 @@ impl LineReader {
     /// A line with those behind it, where it ends within quotes.
     fn continued(&mut self, mut line: RawLine) -> Result<RawLine> {
         if let Rule::Quoted(delimiter) = self.rule {
-            while is_open(&line.bytes, delimiter) && self.append(&mut line.bytes)? > 0 {}
+            let (mut quotes, mut read) = (Quotes::new(delimiter), 0);
+            while quotes.are_open_after(&line.bytes[read..]) {
+                read = line.bytes.len();
+                if self.append(&mut line.bytes)? == 0 {
+                    break;
+                }
+            }
         }
         Ok(line)
-    }
-
-    /// All bytes that have not been read.
-    pub(super) fn rest(&mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = self.reader.read_to_end(&mut bytes);
-        read.map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))?;
-        Ok(bytes)
     }
 
     /// Reads up to the next line end; returns how many bytes there were.
     fn append(&mut self, bytes: &mut Vec<u8>) -> Result<usize> {
         self.read += 1;
-        let read = self.reader.read_until(b'\n', bytes);
+        let read = match self.rule {
+            // No longer than the file, behind whose rows a loss of power may leave zeros.
+            Rule::Strict => self.reader.read_until(b'\n', bytes),
+            Rule::Loose | Rule::Quoted(_) => text_file::read_line(&mut self.reader, bytes),
+        };
         read.map_err(|error| Failure::unusable(format_args!("{}: {error}", self.name)))
     }
 
@@ -98,21 +100,35 @@ impl LineReader {
     }
 }
 
-/// Whether fields of CSV end within quotes, which begin where a field does.
-fn is_open(fields: &[u8], delimiter: u8) -> bool {
-    let (mut quoted, mut before) = (false, delimiter);
-    for &byte in fields {
-        if byte == b'"' && (quoted || (before == delimiter || before == b'"')) {
-            quoted = !quoted;
-        }
-        before = byte;
+/// The quotes of a record of CSV, which begin where a field does; its bytes are looked at once, however many lines they are.
+struct Quotes {
+    delimiter: u8,
+    before: u8,
+    open: bool,
+}
+
+impl Quotes {
+    fn new(delimiter: u8) -> Self {
+        Quotes { delimiter, before: delimiter, open: false }
     }
-    quoted
+
+    /// Whether quotes are open behind the next bytes.
+    fn are_open_after(&mut self, bytes: &[u8]) -> bool {
+        for &byte in bytes {
+            if byte == b'"' && (self.open || self.before == self.delimiter || self.before == b'"') {
+                self.open = !self.open;
+            }
+            self.before = byte;
+        }
+        self.open
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_open;
+    use std::io::Cursor;
+
+    use super::{LineReader, Quotes, Rule};
 
     #[test]
     fn a_line_end_within_quotes_is_part_of_the_field() {
@@ -125,8 +141,36 @@ mod tests {
             ("\"a \"\"b\"\" c\"\n", false),
             ("5\" pipe,1\n", false),
         ] {
-            assert_eq!(is_open(fields.as_bytes(), b','), open, "{fields}");
-            assert_eq!(is_open(fields.replace(',', ";").as_bytes(), b';'), open, "{fields}");
+            let semicolons = fields.replace(',', ";");
+            for (fields, delimiter) in [(fields, b','), (&semicolons, b';')] {
+                assert_eq!(Quotes::new(delimiter).are_open_after(fields.as_bytes()), open, "{fields}");
+            }
         }
+    }
+
+    /// Were each line's record looked at from its beginning, this would take minutes.
+    #[test]
+    fn quotes_that_are_never_closed_take_no_longer_than_the_file() {
+        let text = format!("a,\"b{}", "\n".repeat(1 << 20));
+        let mut lines = LineReader::new(Box::new(Cursor::new(text.clone())), "t.csv", Rule::Quoted(b','));
+        let record = lines.next().ok().flatten().unwrap();
+        assert_eq!((record.number, record.bytes.len()), (1, text.len()));
+        assert!(lines.next().ok().flatten().is_none());
+    }
+
+    #[test]
+    fn a_line_has_an_end_or_an_error() {
+        let field = "1,".repeat(1 << 20);
+        for (text, rule) in [
+            (field.repeat(2) + "1", Rule::Loose),
+            (format!("\"{}", format!("{field}\n").repeat(2)), Rule::Quoted(b',')),
+        ] {
+            let mut lines = LineReader::new(Box::new(Cursor::new(text)), "t.csv", rule);
+            let message = lines.next().err().and_then(|failure| failure.message).unwrap();
+            assert_eq!(message, "t.csv: has a line of over 4 MiB: what is read has a record a line");
+        }
+        let longest = [&field[..], &field[1..], "\n"].concat();
+        let mut lines = LineReader::new(Box::new(Cursor::new(longest)), "t.csv", Rule::Loose);
+        assert_eq!(lines.next().ok().flatten().unwrap().bytes.len(), 1 << 22);
     }
 }

@@ -6,6 +6,7 @@ mod lines;
 mod numbers;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::BufReader;
@@ -109,7 +110,13 @@ impl Table {
     }
 
     fn of_text_with(reader: TextReader, name: &str, required: Columns) -> Result<Self> {
-        let (columns, source) = text_source(LineReader::new(reader, name, Rule::Loose), name, required)?;
+        let unusable = |error| Failure::unusable(format_args!("{name}: {error}"));
+        let (first, reader) = text_file::with_first_line(reader).map_err(unusable)?;
+        let (columns, source) = if first.starts_with('[') {
+            array_source(&text_file::read_whole(reader).map_err(unusable)?, name, required)?
+        } else {
+            line_source(LineReader::new(reader, name, Rule::Loose), name, required)?
+        };
         Ok(Self::new(name, source, required, columns))
     }
 
@@ -168,8 +175,8 @@ impl Table {
 
     /// The first record in all columns; it is still to come.
     pub(crate) fn first(&mut self) -> Result<Option<&Record>> {
-        let columns = self.columns.clone();
-        self.want(columns.iter().map(String::as_str))?;
+        // By their places: looking each name up would take as long as there are pairs.
+        self.wanted = self.columns.iter().cloned().zip((0..).map(Some)).collect();
         self.ahead = self.next_record()?;
         Ok(self.ahead.as_ref())
     }
@@ -261,15 +268,16 @@ impl Table {
     }
 
     fn json_texts(&self, object: &Map<String, Value>) -> Result<Vec<String>, String> {
-        let unknown = object.keys().find(|key| !self.wanted.iter().any(|(name, _)| name == *key));
-        if let (Some(key), Columns::Exact) = (unknown, self.required) {
-            return Err(format!("has a key `{}`, which is no column", shortened(key)));
+        if self.required == Columns::Exact {
+            let unknown = object.keys().find(|key| !self.wanted.iter().any(|(name, _)| name == *key));
+            if let Some(key) = unknown {
+                return Err(format!("has a key `{}`, which is no column", shortened(key)));
+            }
         }
-        let key = |(name, place): &(String, Option<usize>)| {
-            place.map_or(name.clone(), |at| self.columns[at].clone())
-        };
-        let text = |wanted: &(String, Option<usize>)| match object.get(&key(wanted)) {
-            None if self.required != Columns::Any => Err(format!("has no `{}`", shortened(&wanted.0))),
+        let text = |(name, place): &(String, Option<usize>)| match object
+            .get(place.map_or(name, |at| &self.columns[at]))
+        {
+            None if self.required != Columns::Any => Err(format!("has no `{}`", shortened(name))),
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
             // As it stands in CSV: JSON would have 1e-7.
@@ -357,36 +365,34 @@ impl Table {
     }
 }
 
+/// The columns of an array in JSON, which are the keys of all its records, and the records.
+fn array_source(text: &[u8], name: &str, required: Columns) -> Result<(Vec<String>, RecordSource)> {
+    let records: Vec<Map<String, Value>> = json::parse(text).map_err(|error| {
+        Failure::unusable(format_args!("{name}: is not an array of records in JSON: {}", cut(error)))
+    })?;
+    let mut seen = HashSet::new();
+    let keys = records.iter().flat_map(Map::keys).filter(|&key| seen.insert(key));
+    let columns = keys.cloned().collect();
+    Ok((with_names(columns, required), RecordSource::Array(records.into_iter(), 0)))
+}
+
 /// The columns of lines and where their records come from; of rows without a line those of this version.
-fn text_source(mut lines: LineReader, name: &str, required: Columns) -> Result<(Vec<String>, RecordSource)> {
+fn line_source(mut lines: LineReader, name: &str, required: Columns) -> Result<(Vec<String>, RecordSource)> {
     let own = || names().map(str::to_owned);
     let Some(first) = lines.first(rule)? else {
         let columns = if required == Columns::Any { Vec::new() } else { own().collect() };
         return Ok((columns, RecordSource::Csv(lines, b',')));
     };
     let wrong = |why: String| Failure::unusable(format_args!("{name}:{}: {why}", first.number));
-    match (rule(&first.bytes), first.bytes.trim_ascii_start().first()) {
-        (Rule::Quoted(delimiter), _) => {
+    match rule(&first.bytes) {
+        Rule::Quoted(delimiter) => {
             let columns = csv_fields(&first.bytes, delimiter, trim(required)).map_err(wrong)?;
             if required == Columns::Exact && !columns.iter().eq(names()) {
                 return Err(other_header(&first, name, delimiter));
             }
             Ok((columns.iter().map(str::to_owned).collect(), RecordSource::Csv(lines, delimiter)))
         }
-        (_, Some(b'[')) => {
-            let text = [first.bytes, lines.rest()?].concat();
-            let records: Vec<Map<String, Value>> = json::parse(&text).map_err(|error| {
-                Failure::unusable(format_args!("{name}: is not an array of records in JSON: {}", cut(error)))
-            })?;
-            let mut columns: Vec<String> = Vec::new();
-            for key in records.iter().flat_map(Map::keys) {
-                if !columns.contains(key) {
-                    columns.push(key.clone());
-                }
-            }
-            Ok((with_names(columns, required), RecordSource::Array(records.into_iter(), 0)))
-        }
-        _ => {
+        Rule::Loose | Rule::Strict => {
             let columns = match required {
                 // Each record is checked, and one that was cut has no keys.
                 Columns::Exact => own().collect(),

@@ -17,6 +17,10 @@ pub(super) struct NumberRecords {
 /// Opens an array: `index`, then `value` where it has one axis, and where it has two the positions along the second.
 pub(super) fn read(path: &Path) -> Result<(Vec<String>, NumberRecords)> {
     let array = NumpyArray::read(path)?;
+    // Of axes without end, where another one has no positions.
+    if array.values().is_empty() {
+        return Err(Failure::unusable(format_args!("{}: is a NumPy array without numbers", path.display())));
+    }
     let (width, names) = match array.shape() {
         [_] => (1, vec!["value".to_owned()]),
         &[_, width] => (width, (0..width).map(|column| column.to_string()).collect()),
