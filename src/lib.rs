@@ -39,8 +39,6 @@ mod codes;
 mod data;
 mod digest;
 mod error;
-#[cfg(test)]
-mod fuzz;
 mod graph;
 mod network;
 mod parallel;

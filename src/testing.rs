@@ -7,6 +7,11 @@ pub use crate::backend::group::lockstep::Deviation;
 pub use crate::cases::{Case, cases};
 pub use crate::probe::InjectedFault;
 
+/// What a folder of the cache keeps under a name.
+pub fn cached(folder: &std::path::Path, name: &str) -> Option<Vec<u8>> {
+    crate::cache::read(folder, name)
+}
+
 /// Runs networks launch by launch on a GPU and on the CPU's twins, from equal buffers; for each stage the deviation.
 ///
 /// # Errors

@@ -33,6 +33,12 @@ pub(crate) struct Console {
 }
 
 impl Console {
+    /// A console that says errors alone.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn silent() -> Self {
+        Console { quiet: true, verbose: false, color: ColorChoice::Never, printed: Arc::default() }
+    }
+
     /// Prints a note, on a terminal or with --verbose.
     pub(crate) fn note(&self, message: impl Display) {
         if self.verbose || (self.on_terminal() && !self.quiet) {

@@ -23,6 +23,9 @@ pub mod exit;
 #[doc(hidden)]
 pub mod field;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 #[doc(hidden)]
 pub mod interrupt;

@@ -111,11 +111,9 @@ fn planes(array: Array, format: &Format) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::Dataset;
     use crate::data::formats::{CIFAR10, IMAGENET16};
-    use crate::{Dataset, fuzz};
 
     /// How text is stored: Python 2's bytes, or text.
     #[derive(Clone, Copy)]
@@ -322,21 +320,5 @@ mod tests {
         // Lists within lists, which take no stack.
         let deep = [&b"\x80\x02"[..], &vec![b']'; 1 << 20], &vec![b'a'; (1 << 20) - 1], b"."].concat();
         assert_eq!(message(&deep, &cifar10), "is a pickle, but of no dictionary");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(fuzz::CASES))]
-
-        #[test]
-        fn damaged_pickles_are_errors_or_images(bytes in fuzz::damaged(vec![
-            pickled(&[5; 12], 12, "labels", &[3], Text::Bytes),
-            pickled(&[5; 12], 12, "labels", &[3], Text::Unicode),
-        ])) {
-            let tiny = Format { side: 2, ..CIFAR10 };
-            let mut images = Vec::new();
-            if extract(&bytes[..], &tiny, &mut images).is_ok() {
-                prop_assert_eq!(images.len() % 12, 0);
-            }
-        }
     }
 }

@@ -18,6 +18,8 @@ use crate::options::file;
 use crate::output::{Draft, Existing};
 use crate::stdout_lines::StdoutData;
 use table::Table;
+#[cfg(feature = "fuzzing")]
+pub(crate) use tfrecord::record;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,7 +63,7 @@ pub(crate) struct AccuracyTable {
 
 /// A benchmark whose files are read.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Benchmark {
+pub(crate) enum Benchmark {
     #[value(name = "nasbench101")]
     NasBench101,
     #[value(name = "nasbench201")]
@@ -107,5 +109,20 @@ impl AccuracyTable {
         let written = writeln!(to, "{}", table.columns()).and_then(|()| table.write_rows(&mut to));
         written.and_then(|()| to.flush()).map_err(|error| Failure::write(name.display(), &error))?;
         Ok(Exit::Success)
+    }
+}
+
+/// Makes the table of a benchmark's file, and drops it; whether there is one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read(benchmark: Benchmark, path: &Path) -> bool {
+    let console = Console::silent();
+    let is_written = |table: &dyn Table| table.write_rows(&mut std::io::sink()).is_ok();
+    match benchmark {
+        Benchmark::NasBench101 => {
+            nasbench101::read(path, nasbench101::EPOCHS, &console).is_ok_and(|table| is_written(&table))
+        }
+        Benchmark::NasBench201 => {
+            nasbench201::read(path, nasbench201::EPOCHS, &console).is_ok_and(|table| is_written(&table))
+        }
     }
 }

@@ -86,3 +86,10 @@ impl<R: Read> TfRecords<R> {
 fn masked(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
+
+/// A file of one record.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn record(bytes: &[u8]) -> Vec<u8> {
+    let length = (bytes.len() as u64).to_le_bytes();
+    [&length[..], &masked(&length), bytes, &masked(bytes)].concat()
+}
