@@ -30,6 +30,14 @@ impl ArchitectureArg {
         })
     }
 
+    /// The file that holds it, where there is one.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        match self {
+            ArchitectureArg::Architecture(_) => None,
+            ArchitectureArg::File(path) => Some(path),
+        }
+    }
+
     /// The architecture. Of a file with several, `row` says which: by `index` where the file has that column, else counted from 0.
     pub(crate) fn find(&self, row: Option<u64>) -> Result<Architecture> {
         match self {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::console::Console;
 use crate::exit::{Exit, Result};
 use crate::options::file;
-use crate::output::{Draft, Existing, OutFile, Output};
+use crate::output::{Draft, OutFile, Output};
 use crate::parquet;
 use crate::row_reader::RowReader;
 use crate::rows::Row;
@@ -71,9 +71,9 @@ impl Convert {
         if rows.peek().is_none() {
             console.warning(format_args!("{}: holds no rows", self.file.display()));
         }
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let draft = Draft::new(self.out.path(), existing)?;
-        draft.settle(self.write(rows, &draft))
+        let draft = Draft::new(self.out.path(), self.force, [self.file.as_path()])?;
+        let written = self.write(rows, &draft);
+        draft.settle(written)
     }
 
     fn write(&self, mut rows: impl Iterator<Item = Result<Row>>, draft: &Draft) -> Result {

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use naswot::{Architecture, Error, Space};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::console::Console;
 use crate::exit::{Failure, Result};
@@ -84,15 +86,16 @@ struct Subset {
 
 /// A shard of an input: one of so many parts.
 #[derive(Clone, Copy, Debug)]
-struct Shard {
+pub(crate) struct Shard {
     index: usize,
     of: usize,
 }
 
 impl Shard {
-    const WHOLE: Self = Shard { index: 0, of: 1 };
+    pub(crate) const WHOLE: Self = Shard { index: 0, of: 1 };
 
-    fn holds(self, index: usize) -> bool {
+    /// Whether it has the network of an index.
+    pub(crate) fn holds(self, index: usize) -> bool {
         index % self.of == self.index
     }
 
@@ -120,7 +123,7 @@ impl FromStr for Shard {
 impl InputOptions {
     /// Starts to read the networks.
     pub(crate) fn open(&self, console: &Console) -> Result<Input> {
-        let shard = self.shard.unwrap_or(Shard::WHOLE);
+        let shard = self.shard();
         match (&self.file, self.space) {
             (_, Some(space)) => self.open_space(space, shard),
             (Some(file), None) => match self.which.sample {
@@ -164,6 +167,24 @@ impl InputOptions {
             }
         };
         Ok(Input { distinct: true, space: Some(space), ..input? })
+    }
+
+    /// The shard that is taken.
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard.unwrap_or(Shard::WHOLE)
+    }
+
+    /// What tells the networks of all shards from those of another input, for a manifest: null for what a pipe brings.
+    pub(crate) fn identity(&self) -> Result<Map<String, Value>> {
+        let digest = self.file().map(file_sha256).transpose()?.map(Value::from);
+        let sample = self.which.sample;
+        let fields = [
+            ("input_space", self.space.map(|space| space.name().into())),
+            ("input_sha256", digest),
+            ("sample", sample.map(Value::from)),
+            ("sample_seed", sample.map(|_| self.sample_seed.unwrap_or(0).into())),
+        ];
+        Ok(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
 
     /// The file of architectures or of their names, where there is one.
@@ -340,6 +361,23 @@ impl Input {
         let message = format!("{}: {error}", self.name);
         if self.taken == 0 { Failure::unusable(message) } else { Failure::stopped(message) }
     }
+}
+
+/// Digest of a regular file; none of a pipe, which can be read once.
+fn file_sha256(path: &Path) -> Result<Option<String>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    let unusable = |error: io::Error| Failure::unusable(format_args!("{}: {error}", path.display()));
+    let mut file = File::open(path).map_err(unusable)?;
+    loop {
+        match file.read(&mut buffer).map_err(unusable)? {
+            0 => break,
+            read => digest.update(&buffer[..read]),
+        }
+    }
+    Ok(Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// Number of lines of a regular file.

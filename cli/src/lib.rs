@@ -39,6 +39,7 @@ mod merge;
 mod minus_inf;
 mod names;
 mod network_file;
+mod npy;
 mod options;
 mod outcome_cache;
 mod output;
@@ -55,12 +56,14 @@ mod progress;
 #[doc(hidden)]
 pub mod report;
 mod resume;
+mod retried;
 #[doc(hidden)]
 pub mod row_inputs;
 #[doc(hidden)]
 pub mod row_reader;
 #[doc(hidden)]
 pub mod rows;
+mod run_folder;
 mod sample;
 mod score;
 mod scored;

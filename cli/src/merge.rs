@@ -7,7 +7,7 @@ use clap::Args;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::options::file;
-use crate::output::{Draft, Existing, OutFile, Output};
+use crate::output::{Draft, OutFile, Output};
 use crate::row_reader::{RowReader, WrittenRow};
 use crate::settings::SharedSettings;
 use crate::table::Columns;
@@ -74,8 +74,7 @@ impl Merge {
         for (file, _) in self.files.iter().zip(&shards).filter(|(_, shard)| shard.next.is_none()) {
             console.warning(format_args!("{}: holds no rows", file.display()));
         }
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let draft = Draft::new(&self.out.path, existing)?;
+        let draft = Draft::new(&self.out.path, self.force, self.files.iter().map(PathBuf::as_path))?;
         let merged = draft.output(&self.out).and_then(|mut output| self.write(&mut shards, &mut output));
         let rows = *merged.as_ref().unwrap_or(&0);
         let exit = draft.settle(merged.map(|_| Exit::Success))?;

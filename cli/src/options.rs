@@ -69,7 +69,8 @@ fn with_defaults(help: &str, setting: fn(SkeletonSettings) -> Option<usize>) -> 
 }
 
 impl SkeletonOptions {
-    fn asked(self) -> SkeletonSettings {
+    /// The settings that were asked for; the others are the spaces' own.
+    pub(crate) fn asked(self) -> SkeletonSettings {
         SkeletonSettings { stem: self.stem, cells: self.cells }
     }
 

@@ -1,6 +1,5 @@
 //! Pictures that are written to files.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,8 +9,8 @@ use naswot::analysis::drawing::pdf;
 #[cfg(feature = "png")]
 use naswot::analysis::drawing::png;
 
-use crate::exit::{Exit, Failure, Result};
-use crate::output::{Draft, Existing};
+use crate::exit::{Exit, Result};
+use crate::output::Draft;
 
 /// A file for a picture, its form known by its ending.
 #[derive(Clone, Debug)]
@@ -90,28 +89,24 @@ pub(crate) struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    pub(crate) fn new(file: &'a PictureFile, force: bool) -> Result<Self> {
-        let existing = if force { Existing::Replace } else { Existing::Refuse };
-        Ok(Picture { file, draft: Draft::new(&file.path, existing)? })
+    /// A picture of some inputs, none of which may be its file.
+    pub(crate) fn new<'b>(
+        file: &'a PictureFile,
+        force: bool,
+        inputs: impl IntoIterator<Item = &'b Path>,
+    ) -> Result<Self> {
+        Ok(Picture { file, draft: Draft::new(&file.path, force, inputs)? })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Removes its file.
-    pub(crate) fn discard(&self) {
-        self.draft.discard();
-    }
-
-    /// Writes the picture, or removes its file where there is none.
-    pub(crate) fn finish(&self, svg: Result<String>, look: PictureStyle) -> Result {
+    /// Writes the picture. No file comes of one that could not be drawn.
+    pub(crate) fn finish(self, svg: Result<String>, look: PictureStyle) -> Result {
         let bytes = svg.and_then(|svg| look.bytes(svg, self.file.form));
-        let write = |bytes: Vec<u8>| {
-            let written = self.draft.file()?.write_all(&bytes);
-            written.map_err(|error| Failure::write(self.path().display(), &error))
-        };
-        self.draft.settle(bytes.and_then(write).map(|()| Exit::Success))
+        let written = bytes.and_then(|bytes| self.draft.write(&bytes));
+        self.draft.settle(written.map(|()| Exit::Success))
     }
 }
 

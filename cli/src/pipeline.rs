@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::row_inputs::{Outcome, Subject};
 use crate::row_reader::WrittenRow;
 use crate::rows::{Row, RowMaker};
+use crate::run_folder::RunFolder;
 use crate::text::one_line;
 use crate::threads::refused;
 
@@ -32,6 +33,19 @@ pub(crate) struct RunContext<'a> {
     pub(crate) codes: Option<&'a CodeFiles>,
     /// Whether another run has said which lines of the input are no networks.
     pub(crate) faults_said: bool,
+}
+
+impl<'a> RunContext<'a> {
+    /// The folders that files of the networks are written to.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &'a RunFolder> {
+        let kernels = self.kernels.map(Kernels::folder);
+        kernels.into_iter().chain(self.codes.map(CodeFiles::folder))
+    }
+
+    /// Begins to write to them.
+    pub(crate) fn begin_folders(&self) -> Result<()> {
+        self.folders().try_for_each(RunFolder::begin)
+    }
 }
 
 /// The pipeline that scores entries and writes their rows.
@@ -79,8 +93,8 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Writes a row for every entry of a source. When the run is interrupted, the networks that are being
-    /// scored are waited for, and the rows end before the first one that was not; rows that stood in the
-    /// place of others are kept.
+    /// scored are waited for, and the rows end before the first one that was not. Rows that are there already are not
+    /// written.
     ///
     /// One thread reads the source, the stream's pulls the networks, and this one writes. They never wait in a circle: the
     /// reader hands an entry on before its network, so each result that is waited for is of a network that is on its way.
@@ -99,10 +113,12 @@ impl<'a> Pipeline<'a> {
             // After a failure the source may have more to come, slowly.
             stopped.store(true, Ordering::Relaxed);
             let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
-            match written? {
-                Ended::Interrupted => Ok(Ended::Interrupted),
-                Ended::Complete => read,
-            }
+            let ended = match written? {
+                Ended::Interrupted => Ended::Interrupted,
+                Ended::Complete => read?,
+            };
+            output.finish()?;
+            Ok(ended)
         })
     }
 
@@ -112,7 +128,7 @@ impl<'a> Pipeline<'a> {
         for entry in entries {
             let Entry { index, line, work } = entry?;
             match work {
-                Work::Keep(row) => self.keep(&row, output)?,
+                Work::Keep(row) => self.kept(&row.row),
                 _ if ended == Ended::Interrupted => {}
                 Work::Fail { architecture, error } => {
                     let subject = Subject { index, line, architecture: architecture.as_ref(), facts: None };
@@ -153,7 +169,7 @@ impl<'a> Pipeline<'a> {
                 self.cache.lock().settle(cell, Ok((&score).into()));
                 self.score(subject, &score, output)?;
             }
-            Err(Error::Cancelled) if interrupt::requested() => return self.unfinished(row, output),
+            Err(Error::Cancelled) if interrupt::requested() => return Ok(self.unfinished(row)),
             Err(Error::Cancelled) => {
                 return Err(Failure::stopped("scoring ended by itself: please report this fault of naswot"));
             }
@@ -182,23 +198,20 @@ impl<'a> Pipeline<'a> {
                 self.fail(subject, &message, output)?
             }
             // The run ends before the turn of the first.
-            _ => return self.unfinished(row, output),
+            _ => return Ok(self.unfinished(row)),
         }
         Ok(Ended::Complete)
     }
 
     /// Keeps the row that stands in the place of a network that was not scored. Where there is none, the rows end.
-    fn unfinished(&mut self, row: Option<&WrittenRow>, output: &mut Output) -> Result<Ended> {
+    fn unfinished(&mut self, row: Option<&WrittenRow>) -> Ended {
         match row {
-            Some(row) => self.keep(row, output).map(|()| Ended::Complete),
-            None => Ok(Ended::Interrupted),
+            Some(row) => {
+                self.kept(&row.row);
+                Ended::Complete
+            }
+            None => Ended::Interrupted,
         }
-    }
-
-    fn keep(&mut self, written: &WrittenRow, output: &mut Output) -> Result<()> {
-        output.write_bytes(&written.bytes)?;
-        self.kept(&written.row);
-        Ok(())
     }
 
     fn score(&mut self, subject: &Subject, score: &Score, output: &mut Output) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Resuming an earlier run where it has ended.
 
 use std::fs::File;
+use std::io;
 
 use clap::Args;
 
@@ -8,10 +9,12 @@ use crate::columns::Compare;
 use crate::entries::{Ended, NextEntry};
 use crate::exit::{Exit, Failure, Result};
 use crate::input::{self, Input, InputLine};
-use crate::output::{self, Draft, Existing, OutFile, Output};
+use crate::output::{self, Existing, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
+use crate::retried;
 use crate::row_inputs::Subject;
 use crate::row_reader::{RowReader, WrittenRow};
+use crate::run_folder::RunFolder;
 use crate::text::shortened;
 
 /// The treatment of rows that are there already.
@@ -49,12 +52,29 @@ impl ExistingOptions {
         input: &mut Input,
         pipeline: &mut Pipeline,
     ) -> Result<Output> {
-        match self.existing() {
-            Existing::Continue if self.retry_failed => retry_failed(&file, out, input, pipeline),
-            Existing::Continue => keep_all(file, out, input, pipeline),
-            _ => Output::replace(file, out),
+        if self.existing() != Existing::Continue {
+            pipeline.context.begin_folders()?;
+            retried::forget(out)?;
+            return Output::replace(file, out);
+        }
+        let file = retried::fold(file, out)?;
+        let last_row = || last_row(&file, out);
+        pipeline.context.folders().try_for_each(|folder| folder.check_rows(last_row))?;
+        if self.retry_failed {
+            retry_failed(file, out, input, pipeline)
+        } else {
+            keep_all(file, out, input, pipeline)
         }
     }
+}
+
+/// The index of the last row of a locked file.
+fn last_row(file: &File, out: &OutFile) -> Result<Option<usize>> {
+    let (mut rows, mut last) = (RowReader::locked(file, out)?, None);
+    while let Some(written) = rows.next_whole()? {
+        last = Some(written.row.index() as usize);
+    }
+    Ok(last)
 }
 
 /// Checks the rows of a locked file against the beginning of the input, and returns the output behind them.
@@ -68,34 +88,26 @@ fn keep_all(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipelin
                 pipeline.kept(&written.row);
             }
             RowMatch::Nothing => {}
-            RowMatch::End => return Output::after(file, out, matcher.rows.whole()),
+            RowMatch::End => break,
             RowMatch::Interrupted => return Err(Failure { exit: Exit::Interrupted, message: None }),
         }
     }
+    pipeline.context.begin_folders()?;
+    Output::after(file, out, matcher.rows.whole())
 }
 
-/// As [`keep_all`], but scores again what had failed. Rows stay in the order of the input, so the file is
-/// written anew beside itself; until that is complete and takes its place, the old one is not touched.
-fn retry_failed(file: &File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
-    let mut matcher = RowMatcher::new(file, out, pipeline.context, true)?;
-    let draft = Draft::of(&out.path)?;
-    // Further rows go to this one, when it has taken the old one's place.
-    let locked = draft.file().and_then(|file| output::lock(&file, &out.path));
-    let output = locked.and_then(|()| rewrite(&mut matcher, &draft, out, input, pipeline));
-    if output.is_err() {
-        draft.discard();
+/// As [`keep_all`], but scores again what had failed. Rows stay in the order of the input, so those that are scored again are
+/// collected beside the file, which is written anew with them at the end; until then it is not touched.
+fn retry_failed(file: File, out: &OutFile, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
+    let failed = |error: io::Error| Failure::write(out.path.display(), &error);
+    let length = file.metadata().map_err(failed)?.len();
+    let mut matcher = RowMatcher::new(&file, out, pipeline.context, true)?;
+    let mut again = retried::begin(out)?;
+    // Of other files the rows are to say first whether they may stand there.
+    let folders_agree = pipeline.context.folders().all(RunFolder::agrees);
+    if folders_agree {
+        pipeline.context.begin_folders()?;
     }
-    output
-}
-
-fn rewrite(
-    matcher: &mut RowMatcher,
-    draft: &Draft,
-    out: &OutFile,
-    input: &mut Input,
-    pipeline: &mut Pipeline,
-) -> Result<Output> {
-    let mut output = draft.output(out)?;
     let cache = pipeline.cache();
     let source = &mut || {
         Ok(match matcher.next(input)? {
@@ -109,14 +121,24 @@ fn rewrite(
             RowMatch::Interrupted => NextEntry::Interrupted,
         })
     };
-    if pipeline.run(source, &mut output)? == Ended::Interrupted {
-        // What has been scored again is worth keeping; the other rows stay as they were.
-        while let Some(written) = matcher.next_row()? {
-            output.write_bytes(&written.bytes)?;
-        }
+    let ended = pipeline.run(source, &mut again);
+    drop(again);
+    let ended = ended.inspect_err(|_| {
+        // What there is waits for the next run. The message matters more than a file without rows.
+        let _ = retried::remove_empty(out);
+    })?;
+    output::check_unchanged(&file, &out.path, length).map_err(failed)?;
+    // Where the rows were not gone through to the end, nothing is dropped there.
+    let cut = match ended {
+        Ended::Complete => length - matcher.rows.whole(),
+        Ended::Interrupted => 0,
+    };
+    let file = retried::fold(file, out)?;
+    if ended == Ended::Complete && !folders_agree {
+        pipeline.context.begin_folders()?;
     }
-    draft.finish()?;
-    Ok(output)
+    let whole = file.metadata().map_err(failed)?.len() - cut;
+    Output::after(file, out, whole)
 }
 
 /// A matcher of the rows of an earlier run with the lines of the input that they belong to.
@@ -141,18 +163,16 @@ enum RowMatch {
 
 impl<'a> RowMatcher<'a> {
     fn new(file: &File, out: &OutFile, context: RunContext<'a>, retry: bool) -> Result<Self> {
-        Ok(RowMatcher { rows: RowReader::locked(file, out)?, context, retry, held: None })
-    }
-
-    fn next_row(&mut self) -> Result<Option<WrittenRow>> {
-        match self.held.take() {
-            None => self.rows.next_whole(),
-            row => Ok(row),
-        }
+        let rows = RowReader::locked(file, out)?;
+        Ok(RowMatcher { rows, context, retry, held: None })
     }
 
     fn next(&mut self, input: &mut Input) -> Result<RowMatch> {
-        let Some(written) = self.next_row()? else { return Ok(RowMatch::End) };
+        let next = match self.held.take() {
+            None => self.rows.next_whole()?,
+            row => row,
+        };
+        let Some(written) = next else { return Ok(RowMatch::End) };
         match input.next()? {
             input::NextLine::Line(line) => {
                 self.check(&written, &line).map_err(|why| self.rows.wrong(written.line, why))?;
@@ -196,13 +216,11 @@ impl<'a> RowMatcher<'a> {
                 });
             }
         }
-        let kernel = self.context.kernels.map(|kernels| ("kernel", "is", kernels.path(line.index)));
-        let codes = self.context.codes.map(|codes| ("codes", "are", codes.path(line.index)));
-        match kernel.into_iter().chain(codes).find(|(.., path)| !row.failed() && !path.is_file()) {
-            Some((what, verb, path)) => {
-                Err(format!("its {what} {} {verb} missing; --force starts anew", path.display()))
-            }
-            None => Ok(()),
+        if row.failed() {
+            return Ok(());
         }
+        let RunContext { kernels, codes, .. } = self.context;
+        kernels.map_or(Ok(()), |kernels| kernels.check(line.index, row))?;
+        codes.map_or(Ok(()), |codes| codes.check(line.index, row))
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::{Architecture, Network, Settings, SkeletonSettings, Space};
+use serde_json::{Map, Value};
 
-use crate::columns::{COLUMNS, Column, place};
+use crate::columns::{COLUMNS, Column, Compare, place};
 use crate::field::{Field, FieldKind, check_name};
 use crate::measure::column_of;
 use crate::options::SkeletonOptions;
@@ -243,6 +244,20 @@ impl RowMaker {
     pub(crate) fn facts(&self, network: &Network) -> Facts {
         let Settings { batch_shape: [_, _, height, width], convention, .. } = *self.settings;
         Facts::of(network, [height, width], convention)
+    }
+
+    /// The settings of the run, for a manifest: the columns that are equal in all rows, and those that are equal within a space,
+    /// for each.
+    pub(crate) fn shared_settings(&self) -> Map<String, Value> {
+        let row = self.row(&Subject { index: 0, line: None, architecture: None, facts: None }, Err(""));
+        let shared = |column: &Column| matches!(column.compare, Compare::Run | Compare::All);
+        let columns = row.iter().filter(|(column, _)| shared(column));
+        let columns = columns.map(|(column, field)| (column.name.to_owned(), field.to_string().into()));
+        let of_spaces = Space::ALL.into_iter().flat_map(|space| {
+            let settings = space.settings(&self.skeleton.asked()).columns().into_iter();
+            settings.map(move |(name, value)| (format!("{name} of {space}"), value.into()))
+        });
+        columns.chain(of_spaces).collect()
     }
 
     /// The row of a network that was scored, or could not be, and then why.

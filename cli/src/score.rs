@@ -1,6 +1,5 @@
 //! `naswot score`: one row for every network of a file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -24,6 +23,7 @@ use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
 use crate::row_inputs::Facts;
 use crate::rows::{Format, RowMaker, format, header, names};
+use crate::run_folder::{Manifest, Run};
 use crate::stdout_lines;
 
 const EXAMPLES: &str = "\
@@ -159,17 +159,8 @@ impl Score {
         let mut input = self.input.open(console)?;
         let scorer = self.scorer(self.data.batch(console)?, console)?;
         describe(scorer.settings(), console);
-        let existing = self.out.existing.existing();
-        let kernels =
-            self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
-        let codes = self.out.codes.as_deref().map(|folder| CodeFiles::open(folder, existing)).transpose()?;
-        if let (Some(kernels), Some(codes)) = (&self.out.kernels, &self.out.codes)
-            && is_same_file(kernels, codes)
-        {
-            let message = "is the folder of --kernels, too: the files have the same names";
-            return Err(Failure::unusable(format_args!("{}: {message}", codes.display())));
-        }
         let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
+        let (kernels, codes) = self.folders(&maker)?;
         // Rows on a terminal would run through the bar.
         let bar = self.out.out.is_some() || !stdout_lines::is_terminal();
         let mut progress = Progress::start(console, bar, || {
@@ -233,25 +224,43 @@ impl Score {
 
     /// Opens the output; with rows of an earlier run, past the networks that they are of.
     fn output(&self, input: &mut Input, pipeline: &mut Pipeline) -> Result<Output> {
-        let locked = match &self.out.out {
-            None => None,
-            Some(out) if self.input.file().is_some_and(|file| is_same_file(&out.path, file)) => {
-                return Err(Failure::unusable(format_args!("{}: is the input, too", out.path.display())));
-            }
-            Some(out) => Some((output::open(&out.path, self.out.existing.existing())?, out)),
+        let Some(out) = &self.out.out else {
+            pipeline.context.begin_folders()?;
+            let format = self.out.format.unwrap_or(Format::Csv);
+            return Output::stdout(format, &header(names(), format));
         };
-        // Not before the lock: another run may be writing them.
-        if self.out.existing.force {
-            pipeline.context.kernels.map_or(Ok(()), Kernels::clear)?;
-            pipeline.context.codes.map_or(Ok(()), CodeFiles::clear)?;
+        output::refuse_inputs(&out.path, self.inputs())?;
+        let existing = &self.out.existing;
+        output::open(&out.path, existing.existing(), |file| existing.output(file, out, input, pipeline))
+    }
+
+    /// Opens and locks the folders of kernels and of codes.
+    fn folders(&self, maker: &RowMaker) -> Result<(Option<Kernels>, Option<CodeFiles>)> {
+        let OutputOptions { kernels, codes, .. } = &self.out;
+        if kernels.is_none() && codes.is_none() {
+            return Ok((None, None));
         }
-        match locked {
-            None => {
-                let format = self.out.format.unwrap_or(Format::Csv);
-                Output::stdout(format, &header(names(), format))
-            }
-            Some((file, out)) => self.out.existing.output(file, out, input, pipeline),
+        let run = Run {
+            manifest: Manifest { input: self.input.identity()?, settings: maker.shared_settings() },
+            shard: self.input.shard(),
+            existing: self.out.existing.existing(),
+            inputs: self.inputs().collect(),
+        };
+        if let (Some(kernels), Some(codes)) = (kernels, codes)
+            && (kernels == codes || output::is_same_file(kernels, codes))
+        {
+            let message = "is the folder of --kernels, too: the files have the same names";
+            return Err(Failure::unusable(format_args!("{}: {message}", codes.display())));
         }
+        let kernels = kernels.as_deref().map(|folder| Kernels::open(folder, &run)).transpose()?;
+        let codes = codes.as_deref().map(|folder| CodeFiles::open(folder, &run)).transpose()?;
+        Ok((kernels, codes))
+    }
+
+    /// The files that it reads.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let weights = self.weights.weights.as_deref();
+        self.input.file().into_iter().chain(self.data.source.data.path()).chain(weights)
     }
 }
 
@@ -261,9 +270,4 @@ fn describe(settings: &Settings, console: &Console) {
     let [n, channels, height, width] = batch_shape;
     console.detail(format_args!("{backend} ({device}) in {precision}"));
     console.detail(format_args!("{data}: {n}x{channels}x{height}x{width}, sha256 {batch_sha256}"));
-}
-
-/// Whether two names lead to one file.
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -76,6 +76,18 @@ impl Source {
 }
 
 impl Source {
+    /// The file or the folder that the images are read from.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Synthetic => None,
+            Source::Cifar10(path)
+            | Source::Cifar100(path)
+            | Source::ImageNet16(path)
+            | Source::Npy(path)
+            | Source::Images(path) => Some(path),
+        }
+    }
+
     /// Reads or makes so many images, the first ones or those that a seed draws.
     pub fn batch(
         &self,

@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use naswot::analysis::drawing::{AxisLimits, TracePoint, trace_svg};
 use naswot::{Architecture, Checkpoint, Network, Score, Scorer, Weights};
+use serde_json::Value;
 
 use crate::architecture_arg::ArchitectureArg;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::field::Field;
+use crate::input::Shard;
 use crate::interrupt;
 use crate::kernels::Kernels;
 use crate::measure::Measure;
@@ -25,6 +27,7 @@ use crate::plot::epoch_label;
 use crate::progress::{Expected, Progress};
 use crate::row_inputs::{Outcome, Subject};
 use crate::rows::{Format, RowMaker, encode, format, header, names};
+use crate::run_folder::{Manifest, Run};
 use crate::stdout_lines;
 use crate::text::{one_line, shortened};
 
@@ -133,10 +136,10 @@ impl Trace {
         let network = self.network.skeleton.network(&architecture)?;
         let (from, epochs) = epochs(&self.checkpoints, console)?;
         let mut scorer = self.scorer(console)?;
-        let existing = if self.out.force { Existing::Replace } else { Existing::Refuse };
-        let picture = self.out.plot.as_ref().map(|file| Picture::new(file, self.out.force)).transpose()?;
-        let opened = self.outputs(existing);
-        let ended = opened.and_then(|(mut output, kernels)| {
+        let new_picture = |file| Picture::new(file, self.out.force, self.inputs());
+        let picture = self.out.plot.as_ref().map(new_picture).transpose()?;
+        let (mut output, kernels) = self.outputs(&scorer)?;
+        let points = {
             let bar = self.out.out.is_some() || !stdout_lines::is_terminal();
             let mut progress =
                 Progress::start(console, bar, || Expected::like(Some(self.checkpoints.len() as u64), &[]));
@@ -152,30 +155,23 @@ impl Trace {
             let scores = self.rows(&context, &epochs, &mut scorer, &mut output, &mut progress);
             progress.clear();
             progress.summarise();
-            scores
-        });
-        let points = match (ended, picture) {
-            (Ok(points), None) => points,
-            (Err(failure), None) => return Err(failure),
-            (Err(failure), Some(picture)) => return picture.finish(Err(failure), self.look),
-            (Ok(points), Some(picture)) => {
-                if points.iter().any(|point| point.score.is_some_and(f64::is_finite)) {
-                    let svg = trace_svg(
-                        &points,
-                        epoch_label(from.name()),
-                        self.out.score.title(),
-                        AxisLimits::default(),
-                        self.look.theme(),
-                    );
-                    picture.finish(svg.map_err(Failure::from), self.look)?;
-                } else {
-                    picture.discard();
-                    let path = picture.path().display();
-                    console.warning(format_args!("{path}: not drawn, for no checkpoint has a finite score"));
-                }
-                points
-            }
+            scores?
         };
+        if let Some(picture) = picture {
+            if points.iter().any(|point| point.score.is_some_and(f64::is_finite)) {
+                let svg = trace_svg(
+                    &points,
+                    epoch_label(from.name()),
+                    self.out.score.title(),
+                    AxisLimits::default(),
+                    self.look.theme(),
+                );
+                picture.finish(svg.map_err(Failure::from), self.look)?;
+            } else {
+                let path = picture.path().display();
+                console.warning(format_args!("{path}: not drawn, for no checkpoint has a finite score"));
+            }
+        }
         Ok(if points.iter().any(|point| point.score.is_none()) { Exit::SomeFailed } else { Exit::Success })
     }
 
@@ -192,21 +188,46 @@ impl Trace {
         options::open(builder.keep_kernels(self.out.kernels.is_some() || console.verbose), console)
     }
 
-    fn outputs(&self, existing: Existing) -> Result<(Output, Option<Kernels>)> {
-        let kernels =
-            self.out.kernels.as_deref().map(|folder| Kernels::open(folder, existing)).transpose()?;
+    /// The files that it reads.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let files = self.checkpoints.iter().chain(self.arch.file()).map(PathBuf::as_path);
+        files.chain(self.data.source.data.path())
+    }
+
+    fn outputs(&self, scorer: &Scorer) -> Result<(Output, Option<Kernels>)> {
+        let existing = Existing::forced(self.out.force);
+        let kernels = self.out.kernels.as_deref().map(|folder| self.kernels(folder, scorer)).transpose()?;
         let header = |format| header(columns(), format);
+        let begin_kernels = || kernels.iter().try_for_each(|kernels| kernels.folder().begin());
         let output = match &self.out.out {
             None => {
+                begin_kernels()?;
                 let format = self.out.format.unwrap_or(Format::Csv);
                 Output::stdout(format, &header(format))?
             }
-            Some(out) => Output::begin(output::open(&out.path, existing)?, out, &header(out.format))?,
+            Some(out) => {
+                output::refuse_inputs(&out.path, self.inputs())?;
+                output::open(&out.path, existing, |file| {
+                    begin_kernels()?;
+                    Output::begin(file, out, &header(out.format))
+                })?
+            }
         };
-        if let (Some(kernels), Existing::Replace) = (&kernels, existing) {
-            kernels.clear()?;
-        }
         Ok((output, kernels))
+    }
+
+    /// Opens and locks the folder of kernels.
+    fn kernels(&self, folder: &Path, scorer: &Scorer) -> Result<Kernels> {
+        let files = self.checkpoints.iter().map(|path| path.display().to_string().into());
+        let input = [("checkpoints".to_owned(), Value::Array(files.collect()))].into_iter().collect();
+        let maker = RowMaker::new(scorer.settings().clone(), self.network.skeleton);
+        let run = Run {
+            manifest: Manifest { input, settings: maker.shared_settings() },
+            shard: Shard::WHOLE,
+            existing: Existing::forced(self.out.force),
+            inputs: self.inputs().collect(),
+        };
+        Kernels::open(folder, &run)
     }
 
     /// Writes a row for every checkpoint.
@@ -253,6 +274,7 @@ impl Trace {
             let score = row.number(self.out.score.column()).filter(|_| !row.failed());
             points.push(TracePoint { epoch, score });
         }
+        output.finish()?;
         Ok(points)
     }
 }

@@ -206,7 +206,7 @@ fn failed_rows_stay_unless_they_are_to_be_scored_again() {
         }
         folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
         assert_eq!(without_seconds(&after), without_seconds(&folder.read(&format!("whole.{format}"))));
-        assert!(!folder.path(&format!("{name}.part")).exists());
+        assert!(!folder.path(&format!("{name}.retried")).exists());
     }
 }
 
@@ -218,11 +218,11 @@ fn failed_rows_stay_where_scoring_them_again_is_interrupted() {
     lines[2900] = lines[2800].clone();
     folder.write("cells.jsonl", &lines.join("\n"));
     for format in FORMATS {
-        let (name, part) = (format!("scores.{format}"), folder.path(&format!("scores.{format}.part")));
+        let (name, waiting) = (format!("scores.{format}"), folder.path(&format!("scores.{format}.retried")));
         folder.run(&format!("cells.jsonl -o {name} --memory-limit 1"), 1);
         let before = folder.read(&name);
         let child = folder.start(&format!("cells.jsonl -o {name} --resume --retry-failed"));
-        wait_until("rows come", || length(&part) > 20_000);
+        wait_until("rows come", || length(&waiting) > 20_000);
         interrupt(&child, "-INT");
         assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
         let after = folder.read(&name);
@@ -232,6 +232,7 @@ fn failed_rows_stay_where_scoring_them_again_is_interrupted() {
         let again = pairs[first..].iter().take_while(|(old, new)| old != new).count();
         assert!(0 < again && again < 2800, "{again} rows were scored again");
         assert!(pairs[first + again..].iter().all(|(old, new)| old == new));
+        assert!(!folder.path(&format!("{name}.retried")).exists());
     }
 }
 
@@ -321,4 +322,42 @@ fn a_file_beside_the_output_is_left_alone() {
     assert_eq!(folder.read("scores.csv.part"), "precious");
     assert_eq!(folder.read("scores.csv.part2"), "precious, too");
     assert!(!folder.path("scores.csv.part3").exists());
+}
+
+#[test]
+fn rows_that_were_scored_again_are_kept_where_the_run_is_killed() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 400);
+    for format in FORMATS {
+        let (name, waiting) = (format!("scores.{format}"), format!("scores.{format}.retried"));
+        folder.run(&format!("cells.jsonl -o {name} --memory-limit 1"), 1);
+        let failed = folder.read(&name);
+        let mut child = folder.start(&format!("cells.jsonl -o {name} --resume --retry-failed"));
+        wait_until("rows come", || length(&folder.path(&waiting)) > 10_000);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let again = folder.read(&waiting);
+        // Into another run's rows nothing is taken.
+        let other = format!("other.{format}");
+        folder.run(&format!("cells.jsonl --seed 1 -o {other} --memory-limit 1"), 1);
+        fs::copy(folder.path(&waiting), folder.path(&format!("{other}.retried"))).unwrap();
+        let stderr = folder.run(&format!("cells.jsonl --seed 1 -o {other} --resume"), 2);
+        let message =
+            format!("{other}.retried:{}: seed is 0, but 1 in {other}", 1 + usize::from(format == "csv"));
+        assert!(stderr.contains(&message), "{stderr}");
+        assert!(failed == folder.read(&name), "the old one is not touched");
+        folder.run(&format!("cells.jsonl -o {name} --resume"), 1);
+        let after = folder.read(&name);
+        assert!(!folder.path(&waiting).exists());
+        let first = usize::from(format == "csv");
+        let kept = whole_lines(&again).lines().skip(first).collect::<Vec<_>>();
+        assert!(kept.len() > 5);
+        assert_eq!(after.lines().skip(first).take(kept.len()).collect::<Vec<_>>(), kept);
+        folder.run(&format!("cells.jsonl -o {name} --resume --retry-failed"), 0);
+        folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
+        assert_eq!(
+            without_seconds(&folder.read(&name)),
+            without_seconds(&folder.read(&format!("whole.{format}")))
+        );
+    }
 }

@@ -15,7 +15,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Result};
 use crate::interrupt;
 use crate::options::file;
-use crate::output::{Draft, Existing};
+use crate::output::Draft;
 use crate::stdout_lines::StdoutData;
 use table::Table;
 #[cfg(feature = "fuzzing")]
@@ -81,8 +81,8 @@ impl AccuracyTable {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         interrupt::listen(console);
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let draft = self.out.as_deref().map(|path| Draft::new(path, existing)).transpose()?;
+        let inputs = [self.file.as_path()];
+        let draft = self.out.as_deref().map(|path| Draft::new(path, self.force, inputs)).transpose()?;
         let written = match self.space {
             Benchmark::NasBench101 => {
                 nasbench101::read(&self.file, self.epochs.unwrap_or(nasbench101::EPOCHS), console)

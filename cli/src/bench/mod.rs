@@ -4,8 +4,7 @@ mod ceilings;
 mod measured_backend;
 mod report;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use naswot::{Backend, Batch, Device, Network, Precision, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
+use crate::output::Draft;
 use crate::stdout_lines::{StdoutData, StdoutLines};
 use ceilings::Ceilings;
 use measured_backend::{CodeRecorder, LEAST_IMAGES, MeasuredBackend};
@@ -335,50 +335,39 @@ fn build() -> Build {
     }
 }
 
-/// The output of the JSON, opened before anything is measured.
-struct JsonFile {
-    name: String,
-    file: Option<File>,
+/// The output of the JSON, refused before anything is measured.
+enum JsonFile {
+    Stdout,
+    File(Draft),
 }
 
 impl JsonFile {
     fn open(path: &Path, force: bool) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(JsonFile { name: "standard output".to_owned(), file: None });
+            return Ok(JsonFile::Stdout);
         }
-        let name = path.display().to_string();
-        // What is there is kept until there is something better.
-        let file = OpenOptions::new().write(true).create(true).create_new(!force).truncate(false).open(path);
-        let file = file.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                Failure::unusable(format_args!("{name}: exists already; --force replaces it"))
-            }
-            _ => Failure::unusable(format_args!("{name}: {error}")),
-        })?;
-        Ok(JsonFile { name, file: Some(file) })
+        Draft::new(path, force, []).map(JsonFile::File)
     }
 
     fn is_stdout(&self) -> bool {
-        self.file.is_none()
+        matches!(self, JsonFile::Stdout)
     }
 
-    fn write(mut self, report: &BenchReport) -> Result<()> {
+    fn write(self, report: &BenchReport) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(report).map_err(Failure::stopped)?;
         text.push(b'\n');
-        let written = match &mut self.file {
-            None => {
+        match self {
+            JsonFile::Stdout => {
                 let mut stdout = StdoutData::new();
-                stdout.write_all(&text).and_then(|()| stdout.flush())
+                let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+                written.map_err(|error| Failure::write("standard output", &error))
             }
-            Some(file) => empty(file).and_then(|()| file.write_all(&text)),
-        };
-        written.map_err(|error| Failure::write(&self.name, &error))
+            JsonFile::File(draft) => {
+                draft.write(&text)?;
+                draft.finish()
+            }
+        }
     }
-}
-
-/// Empties a file. What is no regular file (`/dev/null`) has no length.
-fn empty(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
 fn workload() -> impl TypedValueParser<Value = Workload> {

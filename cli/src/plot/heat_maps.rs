@@ -89,6 +89,11 @@ impl Grid {
 }
 
 impl HeatMapsPlot {
+    /// The files that it is drawn from, kernels aside.
+    pub(super) fn inputs(&self) -> [&PathBuf; 2] {
+        [&self.scores, &self.accuracy]
+    }
+
     pub(super) fn draw(&self, console: &Console) -> Result<String> {
         let accuracies = Accuracies::read(&self.accuracy, &self.join)?;
         let (networks, among) = self.networks(&accuracies, console)?;

@@ -189,13 +189,15 @@ impl Plot {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
         match &self.kind {
-            PictureKind::Scatter(kind) => kind.picture.write(|| kind.draw(console)),
-            PictureKind::Histogram(kind) => kind.picture.write(|| kind.draw(console)),
-            PictureKind::HeatMap(kind) => kind.picture.write(|| kind.draw()),
-            PictureKind::HeatMaps(kind) => kind.picture.write(|| kind.draw(console)),
-            PictureKind::Cell(kind) => kind.picture.write(|| kind.draw()),
-            PictureKind::Matrix(kind) => kind.picture.write(|| kind.draw()),
-            PictureKind::Trace(kind) => kind.picture.write(|| kind.draw(console)),
+            PictureKind::Scatter(kind) => {
+                kind.picture.write([&kind.scores].into_iter().chain(&kind.accuracy), || kind.draw(console))
+            }
+            PictureKind::Histogram(kind) => kind.picture.write([&kind.scores], || kind.draw(console)),
+            PictureKind::HeatMap(kind) => kind.picture.write([&kind.kernel], || kind.draw()),
+            PictureKind::HeatMaps(kind) => kind.picture.write(kind.inputs(), || kind.draw(console)),
+            PictureKind::Cell(kind) => kind.picture.write(kind.cell.file(), || kind.draw()),
+            PictureKind::Matrix(kind) => kind.picture.write([&kind.sweep], || kind.draw()),
+            PictureKind::Trace(kind) => kind.picture.write([&kind.rows], || kind.draw(console)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Options that several pictures have.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use naswot::Agreement;
@@ -25,9 +25,14 @@ pub(super) struct PictureOptions {
 }
 
 impl PictureOptions {
-    /// Makes the picture and writes it.
-    pub(super) fn write(&self, draw: impl FnOnce() -> Result<String>) -> Result {
-        let picture = Picture::new(&self.out, self.force)?;
+    /// Makes the picture of some inputs and writes it.
+    pub(super) fn write<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a PathBuf>,
+        draw: impl FnOnce() -> Result<String>,
+    ) -> Result {
+        let inputs = inputs.into_iter().map(PathBuf::as_path);
+        let picture = Picture::new(&self.out, self.force, inputs)?;
         picture.finish(draw(), self.look)
     }
 }

@@ -105,10 +105,5 @@ impl ReducedKernel {
 /// The kernel of a network, which is its row's.
 fn kernel(folder: &Path, networks: &Networks, network: &NetworkRow) -> Result<Agreement> {
     let row = &network.row;
-    let said = KernelFacts {
-        images: row.integer("batch_size"),
-        activations: row.integer("activations"),
-        score: row.score(),
-    };
-    kernels::read(folder, row.index(), &said, networks.place(network))
+    kernels::read(folder, row.index(), &KernelFacts::of(row), networks.place(network))
 }

@@ -11,7 +11,7 @@ mod tables;
 mod trace;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -22,7 +22,7 @@ pub use crate::join_key::JoinKey;
 use crate::measure::Ranking;
 pub use crate::minus_inf::MinusInfOption;
 use crate::options::{file, within};
-use crate::output::{Draft, Existing};
+use crate::output::Draft;
 use crate::stdout_lines::StdoutData;
 pub use heat::HeatMaps;
 pub use networks::Networks;
@@ -86,12 +86,13 @@ fn html_file(path: PathBuf) -> Result<PathBuf, String> {
 impl ReportCommand {
     /// Runs the command.
     pub(crate) fn run(&self, console: &Console) -> Result {
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let draft = self.out.as_deref().map(|path| Draft::new(path, existing)).transpose()?;
+        let inputs = || [&self.scores].into_iter().chain(&self.accuracy).map(PathBuf::as_path);
+        let draft = self.out.as_deref().map(|path| Draft::new(path, self.force, inputs())).transpose()?;
         let written = self.page(console).and_then(|page| match &draft {
-            None => write(&page, StdoutData::new(), Path::new("standard output")),
-            Some(draft) => write(&page, draft.file()?, self.out.as_deref().unwrap_or(Path::new(""))),
+            None => print(&page),
+            Some(draft) => draft.write(page.as_bytes()),
         });
+        let written = written.map(|()| Exit::Success);
         match draft {
             Some(draft) => draft.settle(written),
             None => written,
@@ -115,8 +116,8 @@ impl ReportCommand {
     }
 }
 
-fn write(page: &str, mut to: impl Write, name: &Path) -> Result {
-    let written = to.write_all(page.as_bytes()).and_then(|()| to.flush());
-    written.map_err(|error| Failure::write(name.display(), &error))?;
-    Ok(Exit::Success)
+fn print(page: &str) -> Result<()> {
+    let mut stdout = StdoutData::new();
+    let written = stdout.write_all(page.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::write("standard output", &error))
 }

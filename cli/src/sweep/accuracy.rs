@@ -26,6 +26,13 @@ pub(super) struct AccuracyTableOptions {
     bootstrap: BootstrapOption,
 }
 
+impl AccuracyTableOptions {
+    /// The table, where there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.accuracy.as_deref()
+    }
+}
+
 /// The accuracies of the networks of an input.
 pub(super) struct JoinedAccuracies {
     column: String,

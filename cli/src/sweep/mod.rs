@@ -4,7 +4,8 @@ mod accuracy;
 mod report;
 mod settings;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -20,10 +21,11 @@ use crate::measure::Measure;
 use crate::options::{
     self, MachineOptions, ScorerSettings, ScoresOptions, SkeletonOptions, SourceOption, with_noise,
 };
-use crate::output::{self, OutFile, Output};
+use crate::output::{self, Existing, OutFile, Output};
 use crate::pipeline::{Pipeline, RunContext};
 use crate::progress::{Expected, Progress};
 use crate::resume::ExistingOptions;
+use crate::row_reader::RowReader;
 use crate::rows::{Format, Row, RowMaker};
 use crate::stdout_lines::{self, StdoutLines};
 use accuracy::AccuracyTableOptions;
@@ -94,25 +96,45 @@ struct RowFolder<'a> {
 }
 
 impl<'a> RowFolder<'a> {
-    fn open(options: &'a OutputOptions) -> Result<Option<Self>> {
+    /// Opens the folder; none of its files may be one of the inputs.
+    fn open(
+        options: &'a OutputOptions,
+        inputs: impl IntoIterator<Item = &'a Path> + Clone,
+    ) -> Result<Option<Self>> {
         let OutputOptions { rows, existing: options } = options;
         let Some(path) = rows else { return Ok(None) };
-        let folder = Folder::open(path, ".csv", "rows", options.existing())?;
+        let folder = Folder::open(path, ".csv", inputs)?;
+        if options.existing() == Existing::Refuse && !folder.files()?.is_empty() {
+            let message = "holds rows already; --resume goes on with them, --force replaces them";
+            return Err(Failure::unusable(format_args!("{}: {message}", path.display())));
+        }
+        if options.existing() == Existing::Replace {
+            // What is not rows, though it is named like them, is not to be removed.
+            folder.files()?.into_iter().try_for_each(|(_, path)| check_rows(path))?;
+        }
         Ok(Some(RowFolder { folder, options, first: None }))
     }
 
     /// Writes the rows of a setting that are not there yet.
     fn write(&mut self, number: usize, input: &mut Input, pipeline: &mut Pipeline) -> Result<Ended> {
         let out = OutFile { path: self.folder.file(number), format: Format::Csv };
-        let file = output::open(&out.path, self.options.existing())?;
-        if self.options.force && self.first.is_none() {
-            self.folder.clear(Some(&out.path))?;
-        }
-        let mut output = self.options.output(file, &out, input, pipeline)?;
+        let mut output = output::open(&out.path, self.options.existing(), |file| {
+            if self.options.force && self.first.is_none() {
+                self.folder.remove(|other| other != number)?;
+            }
+            self.options.output(file, &out, input, pipeline)
+        })?;
         let ended = pipeline.run_all(input, &mut output)?;
         self.first.get_or_insert(output);
         Ok(ended)
     }
+}
+
+/// Checks that a file begins as rows do.
+fn check_rows(path: PathBuf) -> Result<()> {
+    let file =
+        File::open(&path).map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))?;
+    RowReader::locked(&file, &OutFile { path, format: Format::Csv }).map(drop)
 }
 
 impl Sweep {
@@ -122,7 +144,7 @@ impl Sweep {
         let combinations = self.lists.combinations();
         let (input, lines) = self.lines(console)?;
         let accuracies = self.table.join(input.name(), &lines, console)?;
-        let mut rows = RowFolder::open(&self.out)?;
+        let mut rows = RowFolder::open(&self.out, self.inputs())?;
         let bar = self.json || !stdout_lines::is_terminal();
         let total = (combinations.len() * lines.len()) as u64;
         let mut progress = Progress::start(console, bar, || Expected::like(Some(total), &[]));
@@ -153,6 +175,12 @@ impl Sweep {
         }
         lines.finish()?;
         Ok(if report.failed > 0 { Exit::SomeFailed } else { Exit::Success })
+    }
+
+    /// The files that it reads.
+    fn inputs(&self) -> impl Iterator<Item = &Path> + Clone {
+        let data = self.source.data.path();
+        self.input.file().into_iter().chain(self.table.file()).chain(data)
     }
 
     /// All lines of the input, which every setting begins anew.
