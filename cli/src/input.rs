@@ -198,6 +198,8 @@ pub(crate) struct Input {
     name: String,
     /// Lines, or the system's error where they could not be read on.
     lines: Receiver<Result<InputLine, String>>,
+    /// A line that was put back.
+    held: Option<InputLine>,
     taken: usize,
     /// Number of networks, where that is known and cheap to know.
     total: Total,
@@ -293,7 +295,7 @@ impl Input {
             let _ = lines.try_for_each(|line| sender.send(line));
         });
         reading.map_err(|error| refused(&error))?;
-        Ok(Input { name, lines: receiver, taken: 0, total, space: None, distinct: false })
+        Ok(Input { name, lines: receiver, held: None, taken: 0, total, space: None, distinct: false })
     }
 
     /// An input of the same lines once more, all of which have been taken from it.
@@ -346,6 +348,10 @@ impl Input {
         if interrupt::requested() {
             return Ok(NextLine::Interrupted);
         }
+        if let Some(line) = self.held.take() {
+            self.taken += 1;
+            return Ok(NextLine::Line(line));
+        }
         match self.lines.recv_timeout(PATIENCE) {
             Ok(Err(error)) => Err(self.broken(&error)),
             Ok(Ok(line)) => {
@@ -355,6 +361,12 @@ impl Input {
             Err(RecvTimeoutError::Timeout) => Ok(NextLine::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(NextLine::End),
         }
+    }
+
+    /// Puts back the line that has just been taken: it comes next.
+    pub(crate) fn put_back(&mut self, line: InputLine) {
+        self.taken -= 1;
+        self.held = Some(line);
     }
 
     fn broken(&self, error: &str) -> Failure {

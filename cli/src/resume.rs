@@ -14,6 +14,7 @@ use crate::pipeline::{Pipeline, RunContext};
 use crate::retried;
 use crate::row_inputs::Subject;
 use crate::row_reader::{RowReader, WrittenRow};
+use crate::rows::Format;
 use crate::run_folder::RunFolder;
 use crate::text::shortened;
 
@@ -149,6 +150,9 @@ struct RowMatcher<'a> {
     retry: bool,
     /// A row whose line has not come yet.
     held: Option<WrittenRow>,
+    format: Format,
+    /// The row at the end that was cut, with its line, whose network has not come yet.
+    cut: Option<(usize, Vec<u8>)>,
 }
 
 /// A row with its line, if there are both.
@@ -164,15 +168,15 @@ enum RowMatch {
 impl<'a> RowMatcher<'a> {
     fn new(file: &File, out: &OutFile, context: RunContext<'a>, retry: bool) -> Result<Self> {
         let rows = RowReader::locked(file, out)?;
-        Ok(RowMatcher { rows, context, retry, held: None })
+        Ok(RowMatcher { rows, context, retry, held: None, format: out.format, cut: None })
     }
 
     fn next(&mut self, input: &mut Input) -> Result<RowMatch> {
         let next = match self.held.take() {
-            None => self.rows.next_whole()?,
+            None if self.cut.is_none() => self.rows.next_whole()?,
             row => row,
         };
-        let Some(written) = next else { return Ok(RowMatch::End) };
+        let Some(written) = next else { return self.end(input) };
         match input.next()? {
             input::NextLine::Line(line) => {
                 self.check(&written, &line).map_err(|why| self.rows.wrong(written.line, why))?;
@@ -192,6 +196,42 @@ impl<'a> RowMatcher<'a> {
                 Ok(RowMatch::Interrupted)
             }
         }
+    }
+
+    /// Compares what there is of a row at the end that was cut with the row that belongs there: nothing else is to be dropped.
+    fn end(&mut self, input: &mut Input) -> Result<RowMatch> {
+        let Some((number, bytes)) = self.cut.take().or_else(|| self.rows.take_cut_row()) else {
+            return Ok(RowMatch::End);
+        };
+        let line = match input.next()? {
+            input::NextLine::Line(line) => line,
+            input::NextLine::End => {
+                let (networks, input) = (input.taken(), input.name());
+                let message = format!("is behind the rows of the {networks} networks of {input}, and no row");
+                return Err(self.rows.wrong(number, message));
+            }
+            waiting => {
+                self.cut = Some((number, bytes));
+                return Ok(match waiting {
+                    input::NextLine::Interrupted => RowMatch::Interrupted,
+                    _ => RowMatch::Nothing,
+                });
+            }
+        };
+        // Where a line could not be read, its row begins without a network; it may have been mended since.
+        let fits = [line.architecture.as_ref().ok(), None].into_iter().any(|architecture| {
+            let subject = Subject { index: line.index, line: line.number, architecture, facts: None };
+            let row = self.context.maker.row(&subject, Err(""));
+            row.beginning(self.format).iter().zip(&bytes).all(|(a, b)| a == b)
+        });
+        if !fits {
+            let place = input::place(self.context.input, line.index, line.number);
+            let message =
+                format!("is no row of {place} that was cut, and so not to be dropped; remove it if it is");
+            return Err(self.rows.wrong(number, message));
+        }
+        input.put_back(line);
+        Ok(RowMatch::End)
     }
 
     /// Compares a row with what this run would write in its place; the error says what differs.

@@ -84,6 +84,11 @@ impl RowReader {
         Ok(Some(WrittenRow { line: record.line, bytes: record.bytes, row, besides, texts }))
     }
 
+    /// What there is of a row at the end that was cut, with its line. It is told once.
+    pub(crate) fn take_cut_row(&mut self) -> Option<(usize, Vec<u8>)> {
+        self.table.take_cut_row()
+    }
+
     /// Bytes of the file up to the last whole row that was read.
     pub(crate) fn whole(&self) -> u64 {
         self.table.whole()

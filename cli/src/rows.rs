@@ -179,6 +179,17 @@ impl Row {
         Some(Outcome::new(score, self.number("score_sd"), self.number("seconds")?))
     }
 
+    /// The first bytes of its line: those of its place and its network.
+    pub(crate) fn beginning(&self, format: Format) -> Vec<u8> {
+        let columns = place("arch") + 1;
+        let mut line = encode(names(), &self.0[..columns], format);
+        // What ends the line here is a comma in a whole one.
+        let end = line.len() - if format == Format::Csv { "\n".len() } else { "}\n".len() };
+        line.truncate(end);
+        line.push(b',');
+        line
+    }
+
     /// The bytes of its line, the end included.
     pub(crate) fn encode(&self, format: Format) -> Vec<u8> {
         encode(names(), &self.0, format)

@@ -325,6 +325,62 @@ fn a_file_beside_the_output_is_left_alone() {
 }
 
 #[test]
+fn a_last_line_that_is_no_cut_row_is_not_dropped() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    folder.networks("fewer.jsonl", 2);
+    for format in FORMATS {
+        folder.run(&format!("cells.jsonl -o whole.{format}"), 0);
+        let whole = folder.read(&format!("whole.{format}"));
+        let ends: Vec<usize> = whole.match_indices('\n').map(|(at, _)| at + 1).collect();
+        let [rows, last] = [&whole[..ends[ends.len() - 2]], &whole[ends[ends.len() - 2]..]];
+        let other = last.replacen("nasbench", "nosbench", 1);
+        for (input, tail, message) in [
+            ("cells", "TODO: my notes", "is "),
+            ("cells", "{\"index\":2,\"precious\":\"a document of one line\"}", "is "),
+            ("cells", other.trim_end(), "is no row of cells.jsonl:3 that was cut"),
+            ("fewer", &last[..9], "is behind the rows of the 2 networks of fewer.jsonl"),
+        ] {
+            let name = format!("own.{format}");
+            let text = format!("{rows}{tail}");
+            folder.write(&name, &text);
+            for retry in ["", "--retry-failed"] {
+                let stderr = folder.run(&format!("{input}.jsonl -o {name} --resume {retry}"), 2);
+                assert!(stderr.contains(message), "{stderr}");
+                assert_eq!(folder.read(&name), text);
+            }
+        }
+    }
+    // Of one line, without a line end.
+    let text = r#"{"index":0,"precious":"a document of one line without a line end"}"#;
+    folder.write("own.jsonl", text);
+    folder.run("cells.jsonl -o own.jsonl --resume", 2);
+    assert_eq!(folder.read("own.jsonl"), text);
+}
+
+#[test]
+fn zeros_that_a_loss_of_power_has_left_are_gone_past() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 3);
+    for format in FORMATS {
+        let name = format!("scores.{format}");
+        folder.run(&format!("cells.jsonl -o {name}"), 0);
+        let whole = folder.read(&name);
+        for length in [0, 5, whole.find('\n').unwrap() + 1, whole.len() - 7, whole.len()] {
+            let mut bytes = whole.as_bytes()[..length].to_vec();
+            bytes.resize(length + 300, 0);
+            fs::write(folder.path(&name), bytes).unwrap();
+            folder.run(&format!("cells.jsonl -o {name} --resume"), 0);
+            assert_eq!(
+                without_seconds(&folder.read(&name)),
+                without_seconds(&whole),
+                "{length} bytes, then zeros"
+            );
+        }
+    }
+}
+
+#[test]
 fn rows_that_were_scored_again_are_kept_where_the_run_is_killed() {
     let folder = Folder::new();
     folder.networks("cells.jsonl", 400);

@@ -46,7 +46,7 @@ pub struct Table {
     /// The columns that are read, and where each of them stands.
     wanted: Vec<(String, Option<usize>)>,
     /// The line in the middle of which a file of rows ends.
-    cut: Option<usize>,
+    cut: Option<RawLine>,
     /// The first record in all columns, where it has been looked at.
     ahead: Option<Record>,
 }
@@ -136,7 +136,8 @@ impl Table {
         if !header.is_empty() {
             match table.strict_line(&header)? {
                 Some(line) if line.bytes != header => return Err(other_header(&line, name, b',')),
-                _ => {}
+                // One that was cut has been compared, too, and is no row.
+                _ => table.cut = None,
             }
         }
         Ok(table)
@@ -219,7 +220,7 @@ impl Table {
         };
         let Some(line) = line else { return Ok(None) };
         if self.required != Columns::Any && !line.is_whole() {
-            self.cut = Some(line.number);
+            self.cut = Some(line);
             return Ok(None);
         }
         let RawLine { number, bytes } = line;
@@ -244,11 +245,14 @@ impl Table {
             unreachable!("a line of a file that is only read");
         };
         match lines.next()? {
-            Some(line) if !line.is_whole() => {
+            Some(mut line) if !line.is_whole() => {
+                // After a loss of power, zeros may stand where a row was to be.
+                let end = line.bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                line.bytes.truncate(end);
                 if line.bytes.iter().zip(start).any(|(a, b)| a != b) {
                     return Err(self.wrong(line.number, "is not what this command writes"));
                 }
-                self.cut = Some(line.number);
+                self.cut = Some(line);
                 Ok(None)
             }
             line => Ok(line),
@@ -333,7 +337,14 @@ impl Table {
 
     /// The line in the middle of which a file of rows ends.
     pub(crate) fn cut(&self) -> Option<usize> {
-        self.cut
+        self.cut.as_ref().map(|line| line.number)
+    }
+
+    /// What there is of the row in the middle of which a file of rows ends, with its line; nothing where zeros stand alone.
+    pub(crate) fn take_cut_row(&mut self) -> Option<(usize, Vec<u8>)> {
+        // What was cut before the first row whole is the header, which is compared already.
+        let line = self.cut.take()?;
+        (!line.bytes.is_empty()).then_some((line.number, line.bytes))
     }
 
     /// The failure of a record.
