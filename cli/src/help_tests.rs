@@ -89,9 +89,10 @@ fn every_example_of_a_help_is_a_command() {
 fn every_command_has_a_page_of_the_manual() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man1");
-    // A second time in place of the first.
-    for _ in 0..2 {
-        assert_eq!(crate::run(["naswot".as_ref(), "man".as_ref(), pages.as_os_str()]), 0);
+    // A second time in place of the first by force alone.
+    for (force, status) in [(None, 0), (None, 2), (Some("--force"), 0)] {
+        let arguments = ["naswot".as_ref(), "man".as_ref(), pages.as_os_str()];
+        assert_eq!(crate::run(arguments.into_iter().chain(force.map(AsRef::as_ref))), status);
     }
     let mut naswot = Cli::command();
     naswot.build();

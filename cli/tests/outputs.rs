@@ -298,6 +298,12 @@ fn a_folder_keeps_what_is_not_naswots() {
     fs::remove_file(folder.path("rows/2024.csv")).unwrap();
     done(&folder, sweep);
     done(&folder, sweep);
+
+    folder.write("naswot-score.1", "my own page");
+    refused(&folder, "man .", "./naswot-score.1: exists already; --force replaces it");
+    assert!(folder.read("naswot-score.1") == "my own page" && !folder.path("naswot.1").exists());
+    done(&folder, "man . --force");
+    assert!(folder.read("naswot-score.1").contains("SYNOPSIS") && folder.path("naswot-plot-cell.1").exists());
 }
 
 #[test]
