@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::exit::{Failure, Result};
+use crate::output;
 use crate::unpacked::Unpacked;
 
 /// Bytes at the beginning of a file that are looked at; fewer where its first line is shorter, for which a pipe may wait.
@@ -118,6 +119,8 @@ pub(crate) fn open_text(path: &Path) -> Result<TextFile> {
 pub(crate) fn open_late(path: &Path) -> Result<TextFile> {
     let waits = |metadata: Metadata| !metadata.is_file() && !metadata.is_dir();
     if path == Path::new("-") || path.metadata().is_ok_and(waits) {
+        refuse_stdout(path)
+            .map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))?;
         let reader = Box::new(LateText { path: path.to_owned(), reader: None });
         return Ok(TextFile { reader, plain: false });
     }
@@ -190,7 +193,13 @@ fn text(path: &Path) -> io::Result<TextFile> {
     }
 }
 
+/// Refuses the file that standard output is written to.
+fn refuse_stdout(path: &Path) -> io::Result<()> {
+    if output::is_stdout(path) { Err(io::Error::other("is standard output, too")) } else { Ok(()) }
+}
+
 fn content(path: &Path) -> io::Result<Content> {
+    refuse_stdout(path)?;
     let (reader, plain): (Box<dyn Read + Send>, bool) = if path == Path::new("-") {
         if STDIN_IS_READ.swap(true, Ordering::Relaxed) {
             let message = "standard input is named twice, and can be read once: save it to a file first";

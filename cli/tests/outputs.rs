@@ -435,3 +435,21 @@ fn rows_that_go_while_failed_ones_are_scored_again_are_noticed() {
         fs::remove_file(folder.path("rows.csv.retried")).unwrap();
     }
 }
+
+#[test]
+fn what_is_read_is_not_written_to_at_its_end() {
+    let folder = Folder::new();
+    folder.networks("cells.jsonl", 2);
+    let cells = folder.read("cells.jsonl");
+    for command in
+        ["score cells.jsonl", "score -", "hash cells.jsonl", "canon cells.jsonl", "plan cells.jsonl"]
+    {
+        let [stdin, stdout] = [false, true].map(|append| {
+            OpenOptions::new().read(true).append(append).open(folder.path("cells.jsonl")).unwrap()
+        });
+        let output = folder.command(command).stdin(stdin).stdout(stdout).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains("is standard output, too"), "{stderr}");
+        assert_eq!(folder.read("cells.jsonl"), cells);
+    }
+}

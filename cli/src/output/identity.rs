@@ -67,6 +67,18 @@ pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((FileId::of_path(a), FileId::of_path(b)), (Ok(a), Ok(b)) if a == b)
 }
 
+/// Whether an input is the regular file that standard output is written to: what is read then comes behind what is written, without
+/// an end. `-` is standard input.
+pub(crate) fn is_stdout(input: &Path) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "nothing is written")]
+    let stdout = io::stdout();
+    let same = |stdout: &File| {
+        let is_file = stdout.metadata().is_ok_and(|metadata| metadata.is_file());
+        is_file && matches!((FileId::of_input(input), FileId::of(stdout)), (Ok(a), Ok(b)) if a == b)
+    };
+    file_of(&stdout).is_ok_and(|stdout| same(&stdout))
+}
+
 /// Refuses an output that is one of the inputs by any name; `-` is standard input. What is no regular file, such as a terminal,
 /// may be both.
 pub(crate) fn refuse_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {

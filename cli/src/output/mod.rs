@@ -12,7 +12,7 @@ mod out_file;
 mod rows;
 
 pub(crate) use draft::Draft;
-pub(crate) use identity::{is_at, is_same_file, refuse_inputs};
+pub(crate) use identity::{is_at, is_same_file, is_stdout, refuse_inputs};
 pub(crate) use leftovers::remove_leftovers;
 pub(crate) use lock::{open, remove};
 pub(crate) use new_file::NewFile;
