@@ -412,10 +412,10 @@ fn what_is_no_file_of_nas_bench_201_is_named() {
     refused(b"", "is no pickle of NAS-Bench-201 or NATS-Bench, nor one compressed by bzip2");
     refused(&whole[..40], "is a pickle that cannot be read: at byte 31, it ends in the middle");
     refused(b"PK\x03\x04", "is a ZIP archive, which PyTorch 1.6 and later write: open it in Python");
-    let bomb = [b"\x80\x02", &b"N0".repeat(4 << 20)[..], b"."].concat();
+    let bomb = [b"\x80\x02", &b"N0".repeat(16 << 20)[..], b"."].concat();
     refused(
         &bzip2(&bomb),
-        "is a pickle that cannot be read: at byte 4194304, unpacks to over 100 times its size and over 4 MiB: where that is right, \
+        "is a pickle that cannot be read: at byte 16777216, unpacks to over 200 times its size and over 16 MiB: where that is right, \
          unpack it first",
     );
     let tar = [&[0; 257][..], b"ustar"].concat();
