@@ -15,10 +15,12 @@ use crate::folder::Folder;
 use crate::input::Shard;
 use crate::interrupt;
 use crate::output::{self, Existing};
-use crate::text::shortened;
+use crate::text::{cut, shortened};
 
 /// Name of the manifest, which lists of the folder leave out.
 const MANIFEST: &str = ".naswot.json";
+/// Most bytes of a manifest: some settings, and the names of files.
+const LONGEST: u64 = 1 << 20;
 /// Time to wait for another shard, which looks at the folder before it shares it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -283,12 +285,12 @@ fn write(mut file: &File, manifest: &Manifest) -> io::Result<()> {
 }
 
 /// Reads a manifest; none in a file that is new.
-fn read(file: &File, path: &Path) -> Result<Option<Manifest>> {
+pub(crate) fn read(file: &File, path: &Path) -> Result<Option<Manifest>> {
     let mut text = String::new();
     let mut reader = file;
     reader
         .rewind()
-        .and_then(|()| reader.read_to_string(&mut text))
+        .and_then(|()| reader.take(LONGEST).read_to_string(&mut text))
         .map_err(|error| Failure::unusable(format_args!("{}: {error}", path.display())))?;
     // After a loss of power it may hold zeros.
     if text.trim_matches(['\0', '\n']).is_empty() {
@@ -296,7 +298,7 @@ fn read(file: &File, path: &Path) -> Result<Option<Manifest>> {
     }
     serde_json::from_str(&text).map(Some).map_err(|error| {
         let message =
-            format!("is not what naswot writes there ({error}); remove it with the files beside it");
+            format!("is not what naswot writes there ({}); remove it with the files beside it", cut(error));
         Failure::unusable(format_args!("{}: {message}", path.display()))
     })
 }

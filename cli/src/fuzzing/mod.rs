@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     target("image", images::folder),
     target("imagenet16", images::imagenet16),
     target("kernel", numbers::kernel),
+    target("manifest", rows::manifest),
     target("nasbench101_file", tables::nasbench101),
     target("nasbench101_record", tables::nasbench101_record),
     target("nasbench201_pickle", tables::nasbench201),

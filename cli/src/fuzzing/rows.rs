@@ -1,4 +1,4 @@
-//! Rows of scores and tables of accuracies, as commands read them.
+//! Rows of scores, manifests of their kernels and tables of accuracies, as commands read them.
 
 use std::fs::File;
 
@@ -10,6 +10,7 @@ use crate::output::OutFile;
 use crate::report::{Networks, page};
 use crate::row_reader::RowReader;
 use crate::rows::{Format, Row};
+use crate::run_folder;
 use crate::scored::ScoredFile;
 use crate::table::Columns;
 
@@ -51,6 +52,14 @@ fn resume(name: &str, format: Format, input: &[u8]) -> bool {
             assert!(input[..whole].ends_with(&written.bytes));
         }
         rows.whole() > 0
+    })
+}
+
+/// The manifest of a folder of kernels.
+pub(super) fn manifest(input: &[u8]) -> bool {
+    with_file("manifest.json", input, |path| {
+        let Ok(file) = File::open(path) else { unreachable!("{} has been written", path.display()) };
+        matches!(run_folder::read(&file, path), Ok(Some(_)))
     })
 }
 
