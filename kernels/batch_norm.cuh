@@ -34,7 +34,7 @@ DEVICE ChannelMoments merge_blocks(const Launch &launch, const float *sums, cons
 }
 
 // Stores the batch norms of one channel of a job, by its octet among those of the job's partial statistics: a channel may
-// have several, or none.
+// have several, or none. Pads of their last octets are zeros: readers load whole octets.
 DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32 partials, u32 octet, u32 lane,
                               ChannelMoments all) {
     u32 pixels = a.launch.images * a.launch.height * a.launch.width;
@@ -42,7 +42,12 @@ DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32
         const Norm job = a.norm_jobs[n];
         // An octet before those of the batch norm wraps to a large number.
         u32 place = octet - (job.partials - partials);
-        if (place >= (job.channels + 7) / 8 || place * 8 + lane >= job.channels) continue;
+        if (place >= (job.channels + 7) / 8) continue;
+        float *norm = a.norms + 24 * (u64)(job.norm + place) + lane;
+        if (place * 8 + lane >= job.channels) {
+            norm[0] = norm[8] = norm[16] = 0.0f;
+            continue;
+        }
         float gamma = 1.0f, beta = 0.0f;
         if (job.affine != NONE) {
             const float *affine = (const float *)(a.weight_pool + 2 * (u64)(job.affine + 2 * place)) + lane;
@@ -51,7 +56,6 @@ DEVICE void store_batch_norms(const Arguments &a, u32 first_norm, u32 norms, u32
         }
         float scale = gamma / sqrtf(all.m2 / (float)pixels + job.eps);
         if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(scale)) report_non_finite(a.statuses, job.status);
-        float *norm = a.norms + 24 * (u64)(job.norm + place) + lane;
         norm[0] = all.mean;
         norm[8] = scale;
         norm[16] = beta;

@@ -37,25 +37,37 @@ fn merge_block(all: ChannelMoments, sum: f32, m2: f32) -> ChannelMoments {
     );
 }
 
-// Stores the batch norm of a channel, and reports a number that is not finite.
+// Stores the batch norm of a channel, and reports a number that is not finite. Pads of the last octet are zeros: readers
+// load whole octets.
 fn store_batch_norm(job: Norm, channel: u32, all: ChannelMoments) {
     let octet = channel / 8u;
     let lane = channel % 8u;
+    let place = (job.norm + octet) * 24u + lane;
+    if (channel >= job.channels) {
+        norms[place] = 0.0;
+        norms[place + 8u] = 0.0;
+        norms[place + 16u] = 0.0;
+        return;
+    }
     var gamma = 1.0;
     var beta = 0.0;
     if (job.affine != NONE) {
-        let place = (job.affine + 2u * octet) * 8u + lane;
-        gamma = weight_pool[place];
-        beta = weight_pool[place + 8u];
+        let affine = (job.affine + 2u * octet) * 8u + lane;
+        gamma = weight_pool[affine];
+        beta = weight_pool[affine + 8u];
     }
     let a = gamma / sqrt(all.m2 / f32(all.seen) + job.eps);
     if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(a)) {
         atomicMin(&statuses[low(job.status)], high(job.status));
     }
-    let place = (job.norm + octet) * 24u + lane;
     norms[place] = all.mean;
     norms[place + 8u] = a;
     norms[place + 16u] = beta;
+}
+
+// Channels with the pads of the last octet.
+fn padded(channels: u32) -> u32 {
+    return (channels + 7u) / 8u * 8u;
 }
 
 @compute @workgroup_size(64)
@@ -64,7 +76,7 @@ fn batch_norm(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let job = norm_jobs[launch.first + workgroup.y];
-    for (var channel = thread; channel < job.channels; channel += 64u) {
+    for (var channel = thread; channel < padded(job.channels); channel += 64u) {
         var all = ChannelMoments(0u, 0.0, 0.0);
         for (var block = 0u; block < launch.blocks; block++) {
             let place = (job.partials + block * job.pitch + channel / 8u) * 16u + channel % 8u;
@@ -127,7 +139,7 @@ fn stored_batch_norm(
         for (var norm = combine.first_norm; norm < combine.first_norm + combine.norms; norm++) {
             let job = norm_jobs[norm];
             let channel = (octet - (job.partials - combine.partials)) * 8u + lane;
-            if (channel < job.channels) {
+            if (channel < padded(job.channels)) {
                 store_batch_norm(job, channel, all);
             }
         }

@@ -278,13 +278,14 @@ fn batch_norms(
             };
             report_non_finite(mirror, found.status);
         }
-        // Pad channels have no batch norm.
-        for c in 0..job.channels {
+        for c in 0..job.channels.next_multiple_of(OCTET) {
+            // Readers load whole octets, whose pads are zeros.
+            let of = |values: &[f32]| if c < job.channels { values[job.entry + c] } else { 0.0 };
             let (octet, lane) = (member.places[Buffer::Norms] + (job.entry + c) / OCTET, c % OCTET);
             let to = &mut mirror.numbers_mut(Buffer::Norms)[octet * 3 * OCTET..][..3 * OCTET];
-            to[lane] = norms.mean[job.entry + c];
-            to[OCTET + lane] = norms.a[job.entry + c];
-            to[2 * OCTET + lane] = norms.beta[job.entry + c];
+            to[lane] = of(&norms.mean);
+            to[OCTET + lane] = of(&norms.a);
+            to[2 * OCTET + lane] = of(&norms.beta);
         }
     }
 }
