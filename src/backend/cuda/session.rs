@@ -264,8 +264,11 @@ impl session::DeviceSession for CudaSession {
 fn limits(driver: &dyn Driver, setup: &Setup) -> Result<Limits, Fault> {
     let memory = match setup.memory_limit {
         Some(limit) => limit,
-        // Weights and whoever else works on the device have a share of it.
-        None => driver.free_memory()?.saturating_sub(2 * POOL_BYTES) / 10 * 9,
+        // Weights and whoever else works on the device have a share of it, on small devices half.
+        None => {
+            let free = driver.free_memory()?;
+            (free - (2 * POOL_BYTES).min(free / 2)) / 10 * 9
+        }
     };
     Ok(Limits {
         buffer: BUFFER_BYTES,
