@@ -4,6 +4,7 @@
 
 mod accuracies;
 mod accuracy_table;
+mod allocator;
 mod architecture_arg;
 mod bench;
 mod codes;

@@ -10,6 +10,7 @@ use naswot::{
     Precision, ScoreKind, Scorer, ScorerBuilder, Scores, SkeletonSettings, Space, Weights,
 };
 
+use crate::allocator::give_back_large_blocks;
 use crate::console::Console;
 use crate::exit::{Failure, Result};
 use crate::source::{Preprocessing, Source, source};
@@ -118,8 +119,12 @@ pub(crate) struct MachineOptions {
 }
 
 impl MachineOptions {
-    /// Starts the threads of what runs beside a scorer, as many as the scorer's.
+    /// Starts the threads of what runs beside a scorer, as many as the scorer's. Where memory has a limit, nobody keeps what is
+    /// free.
     pub(crate) fn start_threads(&self) -> Result<()> {
+        if self.memory_limit.is_some() {
+            give_back_large_blocks();
+        }
         start_pool(self.threads)
     }
 
