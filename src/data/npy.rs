@@ -72,12 +72,11 @@ impl<R: Read> Array<R> {
             return Err(format!("holds {} bytes of numbers, not those of {}", self.bytes, sizes.join("x")));
         }
         let failed = |error: io::Error| error.to_string();
-        // The file is as long, so the number is one of this machine's sizes, on which there are no longer files.
-        let mut converted = room(usize::try_from(self.header.len()).map_err(|error| error.to_string())?)?;
-        for value in
-            NpyFile::with_header(self.header, self.reader).data::<T>().map_err(|error| error.to_string())?
-        {
-            converted.push(convert(value.map_err(failed)?));
+        let count = usize::try_from(self.header.len()).map_err(|error| error.to_string())?;
+        let mut converted = room(count)?;
+        let numbers = NpyFile::with_header(self.header, self.reader).data::<T>();
+        for number in numbers.map_err(|error| error.to_string())? {
+            converted.push(convert(number.map_err(failed)?));
         }
         Ok(converted)
     }
