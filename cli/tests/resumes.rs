@@ -336,7 +336,7 @@ fn a_last_line_that_is_no_cut_row_is_not_dropped() {
         let [rows, last] = [&whole[..ends[ends.len() - 2]], &whole[ends[ends.len() - 2]..]];
         let other = last.replacen("nasbench", "nosbench", 1);
         for (input, tail, message) in [
-            ("cells", "TODO: my notes", "is "),
+            ("cells", "notes of my own", "is "),
             ("cells", "{\"index\":2,\"precious\":\"a document of one line\"}", "is "),
             ("cells", other.trim_end(), "is no row of cells.jsonl:3 that was cut"),
             ("fewer", &last[..9], "is behind the rows of the 2 networks of fewer.jsonl"),
