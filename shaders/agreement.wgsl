@@ -3,7 +3,7 @@
 //     K_ij = N_A - sum over sections of weight * popcount(code_i ^ code_j)
 //
 // `start` sets K to N_A; each job of `agreement` takes its words off, by integer atomics, so the order does not matter.
-// A tile is 16 x 16 pairs of images, a thread a pair; only tiles on and above the diagonal are visited, and a pair is
+// A tile is 32 x 32 pairs of images, a thread four of them; only tiles on and above the diagonal are visited, and a pair is
 // taken off both K_ij and K_ji. Codes pass through workgroup memory 32 words at a time.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
@@ -14,13 +14,14 @@
 @group(0) @binding(4) var<storage, read> choleskys: array<Cholesky>;
 @group(0) @binding(5) var<storage, read_write> statuses: array<u32>;
 
-const SIDE: u32 = 16u;
+const SIDE: u32 = 32u;
+const HALF: u32 = 16u;
 const WORDS: u32 = 32u;
 // Words from one image to the next: odd, so that a column of images lies in different banks.
 const PITCH: u32 = 33u;
 
-var<workgroup> left: array<u32, 528>;
-var<workgroup> right: array<u32, 528>;
+var<workgroup> left: array<u32, 1056>;
+var<workgroup> right: array<u32, 1056>;
 
 @compute @workgroup_size(256)
 fn start(
@@ -61,9 +62,9 @@ fn agreement(
     }
     let rows = row * SIDE;
     let columns = (row + column) * SIDE;
-    let i = thread / SIDE;
-    let j = thread % SIDE;
-    var hamming = 0u;
+    let i = thread / HALF;
+    let j = thread % HALF;
+    var hamming = vec4<u32>();
     for (var first = 0u; first < job.words; first += WORDS) {
         for (var place = thread; place < SIDE * WORDS; place += 256u) {
             let image = place / WORDS;
@@ -83,17 +84,21 @@ fn agreement(
         }
         workgroupBarrier();
         for (var word = 0u; word < WORDS; word++) {
-            hamming += countOneBits(left[i * PITCH + word] ^ right[j * PITCH + word]);
+            let l = vec2(left[i * PITCH + word], left[(i + HALF) * PITCH + word]);
+            let r = vec2(right[j * PITCH + word], right[(j + HALF) * PITCH + word]);
+            hamming += countOneBits(l.xxyy ^ r.xyxy);
         }
         workgroupBarrier();
     }
-    let a = rows + i;
-    let b = columns + j;
-    if (a < b && b < launch.images) {
-        let taken = job.weight * hamming;
-        let n = launch.images;
-        let k = job.network * n * n;
-        atomicSub(&agreement_matrices[k + a * n + b], taken);
-        atomicSub(&agreement_matrices[k + b * n + a], taken);
+    let n = launch.images;
+    let k = job.network * n * n;
+    for (var e = 0u; e < 4u; e++) {
+        let a = rows + i + HALF * (e / 2u);
+        let b = columns + j + HALF * (e % 2u);
+        if (a < b && b < n) {
+            let taken = job.weight * hamming[e];
+            atomicSub(&agreement_matrices[k + a * n + b], taken);
+            atomicSub(&agreement_matrices[k + b * n + a], taken);
+        }
     }
 }

@@ -214,7 +214,7 @@ fn batch_norms(cases: &mut Vec<Case>) -> Result<()> {
 }
 
 fn codes(cases: &mut Vec<Case>) -> Result<()> {
-    for images in [1, 2, 7, 16, 17, 33, 70] {
+    for images in [1, 2, 7, 31, 32, 33, 70, 130] {
         let name = format!("{images} images");
         let shape = [images, 19, 3, 3];
         cases.push(case(Stage::Agreement, name, shape, |g| {

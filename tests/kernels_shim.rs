@@ -19,7 +19,13 @@ fn main() -> ExitCode {
         Arc::new(move || Ok(Shim::start_as(capability, &host(build)?, seed as u32)?))
     };
     let mut trials = Vec::new();
+    let mut seen: Vec<Vec<&str>> = Vec::new();
     for (position, capability) in ComputeCapability::all().into_iter().enumerate() {
+        let kernels: Vec<&str> = capability.kernels().map(|kernel| kernel.name).collect();
+        if seen.contains(&kernels) {
+            continue;
+        }
+        seen.push(kernels);
         // Kernels of later architectures have names of their own.
         let suffix = if position == 0 { String::new() } else { format!(" from {capability} on") };
         for build in Build::ALL {

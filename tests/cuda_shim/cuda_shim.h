@@ -67,7 +67,7 @@ struct uint3 {
   };                                                         \
   inline n##2 make_##n##2(T x, T y) { return {x, y}; }       \
   inline n##4 make_##n##4(T x, T y, T z, T w) { return {x, y, z, w}; }
-SHIM_VEC(float, float, 8, 16)
+SHIM_VEC(float, float, 8, 16) SHIM_VEC(unsigned, uint, 8, 16)
 
 // ---- what the kernel side and host programs call in the runtime ------------------------------------------------------
 struct ShimThread {
@@ -84,6 +84,11 @@ struct ShimShfl {
   uint64_t v;
   unsigned from;
 };
+template <class C>
+struct ShimMma {
+  uint32_t a[4], b[2];
+  C c[4];
+};
 typedef void ShimOp(unsigned mask, void *const *in, void *const *out);  // runs once for the whole warp
 extern ShimThread *shim_cur;                                            // the running CUDA thread
 extern dim3 shim_block, shim_grid;
@@ -98,7 +103,7 @@ int shim_errors();         // races found so far
 void shim_barrier(int line);
 void shim_warp(unsigned mask, ShimOp op, const void *in, void *out, int line);
 void shim_yield(), shim_fence();
-ShimOp shim_op_sync, shim_op_shfl;
+ShimOp shim_op_sync, shim_op_shfl, shim_op_mma_b1;
 
 #ifndef SHIM_RUNTIME
 // ============================================ kernel side ============================================================
@@ -140,6 +145,16 @@ T shim_shfl(unsigned m, T v, unsigned from, int line) {
     return shim_shfl(m, v, s, line);             \
   }
 SHIM_SHFL(__shfl_xor_sync, int, (l ^ d) > (l | (w - 1)) ? l : l ^ d)
+template <class C>
+void shim_mma(ShimOp op, C d[4], const uint32_t a[4], const uint32_t b[2], const C c[4], LN) {
+  ShimMma<C> m;
+  memcpy(m.a, a, 16);
+  memcpy(m.b, b, 8);
+  memcpy(m.c, c, 16);
+  C r[4];
+  shim_warp(~0u, op, &m, r, line);
+  memcpy(d, r, 16);
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline unsigned __float_as_uint(float f) {
   unsigned u;
@@ -428,5 +443,24 @@ void shim_op_shfl(unsigned mask, void *const *in, void *const *out) {
     if (!(mask >> s & 1)) die("shuffle reads a lane outside the mask");
     *(uint64_t *)out[l] = ((ShimShfl *)in[s])->v;
   }
+}
+// mma.sync, fragments as in the PTX ISA, in 32-bit words along k: A has 16 x 8 words, B 8 x 8. Sums go in the order of k.
+template <class C, class F>
+static void mma(unsigned mask, void *const *in, void *const *out, F add) {
+  uint32_t A[16][8], B[8][8];
+  LANES(l) {
+    auto *m = (ShimMma<C> *)in[l];
+    unsigned g = l / 4, t = l % 4;
+    for (int r = 0; r < 4; r++) A[g + 8 * (r % 2)][t + 4 * (r / 2)] = m->a[r];
+    for (int r = 0; r < 2; r++) B[t + 4 * r][g] = m->b[r];
+  }
+  LANES(l) for (int i = 0; i < 4; i++) {
+    C s = ((ShimMma<C> *)in[l])->c[i];
+    for (int k = 0; k < 8; k++) add(s, A[l / 4 + 8 * (i / 2)][k], B[k][2 * (l % 4) + i % 2]);
+    ((C *)out[l])[i] = s;
+  }
+}
+void shim_op_mma_b1(unsigned mask, void *const *in, void *const *out) {
+  mma<int>(mask, in, out, [](int &s, uint32_t a, uint32_t b) { s += __builtin_popcount(a & b); });
 }
 #endif

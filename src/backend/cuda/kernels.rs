@@ -29,8 +29,10 @@ pub struct Kernel {
     /// Where it is.
     pub source: Source,
     pub(crate) kind: LaunchKind,
-    /// The oldest architecture that takes it. Of the kernels for one kind of launch that it could take, a GPU takes the newest.
+    /// The oldest architecture that takes it. Of several kernels that it could take for a kind of launch, a GPU takes the newest.
     pub from: ComputeCapability,
+    /// The first architecture that does not take it any more.
+    pub before: Option<ComputeCapability>,
     /// Threads of a block.
     pub threads: u32,
     /// Bytes of dynamic shared memory of a block, which may be more than 48 KB.
@@ -48,6 +50,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("weights.cu"),
         kind: LaunchKind::Weights,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 4,
@@ -59,6 +62,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("agreement.cu"),
         kind: LaunchKind::Start,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 8,
@@ -69,6 +73,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("combine.cu"),
         kind: LaunchKind::Combine,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 128,
         shared: 0,
         blocks: 4,
@@ -79,6 +84,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("conv.cu"),
         kind: LaunchKind::ConvNarrow,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 2,
@@ -89,6 +95,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("conv.cu"),
         kind: LaunchKind::ConvWide,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 2,
@@ -99,16 +106,30 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("agreement.cu"),
         kind: LaunchKind::Agreement,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 4,
         instructions: &["POPC", "E.ADD.STRONG.GPU"],
     },
     Kernel {
+        name: "agreement_b1",
+        source: source!("agreement_b1.cu"),
+        kind: LaunchKind::Agreement,
+        from: ComputeCapability { major: 8, minor: 0 },
+        // From there on the instruction is emulated, slowly.
+        before: Some(ComputeCapability { major: 10, minor: 0 }),
+        threads: 128,
+        shared: 0,
+        blocks: 5,
+        instructions: &["BMMA.168256.AND.POPC", "LDG.E.NA.128", "E.ADD.STRONG.GPU"],
+    },
+    Kernel {
         name: "cholesky",
         source: source!("cholesky.cu"),
         kind: LaunchKind::Cholesky,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         // A block a network: a launch has few, so each may take what it likes.
@@ -120,6 +141,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("swap.cu"),
         kind: LaunchKind::ClearPatterns,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 8,
@@ -130,6 +152,7 @@ pub const KERNELS: &[Kernel] = &[
         source: source!("swap.cu"),
         kind: LaunchKind::Swap,
         from: ComputeCapability::OLDEST,
+        before: None,
         threads: 256,
         shared: 0,
         blocks: 8,
@@ -163,7 +186,13 @@ impl ComputeCapability {
 
     /// The kernels that a GPU of this architecture takes.
     pub fn kernels(self) -> impl Iterator<Item = &'static Kernel> {
-        LaunchKind::ALL.into_iter().filter_map(move |kind| self.kernel(kind))
+        let fits =
+            move |kernel: &Kernel| kernel.from <= self && kernel.before.is_none_or(|before| self < before);
+        let is_newest = move |kernel: &Kernel| {
+            let mut others = KERNELS.iter().filter(|other| other.kind == kernel.kind && fits(other));
+            others.all(|other| other.from <= kernel.from)
+        };
+        KERNELS.iter().filter(move |kernel| fits(kernel) && is_newest(kernel))
     }
 
     /// The sources of these, each once.
@@ -179,16 +208,14 @@ impl ComputeCapability {
 
     /// The kernel for a kind of launch; none of batch norms, which the last block of a convolution or combine makes.
     pub(super) fn kernel(self, kind: LaunchKind) -> Option<&'static Kernel> {
-        KERNELS
-            .iter()
-            .filter(|kernel| kernel.kind == kind && kernel.from <= self)
-            .max_by_key(|kernel| kernel.from)
+        self.kernels().find(|kernel| kernel.kind == kind)
     }
 
     /// The architectures from which on some kind of launch has another kernel, the oldest one first: on them all kernels
     /// can be seen.
     pub fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = KERNELS.iter().map(|kernel| kernel.from).collect();
+        let mut all: Vec<Self> =
+            KERNELS.iter().flat_map(|kernel| [Some(kernel.from), kernel.before]).flatten().collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -223,10 +250,24 @@ mod tests {
             assert_eq!(kinds, expected.collect::<Vec<_>>(), "{capability}");
         }
         assert_eq!(ComputeCapability::all()[0], ComputeCapability::OLDEST);
-        let distinct: HashSet<_> =
-            KERNELS.iter().map(|kernel| (kernel.kind, kernel.from.architecture())).collect();
-        assert_eq!(distinct.len(), KERNELS.len());
         assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<HashSet<_>>().len(), KERNELS.len());
+    }
+
+    #[test]
+    fn bits_are_counted_by_tensor_cores_where_they_can() {
+        for (major, minor, expected) in [
+            (7, 0, "agreement"),
+            (7, 5, "agreement"),
+            (8, 0, "agreement_b1"),
+            (8, 6, "agreement_b1"),
+            (8, 9, "agreement_b1"),
+            (9, 0, "agreement_b1"),
+            (10, 0, "agreement"),
+            (12, 0, "agreement"),
+        ] {
+            let kernel = ComputeCapability { major, minor }.kernel(LaunchKind::Agreement).unwrap();
+            assert_eq!(kernel.name, expected, "{major}.{minor}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Group {
 /// Pixels of one image that a tile of `combine` has at most.
 const COMBINE_PIXELS: usize = 128;
 /// Images on either side of a tile of `agreement`.
-const AGREEMENT_IMAGES: usize = 16;
+const AGREEMENT_IMAGES: usize = 32;
 /// Entries of K that a tile of `start` sets.
 const START_ENTRIES: usize = 256;
 /// Words of a map that a tile of `clear_patterns` empties, and code words of a tile of `swap`.
