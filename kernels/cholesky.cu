@@ -1,90 +1,80 @@
-// Pivots of K / N_A by Cholesky in f64, K = N_A U^T U with U upper triangular.
+// Cholesky of any number of images, a launch a panel (cholesky.cuh), whose first row is launch.block.
 //
-//     d_p = u_pp^2        ln det K = N ln N_A + sum_p ln d_p
-//
-// The host takes the logarithms. A block takes one network, so a launch takes as many at once as the group has. The
-// factorization is right-looking, in panels of 16 rows: the panel's square on the diagonal is factorized in shared memory,
-// an entry a thread; then each thread solves whole columns of the panel in registers; then every later entry has the
-// panel's products taken off in tiles of 32 x 32, four entries a thread. U overwrites K / N_A in the arena, which is free
-// by then. What follows a pivot that is not positive means nothing; the host looks at the first such pivot.
-#include "common.cuh"
+// A block takes 64 x 64 entries on or above the diagonal behind the panel, and factorizes the panel's square for itself:
+// so no block waits for another. It takes the columns of the panel above and beside its tile through the panel's rows, a
+// thread each, and their products off the tile, 16 entries a thread. The first panel reads K; what is left of it goes to
+// the arena, which is free by then, and where the next ones read it. Nobody needs the factor.
+#include "cholesky.cuh"
 
 constexpr u32 THREADS = 256;
-constexpr u32 PANEL = 16;
-constexpr u32 TILE = 32;
+constexpr u32 SIDE = 16;
+constexpr u32 TILE = 4 * SIDE;
 
-// Factorizes the square in place, but for its pivots, which stay; `inverse` becomes 1 / u_pp.
-DEVICE void factorize(double (*square)[PANEL], double *inverse, u32 rows) {
-    u32 i = threadIdx.x / PANEL, j = threadIdx.x % PANEL;
-    for (u32 p = 0; p < rows; p++) {
-        if (i == p && j >= p && j < rows) {
-            double factor = 1.0 / sqrt(square[p][p]);
-            if (j == p) inverse[p] = factor;
-            else square[p][j] *= factor;
-        }
-        __syncthreads();
-        if (i > p && j >= i && j < rows) square[i][j] -= square[p][i] * square[p][j];
-        __syncthreads();
-    }
+// What earlier panels have left of K, on and above its diagonal.
+struct Rest {
+    const u32 *k;
+    double *rest;
+    u32 n;
+    bool is_k;
+};
+
+DEVICE double entry(const Rest &at, u32 row, u32 column) {
+    u64 place = (u64)row * at.n + column;
+    return at.is_k ? (double)at.k[place] : at.rest[place];
 }
 
-// Rows of the panel from `from` on, some columns of them, into shared memory; zeros behind the matrix.
-DEVICE void stage(const double *u, u32 n, u32 first, u32 from, double (*to)[TILE]) {
-    for (u32 place = threadIdx.x; place < PANEL * TILE; place += THREADS) {
-        u32 p = place / TILE, j = from + place % TILE;
-        to[p][place % TILE] = j < n ? u[(u64)(first + p) * n + j] : 0.0;
-    }
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS) cholesky(const Arguments a) {
-    __shared__ double square[PANEL][PANEL], inverse[PANEL], left[PANEL][TILE], right[PANEL][TILE];
+extern "C" __global__ void __launch_bounds__(THREADS, 1) cholesky(const Arguments a) {
+    __shared__ Square square;
+    __shared__ double left[PANEL][TILE], right[PANEL][TILE];
     const Cholesky job = a.choleskys[a.launch.first + blockIdx.y];
-    u32 n = a.launch.images, thread = threadIdx.x, i = thread / PANEL, j = thread % PANEL;
-    double *u = (double *)(a.arena + 2 * (u64)job.scratch);
+    u32 n = a.launch.images, first = a.launch.block, last = min(first + PANEL, n), thread = threadIdx.x;
     const u32 *k = a.agreement_matrices + (u64)job.network * n * n;
-    double *pivots = a.pivots + (u64)job.network * n;
-    for (u32 entry = thread; entry < n * n; entry += THREADS) u[entry] = (double)k[entry] / (double)job.activations;
-    for (u32 first = 0; first < n; first += PANEL) {
-        u32 last = min(first + PANEL, n), rows = last - first;
-        // The panel's entries were changed by other threads.
-        __syncthreads();
-        if (i < rows && j < rows) square[i][j] = u[(u64)(first + i) * n + first + j];
-        __syncthreads();
-        factorize(square, inverse, rows);
-        if (thread < rows) pivots[first + thread] = square[thread][thread];
-        // Only a full panel has columns behind it.
-        for (u32 column = last + thread; column < n; column += THREADS) {
-            // Else the compiler takes the whole square into registers before the loop, and spills it.
-            asm volatile("" ::: "memory");
-            double v[PANEL];
+    const Rest at = {k, (double *)(a.arena + 2 * (u64)job.scratch), n, first == 0};
+    // The tile's place in the upper triangle behind the panel, row by row.
+    u32 row = 0, beside = blockIdx.x, row_tiles = (n - last + TILE - 1) / TILE;
+    for (; row_tiles > 0 && beside >= row_tiles; row++) beside -= row_tiles--;
+    u32 top = last + row * TILE, side = top + beside * TILE;
+
+    // A warp has the square, four others have the columns of the panel.
+    u32 solver = thread - (THREADS - 2 * TILE), own = (solver < TILE ? top : side - TILE) + solver;
+    bool factorizes = thread < PANEL, solves = solver < 2 * TILE;
+    double column[PANEL];
 #pragma unroll
-            for (u32 p = 0; p < PANEL; p++) v[p] = u[(u64)(first + p) * n + column];
-#pragma unroll
-            for (u32 p = 0; p < PANEL; p++) {
-                v[p] *= inverse[p];
-#pragma unroll
-                for (u32 q = p + 1; q < PANEL; q++) v[q] -= square[p][q] * v[p];
-                u[(u64)(first + p) * n + column] = v[p];
-            }
+    for (u32 p = 0; p < PANEL; p++) {
+        column[p] = 0.0;
+        u32 from = first + min(p, thread), to = first + max(p, thread);
+        if (factorizes && to < last) column[p] = entry(at, from, to);
+        if (solves && own < n) column[p] = entry(at, first + p, own);
+    }
+    if (factorizes) {
+        double pivot = factorize(column, square, last - first);
+        bool reports = blockIdx.x == 0 && first + thread < last;
+        if (reports) a.pivots[(u64)job.network * n + first + thread] = pivot / (double)job.activations;
+    }
+    // Only a full panel has columns behind it.
+    if (last == n) return;
+    __syncthreads();
+    if (solves) {
+#pragma unroll 1
+        for (u32 p = 0; p < PANEL; p++) {
+            if (solver < TILE) left[p][solver] = column[0];
+            else right[p][solver - TILE] = column[0] * square.inverses[p];
+            eliminate(column, square, p);
         }
-        for (u32 top = last; top < n; top += TILE) {
-            for (u32 side = top; side < n; side += TILE) {
-                __syncthreads();
-                stage(u, n, first, top, left);
-                stage(u, n, first, side, right);
-                __syncthreads();
-                double sum[2][2] = {{0.0, 0.0}, {0.0, 0.0}};
+    }
+    __syncthreads();
+
+    u32 i = thread / SIDE, j = thread % SIDE;
+    double sum[4][4] = {};
+    for (u32 p = 0; p < PANEL; p++) {
 #pragma unroll
-                for (u32 p = 0; p < PANEL; p++) {
+        for (u32 e = 0; e < 16; e++) sum[e / 4][e % 4] += left[p][i + SIDE * (e / 4)] * right[p][j + SIDE * (e % 4)];
+    }
 #pragma unroll
-                    for (u32 e = 0; e < 4; e++) sum[e / 2][e % 2] += left[p][i + PANEL * (e / 2)] * right[p][j + PANEL * (e % 2)];
-                }
-#pragma unroll
-                for (u32 e = 0; e < 4; e++) {
-                    u32 row = top + i + PANEL * (e / 2), column = side + j + PANEL * (e % 2);
-                    if (row <= column && column < n) u[(u64)row * n + column] -= sum[e / 2][e % 2];
-                }
-            }
+    for (u32 e = 0; e < 16; e++) {
+        u32 to_row = top + i + SIDE * (e / 4), to_column = side + j + SIDE * (e % 4);
+        if (to_row <= to_column && to_column < n) {
+            at.rest[(u64)to_row * n + to_column] = entry(at, to_row, to_column) - sum[e / 4][e % 4];
         }
     }
 }

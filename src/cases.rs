@@ -238,7 +238,7 @@ fn codes(cases: &mut Vec<Case>) -> Result<()> {
         let (zero, image) = (g.relu(zero)?, g.relu(g.input())?);
         g.concat(&[zero, image])
     })?);
-    cases.push(case(Stage::Cholesky, "256 images", [256, 16, 4, 4], |g| g.relu(g.input()))?);
+    cases.push(case(Stage::Cholesky, "300 images", [300, 24, 4, 4], |g| g.relu(g.input()))?);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ const SLIPS: [(&str, &str, &str, Build); 7] = [
 fn names(stage: Stage) -> &'static [&'static str] {
     match stage {
         Stage::Agreement => &["33 images", "jobs of 4096 words and more"],
-        Stage::Cholesky => &["70 images"],
+        Stage::Cholesky => &["32 images", "70 images", "300 images"],
         Stage::Swap => &["patterns of 9 images", "patterns of 17 images"],
         Stage::Combine => {
             &["packed concat with a projection over it", "more pixels than a tile", "of stored sums"]
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
     for (kernel, text) in &sources {
         let source = kernel.source.file;
-        for statement in ["__syncthreads();", "__threadfence();"] {
+        for statement in ["__syncthreads();", "__syncwarp();", "__threadfence();"] {
             for (place, _) in text.match_indices(statement) {
                 let line = 1 + text[..place].matches('\n').count();
                 let without = [&text[..place], ";", &text[place + statement.len()..]].concat();
@@ -143,8 +143,9 @@ fn reverse(program: &Path, seed: u32) -> Result<(), Box<dyn Error>> {
 
 /// A source in which the headers that have barriers of their own stand in full, to be changed too.
 fn with_headers(text: &str) -> String {
-    let has_barriers =
-        |header: &&Source| header.text.contains("__syncthreads") || header.text.contains("__threadfence");
+    let has_barriers = |header: &&Source| {
+        ["__syncthreads", "__syncwarp", "__threadfence"].iter().any(|barrier| header.text.contains(barrier))
+    };
     let mut text = text.to_owned();
     // Headers include others.
     for header in [HEADERS, HEADERS].concat().iter().filter(has_barriers) {

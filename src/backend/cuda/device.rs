@@ -193,7 +193,8 @@ impl Gpu {
                     if kernel.shared > UNASKED_SHARED {
                         let shared =
                             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                        result::function::set_function_attribute(function, shared, kernel.shared as i32)?;
+                        let bytes = kernel.shared.min(self.capability.shared_memory());
+                        result::function::set_function_attribute(function, shared, bytes as i32)?;
                     }
                     self.functions.insert(kernel.name, function);
                 }

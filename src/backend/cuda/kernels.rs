@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::cholesky;
 use crate::backend::group::LaunchKind;
 use crate::probe::Stage;
 
@@ -20,6 +21,7 @@ macro_rules! source {
         Source { file: $file, text: include_str!(concat!("../../../kernels/", $file)) }
     };
 }
+pub(super) use source;
 
 /// A kernel, for one kind of launch.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,7 @@ pub struct Kernel {
     pub before: Option<ComputeCapability>,
     /// Threads of a block.
     pub threads: u32,
-    /// Bytes of dynamic shared memory of a block, which may be more than 48 KB.
+    /// Bytes of dynamic shared memory of a block, at most what a GPU has; of Cholesky a launch takes what its K needs.
     pub shared: u32,
     /// Blocks that shall run at once on a multiprocessor, as far as registers go.
     pub blocks: u32,
@@ -124,18 +126,9 @@ pub const KERNELS: &[Kernel] = &[
         blocks: 5,
         instructions: &["BMMA.168256.AND.POPC", "LDG.E.NA.128", "E.ADD.STRONG.GPU"],
     },
-    Kernel {
-        name: "cholesky",
-        source: source!("cholesky.cu"),
-        kind: LaunchKind::Cholesky,
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 256,
-        shared: 0,
-        // A block a network: a launch has few, so each may take what it likes.
-        blocks: 1,
-        instructions: &["DFMA", "MUFU.RSQ64H"],
-    },
+    cholesky::WARP,
+    cholesky::SHARED,
+    cholesky::PANELS,
     Kernel {
         name: "clear_patterns",
         source: source!("swap.cu"),
@@ -161,8 +154,13 @@ pub const KERNELS: &[Kernel] = &[
 ];
 
 /// Files that sources include.
-pub const HEADERS: [Source; 4] =
-    [source!("batch_norm.cuh"), source!("common.cuh"), source!("mma.cuh"), source!("stored_batch_norm.cuh")];
+pub const HEADERS: [Source; 5] = [
+    source!("batch_norm.cuh"),
+    source!("cholesky.cuh"),
+    source!("common.cuh"),
+    source!("mma.cuh"),
+    source!("stored_batch_norm.cuh"),
+];
 
 /// NVIDIA's number for an architecture: 9.0 is Hopper's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,6 +180,20 @@ impl ComputeCapability {
         let ComputeCapability { major, minor } = self;
         let suffix = if (major, minor) == (9, 0) { "a" } else { "" };
         format!("sm_{major}{minor}{suffix}")
+    }
+
+    /// Bytes of shared memory that a block can have, by the table of compute capabilities in NVIDIA's programming guide;
+    /// of architectures that it does not have yet, as much as all have.
+    pub fn shared_memory(self) -> u32 {
+        let kilobytes = match (self.major, self.minor) {
+            (7, 5) => 64,
+            (7, _) => 96,
+            (8, 0 | 7) => 163,
+            (8, _) | (12, _) => 99,
+            (9..=11, _) => 227,
+            _ => 48,
+        };
+        kilobytes << 10
     }
 
     /// The kernels that a GPU of this architecture takes.
@@ -206,7 +218,8 @@ impl ComputeCapability {
         sources
     }
 
-    /// The kernel for a kind of launch; none of batch norms, which the last block of a convolution or combine makes.
+    /// The kernel for a kind of launch, the only one but for Cholesky; none of batch norms, which the last block of a
+    /// convolution or combine makes.
     pub(super) fn kernel(self, kind: LaunchKind) -> Option<&'static Kernel> {
         self.kernels().find(|kernel| kernel.kind == kind)
     }
@@ -244,7 +257,10 @@ mod tests {
     #[test]
     fn every_step_but_batch_norms_has_one_kernel_on_every_architecture() {
         for capability in ComputeCapability::all() {
-            let kinds: Vec<LaunchKind> = capability.kernels().map(|kernel| kernel.kind).collect();
+            let mut kinds: Vec<LaunchKind> = capability.kernels().map(|kernel| kernel.kind).collect();
+            // But Cholesky, of whose three a launch takes one by the size of K.
+            assert_eq!(kinds.iter().filter(|kind| **kind == LaunchKind::Cholesky).count(), 3);
+            kinds.dedup_by(|a, b| a == b && *a == LaunchKind::Cholesky);
             let by_last_block = [LaunchKind::BatchNorm, LaunchKind::StoredBatchNorm];
             let expected = LaunchKind::ALL.into_iter().filter(|kind| !by_last_block.contains(kind));
             assert_eq!(kinds, expected.collect::<Vec<_>>(), "{capability}");

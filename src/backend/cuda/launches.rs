@@ -2,9 +2,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::cholesky;
 use super::driver::KernelLaunch;
-use super::kernels::{ComputeCapability, Kernel};
-use crate::backend::group::{Buffer, Launch, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Table};
+use super::kernels::ComputeCapability;
+use crate::backend::group::{
+    Buffer, Launch, LaunchKind, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Table,
+};
 
 /// Blocks down a grid at most.
 const MOST_JOBS: u32 = 65_535;
@@ -48,23 +51,26 @@ struct Arguments {
     launch: LaunchRecord,
 }
 
-/// Hands a launch out as kernels: several where it has more jobs than a grid is high.
+/// Hands a launch out as kernels: several where it has more jobs than a grid is high, or a K of many panels.
 pub(super) fn each_kernel<E>(
     launch: &Launch,
     addresses: &Addresses,
     capability: ComputeCapability,
     mut put: impl FnMut(&KernelLaunch<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Some(&Kernel { name: kernel, threads, shared, .. }) = capability.kernel(launch.kind) else {
-        unreachable!("no kernel for {:?} on compute capability {capability}", launch.kind)
+    let steps = match (launch.kind, capability.kernel(launch.kind)) {
+        (LaunchKind::Cholesky, _) => cholesky::steps(launch.record, capability),
+        (_, Some(kernel)) => vec![(kernel, launch.record, kernel.shared)],
+        (kind, None) => unreachable!("no kernel for {kind:?} on compute capability {capability}"),
     };
-    let LaunchRecord { first, jobs, tiles, .. } = launch.record;
-    for start in (0..jobs).step_by(MOST_JOBS as usize) {
-        let jobs = MOST_JOBS.min(jobs - start);
-        let record = LaunchRecord { first: first + start, jobs, ..launch.record };
-        let arguments = Arguments { addresses: addresses.0, launch: record };
-        let (grid, argument) = ([tiles, jobs], bytemuck::bytes_of(&arguments));
-        put(&KernelLaunch { kernel, grid, threads, shared, argument })?;
+    for (kernel, record, shared) in steps {
+        for start in (0..record.jobs).step_by(MOST_JOBS as usize) {
+            let jobs = MOST_JOBS.min(record.jobs - start);
+            let launch = LaunchRecord { first: record.first + start, jobs, ..record };
+            let arguments = Arguments { addresses: addresses.0, launch };
+            let (grid, argument) = ([record.tiles, jobs], bytemuck::bytes_of(&arguments));
+            put(&KernelLaunch { kernel: kernel.name, grid, threads: kernel.threads, shared, argument })?;
+        }
     }
     Ok(())
 }
@@ -72,7 +78,6 @@ pub(super) fn each_kernel<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::group::LaunchKind;
 
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {

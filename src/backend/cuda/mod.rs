@@ -5,7 +5,7 @@
 //! flight, each on a stream and in buffers of its own, so that the host lays one out while the other runs and no end of a
 //! group leaves the device idle. The kernels are in `kernels/`, one file a stage, with the stems of the CPU's twins.
 //!
-//! - `kernels` is the register of kernels.
+//! - `kernels` is the register of kernels; `cholesky` has those that are chosen by size.
 //! - `driver` is what the rest asks of a device.
 //! - `device` gives it through CUDA's driver, whose GPUs `properties` describes, and `nvrtc` compiles its kernels: all unsafe
 //!   code is in these.
@@ -14,6 +14,7 @@
 
 mod buffers;
 mod check;
+mod cholesky;
 mod compilers;
 mod device;
 mod driver;

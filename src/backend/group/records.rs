@@ -206,7 +206,8 @@ pub(crate) struct LaunchRecord {
     /// Size of the outputs.
     pub(crate) height: u32,
     pub(crate) width: u32,
-    /// Pixels of one block of partial statistics, counted over all images, and how many blocks there are.
+    /// Pixels of one block of partial statistics, counted over all images, and how many blocks there are; of Cholesky in
+    /// CUDA, which has a kernel a panel of a large K, the panel's first row.
     pub(crate) block: u32,
     pub(crate) blocks: u32,
     /// Pieces of work of each job: the grid is (tiles, jobs).
