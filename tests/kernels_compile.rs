@@ -25,6 +25,15 @@ const CAPABILITIES: [ComputeCapability; 7] = [
 /// Registers of a multiprocessor.
 const REGISTERS: u32 = 65_536;
 
+/// Threads that a multiprocessor has at once, by the table of compute capabilities in NVIDIA's programming guide.
+fn most_threads(ComputeCapability { major, minor }: ComputeCapability) -> u32 {
+    match (major, minor) {
+        (7, 5) => 1024,
+        (8, 6 | 7 | 9) | (12, _) => 1536,
+        _ => 2048,
+    }
+}
+
 fn main() -> ExitCode {
     // Whatever a kernel is from, some architecture takes it.
     let mut capabilities = ComputeCapability::all();
@@ -75,6 +84,7 @@ fn check(
     );
     let registers = number_before(properties, " registers").ok_or("no registers")?;
     // Registers are given out eight at a time.
+    let blocks = (*blocks).min(most_threads(capability) / threads);
     let most = REGISTERS / (threads * blocks) / 8 * 8;
     assert!(registers <= most, "{name}, {capability}: {registers} registers, {most} leave room");
     let code = section(listing, &format!(".section\t.text.{name},"), ".section\t");
