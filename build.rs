@@ -49,7 +49,7 @@ mod shaders {
         }
         let registry = format!(
             "const SHADERS: &[(&str, &str)] = &[\n{sources}];\n\n\
-             fn entry_point(kind: LaunchKind) -> EntryPoint {{\nmatch kind {{\n{entry_points}}}\n}}\n"
+             fn entry_point(kind: LaunchKind) -> Option<EntryPoint> {{\nSome(match kind {{\n{entry_points}_ => return None,\n}})\n}}\n"
         );
         let folder = env::var_os("OUT_DIR").unwrap_or_default();
         let path = Path::new(&folder).join("shaders.rs");

@@ -7,7 +7,7 @@
 // long as both sides agree. So a warp's load has 64 bytes in a row of each of 8 images. On the diagonal one load serves both
 // sides. Its tiles alone know the counts |a|, from |a & a|, and take them off all pairs of their images.
 //
-// 16 bytes may be loaded where they begin in a section; words behind its end are not read, since nobody writes them.
+// Sections are whole units of four words; those behind their end are not read, since nobody writes them.
 #include "common.cuh"
 
 constexpr u32 THREADS = 128;
@@ -32,15 +32,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 5) agreement_b1(const Argu
     u32 places[2] = {job.codes + sides[0] * job.words_per_image, job.codes + sides[1] * job.words_per_image};
     int counts[2][4][4] = {};
     for (u32 first = warp * WORDS; first < job.words; first += WARPS * WORDS) {
-        u32 word = first + OWN * quad, words = word < job.words ? job.words - word : 0;
-        bool cut = words > 0 && words < OWN;
+        u32 word = first + OWN * quad;
         uint4 w[8];
 #pragma unroll
         for (u32 r = 0; r < 8; r++) {
             const u32 *from = a.codes + places[r / 4] + r % 4 * apart + word;
-            bool exists = sides[r / 4] + r % 4 * 8 < n && (r < 4 || !diagonal);
-            w[r] = exists && words >= OWN ? load_once((const uint4 *)from) : make_uint4(0, 0, 0, 0);
-            if (exists && cut) w[r] = make_uint4(from[0], words > 1 ? from[1] : 0, words > 2 ? from[2] : 0, 0);
+            bool exists = word < job.words && sides[r / 4] + r % 4 * 8 < n && (r < 4 || !diagonal);
+            w[r] = exists ? load_once((const uint4 *)from) : make_uint4(0, 0, 0, 0);
         }
         if (diagonal) {
 #pragma unroll

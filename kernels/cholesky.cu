@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) cholesky(const Argument
     const Cholesky job = a.choleskys[a.launch.first + blockIdx.y];
     u32 n = a.launch.images, first = a.launch.block, last = min(first + PANEL, n), thread = threadIdx.x;
     const u32 *k = a.agreement_matrices + (u64)job.network * n * n;
-    const Rest at = {k, (double *)(a.arena + 2 * (u64)job.scratch), n, first == 0};
+    const Rest at = {k, (double *)(a.arena + job.scratch), n, first == 0};
     // The tile's place in the upper triangle behind the panel, row by row.
     u32 row = 0, beside = blockIdx.x, row_tiles = (n - last + TILE - 1) / TILE;
     for (; row_tiles > 0 && beside >= row_tiles; row++) beside -= row_tiles--;

@@ -1,202 +1,262 @@
-// Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
+// Sums of terms in planar units: normalize, ReLU, truncate, add and concat are ways of reading. Then a window over the sum,
+// then terms that are added to what it gives; and code bits, of terms and of what is stored.
 //
-//     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
-//     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//     v[p, k] = sum over terms t that cover k of max(fma(y_t[p, k - to_t], scale, shift), low_t)
 //
-// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbors neighboring octets. A
-// term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign of what it
-// stores. Four neighboring threads have a byte each of a code word, which the first of them stores. Where batch norms
-// read what is stored, the last block of the job makes them (stored_batch_norm.cuh).
+// A raw term has scale 1 and shift 0; low is 0 with a ReLU, else -infinity. A term's code is the sign of its fma.
+//
+// These kernels are for square images of width 32, 16 and 8, of at most eight terms a job; combine_any.cu has the others.
+// The width is that of the images that are read. windows_* takes jobs with and without a window, combine_* those without.
+// A block takes 1024 pixels of at most four units of one job: the grid is (tiles, jobs, slices of units). A warp takes 256
+// pixels of one unit at a time, in two turns of four groups of 32, lane = pixel, so that a ballot is a code word. What a unit
+// takes from its terms has been looked up (pieces.cuh). A piece that begins within a unit of its source, as in concats of odd
+// parts, takes its channels by four loads of 4 bytes, all others by one of 16; units with one piece have a shorter way. Sums
+// under a window go into a tile in shared memory (windows.cuh); pieces behind the window are a second pass.
+// Where batch norms read what is stored, each block leaves its statistics, and the last block of the job makes the batch
+// norms (stored_batch_norm.cuh).
+//
+// Instructions an octet (8 channels of 32 pixels), in machine code for sm_90a at width 32; finding the pieces takes some 8
+// more in blocks of four units:
+//
+// | | |
+// |---|---|
+// | one raw term | 34 |
+// | one normalized term with bits | 58 |
+// | t terms | 15 + 37.5 t; with bits 14 + 61.5 t |
+// | a term that begins within a unit | 33 more; with bits 14.5 more where a unit has its words from two terms |
+// | maximum of 3 x 3, one term, two terms | 107, 156; with bits 131, 203 |
+// | average of 3 x 3; maximum of 2 x 2 | 123; 71 an octet of its input |
+//
+// All kernels have at most 64 registers, for eight blocks at once, from sm_75 to sm_120: it is tight, a number more over a
+// loop spills.
 #include "stored_batch_norm.cuh"
+#include "windows.cuh"
 
 constexpr u32 THREADS = 128;
-constexpr u32 TILE_PIXELS = 128;
+// Groups of a turn.
+constexpr u32 GROUPS = 4;
 
-// A pixel of an image.
-struct Place {
-    u32 image, y, x;
+// Where the four groups of a turn lie: one after the other, but for images of width 8, of which each is two groups.
+template <u32 W> struct Turn {
+    // This lane's pixel of the first group.
+    u32 pixel;
+    // Width 8: pixels from the first image to the second, or 0 where there is none: the first one is read in its place.
+    u32 second;
+    // First word of the first group, in the codes of all networks.
+    u32 code;
+    bool is_first_lane;
 };
 
-DEVICE void add(Octet &sum, const Octet &octet) {
-#pragma unroll
-    for (int l = 0; l < 8; l++) sum.v[l] += octet.v[l];
+// The turn whose first group has this lane's pixel there.
+template <u32 W> DEVICE Turn<W> turn_at(const Pieces &pieces, u32 pixel, u32 pixels) {
+    u32 code = pieces.codes + pixel / (W * W) * pieces.words_per_image + pixel % (W * W) / 32 * 4;
+    return {pixel, pixel + 64 < pixels ? 64u : 0u, code, pixel % 32 == 0};
 }
 
-DEVICE void divide(Octet &octet, u32 count) {
-#pragma unroll
-    for (int l = 0; l < 8; l++) octet.v[l] /= (float)count;
+// Goes to a warp's second turn, and says so; or back to its first. Width 8: there may be no image for the second.
+template <u32 W> DEVICE bool goes_on(u32 &pixel, u32 pixels) {
+    if (W == 8 && (pixel & 128) == 0 && pixel + 128 >= pixels) return false;
+    pixel ^= 128;
+    return pixel & 128;
 }
 
-// Clears a flag where one of eight numbers is not finite.
-DEVICE void check_finite(bool &finite, const Octet &octet) {
-#pragma unroll
-    for (int l = 0; l < 8; l++) finite = finite && is_finite(octet.v[l]);
+// Whether a group's pixels are there.
+template <u32 W> DEVICE bool is_inside(const Turn<W> &turn, u32 g) { return W != 8 || g < 2 || turn.second > 0; }
+
+// Where this lane's pixel of a group lies in a plane, which may have wrapped.
+template <u32 W> DEVICE u64 place(const Turn<W> &turn, u32 plane, u32 g) {
+    return W == 8 ? (u64)(plane + turn.pixel + (g < 2 ? 0 : turn.second)) + g % 2 * 32
+                  : (u64)(plane + turn.pixel) + g * 32;
 }
 
-// An octet of a term's channels at one pixel, counted over all images; zeros behind the term's channels.
-DEVICE Octet at_pixel(const Arguments &a, const Term &term, u32 pixel, u32 octet, bool &finite) {
-    Octet y = load(a.arena + 2 * (term.source + (u64)pixel * term.pitch + octet));
-    if (term.norm != NONE) {
-        const float4 *norm = (const float4 *)a.norms + 6 * (u64)(term.norm + octet);
-        Octet mean = load(norm), scale = load(norm + 2), beta = load(norm + 4);
-#pragma unroll
-        for (int l = 0; l < 8; l++) y.v[l] = (y.v[l] - mean.v[l]) * scale.v[l] + beta.v[l];
-    }
-#pragma unroll
-    for (int l = 0; l < 8; l++) y.v[l] = octet * 8 + l < term.channels ? y.v[l] : 0.0f;
-    check_finite(finite, y);
-    if (term.flags & RELU) {
-#pragma unroll
-        for (int l = 0; l < 8; l++) y.v[l] = relu(y.v[l]);
-    }
-    return y;
+// Where a group's words of a unit lie.
+template <u32 W> DEVICE u32 *words_of(const Arguments &a, const Pieces &pieces, const Turn<W> &turn, u32 code, u32 g) {
+    return W == 8 ? a.codes + (u64)(code + turn.code + g / 2 * pieces.words_per_image) + g % 2 * 4
+                  : a.codes + (u64)(code + turn.code) + g * 4;
 }
 
-// The same, averaged over the 3 x 3 pixels around the place, as many as there are: down first.
-DEVICE Octet averaged(const Arguments &a, const Term &term, Place at, u32 octet, bool &finite) {
-    u32 height = low(term.size), width = high(term.size);
-    u32 top = max(at.y, 1u) - 1, left = max(at.x, 1u) - 1;
-    u32 bottom = min(at.y + 2, height), right = min(at.x + 2, width);
-    Octet sum = zeros();
-    for (u32 column = left; column < right; column++) {
-        Octet down = zeros();
-        for (u32 row = top; row < bottom; row++)
-            add(down, at_pixel(a, term, (at.image * height + row) * width + column, octet, finite));
-        add(sum, down);
-    }
-    divide(sum, (bottom - top) * (right - left));
-    return sum;
-}
-
-DEVICE Octet value(const Arguments &a, const Term &term, Place at, u32 octet, bool &finite) {
-    if (term.flags & AVERAGE) return averaged(a, term, at, octet, finite);
-    return at_pixel(a, term, (at.image * low(term.size) + at.y) * high(term.size) + at.x, octet, finite);
-}
-
-// What a term adds to an octet of output channels.
-DEVICE Octet contribution(const Arguments &a, const Term &term, Place at, u32 octet, bool &finite) {
-    // The term's channel in lane 0: below 0 where the term begins in a later lane.
-    int first = (int)(octet * 8) - (int)term.to, channels = (int)term.channels;
-    if (first <= -8 || first >= channels) return zeros();
-    int shift = first & 7, source = first >> 3;
-    Octet here = source >= 0 ? value(a, term, at, source, finite) : zeros();
-    if (shift == 0) return here;
-    Octet next = (source + 1) * 8 < channels ? value(a, term, at, source + 1, finite) : zeros();
-    // Sixteen lanes, `shift` of them dropped in front. An index that is no constant would put them into memory.
-    float lanes[16];
+template <u32 W> DEVICE void read(const Arguments &a, const Turn<W> &turn, u32 plane, float4 (&v)[GROUPS]) {
 #pragma unroll
-    for (int l = 0; l < 8; l++) lanes[l] = here.v[l], lanes[l + 8] = next.v[l];
-#pragma unroll
-    for (int step = 4; step > 0; step /= 2) {
-#pragma unroll
-        for (int l = 0; l + step < 16; l++) lanes[l] = shift & step ? lanes[l + step] : lanes[l];
-    }
-    Octet shifted;
-#pragma unroll
-    for (int l = 0; l < 8; l++) shifted.v[l] = lanes[l];
-    return shifted;
+    for (u32 g = 0; g < GROUPS; g++) v[g] = a.arena[place(turn, plane, g)];
 }
 
-// The sum of all terms.
-DEVICE Octet sum_at(const Arguments &a, const Combine &job, Place at, u32 octet, bool &finite) {
-    Octet sum = zeros();
-    for (u32 t = 0; t < job.terms; t++) add(sum, contribution(a, a.terms[job.first_term + t], at, octet, finite));
-    check_finite(finite, sum);
-    return sum;
-}
-
-DEVICE void fold(Octet &all, const Octet &octet, bool is_max) {
+template <u32 W> DEVICE void write(const Arguments &a, const Turn<W> &turn, u32 plane, const float4 (&v)[GROUPS]) {
 #pragma unroll
-    for (int l = 0; l < 8; l++) all.v[l] = is_max ? max(all.v[l], octet.v[l]) : all.v[l] + octet.v[l];
+    for (u32 g = 0; g < GROUPS; g++)
+        if (is_inside(turn, g)) a.arena[place(turn, plane, g)] = v[g];
 }
 
-// The first pixel of a window along one axis, and the one behind its last.
-struct Span {
-    u32 first, end;
-};
-
-DEVICE Span span(u32 at, u32 stride, u32 window, u32 padding, u32 size) {
-    u32 first = at * stride, end = first + window - padding;
-    return {max(first, padding) - padding, min(end, size)};
+// Puts sums into the tile of a window.
+template <u32 W> DEVICE void stage(const Turn<W> &turn, float4 *tile, const float4 (&v)[GROUPS]) {
+#pragma unroll
+    for (u32 g = 0; g < GROUPS; g++) tile[turn.pixel % TILE + g * 32] = v[g];
 }
 
-// The maximum or the average of the sums in a window: down its columns first, then across.
-DEVICE Octet pooled(const Arguments &a, const Combine &job, Place at, u32 octet, bool &finite) {
-    Span down = span(at.y, low(job.stride), low(job.window), low(job.padding), low(job.size));
-    Span across = span(at.x, high(job.stride), high(job.window), high(job.padding), high(job.size));
-    bool is_max = low(job.pool) == MAX_POOL;
-    Octet all = zeros();
-    for (u32 x = across.first; x < across.end; x++) {
-        Octet line = zeros();
-        for (u32 y = down.first; y < down.end; y++) {
-            Octet v = sum_at(a, job, {at.image, y, x}, octet, finite);
-            if (y == down.first) line = v;
-            else fold(line, v, is_max);
+DEVICE void normalize_all(const float4 &scale, const float4 &shift, float4 (&v)[GROUPS]) {
+#pragma unroll
+    for (u32 g = 0; g < GROUPS; g++) v[g] = normalize(v[g], scale, shift);
+}
+
+// Emits the signs of a turn: the words of some channels, bit l for channel l.
+template <u32 W>
+DEVICE void emit(const Arguments &a, const Pieces &pieces, const Turn<W> &turn, u32 code, u32 which, const float4 (&v)[GROUPS]) {
+    if (which == 15) {
+#pragma unroll
+        for (u32 g = 0; g < GROUPS; g++) {
+            uint4 words = signs(v[g]);
+            if (turn.is_first_lane && is_inside(turn, g)) *(uint4 *)words_of(a, pieces, turn, code, g) = words;
         }
-        if (x == across.first) all = line;
-        else fold(all, line, is_max);
-    }
-    if (!is_max) divide(all, (down.end - down.first) * (across.end - across.first));
-    return all;
-}
-
-DEVICE u32 signs(const Octet &octet) {
-    u32 byte = 0;
+    } else {
+        u32 lane = thread_anew() % 32;
+        bool writes = lane < 4 && which >> lane & 1;
 #pragma unroll
-    for (int l = 0; l < 8; l++) byte |= octet.v[l] > 0.0f ? 1u << l : 0u;
-    return byte;
+        for (u32 g = 0; g < GROUPS; g++) {
+            uint4 words = signs(v[g]);
+            u32 even = lane & 2 ? words.z : words.x, odd = lane & 2 ? words.w : words.y;
+            if (writes && is_inside(turn, g)) words_of(a, pieces, turn, code, g)[lane] = lane & 1 ? odd : even;
+        }
+    }
 }
 
-// Stores the signs that all threads have for a region, from the thread's octet of the image on. All threads take part.
-DEVICE void emit(u32 *region, u32 byte, u32 place, u32 octets) {
-    u32 word = byte << (8 * (threadIdx.x % 4));
-    word |= __shfl_xor_sync(0xffffffffu, word, 1);
-    word |= __shfl_xor_sync(0xffffffffu, word, 2);
-    if (threadIdx.x % 4 == 0 && place < octets) region[place / 4] = word;
+// Reports numbers of some channels that are not finite.
+DEVICE void look(const Arguments &a, u32 status, u32 channels, const float4 (&v)[GROUPS]) {
+    bool all = true;
+#pragma unroll
+    for (u32 l = 0; l < 4; l++) {
+        bool finite = true;
+#pragma unroll
+        for (u32 g = 0; g < GROUPS; g++) finite &= is_finite((&v[g].x)[l]);
+        all &= finite | !(channels >> l & 1);
+    }
+    if (!all) report_non_finite(a.statuses, status);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 4) combine(const Arguments a) {
-    const Combine job = a.combines[a.launch.first + blockIdx.y];
-    u32 octets = (job.channels + 7) / 8, tiles = a.launch.tiles / a.launch.images;
-    u32 image = blockIdx.x / tiles;
-    // Octets of this image, and those of the tile.
-    u32 all = a.launch.height * a.launch.width * octets;
-    u32 begin = blockIdx.x % tiles * TILE_PIXELS * octets, end = min(begin + TILE_PIXELS * octets, all);
-    u32 *codes = a.codes + job.codes + (u64)image * job.words_per_image;
-    bool has_window = low(job.pool) != NO_POOL, emits = high(job.pool) == 1;
-    bool finite = true;
-
-    for (u32 chunk = begin; chunk < end; chunk += THREADS) {
-        u32 place = chunk + threadIdx.x, pixel = place / octets, octet = place % octets;
-        bool inside = place < end;
-        Place at = {image, pixel / a.launch.width, pixel % a.launch.width};
-        Octet sum = zeros();
-        if (!has_window || emits) {
-            // Terms of one region stand side by side.
-            u32 region = NONE, byte = 0;
-            for (u32 t = 0; t < job.terms; t++) {
-                const Term term = a.terms[job.first_term + t];
-                if (term.code != region) {
-                    if (region != NONE) emit(codes + region, byte, place, all);
-                    region = term.code;
-                    byte = 0;
-                }
-                if (inside) {
-                    Octet v = contribution(a, term, at, octet, finite);
-                    add(sum, v);
-                    byte |= signs(v);
-                }
+// Adds a piece to a turn's sums, or begins them with it.
+template <u32 W, bool IS_FIRST>
+DEVICE void add(const Arguments &a, const Piece &piece, const Turn<W> &turn, const Pieces &pieces, float4 (&sums)[GROUPS]) {
+    float4 v[GROUPS];
+    if (piece.offset == 0) {
+        read(a, turn, piece.source, v);
+    } else {
+        u32 offset = piece.offset, has = piece.channels;
+#pragma unroll
+        for (u32 g = 0; g < GROUPS; g++) v[g] = all_four(0.0f);
+#pragma unroll
+        for (u32 l = 0; l < 4; l++) {
+            u32 from = piece.source + (offset + l >= 4 ? a.launch.images * W * W : 0);
+#pragma unroll
+            for (u32 g = 0; g < GROUPS; g++) {
+                const float *unit = (const float *)(a.arena + ((u64)(from + turn.pixel) + g * 32));
+                if (is_inside(turn, g) && has >> l & 1) (&v[g].x)[l] = unit[(offset + l) % 4];
             }
-            if (region != NONE) emit(codes + region, byte, place, all);
-            check_finite(finite, sum);
         }
-        if (has_window && inside) sum = pooled(a, job, at, octet, finite);
-        if (job.output != NONE && inside) store(a.arena + 2 * (job.output + (u64)image * all + place), sum);
-        if (job.code != NONE) emit(codes + job.code, signs(sum), place, all);
     }
-    if (!finite) report_non_finite(a.statuses, job.status);
-    if (job.norms > 0) {
-        u32 *counter = &a.combine_counters[a.launch.first + blockIdx.y];
-        if (is_last_block(counter, a.launch.tiles)) stored_batch_norm(a, job);
+    float4 low = piece.low;
+    normalize_all(piece.scale, piece.shift, v);
+    if (piece.code != NONE) emit(a, pieces, turn, piece.code, piece.words, v);
+    if (piece.looks) look(a, pieces.status, piece.channels, v);
+#pragma unroll
+    for (u32 g = 0; g < GROUPS; g++) {
+        v[g] = maximum(v[g], low);
+        sums[g] = IS_FIRST ? v[g] : sum(sums[g], v[g]);
     }
 }
+
+// The sums of a turn, from one piece to the last of its part.
+template <u32 W>
+DEVICE void add_all(const Arguments &a, const Pieces &pieces, const Piece *piece, const Turn<W> &turn, float4 (&sums)[GROUPS]) {
+    add<W, true>(a, *piece, turn, pieces, sums);
+#pragma unroll 1
+    while (!piece->is_last) add<W, false>(a, *++piece, turn, pieces, sums);
+    if (piece->looks) look(a, pieces.status, 15, sums);
+}
+
+// The block's pixels and units.
+template <u32 W, bool HAS_WINDOWS> DEVICE void combine_tile(const Arguments &a) {
+    __shared__ float4 tile[HAS_WINDOWS ? TILE : 1];
+    __shared__ Pieces pieces;
+    constexpr u32 AREA = W * W, OUT_AREA = AREA / 4;
+    // Those of a plane: an even number.
+    const u32 pixels = a.launch.images * AREA, first_pixel = blockIdx.x * TILE;
+    if (first_pixel >= pixels || !find_pieces(a, AREA, pieces)) return;
+    // This lane's pixel of the first group of a turn, which tells the turn and the lane too.
+    u32 pixel = first_pixel + threadIdx.x / 32 * WARP_TILE + threadIdx.x % 32;
+    // In widths of 16 and 8 a warp has images of its own.
+    if (W != 32 && pixel >= pixels) return;
+    // A unit's pieces; those behind a window are taken as a unit after it.
+    for (u32 begin = 0; begin < count_of(pieces) * SLOTS;) {
+        const Piece &piece = pieces.list[begin];
+        const u32 unit = begin / SLOTS;
+        auto has_window = [&]() {
+            return HAS_WINDOWS && (*(const volatile u32 *)&pieces.window != NO_WINDOW) & (anew(begin) % SLOTS == 0);
+        };
+        if (piece.is_simple) {
+            float4 scale = piece.scale, shift = piece.shift, low = piece.low;
+#pragma unroll 1
+            do {
+                Turn<W> turn = turn_at<W>(pieces, pixel, pixels);
+                float4 v[GROUPS];
+                read(a, turn, piece.source, v);
+                normalize_all(scale, shift, v);
+                if (piece.code != NONE) emit(a, pieces, turn, piece.code, 15, v);
+#pragma unroll
+                for (u32 g = 0; g < GROUPS; g++) v[g] = maximum(v[g], low);
+                if (has_window()) stage(turn, tile, v);
+                else write(a, turn, pieces.output + unit * pixels, v);
+            } while (goes_on<W>(pixel, pixels));
+        } else {
+#pragma unroll 1
+            do {
+                Turn<W> turn = turn_at<W>(pieces, pixel, pixels);
+                float4 sums[GROUPS];
+                add_all(a, pieces, &pieces.list[anew(begin)], turn, sums);
+                if (has_window()) {
+                    stage(turn, tile, sums);
+                } else {
+                    if (pieces.output != NONE) write(a, turn, pieces.output + unit * pixels, sums);
+                    if (pieces.code != NONE) emit(a, pieces, turn, pieces.code + code_place(unit, 0, AREA), 15, sums);
+                }
+            } while (goes_on<W>(pixel, pixels));
+        }
+        if (has_window()) {
+            if (W == 32) __syncthreads();
+            else __syncwarp();
+            if (pieces.window <= AVERAGE3) {
+                u32 code = pieces.code == NONE || pieces.rest[unit] ? NONE : pieces.code + code_place(unit, 0, AREA);
+                WindowOutput to = {a.arena + (u64)(pieces.output + unit * pixels + first_pixel), code};
+                if (pieces.window == MAX3) windows3<W, true>(a, pieces, tile, to);
+                else windows3<W, false>(a, pieces, tile, to);
+            } else {
+                u32 code = pieces.code == NONE ? NONE : pieces.code + code_place(unit, 0, OUT_AREA);
+                WindowOutput to = {a.arena + (u64)(pieces.output + unit * (pixels / 4) + first_pixel / 4), code};
+                if (pieces.window == MAX2) windows2<W, true>(a, pieces, tile, to);
+                else windows2<W, false>(a, pieces, tile, to);
+            }
+            if (W == 32) __syncthreads();
+            else __syncwarp();
+        }
+        begin = next_pieces(pieces, anew(begin), has_window());
+    }
+}
+
+// Square images of width W.
+template <u32 W, bool HAS_WINDOWS> DEVICE void combine(const Arguments &a) {
+    combine_tile<W, HAS_WINDOWS>(a);
+    const Combine &job = a.combines[a.launch.first + blockIdx.y];
+    if (job.norms == 0) return;
+    // The block's own blocks of 256 pixels, and its units.
+    u32 tile = HAS_WINDOWS && window_of(job) >= MAX2 ? TILE / 4 : TILE, first = blockIdx.x * tile;
+    u32 pixels = a.launch.images * a.launch.height * a.launch.width, first_unit = blockIdx.z * a.launch.units;
+    u32 own_pixels = first < pixels ? min(tile, pixels - first) : 0, all = units(job.channels);
+    u32 own_units = first_unit < all ? min(a.launch.units, all - first_unit) : 0;
+    __syncthreads();
+    store_partials(a, job, first / LEAF, (own_pixels + LEAF - 1) / LEAF, first_unit, own_units);
+    if (is_last_block_of(a)) stored_batch_norms(a, job);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 8) combine_32(const Arguments a) { combine<32, false>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS, 8) combine_16(const Arguments a) { combine<16, false>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS, 8) combine_8(const Arguments a) { combine<8, false>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS, 8) windows_32(const Arguments a) { combine<32, true>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS, 8) windows_16(const Arguments a) { combine<16, true>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS, 8) windows_8(const Arguments a) { combine<8, true>(a); }

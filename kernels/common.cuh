@@ -1,8 +1,8 @@
-// Declarations of all kernels: the records of src/backend/group/records.rs, which tells their fields and units, the one
-// argument, and octets.
+// Declarations of all kernels: the records of src/backend/group/records.rs, which tells their fields and units, and the one
+// argument.
 //
-// A grid is (tiles, jobs): a block takes one tile of one job. Records say where and what; every extent in them has been
-// checked against its buffer before the launch.
+// A grid is (tiles, jobs, slices): a block takes one tile of some channels of one job. Records say where and what; every
+// extent in them has been checked against its buffer before the launch.
 #pragma once
 #include "mma.cuh"
 
@@ -14,19 +14,19 @@ typedef unsigned long long u64;
 constexpr u32 NONE = 0xffffffffu;
 
 struct alignas(16) Weights {
-    u32 key[2], name[2], first, blocks, table, place, unused[8];
+    u32 key[2], name[2], first, blocks, table, place, in_octets, taps, unused[6];
 };
 
 struct alignas(16) Term {
-    u32 source, pitch, size, to, channels, norm, flags, code;
+    u32 source, size, to, channels, norm, flags, code, unused;
 };
 
-constexpr u32 RELU = 1, AVERAGE = 2;
+constexpr u32 RELU = 1;
 
 struct alignas(16) Conv {
-    u32 input, output, size, kernel, stride, padding, dilation, in_octets, out_octets, rows;
+    u32 input, output, size, kernel, stride, padding, dilation, units, rows;
     float alpha;
-    u32 partials, first_norm, norms, relu, network;
+    u32 partials, first_norm, norms, relu, tile, network;
 };
 
 struct alignas(16) Combine {
@@ -34,7 +34,9 @@ struct alignas(16) Combine {
     u32 partials, first_norm, norms, status;
 };
 
-constexpr u32 NO_POOL = 0, MAX_POOL = 1;
+constexpr u32 NO_POOL = 0, MAX_POOL = 1, AVERAGE_POOL = 2;
+// Beside the pool: numbers that are not finite are to be reported, since no batch norm would.
+constexpr u32 CHECKS = 1;
 
 struct alignas(16) Norm {
     u32 partials, pitch, channels, norm;
@@ -55,7 +57,7 @@ struct alignas(16) Swap {
 };
 
 struct alignas(16) Launch {
-    u32 first, jobs, images, height, width, block, blocks, tiles;
+    u32 first, jobs, images, height, width, block, blocks, tiles, slices, units, planes, unused;
 };
 
 // Addresses of device memory, in the order of src/backend/group/memory.rs; then what the jobs of the launch share.
@@ -86,36 +88,13 @@ struct Arguments {
     Launch launch;
 };
 
-static_assert(sizeof(Term) == 32 && sizeof(Launch) == 32, "as in records.rs");
+static_assert(sizeof(Term) == 32 && sizeof(Launch) == 48, "as in records.rs");
 static_assert(sizeof(Weights) == 64 && sizeof(Conv) == 64 && sizeof(Combine) == 64, "as in records.rs");
 static_assert(sizeof(Norm) == 64 && sizeof(Agreement) == 64 && sizeof(Cholesky) == 64, "as in records.rs");
 
 // Two sizes that share a word.
 DEVICE u32 low(u32 pair) { return pair & 0xffffu; }
 DEVICE u32 high(u32 pair) { return pair >> 16; }
-
-// Eight neighboring channels of one pixel.
-struct Octet {
-    float v[8];
-};
-
-DEVICE Octet zeros() {
-    Octet octet;
-#pragma unroll
-    for (int l = 0; l < 8; l++) octet.v[l] = 0.0f;
-    return octet;
-}
-
-DEVICE Octet load(const float4 *from) {
-    float4 a = from[0], b = from[1];
-    return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
-}
-
-DEVICE void store(float4 *to, const Octet &octet) {
-    const float *v = octet.v;
-    to[0] = make_float4(v[0], v[1], v[2], v[3]);
-    to[1] = make_float4(v[4], v[5], v[6], v[7]);
-}
 
 // ReLU, of which NaN is 0: kernels that read activations report those that are not finite.
 DEVICE float relu(float v) { return v > 0.0f ? v : 0.0f; }

@@ -1,250 +1,558 @@
-// 2-D convolution as implicit matrix product, channels last, the partial statistics of its outputs, and its batch norms.
+// 2-D convolution on tensor cores of square images: f32 in, f32 out, as three exact bf16 products each.
 //
-//     y[p, k] = alpha * sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
+//     y[p, k] = alpha * sum over c, r, s of w[k, r, s, c] * x[p * stride + (r, s) - kernel / 2, c]
+//     x = hi + mid + lo, cut to bf16 each          sum = (mid + lo by w over all k) + (hi by w over all k)
 //
-// in that order of r, s, c. A block takes one block of pixels, counted over all images, of one job. Inputs and weights
-// pass through shared memory 16 products at a time: two octets of the flat list (tap, octet of input channels). Each
-// thread keeps a quad of pixels by an octet of output channels in registers, 32 sums. Threads of octets that a job lacks
-// only load.
+// A block takes one tile of one job (conv_tile.cuh) and up to 8 octets of its outputs, in chunks of 16 input channels.
+// Staging: a warp takes an octet, lane = pixel, so what exists is the same for all lanes; the three parts go to shared
+// memory as [part][octet][line][column], 16 bytes a pixel, which ldmatrix reads without bank conflicts. Products: places of
+// taps are immediate offsets from one address; weights come from L1 in the order of fragments (planar.cuh), 16 bytes a lane.
 //
-// Statistics: each thread merges (count, mean, M2) of its quads by Chan's formula; at the end of the block the threads of an
-// octet add sums, then M2 about the block's mean, in the order of quads. The last block of a job to end merges all blocks
-// into the job's batch norms (batch_norm.cuh): a job's arithmetic depends on no other, and not on which block is last.
+// Tensor cores cut what they add to the size of the sum. So hi has sums of its own, and where there are more than 576
+// products, these are added to what is stored of the output after each 144, rounded. Weights that are no bf16 numbers are
+// three of them, by turns hi, mid, lo: mid and lo by the parts of x that matter are added to the sums of mid and lo.
 //
-// Tiles, QUADS x OCTETS, all of 256 threads: a job takes the one that leaves the fewest of them without work.
+// Statistics: sum and M2 by a binary tree of joins, from two pixels up to the tile; batch_norm.cuh goes on with it up to 256
+// pixels. So they are the same whatever the tile, and a job's arithmetic depends on no other.
 //
-// | kernel | tile | pixels by channels | for jobs of |
-// |---|---|---|---|
-// | narrow | 128 x 2 | 512 x 16 | 16 channels and fewer |
-// | narrow | 64 x 4 | 256 x 32 | 32 |
-// | narrow | 32 x 8 | 128 x 64 | 64 |
-// | wide | 16 x 16 | 64 x 128 | 128 |
+// Tiles of pixels by octets of outputs, and instructions (SASS of sm_90a, 3x3 at width 32) of a step of 16 products by a
+// warp's part of the tile, 24 of them HMMA, or 12. Chips with less than 164 KB of shared memory a multiprocessor take tiles
+// of 128 pixels for those of 256.
+//
+// | outputs | 1 octet | 2 | up to 4 | up to 8 | stride 2 |
+// |---|---|---|---|---|---|
+// | tile | 256 | 256 | 128 | 64 | 64 |
+// | octets x pixels of a warp | 1 x 64 | 2 x 64 | 4 x 32 | 4 x 32 | 1, 2 or 4 x 32 |
+// | instructions a step | 24 | 36 | 36 | 35 (width 8) | |
+//
+// An octet of 32 pixels is staged in 63 to 65 instructions, 55 of which are the split and its stores.
 #include "batch_norm.cuh"
+#include "conv_tile.cuh"
 
-constexpr u32 THREADS = 256;
-constexpr u32 DEPTH = 16;
+constexpr u32 THREADS = 128;
 
-// Shared memory of a tile: inputs, [product][quad of pixels], then weights, [product][quad of channels]. The statistics
-// take two float4 a thread of it, later on.
-constexpr u32 NARROW_STAGE = DEPTH * (128 + 2 * 2);
-constexpr u32 WIDE_STAGE = DEPTH * (16 + 2 * 16);
-static_assert(WIDE_STAGE >= 2 * THREADS, "the statistics fit");
+// Steps of 16 products whose hi sums may stand, and steps after which they are moved where there are more.
+constexpr u32 MOST_STEPS = 36, MOVED_STEPS = 9;
 
-// Moments of a thread's pixels so far: how many, their means and M2.
-struct Moments {
-    float count;
-    Octet mean, m2;
-};
+// Moments of a tile by slices of 32 pixels: as many as slices by channels.
+constexpr u32 MOMENTS = 128;
 
-// Merges four pixels, the first `count` of them.
-DEVICE void merge_quad(Moments &m, const Octet (&y)[4], u32 count) {
-    float share = (float)count / (m.count + (float)count);
+DEVICE float head(float v) { return __uint_as_float(__float_as_uint(v) & 0xffff0000u); }
+
+// The upper halves of two numbers.
+DEVICE u32 heads(float low, float high) { return __byte_perm(__float_as_uint(low), __float_as_uint(high), 0x7632); }
+
+// The block's job, looked up where the call stands: registers are scarce beside the sums.
+DEVICE const Conv &job_here(const Arguments &a) { return a.convs[a.launch.first + anew(blockIdx.y)]; }
+
+DEVICE u32 in_octets_here(const Arguments &a) { return (low(load_here(&job_here(a).units)) + 1) / 2; }
+
+// The warp's number, in a way that lets the compiler see that it is the same for all lanes; asked for where the call stands.
+DEVICE u32 warp_index() { return __shfl_sync(0xffffffffu, anew(threadIdx.x) / 32, 0); }
+
+// The first of a warp's octets of outputs. A block has up to 8.
+template <class T> DEVICE u32 first_octet(u32 warp) { return blockIdx.z * 8 + warp % T::WN * T::NT; }
+
+// Stages a chunk of one or two octets, from the first one on; two warps share an octet of two, four one of one.
+template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, uint4 *values) {
+    const Conv &job = job_here(a);
+    // A warp takes each STEP-th segment, BATCH of which it loads together: what registers leave beside the sums.
+    constexpr int STEP = 4 / OCTETS, ROUNDS = (T::SEGMENTS + STEP - 1) / STEP, BATCH = T::MT * T::NT == 8 ? 1 : 2;
+    static_assert(T::IMAGES == 1 || STEP % T::OF_IMAGE == 0, "a step within an image, or of whole images");
+    // Places from one of its segments to the next.
+    constexpr int NEXT = T::PITCH * (T::IMAGES == 1 ? STEP * T::SEGMENT_ROWS : STEP / T::OF_IMAGE * T::IMAGE_LINES);
+    u32 warp = warp_index(), lane = anew(threadIdx.x) % 32, octet = warp % OCTETS, begin = warp / OCTETS;
+    u32 unit = 2 * (first + octet), pitch = plane(a.launch.images * T::AREA);
+    bool second = unit + 1 < low(load_here(&job.units));
+    float least = load_here(&job.relu) ? 0.0f : __uint_as_float(0xff800000u);
+    // The tile's first segment, counted in its image, negative above it; segments of the images that are left.
+    constexpr int OF_PLANE = T::AREA / 32;
+    int segment = T::WHOLE ? 0 : (int)(blockIdx.x % T::PARTS * T::OWN) - T::FIRST_OWN;
+    u32 image = T::WHOLE ? blockIdx.x * T::IMAGES : blockIdx.x / T::PARTS;
+    u32 left = T::WHOLE ? (a.launch.images - image) * OF_PLANE : OF_PLANE;
+    const float4 *from = a.arena + (load_here(&job.input) + unit * pitch + image * T::AREA + lane) + ((int)begin + segment) * 32;
+    u32 first_image = T::IMAGES == 1 ? 0 : begin / T::OF_IMAGE, in_image = T::IMAGES == 1 ? begin : begin % T::OF_IMAGE;
+    u32 line = first_image * T::IMAGE_LINES + in_image * T::SEGMENT_ROWS + (T::WHOLE ? T::PAD : 0);
+    uint4 *to = values + octet * T::PLACES + (line + lane / T::IW) * T::PITCH + T::column_place(lane % T::IW + T::PAD);
 #pragma unroll
-    for (int l = 0; l < 8; l++) {
-        // Pixels behind the last are zeros: they do not change the sum, and must not the squares.
-        float mean = (y[0].v[l] + y[1].v[l] + y[2].v[l] + y[3].v[l]) / (float)count, m2 = 0.0f;
+    for (int round = 0; round < ROUNDS; round += BATCH) {
+        // Keeps the compiler from loading more ahead than it has registers for.
+        if (round > 0) keep_order();
+        float4 x[BATCH][2];
+        bool inside[BATCH];
 #pragma unroll
-        for (u32 p = 0; p < 4; p++) {
-            float delta = y[p].v[l] - mean;
-            m2 += p < count ? delta * delta : 0.0f;
+        for (int b = 0; b < BATCH; b++) {
+            if (round + b >= ROUNDS) break;
+            int place = (round + b) * STEP, own = (int)begin + place;
+            inside[b] = T::surely_inside(place, STEP) ||
+                        ((u32)(segment + own) < left && (T::SEGMENTS % STEP == 0 || own < T::SEGMENTS));
+            x[b][0] = load_stream(from + place * 32, inside[b]);
+            x[b][1] = load_stream(from + pitch + place * 32, inside[b] && second);
         }
-        float delta = mean - m.mean.v[l];
-        m.mean.v[l] += delta * share;
-        m.m2.v[l] += m2 + delta * delta * (m.count * share);
-    }
-    m.count += (float)count;
-}
-
-// The four pixels that a thread loads: corner of their windows, and first pixel of their images.
-struct Corners {
-    int y[4], x[4];
-    u32 image[4];
-    // How many of them there are.
-    u32 count;
-};
-
-DEVICE Corners corners(const Launch &launch, const Conv &job, u32 first, u32 end) {
-    Corners at;
-    at.count = first < end ? min(4u, end - first) : 0;
-    u32 area = launch.height * launch.width;
 #pragma unroll
-    for (u32 p = 0; p < 4; p++) {
-        u32 image = (first + p) / area, rest = (first + p) % area;
-        at.y[p] = (int)(rest / launch.width * low(job.stride)) - (int)low(job.padding);
-        at.x[p] = (int)(rest % launch.width * high(job.stride)) - (int)high(job.padding);
-        at.image[p] = image * low(job.size) * high(job.size);
-    }
-    return at;
-}
-
-// Four channels of one pixel; zeros where there is no such pixel.
-DEVICE float4 input(const Arguments &a, const Conv &job, int y, int x, u32 image, bool inside, u32 octet, u32 half) {
-    int height = (int)low(job.size), width = (int)high(job.size);
-    if (!inside || y < 0 || y >= height || x < 0 || x >= width) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    u64 pixel = image + (u32)(y * width + x);
-    float4 v = a.arena[2 * (job.input + pixel * job.in_octets + octet) + half];
-    return job.relu ? make_float4(relu(v.x), relu(v.y), relu(v.z), relu(v.w)) : v;
-}
-
-// Stores four rows of four numbers as four columns, `pitch` apart.
-DEVICE void transpose(float4 *to, u32 pitch, const float4 (&v)[4]) {
-    to[0] = make_float4(v[0].x, v[1].x, v[2].x, v[3].x);
-    to[pitch] = make_float4(v[0].y, v[1].y, v[2].y, v[3].y);
-    to[2 * pitch] = make_float4(v[0].z, v[1].z, v[2].z, v[3].z);
-    to[3 * pitch] = make_float4(v[0].w, v[1].w, v[2].w, v[3].w);
-}
-
-// Loads half an octet of channels of 4 pixels; `part` counts the halves of the step's two octets.
-template <u32 QUADS>
-DEVICE void stage_inputs(const Arguments &a, const Conv &job, const Corners &at, u32 part, u32 step, u32 octets,
-                         float4 *inputs) {
-    u32 position = 2 * step + part / 2;
-    u32 tap = position / job.in_octets, octet = position % job.in_octets;
-    int down = (int)(tap / high(job.kernel) * low(job.dilation));
-    int across = (int)(tap % high(job.kernel) * high(job.dilation));
-    float4 v[4];
+        for (int b = 0; b < BATCH; b++) {
+            if (round + b >= ROUNDS || !inside[b]) continue;
+            float v[8] = {x[b][0].x, x[b][0].y, x[b][0].z, x[b][0].w, x[b][1].x, x[b][1].y, x[b][1].z, x[b][1].w};
 #pragma unroll
-    for (u32 p = 0; p < 4; p++) {
-        bool inside = position < octets && p < at.count;
-        v[p] = input(a, job, at.y[p] + down, at.x[p] + across, at.image[p], inside, octet, part % 2);
-    }
-    transpose(inputs + part * 4 * QUADS + threadIdx.x % QUADS, QUADS, v);
-}
-
-// Loads half an octet of products for 4 output channels; `item` counts halves, then quads of channels.
-template <u32 OCTETS>
-DEVICE void stage_weights(const Arguments &a, const Conv &job, u32 item, u32 step, u32 octets, float4 *weights) {
-    u32 part = item % 4, quad = item / 4, position = 2 * step + part / 2;
-    if (quad >= 2 * low(job.out_octets)) return;
-    float4 v[4];
+            for (int l = 0; l < 8; l++) v[l] = fmaxf(v[l], least);
+            uint4 *place = to + (round + b) * NEXT;
 #pragma unroll
-    for (u32 c = 0; c < 4; c++) {
-        v[c] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        if (position < octets) {
-            u64 row = a.rows[job.rows + quad / 2] + (u64)(quad % 2 * 4 + c) * octets + position;
-            v[c] = load_constant(a.weight_pool + 2 * row + part % 2);
-        }
-    }
-    transpose(weights + part * 4 * 2 * OCTETS + quad, 2 * OCTETS, v);
-}
-
-// The products of one step.
-template <u32 QUADS, u32 OCTETS>
-DEVICE void multiply(Octet (&sum)[4], const float4 *inputs, const float4 *weights, u32 quad, u32 octet) {
+            for (int part = 0; part < 3; part++) {
+                place[part * T::PART] = make_uint4(heads(v[0], v[1]), heads(v[2], v[3]), heads(v[4], v[5]), heads(v[6], v[7]));
 #pragma unroll
-    for (u32 k = 0; k < DEPTH; k++) {
-        float4 x = inputs[k * QUADS + quad];
-        Octet w = load(weights + k * 2 * OCTETS + 2 * octet);
-#pragma unroll
-        for (int l = 0; l < 8; l++) {
-            sum[0].v[l] += x.x * w.v[l];
-            sum[1].v[l] += x.y * w.v[l];
-            sum[2].v[l] += x.z * w.v[l];
-            sum[3].v[l] += x.w * w.v[l];
-        }
-    }
-}
-
-// The sum over the quads of pixels, in order, of what the threads of one octet have stored.
-template <u32 QUADS> DEVICE float total(const float *left, u32 channel) {
-    float sum = 0.0f;
-    for (u32 quad = 0; quad < QUADS; quad++) sum += left[(channel / 8 * QUADS + quad) * 8 + channel % 8];
-    return sum;
-}
-
-// Stores the block's partial statistics, a channel a thread.
-template <u32 QUADS> DEVICE void store_partials(const Arguments &a, const Conv &job, const Moments &m, u32 count, float4 *stage) {
-    __shared__ float means[128];
-    u32 channel = threadIdx.x, octet = threadIdx.x / QUADS, out_octets = low(job.out_octets);
-    bool computes = octet < out_octets, adds = channel < 8 * out_octets;
-    float *partials = a.partials + 16 * (job.partials + (u64)blockIdx.x * out_octets + channel / 8) + channel % 8;
-    Octet left;
-#pragma unroll
-    for (int l = 0; l < 8; l++) left.v[l] = m.mean.v[l] * m.count;
-    store(stage + 2 * threadIdx.x, left);
-    __syncthreads();
-    if (adds) {
-        float sum = total<QUADS>((const float *)stage, channel);
-        partials[0] = sum;
-        means[channel] = sum / (float)count;
-    }
-    __syncthreads();
-    if (computes) {
-#pragma unroll
-        for (int l = 0; l < 8; l++) {
-            float delta = m.mean.v[l] - means[octet * 8 + l];
-            left.v[l] = m.m2.v[l] + delta * delta * m.count;
-        }
-        store(stage + 2 * threadIdx.x, left);
-    }
-    __syncthreads();
-    if (adds) partials[8] = total<QUADS>((const float *)stage, channel);
-}
-
-// The last block of the job makes its batch norms from the partial statistics of all blocks.
-DEVICE void batch_norms_of_last_block(const Arguments &a, const Conv &job) {
-    bool is_last = is_last_block(&a.conv_counters[a.launch.first + blockIdx.y], a.launch.blocks);
-    u32 channel = threadIdx.x, out_octets = low(job.out_octets);
-    if (is_last && channel < 8 * out_octets) {
-        const float *sums = a.partials + 16 * (u64)(job.partials + channel / 8) + channel % 8;
-        ChannelMoments all = merge_blocks(a.launch, sums, sums + 8, 16 * out_octets);
-        store_batch_norms(a, job.first_norm, job.norms, job.partials, channel / 8, channel % 8, all);
-    }
-}
-
-template <u32 QUADS, u32 OCTETS> DEVICE void conv(const Arguments &a, const Conv &job, float4 *stage) {
-    static_assert(QUADS * OCTETS == THREADS, "a thread has a quad of pixels and an octet of channels");
-    float4 *inputs = stage, *weights = stage + DEPTH * QUADS;
-    u32 out_octets = low(job.out_octets);
-    u32 first = blockIdx.x * a.launch.block;
-    u32 end = min(first + a.launch.block, a.launch.images * a.launch.height * a.launch.width);
-    // Octets of one row of the weights: taps by octets of input channels.
-    u32 octets = low(job.kernel) * high(job.kernel) * job.in_octets;
-    u32 quad = threadIdx.x % QUADS, octet = threadIdx.x / QUADS;
-    bool computes = octet < out_octets;
-    Moments moments = {0.0f, zeros(), zeros()};
-
-    for (u32 tile = first; tile < end; tile += 4 * QUADS) {
-        u32 pixel = tile + 4 * quad;
-        Corners at = corners(a.launch, job, pixel, end);
-        Octet sum[4] = {zeros(), zeros(), zeros(), zeros()};
-        for (u32 step = 0; 2 * step < octets; step++) {
-            for (u32 part = threadIdx.x / QUADS; part < 4; part += OCTETS)
-                stage_inputs<QUADS>(a, job, at, part, step, octets, inputs);
-            // The last threads load weights: where there are enough, these load no inputs.
-            u32 item = THREADS - 1 - threadIdx.x;
-            if (item < 8 * OCTETS) stage_weights<OCTETS>(a, job, item, step, octets, weights);
-            __syncthreads();
-            if (computes) multiply<QUADS, OCTETS>(sum, inputs, weights, quad, octet);
-            __syncthreads();
-        }
-        if (computes && at.count > 0) {
-#pragma unroll
-            for (u32 p = 0; p < 4; p++) {
-#pragma unroll
-                for (int l = 0; l < 8; l++) sum[p].v[l] *= job.alpha;
-                if (p < at.count) store(a.arena + 2 * (job.output + (u64)(pixel + p) * high(job.out_octets) + octet), sum[p]);
+                for (int l = 0; l < 8; l++) v[l] -= head(v[l]);
             }
-            merge_quad(moments, sum, at.count);
         }
     }
-    if (job.partials != NONE) {
-        store_partials<QUADS>(a, job, moments, end - first, stage);
-        batch_norms_of_last_block(a, job);
+}
+
+// Zeros around the images, which staging never writes.
+template <class T> DEVICE void clear_border(uint4 *values) {
+    if (T::PAD == 0) return;
+    constexpr u32 COLUMNS = T::LINES + (T::S == 1 ? 1 : 0), REST = T::PITCH - 1;
+    const uint4 zeros = make_uint4(0, 0, 0, 0);
+    for (u32 i = threadIdx.x; i < 6 * COLUMNS; i += THREADS) values[i / COLUMNS * T::PLACES + i % COLUMNS * T::PITCH] = zeros;
+    // Lines above, between and below whole images; else the one above an image's first rows, or below its last ones.
+    u32 tile = blockIdx.x % T::PARTS, line = 0, lines = T::IMAGES + (T::S == 1 ? 1 : 0);
+    if (!T::WHOLE) {
+        line = tile == 0 ? T::ABOVE - 1 : T::ABOVE + T::ROWS * T::S;
+        lines = tile == 0 || (T::BELOW > 0 && tile == T::PARTS - 1) ? 1 : 0;
+    }
+    for (u32 i = threadIdx.x; i < 6 * lines * REST; i += THREADS) {
+        u32 part = i / REST % 6, at = line + i / REST / 6 * T::IMAGE_LINES;
+        values[part * T::PLACES + at * T::PITCH + i % REST + 1] = zeros;
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2) conv_narrow(const Arguments a) {
-    __shared__ float4 stage[NARROW_STAGE];
-    const Conv job = a.convs[a.launch.first + blockIdx.y];
-    u32 octets = low(job.out_octets);
-    if (octets <= 2) conv<128, 2>(a, job, stage);
-    else if (octets <= 4) conv<64, 4>(a, job, stage);
-    else conv<32, 8>(a, job, stage);
+// Sums of a warp: those of mid and lo, and those of hi.
+template <class T> struct Sums {
+    float low[T::MT][T::NT][4], high[T::MT][T::NT][4];
+};
+
+template <class T> DEVICE void clear(float (&sums)[T::MT][T::NT][4]) {
+#pragma unroll
+    for (int m = 0; m < T::MT; m++)
+#pragma unroll
+        for (int j = 0; j < T::NT; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) sums[m][j][i] = 0.0f;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2) conv_wide(const Arguments a) {
-    __shared__ float4 stage[WIDE_STAGE];
-    const Conv job = a.convs[a.launch.first + blockIdx.y];
-    conv<16, 16>(a, job, stage);
+// Where a lane's weights lie, in pieces of 16 bytes for two octets of outputs, or of 8 for one.
+template <class T> struct Rows {
+    static constexpr int PAIRS = (T::NT + 1) / 2, STEP = T::NT == 1 ? 32 : 16;
+    u32 place[PAIRS];
+};
+
+template <class T> DEVICE Rows<T> rows_of(const Arguments &a, const Conv &job, u32 warp) {
+    Rows<T> rows;
+    u32 lane = threadIdx.x % 32, octets = (high(job.units) + 1) / 2;
+#pragma unroll
+    for (int q = 0; q < Rows<T>::PAIRS; q++) {
+        u32 octet = first_octet<T>(warp) + 2 * q + (T::NT > 1 ? lane / 16 : 0);
+        // Octets that do not exist are computed from others, and not stored.
+        u32 row = a.rows[job.rows + min(octet, octets - 1)];
+        if (T::NT > 1) rows.place[q] = row + lane % 16;
+        else rows.place[q] = row * 2 + (lane / 16 * 2 + lane / 4 % 2) * 8 + lane % 4 * 2 + lane / 8 % 2;
+    }
+    return rows;
+}
+
+template <class T> DEVICE void advance(Rows<T> &rows, int steps) {
+#pragma unroll
+    for (int q = 0; q < Rows<T>::PAIRS; q++) rows.place[q] += steps * Rows<T>::STEP;
+}
+
+// The weights of one step for all octets: two registers each.
+template <class T> DEVICE void load_weights(const Arguments &a, u32 (&b)[T::NT][2], const Rows<T> &rows, int step) {
+#pragma unroll
+    for (int q = 0; q < Rows<T>::PAIRS; q++) {
+        if constexpr (T::NT == 1) {
+            float2 w = load_constant((const float2 *)a.weight_pool + rows.place[q] + step * Rows<T>::STEP);
+            b[0][0] = __float_as_uint(w.x), b[0][1] = __float_as_uint(w.y);
+        } else {
+            float4 w = load_constant(a.weight_pool + rows.place[q] + step * Rows<T>::STEP);
+            b[2 * q][0] = __float_as_uint(w.x), b[2 * q][1] = __float_as_uint(w.y);
+            b[2 * q + 1][0] = __float_as_uint(w.z), b[2 * q + 1][1] = __float_as_uint(w.w);
+        }
+    }
+}
+
+// One step of one part of x. 16 outputs are half a line, a line, or two.
+template <class T>
+DEVICE void multiply_step(float (&sums)[T::MT][T::NT][4], SharedAddress address, const u32 (&b)[T::NT][2]) {
+#pragma unroll
+    for (int m = 0; m < T::MT; m++) {
+        u32 x[4];
+        load_matrices(x, address + 16 * (16 * m / T::W * T::S * T::PITCH + 16 * m % T::W));
+#pragma unroll
+        for (int j = 0; j < T::NT; j++) mma_bf16(sums[m][j], x, b[j]);
+    }
+}
+
+// The products of one column of taps: each line of 16 pixels is read once, for all outputs whose windows it lies in.
+template <class T> DEVICE void multiply_column(const Arguments &a, Sums<T> &sums, SharedAddress address, const Rows<T> &rows) {
+    constexpr int HALVES = T::W > 16 ? T::W / 16 : 1, DOWN = T::W < 16 ? 16 / T::W : 1, ROWS = T::MT / HALVES;
+    u32 b[T::K][T::NT][2];
+#pragma unroll
+    for (int r = 0; r < T::K; r++) load_weights<T>(a, b[r], rows, r * T::K);
+#pragma unroll
+    for (int part = 2; part >= 0; part--)
+#pragma unroll
+        for (int line = 0; line < (ROWS - 1) * DOWN * T::S + T::K; line++) {
+            bool needed = false;
+#pragma unroll
+            for (int y = 0; y < ROWS; y++) needed |= line >= y * DOWN * T::S && line < y * DOWN * T::S + T::K;
+            if (!needed) continue;
+#pragma unroll
+            for (int h = 0; h < HALVES; h++) {
+                u32 x[4];
+                load_matrices(x, address + 16 * (part * T::PART + line * T::PITCH + 16 * h));
+#pragma unroll
+                for (int y = 0; y < ROWS; y++) {
+                    int r = line - y * DOWN * T::S, m = y * HALVES + h;
+                    if (r < 0 || r >= T::K) continue;
+#pragma unroll
+                    for (int j = 0; j < T::NT; j++) mma_bf16(part ? sums.low[m][j] : sums.high[m][j], x, b[r][j]);
+                }
+            }
+        }
+}
+
+// Places of the first four even, or odd, taps, a byte each.
+template <class T> DEVICE constexpr u32 tap_places(int odd) {
+    u32 places = 0;
+    for (int i = 0; i < 4 && T::K > 1; i++) places |= (u32)T::tap(2 * i + odd) << 8 * i;
+    return places;
+}
+
+// Place of a lane's tap in a step of a single octet, two taps a step, one for each half of the warp. Weights behind the last
+// tap are zeros.
+template <class T> DEVICE u32 tap_of_half(int step) {
+    constexpr int LAST = T::TAPS - 1;
+    u32 places = anew(threadIdx.x) / 16 % 2 ? tap_places<T>(1) : tap_places<T>(0);
+    return T::K == 1 ? 0 : __byte_perm(places, T::tap(LAST), 0x7770 + step);
+}
+
+// The products of a chunk, by hi of the weights.
+template <class T, int OCTETS>
+DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows) {
+    if (OCTETS == 2) {
+#pragma unroll 1
+        for (int column = 0; column < T::K; column++) {
+            multiply_column<T>(a, sums, address + 16 * T::column_place(column), rows);
+            advance<T>(rows, 1);
+        }
+        advance<T>(rows, T::TAPS - T::K);
+    } else {
+#pragma unroll 1
+        for (int step = 0; 2 * step < T::TAPS; step++) {
+            u32 b[T::NT][2];
+            load_weights<T>(a, b, rows, 0);
+            advance<T>(rows, 1);
+            SharedAddress at = address + 16 * tap_of_half<T>(step);
+#pragma unroll
+            for (int part = 2; part >= 0; part--)
+                multiply_step<T>(part ? sums.low : sums.high, at + 16 * part * T::PART, b);
+        }
+    }
+}
+
+// Those by mid and lo of the weights, of which those that are as small as others by hi matter.
+template <class T>
+DEVICE void multiply_planes(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> rows, bool pair) {
+    // Nothing is shared with the products by hi, since it would be kept in registers.
+#pragma unroll
+    for (int q = 0; q < Rows<T>::PAIRS; q++) rows.place[q] = anew(rows.place[q]);
+#pragma unroll 1
+    for (u32 plane = 1; plane < a.launch.planes; plane++) {
+        advance<T>(rows, weight_steps(in_octets_here(a), T::TAPS));
+#pragma unroll 1
+        for (int step = 0; step < (pair ? T::TAPS : (T::TAPS + 1) / 2); step++) {
+            u32 b[T::NT][2];
+            load_weights<T>(a, b, rows, step);
+            SharedAddress at = address + 16 * (pair ? T::tap(step) : tap_of_half<T>(step));
+#pragma unroll 1
+            for (u32 part = 0; part + plane < 3; part++) multiply_step<T>(sums.low, at + 16 * part * T::PART, b);
+        }
+    }
+}
+
+// Joins as many pixels of another lane, `share` = 1 / (2 n): M2 = M2 + M2' + (sum - sum')^2 / (2 n).
+DEVICE Moments join_equal(Moments a, Moments b, float share) {
+    float delta = a.sum - b.sum;
+    return {a.sum + b.sum, fmaf(delta * delta, share, a.m2 + b.m2)};
+}
+
+DEVICE Moments other(Moments a, u32 bit) {
+    return {__shfl_xor_sync(0xffffffffu, a.sum, bit), __shfl_xor_sync(0xffffffffu, a.m2, bit)};
+}
+
+// Lanes `bit` apart share their channels: each keeps half of them, for both.
+template <int N> DEVICE void halve(Moments *v, u32 bit, float share) {
+    bool upper = threadIdx.x & bit;
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        Moments keep = upper ? v[i + N] : v[i], give = upper ? v[i] : v[i + N];
+        v[i] = join_equal(keep, other(give, bit), share);
+    }
+}
+
+// The eight lanes of one lane % 4 join V channels; a lane is left with the one that is returned.
+template <int V> DEVICE u32 join_lanes(Moments *v) {
+    u32 lane = threadIdx.x % 32;
+    constexpr float OF_4 = 1.0f / 8, OF_8 = 1.0f / 16, OF_16 = 1.0f / 32;
+    if constexpr (V == 8) {
+        halve<4>(v, 16, OF_4), halve<2>(v, 8, OF_8), halve<1>(v, 4, OF_16);
+        return lane / 16 * 4 + lane / 8 % 2 * 2 + lane / 4 % 2;
+    } else if constexpr (V == 4) {
+        halve<2>(v, 16, OF_4), halve<1>(v, 8, OF_8), v[0] = join_equal(v[0], other(v[0], 4), OF_16);
+        return lane / 16 * 2 + lane / 8 % 2;
+    } else {
+        halve<1>(v, 16, OF_4), v[0] = join_equal(v[0], other(v[0], 8), OF_8);
+        v[0] = join_equal(v[0], other(v[0], 4), OF_16);
+        return lane / 16;
+    }
+}
+
+// Where a lane's outputs lie: it has V channels, which are units of outputs but for a single octet, of which it has half a
+// unit; pixels 8 apart.
+template <class T> struct Outputs {
+    static constexpr int V = 2 * T::NT, OF_PAIR = T::NT == 1 ? 2 : 4;
+    float4 *to;
+    u32 pitch;
+    // Pairs of octets of which the lane's unit exists, and slices of 32 pixels.
+    int pairs, slices;
+};
+
+template <class T> DEVICE Outputs<T> outputs_of(const Arguments &a) {
+    const Conv &job = job_here(a);
+    u32 warp = warp_index(), thread = anew(threadIdx.x), g = thread % 32 / 4, t = thread % 4;
+    u32 pixel = blockIdx.x * T::PIXELS + warp / T::WN * 16 * T::MT, pixels = a.launch.images * (T::W * T::W);
+    Outputs<T> out;
+    out.pitch = plane(pixels);
+    u32 unit = 2 * first_octet<T>(warp) + (T::NT == 1 ? t / 2 : t), units = high(load_here(&job.units));
+    out.to = a.arena + load_here(&job.output) + (u64)unit * out.pitch + pixel + g;
+    out.pairs = unit < units ? (units - unit + 3) / 4 : 0;
+    out.slices = pixel < pixels ? (pixels - pixel) / 32 : 0;
+    return out;
+}
+
+template <class T> DEVICE float4 *place_of(const Outputs<T> &out, int slice, int pair, int p) {
+    return out.to + (u64)(4 * pair) * out.pitch + 32 * slice + 8 * p;
+}
+
+// The sum of the lane's channel l of a pair of octets, at its pixel p of a slice.
+template <class T> DEVICE float &sum_of(float (&sums)[T::MT][T::NT][4], int slice, int pair, int p, int l) {
+    return sums[2 * slice + p / 2][2 * pair + l / 2][p % 2 * 2 + l % 2];
+}
+
+template <class T> DEVICE void store_outputs(float4 *at, const float *y) {
+    if constexpr (T::NT == 1) ((float2 *)at)[threadIdx.x % 2] = make_float2(y[0], y[1]);
+    else *at = make_float4(y[0], y[1], y[2], y[3]);
+}
+
+// Adds what is stored of the outputs to the sums of hi.
+template <class T> DEVICE void add_stored(const Outputs<T> &out, float (&high)[T::MT][T::NT][4]) {
+#pragma unroll
+    for (int slice = 0; slice < T::MT / 2; slice++)
+#pragma unroll
+        for (int pair = 0; pair < (T::NT + 1) / 2; pair++) {
+            if (slice >= out.slices || pair >= out.pairs) continue;
+#pragma unroll
+            for (int p = 0; p < 4; p++) {
+                const float4 *at = place_of<T>(out, slice, pair, p);
+                if constexpr (T::NT == 1) {
+                    float2 y = ((const float2 *)at)[threadIdx.x % 2];
+                    sum_of<T>(high, slice, pair, p, 0) += y.x, sum_of<T>(high, slice, pair, p, 1) += y.y;
+                } else {
+                    float4 y = *at;
+                    sum_of<T>(high, slice, pair, p, 0) += y.x, sum_of<T>(high, slice, pair, p, 1) += y.y;
+                    sum_of<T>(high, slice, pair, p, 2) += y.z, sum_of<T>(high, slice, pair, p, 3) += y.w;
+                }
+            }
+        }
+}
+
+// Moves the sums of hi to where the outputs will be stored.
+template <class T> DEVICE void move_to_stored(const Outputs<T> &out, float (&high)[T::MT][T::NT][4]) {
+#pragma unroll
+    for (int slice = 0; slice < T::MT / 2; slice++)
+#pragma unroll
+        for (int pair = 0; pair < (T::NT + 1) / 2; pair++) {
+            if (slice >= out.slices || pair >= out.pairs) continue;
+#pragma unroll
+            for (int p = 0; p < 4; p++) {
+                float y[Outputs<T>::OF_PAIR];
+#pragma unroll
+                for (int l = 0; l < Outputs<T>::OF_PAIR; l++) y[l] = sum_of<T>(high, slice, pair, p, l);
+                store_outputs<T>(place_of<T>(out, slice, pair, p), y);
+            }
+        }
+    clear<T>(high);
+}
+
+// Stores a warp's outputs and leaves the statistics of its slices.
+template <class T>
+DEVICE void finish(const Arguments &a, const Outputs<T> &out, Sums<T> &sums, Moments *moments) {
+    const Conv &job = job_here(a);
+    u32 warp = warp_index();
+    constexpr int V = Outputs<T>::V, OF_PAIR = Outputs<T>::OF_PAIR;
+    float alpha = __uint_as_float(load_here((const u32 *)&job.alpha));
+    bool has_statistics = load_here(&job.partials) != NONE;
+#pragma unroll
+    for (int slice = 0; slice < T::MT / 2; slice++) {
+        if (slice >= out.slices) break;
+        float y[4][V];
+#pragma unroll
+        for (int p = 0; p < 4; p++)
+#pragma unroll
+            for (int l = 0; l < V; l++) {
+                float sum = sum_of<T>(sums.low, slice, l / OF_PAIR, p, l % OF_PAIR) +
+                            sum_of<T>(sums.high, slice, l / OF_PAIR, p, l % OF_PAIR);
+                // Not to be fused into what follows: statistics are those of what is stored.
+                y[p][l] = __fmul_rn(sum, alpha);
+            }
+#pragma unroll
+        for (int pair = 0; pair < V / OF_PAIR; pair++) {
+            if (pair >= out.pairs) continue;
+#pragma unroll
+            for (int p = 0; p < 4; p++) store_outputs<T>(place_of<T>(out, slice, pair, p), &y[p][pair * OF_PAIR]);
+        }
+        if (!has_statistics) continue;
+        Moments v[V];
+#pragma unroll
+        for (int l = 0; l < V; l++) {
+            float ab = y[0][l] + y[1][l], cd = y[2][l] + y[3][l];
+            float d0 = y[0][l] - y[1][l], d1 = y[2][l] - y[3][l], d2 = ab - cd;
+            v[l] = {ab + cd, fmaf(d2 * d2, 0.25f, fmaf(d1, d1, d0 * d0) * 0.5f)};
+        }
+        // Lanes that are left with the same channel: the first one stores it.
+        constexpr u32 SAME = V == 8 ? 0 : V == 4 ? 4 : 12;
+        u32 l = join_lanes<V>(v), t = threadIdx.x % 4;
+        u32 channel = warp % T::WN * 8 * T::NT + (T::NT == 1 ? 2 * t + l : l / 4 * 16 + 4 * t + l % 4);
+        if ((threadIdx.x & SAME) == 0) moments[(warp / T::WN * T::MT / 2 + slice) * T::CHANNELS + channel] = v[0];
+    }
+}
+
+// Joins the slices of a tile, a channel a thread, into the partial statistics.
+template <class T> DEVICE void store_partials(const Arguments &a, const Moments *moments) {
+    const Conv &job = job_here(a);
+    constexpr int SLICES = T::PIXELS / 32;
+    static_assert(SLICES * T::CHANNELS <= MOMENTS, "fits");
+    u32 channel = threadIdx.x, unit = 16 * blockIdx.z + channel / 4;
+    u32 pixels = a.launch.images * (T::W * T::W) - blockIdx.x * T::PIXELS;
+    if (job.partials == NONE || channel >= T::CHANNELS || unit >= high(job.units)) return;
+    Moments m[SLICES];
+    float count[SLICES];
+#pragma unroll
+    for (int s = 0; s < SLICES; s++) {
+        bool exists = T::IMAGES == 1 || 32 * s < pixels;
+        m[s] = moments[(exists ? s : 0) * T::CHANNELS + channel];
+        count[s] = exists ? 32.0f : 0.0f;
+    }
+#pragma unroll
+    for (int step = 1; step < SLICES; step *= 2)
+#pragma unroll
+        for (int s = 0; s < SLICES; s += 2 * step) {
+            m[s] = join(m[s], count[s], m[s + step], count[s + step]);
+            count[s] += count[s + step];
+        }
+    float *to = (float *)((float4 *)a.partials + partial_place(job.partials, blockIdx.x, high(job.units), unit)) + channel % 4;
+    to[0] = m[0].sum, to[4] = m[0].m2;
+}
+
+// Whether a warp has pixels: images that do not exist have not been staged.
+template <class T> DEVICE bool has_pixels(const Arguments &a, u32 warp) {
+    return blockIdx.x * T::PIXELS + warp / T::WN * 16 * T::MT < a.launch.images * (T::W * T::W);
+}
+
+// A lane's row of ldmatrix: the first tap of one of the warp's first 16 pixels, of one octet or of two.
+template <class T> DEVICE SharedAddress first_tap(const uint4 *values, bool pair) {
+    u32 first = warp_index() / T::WN * 16 * T::MT, in_image = first % (T::W * T::ROWS), lane = anew(threadIdx.x) % 32, l = lane % 16;
+    u32 y = in_image / T::W + (T::W < 16 ? l / T::W : 0), x = in_image % T::W + l % T::W;
+    u32 line = first / (T::W * T::ROWS) * T::IMAGE_LINES + y * T::S + T::ABOVE - (T::WHOLE ? 0 : T::PAD);
+    return anew(shared_address(values + line * T::PITCH + x + (pair ? lane / 16 * T::PLACES : 0)));
+}
+
+template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *moments) {
+    constexpr u32 MOVED_CHUNKS = MOVED_STEPS / T::TAPS;
+    clear_border<T>(values);
+    Rows<T> rows = rows_of<T>(a, job_here(a), warp_index());
+    Sums<T> sums;
+    clear<T>(sums.low), clear<T>(sums.high);
+#pragma unroll 1
+    for (u32 octet = 0; octet < in_octets_here(a); octet += 2) {
+        bool pair = octet + 1 < in_octets_here(a);
+        if (octet > 0) __syncthreads();
+        if (pair) stage<T, 2>(a, anew(octet), values);
+        else stage<T, 1>(a, anew(octet), values);
+        __syncthreads();
+        if (!has_pixels<T>(a, warp_index())) continue;
+        if (a.launch.planes > 1) multiply_planes<T>(a, sums, first_tap<T>(values, pair), rows, pair);
+        if (pair) multiply<T, 2>(a, sums, first_tap<T>(values, true), rows);
+        else multiply<T, 1>(a, sums, first_tap<T>(values, false), rows);
+        u32 octets = in_octets_here(a);
+        bool is_last = octet + 2 >= octets, moves = is_last || (octet / 2 + 1) % MOVED_CHUNKS == 0;
+        if (moves && weight_steps(octets, T::TAPS) > MOST_STEPS) {
+            Outputs<T> out = outputs_of<T>(a);
+            if (octet / 2 >= MOVED_CHUNKS) add_stored<T>(out, sums.high);
+            if (!is_last) move_to_stored<T>(out, sums.high);
+        }
+    }
+    Outputs<T> out = outputs_of<T>(a);
+    finish<T>(a, out, sums, moments);
+    __syncthreads();
+    store_partials<T>(a, moments);
+}
+
+// The form for a job's stride, its octets of outputs and its tile.
+template <int W, int K>
+DEVICE void conv_of_kernel(const Arguments &a, const Conv &job, u32 octets, uint4 *values, Moments *moments) {
+    if constexpr (W < 32) {
+        if (low(job.stride) == 2) {
+            if (octets <= 2) conv<Tile<W, K, 2, 2, 1, 2>>(a, values, moments);
+            else if (octets <= 4) conv<Tile<W, K, 2, 2, 2, 2>>(a, values, moments);
+            else conv<Tile<W, K, 2, 2, 4, 2>>(a, values, moments);
+            return;
+        }
+    }
+    if (octets > 4) conv<Tile<W, K, 1, 2, 4, 2>>(a, values, moments);
+    else if (octets > 2) conv<Tile<W, K, 1, 2, 4, 1>>(a, values, moments);
+    else if (job.tile == 128 && octets == 2) conv<Tile<W, K, 1, 2, 2, 1>>(a, values, moments);
+    else if (job.tile == 128) conv<Tile<W, K, 1, 2, 1, 1>>(a, values, moments);
+    else if (octets == 2) conv<Tile<W, K, 1, 4, 2, 1>>(a, values, moments);
+    else conv<Tile<W, K, 1, 4, 1, 1>>(a, values, moments);
+}
+
+template <int W> DEVICE void conv_of_width(const Arguments &a, uint4 *values) {
+    __shared__ Moments moments[MOMENTS];
+    {
+        const Conv &job = a.convs[a.launch.first + blockIdx.y];
+        u32 octets = (high(job.units) + 1) / 2;
+        // The grid is that of the job with the smallest tile, and of that with the most octets.
+        if (blockIdx.x * job.tile >= a.launch.images * (W * W) || blockIdx.z * 8 >= octets) return;
+        if (low(job.kernel) == 3) conv_of_kernel<W, 3>(a, job, octets, values, moments);
+        else conv_of_kernel<W, 1>(a, job, octets, values, moments);
+    }
+    const Conv &job = job_here(a);
+    if (job.partials == NONE) return;
+    u32 tiles = (a.launch.images * (W * W) + job.tile - 1) / job.tile, slices = (high(job.units) + 15) / 16;
+    if (is_last_block(&a.conv_counters[a.launch.first + blockIdx.y], tiles * slices))
+        batch_norms(a, job.partials, high(job.units), job.first_norm, job.norms, job.tile);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_32(const Arguments a) {
+    DYNAMIC_SHARED(uint4, values);
+    conv_of_width<32>(a, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_16(const Arguments a) {
+    DYNAMIC_SHARED(uint4, values);
+    conv_of_width<16>(a, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_8(const Arguments a) {
+    DYNAMIC_SHARED(uint4, values);
+    conv_of_width<8>(a, values);
 }

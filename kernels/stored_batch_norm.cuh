@@ -1,47 +1,48 @@
-// Statistics and batch norms of what a combine has stored, for the last block of its job.
+// Statistics and batch norms of what a combine has stored: (sum, M2) of 256 pixels, counted over all images, and of the
+// units of a tensor, in an order that depends on nothing else.
 #pragma once
 #include "batch_norm.cuh"
+#include "unit.cuh"
 
-// Blocks of pixels at most: MAX_BLOCKS of src/plan.
-constexpr u32 MAX_BLOCKS = 128;
-// Pixels of a subtotal, which is added to the block's sum at once: that keeps rounding small.
-constexpr u32 SUBTOTAL = 16;
-
-// The sum over a block of v, or of (v - mean)^2.
-template <bool SQUARED> DEVICE float block_sum(const float *from, u32 pitch, u32 count, float mean) {
-    float total = 0.0f;
-    for (u32 first = 0; first < count; first += SUBTOTAL) {
-        float sum = 0.0f;
-        for (u32 pixel = first; pixel < min(first + SUBTOTAL, count); pixel++) {
-            float v = from[(u64)pixel * pitch] - mean;
-            sum += SQUARED ? v * v : v;
-        }
-        total += sum;
+// The sum over all lanes.
+DEVICE float4 sum_lanes(float4 v) {
+    for (u32 bit = 16; bit > 0; bit /= 2) {
+        v.x += __shfl_xor_sync(0xffffffffu, v.x, bit);
+        v.y += __shfl_xor_sync(0xffffffffu, v.y, bit);
+        v.z += __shfl_xor_sync(0xffffffffu, v.z, bit);
+        v.w += __shfl_xor_sync(0xffffffffu, v.w, bit);
     }
-    return total;
+    return v;
 }
 
-// Statistics and batch norms of what a combine has stored, an octet of channels at a time: eight threads read the lanes of
-// a pixel, and every group of eight takes blocks of pixels. The few networks that have such batch norms have them in small
-// tensors. All threads take part.
-DEVICE void stored_batch_norm(const Arguments &a, const Combine &job) {
-    __shared__ float sums[8 * MAX_BLOCKS], squares[8 * MAX_BLOCKS];
-    u32 octets = (job.channels + 7) / 8, lane = threadIdx.x % 8;
-    u32 pixels = a.launch.images * a.launch.height * a.launch.width, pitch = octets * 8;
-    for (u32 octet = 0; octet < octets; octet++) {
-        const float *stored = (const float *)(a.arena + 2 * (u64)(job.output + octet)) + lane;
-        for (u32 block = threadIdx.x / 8; block < a.launch.blocks; block += blockDim.x / 8) {
-            u32 first = block * a.launch.block, count = min(a.launch.block, pixels - first);
-            const float *from = stored + (u64)first * pitch;
-            float sum = block_sum<false>(from, pitch, count, 0.0f);
-            sums[block * 8 + lane] = sum;
-            squares[block * 8 + lane] = block_sum<true>(from, pitch, count, sum / (float)count);
+// Leaves the partial statistics of some blocks of 256 pixels and some units of what a job has stored. A warp takes a unit
+// of a block at a time. All threads take part.
+DEVICE void store_partials(const Arguments &a, const Combine &job, u32 first_block, u32 blocks, u32 first_unit, u32 count) {
+    const u32 pixels = a.launch.images * a.launch.height * a.launch.width;
+    for (u32 i = threadIdx.x / 32; i < blocks * count; i += blockDim.x / 32) {
+        u32 block = first_block + i / count, unit = first_unit + i % count;
+        u32 begin = block * LEAF + threadIdx.x % 32, end = min((block + 1) * LEAF, pixels);
+        const float4 *stored = a.arena + (u64)(job.output + unit * plane(pixels));
+        float4 total = all_four(0.0f), m2 = all_four(0.0f);
+        for (u32 pixel = begin; pixel < end; pixel += 32) total = sum(total, stored[pixel]);
+        total = sum_lanes(total);
+        float4 mean = times(total, 1.0f / (float)(end - block * LEAF));
+        for (u32 pixel = begin; pixel < end; pixel += 32) {
+            float4 delta = sum_if(mean, -1.0f, stored[pixel]);
+            m2 = normalize(delta, delta, m2);
         }
-        __syncthreads();
-        if (threadIdx.x < 8) {
-            ChannelMoments all = merge_blocks(a.launch, sums + lane, squares + lane, 8);
-            store_batch_norms(a, job.first_norm, job.norms, job.partials, octet, lane, all);
-        }
-        __syncthreads();
+        m2 = sum_lanes(m2);
+        float4 *to = (float4 *)a.partials + partial_place(job.partials, block, units(job.channels), unit);
+        if (threadIdx.x % 32 == 0) to[0] = total, to[1] = m2;
     }
+}
+
+// Whether this is the last block of a job to end.
+DEVICE bool is_last_block_of(const Arguments &a) {
+    return is_last_block(&a.combine_counters[a.launch.first + blockIdx.y], gridDim.x * gridDim.z);
+}
+
+// Makes the batch norms of what a job has stored from its partial statistics. All threads take part.
+DEVICE void stored_batch_norms(const Arguments &a, const Combine &job) {
+    batch_norms(a, job.partials, units(job.channels), job.first_norm, job.norms, LEAF);
 }

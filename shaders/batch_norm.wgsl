@@ -1,7 +1,9 @@
-// Batch norms from statistics: (mean, a, beta) of each channel, which readers apply as (y - mean) * a + beta.
+// Batch norms from statistics: (scale, shift) of each channel, which readers apply as y * scale + shift.
 //
-//     mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//     mean = sum(y) / n        var = M2 / n
+//     scale = gamma / sqrt(var + eps / s^2)        shift = beta - mean * scale
 //
+// where s is what was left out of y. A unit's four scales stand before its four shifts, and so do sums before M2.
 // Blocks of pixels are merged in order by the formula of Chan, Golub and LeVeque (1979), so nothing cancels. Two
 // entries: `batch_norm` merges what convolutions have left, a thread a channel; `stored_batch_norm` makes the statistics
 // of a stored sum itself, a thread a block of one channel, and merges them at once.
@@ -38,31 +40,28 @@ fn merge_block(all: ChannelMoments, sum: f32, m2: f32) -> ChannelMoments {
 }
 
 // Stores the batch norm of a channel, and reports a number that is not finite. Pads of the last octet are zeros: readers
-// load whole octets.
+// load whole units.
 fn store_batch_norm(job: Norm, channel: u32, all: ChannelMoments) {
-    let octet = channel / 8u;
-    let lane = channel % 8u;
-    let place = (job.norm + octet) * 24u + lane;
+    let place = (job.norm + channel / 4u) * 8u + channel % 4u;
     if (channel >= job.channels) {
         norms[place] = 0.0;
-        norms[place + 8u] = 0.0;
-        norms[place + 16u] = 0.0;
+        norms[place + 4u] = 0.0;
         return;
     }
     var gamma = 1.0;
     var beta = 0.0;
     if (job.affine != NONE) {
-        let affine = (job.affine + 2u * octet) * 8u + lane;
+        let affine = (job.affine + 2u * (channel / 8u)) * 8u + channel % 8u;
         gamma = weight_pool[affine];
         beta = weight_pool[affine + 8u];
     }
-    let a = gamma / sqrt(all.m2 / f32(all.seen) + job.eps);
-    if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(a)) {
+    let scale = gamma / sqrt(all.m2 / f32(all.seen) + job.eps);
+    let shift = fma(-all.mean, scale, beta);
+    if (!is_finite(all.mean) || !is_finite(all.m2) || !is_finite(scale)) {
         atomicMin(&statuses[low(job.status)], high(job.status));
     }
-    norms[place] = all.mean;
-    norms[place + 8u] = a;
-    norms[place + 16u] = beta;
+    norms[place] = scale;
+    norms[place + 4u] = shift;
 }
 
 // Channels with the pads of the last octet.
@@ -79,8 +78,8 @@ fn batch_norm(
     for (var channel = thread; channel < padded(job.channels); channel += 64u) {
         var all = ChannelMoments(0u, 0.0, 0.0);
         for (var block = 0u; block < launch.blocks; block++) {
-            let place = (job.partials + block * job.pitch + channel / 8u) * 16u + channel % 8u;
-            all = merge_block(all, partials[place], partials[place + 8u]);
+            let place = (job.partials + block * job.pitch + channel / 4u) * 8u + channel % 4u;
+            all = merge_block(all, partials[place], partials[place + 4u]);
         }
         store_batch_norm(job, channel, all);
     }
@@ -93,12 +92,12 @@ var<workgroup> sums: array<f32, 1024>;
 var<workgroup> squares: array<f32, 1024>;
 
 // The sum over a block of v, or of (v - mean)^2, for one channel.
-fn block_sum(place: u32, pitch: u32, count: u32, mean: f32, squared: bool) -> f32 {
+fn block_sum(place: u32, count: u32, mean: f32, squared: bool) -> f32 {
     var total = 0.0;
     for (var first = 0u; first < count; first += SUBTOTAL) {
         var sum = 0.0;
         for (var pixel = first; pixel < min(first + SUBTOTAL, count); pixel++) {
-            let v = arena[place + pixel * pitch] - mean;
+            let v = arena[place + 4u * pixel] - mean;
             sum += select(v, v * v, squared);
         }
         total += sum;
@@ -114,20 +113,19 @@ fn stored_batch_norm(
 ) {
     let octet = tile_of(workgroup, workgroups);
     let combine = combines[launch.first + workgroup.y];
-    let octets = (combine.channels + 7u) / 8u;
-    if (octet >= octets) {
-        return;
-    }
-    let pixels = launch.images * launch.height * launch.width;
     let lane = thread % 8u;
-    let pitch = octets * 8u;
-    for (var block = thread / 8u; block < launch.blocks; block += 32u) {
-        let first = block * launch.block;
-        let count = min(launch.block, pixels - first);
-        let place = (combine.output + octet) * 8u + first * pitch + lane;
-        let sum = block_sum(place, pitch, count, 0.0, false);
-        sums[block * 8u + lane] = sum;
-        squares[block * 8u + lane] = block_sum(place, pitch, count, sum / f32(count), true);
+    let channel = octet * 8u + lane;
+    let pixels = launch.images * launch.height * launch.width;
+    // Where there is no channel there may be no unit.
+    if (channel < combine.channels) {
+        let stored = (combine.output + channel / 4u * plane(launch.height * launch.width)) * 4u + channel % 4u;
+        for (var block = thread / 8u; block < launch.blocks; block += 32u) {
+            let first = block * launch.block;
+            let count = min(launch.block, pixels - first);
+            let sum = block_sum(stored + 4u * first, count, 0.0, false);
+            sums[block * 8u + lane] = sum;
+            squares[block * 8u + lane] = block_sum(stored + 4u * first, count, sum / f32(count), true);
+        }
     }
     workgroupBarrier();
     if (thread < 8u) {
@@ -138,9 +136,10 @@ fn stored_batch_norm(
         // Several batch norms may read one sum.
         for (var norm = combine.first_norm; norm < combine.first_norm + combine.norms; norm++) {
             let job = norm_jobs[norm];
-            let channel = (octet - (job.partials - combine.partials)) * 8u + lane;
-            if (channel < padded(job.channels)) {
-                store_batch_norm(job, channel, all);
+            // A channel before those of the batch norm wraps to a large number.
+            let its_channel = channel - (job.partials - combine.partials) * 4u;
+            if (its_channel < padded(job.channels)) {
+                store_batch_norm(job, its_channel, all);
             }
         }
     }

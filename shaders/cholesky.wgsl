@@ -24,7 +24,7 @@ fn cholesky(
 ) {
     let job = choleskys[launch.first + workgroup.y];
     let n = launch.images;
-    let u = job.scratch * 8u;
+    let u = job.scratch * 4u;
     for (var entry = thread; entry < n * n; entry += THREADS) {
         arena[u + entry] = f32(agreement_matrices[job.network * n * n + entry]) / f32(job.activations);
     }

@@ -1,11 +1,13 @@
-// Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. Then pooling, and code bits.
+// Sums of terms: normalize, ReLU, truncate, add and concat are ways of reading. The first terms may be under a window.
+// And code bits.
 //
-//     v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
-//     f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//     v[p, k] = pool of (sum over the first terms of f_t(q, k)) over p's window of q + sum over the others of f_t(p, k)
+//     f_t(p, k) = y, or y * scale + shift; then max(., 0); 0 where t does not cover k
 //
-// A tile is up to 128 pixels of one image; a thread takes an octet of a pixel at a time, neighbors neighboring
-// octets. A term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is the sign
-// of what it stores. Four threads have a byte each of a code word, which one of them stores.
+// A tile is up to 128 pixels of one image, a pixel a thread; it takes all units of the output, one after the other. What is
+// under a window is summed once a tile, in workgroup memory, where that has room for the rows that the windows look at,
+// else once a window. A term's code is the sign of its value, v > 0, which the ReLU leaves as it is; the job's own code is
+// the sign of what it stores. A code word is 32 pixels of a channel.
 
 @group(0) @binding(0) var<uniform> launch: Launch;
 @group(0) @binding(1) var<storage, read> combines: array<Combine>;
@@ -17,172 +19,170 @@
 
 const THREADS: u32 = 128u;
 const TILE_PIXELS: u32 = 128u;
+// Pixels that a tile's windows may look at, for their sums to be staged.
+const STAGED_PIXELS: u32 = 512u;
 
-var<workgroup> bytes: array<u32, THREADS>;
-// Whether all numbers that this thread has seen are finite.
+var<workgroup> staged: array<vec4<f32>, STAGED_PIXELS>;
+// Signs of the four channels of each pixel.
+var<workgroup> signs: array<u32, TILE_PIXELS>;
+// Whether all numbers that this thread has looked at are finite.
 var<private> finite: bool = true;
 
-fn add(a: Octet, b: Octet) -> Octet {
-    return Octet(a.low + b.low, a.high + b.high);
-}
-
-// An octet of a term's channels at one pixel, counted over all images; zeros behind the term's channels.
-fn at_pixel(term: Term, pixel: u32, octet: u32) -> Octet {
-    let place = (term.source + pixel * term.pitch + octet) * 2u;
-    var low = arena[place];
-    var high = arena[place + 1u];
+// A unit of a term's channels at one pixel, counted over all images; zeros behind the term's channels.
+fn unit_of(term: Term, unit: u32, pixel: u32) -> vec4<f32> {
+    var v = arena[term.source + unit * plane(area(term.size)) + pixel];
     if (term.norm != NONE) {
-        let norm = (term.norm + octet) * 6u;
-        low = (low - norms[norm]) * norms[norm + 2u] + norms[norm + 4u];
-        high = (high - norms[norm + 1u]) * norms[norm + 3u] + norms[norm + 5u];
+        let norm = 2u * (term.norm + unit);
+        v = fma(v, norms[norm], norms[norm + 1u]);
     }
-    let lanes = vec4<u32>(octet * 8u) + vec4<u32>(0u, 1u, 2u, 3u);
-    low = select(vec4<f32>(0.0), low, lanes < vec4<u32>(term.channels));
-    high = select(vec4<f32>(0.0), high, lanes + 4u < vec4<u32>(term.channels));
-    finite = finite && are_finite(Octet(low, high));
+    let channels = vec4<u32>(4u * unit) + vec4<u32>(0u, 1u, 2u, 3u);
+    v = select(vec4<f32>(0.0), v, channels < vec4<u32>(term.channels));
+    finite = finite && are_finite(v);
     if ((term.flags & RELU) != 0u) {
-        low = max(low, vec4<f32>(0.0));
-        high = max(high, vec4<f32>(0.0));
+        v = max(v, vec4<f32>(0.0));
     }
-    return Octet(low, high);
+    return v;
 }
 
-// The same, averaged over the 3 x 3 pixels around (y, x), as many as there are: down first.
-fn averaged(term: Term, image: u32, y: u32, x: u32, octet: u32) -> Octet {
-    let height = low(term.size);
-    let width = high(term.size);
-    let top = max(y, 1u) - 1u;
-    let left = max(x, 1u) - 1u;
-    let bottom = min(y + 2u, height);
-    let right = min(x + 2u, width);
-    var sum = zeros();
-    for (var column = left; column < right; column++) {
-        var down = zeros();
-        for (var row = top; row < bottom; row++) {
-            down = add(down, at_pixel(term, (image * height + row) * width + column, octet));
-        }
-        sum = add(sum, down);
-    }
-    let count = f32((bottom - top) * (right - left));
-    return Octet(sum.low / count, sum.high / count);
+// The term's channel that goes to the first of a unit of the output: below 0 where the term begins with a later one.
+fn first_channel(term: Term, unit: u32) -> i32 {
+    return i32(4u * unit) - i32(term.to);
 }
 
-fn at(term: Term, image: u32, y: u32, x: u32, octet: u32) -> Octet {
-    if ((term.flags & AVERAGE) != 0u) {
-        return averaged(term, image, y, x, octet);
-    }
-    return at_pixel(term, (image * low(term.size) + y) * high(term.size) + x, octet);
+// Whether a term has any of a unit's channels.
+fn covers(term: Term, unit: u32) -> bool {
+    let first = first_channel(term, unit);
+    return first > -4 && first < i32(term.channels);
 }
 
-// What a term adds to an octet of output channels.
-fn contribution(term: Term, image: u32, y: u32, x: u32, octet: u32) -> Octet {
-    // The term's channel in lane 0: below 0 where the term begins in a later lane.
-    let first = i32(octet * 8u) - i32(term.to);
-    if (first <= -8 || first >= i32(term.channels)) {
-        return zeros();
-    }
-    let shift = u32(first & 7);
-    let source = first >> 3u;
-    var here = zeros();
-    var next = zeros();
+// What a term that covers a unit adds to it.
+fn contribution(term: Term, unit: u32, pixel: u32) -> vec4<f32> {
+    let first = first_channel(term, unit);
+    let shift = u32(first & 3);
+    let source = first >> 2u;
+    var here = vec4<f32>(0.0);
+    var next = vec4<f32>(0.0);
     if (source >= 0) {
-        here = at(term, image, y, x, u32(source));
+        here = unit_of(term, u32(source), pixel);
     }
-    if (shift == 0u) {
-        return here;
+    if (shift > 0u && 4 * (source + 1) < i32(term.channels)) {
+        next = unit_of(term, u32(source + 1), pixel);
     }
-    if ((source + 1) * 8 < i32(term.channels)) {
-        next = at(term, image, y, x, u32(source + 1));
-    }
-    // Sixteen lanes, `shift` of them dropped in front.
-    var a = here.low;
-    var b = here.high;
-    var c = next.low;
-    var d = next.high;
-    if ((shift & 4u) != 0u) {
-        a = b;
-        b = c;
-        c = d;
-    }
+    // Eight channels, `shift` of them dropped in front.
     if ((shift & 2u) != 0u) {
-        a = vec4<f32>(a.zw, b.xy);
-        b = vec4<f32>(b.zw, c.xy);
-        c = vec4<f32>(c.zw, d.xy);
+        here = vec4<f32>(here.zw, next.xy);
+        next = next.zwzw;
     }
     if ((shift & 1u) != 0u) {
-        a = vec4<f32>(a.yzw, b.x);
-        b = vec4<f32>(b.yzw, c.x);
+        here = vec4<f32>(here.yzw, next.x);
     }
-    return Octet(a, b);
+    return here;
 }
 
-// The sum of all terms.
-fn sum_at(job: Combine, image: u32, y: u32, x: u32, octet: u32) -> Octet {
-    var sum = zeros();
-    for (var t = job.first_term; t < job.first_term + job.terms; t++) {
-        sum = add(sum, contribution(terms[t], image, y, x, octet));
+// The sum of the terms that are under the window.
+fn windowed_sum(job: Combine, unit: u32, pixel: u32) -> vec4<f32> {
+    var sum = vec4<f32>(0.0);
+    for (var t = job.first_term; t < job.first_term + high(job.terms); t++) {
+        let term = terms[t];
+        if (covers(term, unit)) {
+            sum += contribution(term, unit, pixel);
+        }
     }
     finite = finite && are_finite(sum);
     return sum;
 }
 
-// The maximum or the average of the sums in a window: down its columns first, then across.
-fn pooled(job: Combine, image: u32, y: u32, x: u32, octet: u32) -> Octet {
-    let down = y * low(job.stride) + low(job.window);
-    let across = x * high(job.stride) + high(job.window);
-    let top = max(down, low(job.window) + low(job.padding)) - low(job.window) - low(job.padding);
-    let left = max(across, high(job.window) + high(job.padding)) - high(job.window) - high(job.padding);
-    let bottom = min(down - low(job.padding), low(job.size));
-    let right = min(across - high(job.padding), high(job.size));
-    let is_max = low(job.pool) == MAX_POOL;
-    var all = zeros();
-    for (var column = left; column < right; column++) {
-        var line = sum_at(job, image, top, column, octet);
-        for (var row = top + 1u; row < bottom; row++) {
-            let v = sum_at(job, image, row, column, octet);
-            line = fold(line, v, is_max);
-        }
-        if (column == left) {
-            all = line;
-        } else {
-            all = fold(all, line, is_max);
-        }
-    }
-    if (!is_max) {
-        let count = f32((bottom - top) * (right - left));
-        all = Octet(all.low / count, all.high / count);
-    }
-    return all;
+// What a window looks at along one axis: the first place, and the one behind the last.
+fn span(at: u32, stride: u32, window: u32, padding: u32, size: u32) -> vec2<u32> {
+    let first = at * stride;
+    return vec2<u32>(max(first, padding) - padding, min(first + window - padding, size));
 }
 
-fn fold(a: Octet, b: Octet, is_max: bool) -> Octet {
+fn rows_of(job: Combine, y: u32) -> vec2<u32> {
+    return span(y, low(job.stride), low(job.window), low(job.padding), low(job.size));
+}
+
+fn columns_of(job: Combine, x: u32) -> vec2<u32> {
+    return span(x, high(job.stride), high(job.window), high(job.padding), high(job.size));
+}
+
+// The pixels of an image whose sums are staged: those of some rows, none where there is no room for them.
+struct Stage {
+    first: u32,
+    count: u32,
+}
+
+fn stage_of(job: Combine, first_pixel: u32, pixels: u32) -> Stage {
+    let last_pixel = min(first_pixel + TILE_PIXELS, pixels) - 1u;
+    let first_row = rows_of(job, first_pixel / launch.width).x;
+    let end = rows_of(job, last_pixel / launch.width).y;
+    let count = (end - first_row) * high(job.size);
+    return Stage(first_row * high(job.size), select(0u, count, count <= STAGED_PIXELS));
+}
+
+// What is under a window at one pixel of an image, which begins at pixel `before` of all images.
+fn windowed(job: Combine, unit: u32, before: u32, pixel: u32, stage: Stage) -> vec4<f32> {
+    if (stage.count > 0u) {
+        return staged[pixel - stage.first];
+    }
+    return windowed_sum(job, unit, before + pixel);
+}
+
+fn fold(a: vec4<f32>, b: vec4<f32>, is_max: bool) -> vec4<f32> {
     if (is_max) {
-        return Octet(max(a.low, b.low), max(a.high, b.high));
+        return max(a, b);
     }
-    return add(a, b);
+    return a + b;
 }
 
-fn signs(v: Octet) -> u32 {
-    let low = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), v.low > vec4<f32>(0.0));
-    let high = select(vec4<u32>(0u), vec4<u32>(16u, 32u, 64u, 128u), v.high > vec4<f32>(0.0));
-    let both = low | high;
-    return both.x | both.y | both.z | both.w;
+// The maximum or the average in the window of the output's (y, x): across its rows first, then down.
+fn pooled(job: Combine, unit: u32, before: u32, y: u32, x: u32, stage: Stage) -> vec4<f32> {
+    let rows = rows_of(job, y);
+    let columns = columns_of(job, x);
+    let is_max = low(job.pool) == MAX_POOL;
+    var all = vec4<f32>(0.0);
+    for (var row = rows.x; row < rows.y; row++) {
+        let left = row * high(job.size);
+        var across = windowed(job, unit, before, left + columns.x, stage);
+        for (var column = columns.x + 1u; column < columns.y; column++) {
+            across = fold(across, windowed(job, unit, before, left + column, stage), is_max);
+        }
+        if (row == rows.x) {
+            all = across;
+        } else {
+            all = fold(all, across, is_max);
+        }
+    }
+    if (is_max) {
+        return all;
+    }
+    return all * (1.0 / f32((rows.y - rows.x) * (columns.y - columns.x)));
 }
 
-// Stores the signs that all threads have for a region: the words from `first` on, up to `end`.
-fn emit(region: u32, byte: u32, thread: u32, first: u32, end: u32) {
-    bytes[thread] = byte;
+// The four signs of a unit.
+fn signs_of(v: vec4<f32>) -> u32 {
+    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), v > vec4<f32>(0.0));
+    return bits.x | bits.y | bits.z | bits.w;
+}
+
+// Stores the signs that all threads have for a unit: up to `words` of each channel, from place `to` on.
+fn emit(to: u32, words: u32, its_signs: u32, thread: u32) {
+    signs[thread] = its_signs;
     workgroupBarrier();
-    let word = first + thread;
-    if (thread < THREADS / 4u && word < end) {
-        let at = 4u * thread;
-        codes[region + word] = bytes[at] | bytes[at + 1u] << 8u | bytes[at + 2u] << 16u | bytes[at + 3u] << 24u;
+    let word = thread / 4u;
+    let channel = thread % 4u;
+    if (word < min(words, TILE_PIXELS / 32u)) {
+        var bits = 0u;
+        for (var pixel = 0u; pixel < 32u; pixel++) {
+            bits |= ((signs[32u * word + pixel] >> channel) & 1u) << pixel;
+        }
+        codes[to + thread] = bits;
     }
     workgroupBarrier();
 }
 
 @compute @workgroup_size(128)
-fn combine(
+fn combine_any(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
@@ -192,63 +192,71 @@ fn combine(
         return;
     }
     let job = combines[launch.first + workgroup.y];
-    let octets = (job.channels + 7u) / 8u;
     let pixels = launch.height * launch.width;
     let tiles = launch.tiles / launch.images;
     let image = tile / tiles;
-    // Octets of this image, and those of the tile.
-    let all = pixels * octets;
-    let begin = (tile % tiles) * TILE_PIXELS * octets;
-    let end = min(begin + TILE_PIXELS * octets, all);
-    let words = (all + 3u) / 4u;
-    let image_codes = job.codes + image * job.words_per_image;
-    let has_window = low(job.pool) != NO_POOL;
+    let first_pixel = tile % tiles * TILE_PIXELS;
+    let pixel = first_pixel + thread;
+    let inside = pixel < pixels;
+    // Words of a channel, those of the tile, and where a region would have them that begins with the image's codes.
+    let channel_words = (pixels + 31u) / 32u;
+    let words = channel_words - first_pixel / 32u;
+    let image_codes = job.codes + image * job.words_per_image + first_pixel / 8u;
 
-    for (var chunk = begin; chunk < end; chunk += THREADS) {
-        let place = chunk + thread;
-        let inside = place < end;
-        let pixel = place / octets;
-        let octet = place - pixel * octets;
-        let y = pixel / launch.width;
-        let x = pixel - y * launch.width;
-        var sum = zeros();
-        if (!has_window || high(job.pool) == 1u) {
-            // Terms of one region stand side by side.
-            var region = NONE;
-            var byte = 0u;
-            for (var t = job.first_term; t < job.first_term + job.terms; t++) {
-                let term = terms[t];
-                if (term.code != region) {
-                    if (region != NONE) {
-                        emit(image_codes + region, byte, thread, chunk / 4u, words);
-                    }
-                    region = term.code;
-                    byte = 0u;
-                }
-                if (inside) {
-                    let v = contribution(term, image, y, x, octet);
-                    sum = add(sum, v);
-                    byte |= signs(v);
-                }
+    let has_window = low(job.pool) != NO_POOL;
+    let before = image * area(job.size);
+    var stage = Stage(0u, 0u);
+    var under_window = 0u;
+    if (has_window) {
+        stage = stage_of(job, first_pixel, pixels);
+        under_window = high(job.terms);
+    }
+
+    for (var unit = 0u; unit < units(job.channels); unit++) {
+        var sum = vec4<f32>(0.0);
+        if (has_window) {
+            for (var place = thread; place < stage.count; place += THREADS) {
+                staged[place] = windowed_sum(job, unit, before + stage.first + place);
             }
-            if (region != NONE) {
-                emit(image_codes + region, byte, thread, chunk / 4u, words);
+            workgroupBarrier();
+            if (inside) {
+                sum = pooled(job, unit, before, pixel / launch.width, pixel % launch.width, stage);
             }
-            finite = finite && are_finite(sum);
+            workgroupBarrier();
         }
-        if (has_window && inside) {
-            sum = pooled(job, image, y, x, octet);
+        // Terms behind the window, and the signs of all: terms of one region stand side by side.
+        var region = NONE;
+        var its_signs = 0u;
+        for (var t = 0u; t < low(job.terms); t++) {
+            let term = terms[job.first_term + t];
+            if (!covers(term, unit)) {
+                continue;
+            }
+            if (term.code != region) {
+                if (region != NONE) {
+                    emit(image_codes + region + 4u * unit * channel_words, words, its_signs, thread);
+                }
+                region = term.code;
+                its_signs = 0u;
+            }
+            if (inside && (t >= under_window || region != NONE)) {
+                let v = contribution(term, unit, image * pixels + pixel);
+                its_signs |= signs_of(v);
+                sum += select(vec4<f32>(0.0), v, t >= under_window);
+            }
         }
+        if (region != NONE) {
+            emit(image_codes + region + 4u * unit * channel_words, words, its_signs, thread);
+        }
+        finite = finite && are_finite(sum);
         if (job.output != NONE && inside) {
-            let to = (job.output + image * all + place) * 2u;
-            arena[to] = sum.low;
-            arena[to + 1u] = sum.high;
+            arena[job.output + unit * plane(pixels) + image * pixels + pixel] = sum;
         }
         if (job.code != NONE) {
-            emit(image_codes + job.code, signs(sum), thread, chunk / 4u, words);
+            emit(image_codes + job.code + 4u * unit * channel_words, words, signs_of(sum), thread);
         }
     }
-    if (!finite) {
+    if (high(job.pool) == CHECKS && !finite) {
         atomicMin(&statuses[low(job.status)], high(job.status));
     }
 }

@@ -1,4 +1,4 @@
-// Declarations of all shaders: the records of src/backend/group/records.rs, which tells their fields and units, and octets.
+// Declarations of all shaders: the records of src/backend/group/records.rs, which tells their fields and units, and planes.
 //
 // Binding 0 of every shader is what the jobs of its launch share. Other variables are memory of the device under its
 // name in src/backend/group/memory.rs; build.rs reads the bindings. A workgroup takes one tile of one job; more tiles than
@@ -15,6 +15,10 @@ struct Launch {
     block: u32,
     blocks: u32,
     tiles: u32,
+    slices: u32,
+    units: u32,
+    planes: u32,
+    unused: u32,
 }
 
 struct Weights {
@@ -24,22 +28,23 @@ struct Weights {
     blocks: u32,
     table: u32,
     place: u32,
-    unused: array<u32, 8>,
+    in_octets: u32,
+    taps: u32,
+    unused: array<u32, 6>,
 }
 
 struct Term {
     source: u32,
-    pitch: u32,
     size: u32,
     to: u32,
     channels: u32,
     norm: u32,
     flags: u32,
     code: u32,
+    unused: u32,
 }
 
 const RELU: u32 = 1u;
-const AVERAGE: u32 = 2u;
 
 struct Conv {
     input: u32,
@@ -49,14 +54,14 @@ struct Conv {
     stride: u32,
     padding: u32,
     dilation: u32,
-    in_octets: u32,
-    out_octets: u32,
+    units: u32,
     rows: u32,
     alpha: f32,
     partials: u32,
     first_norm: u32,
     norms: u32,
     relu: u32,
+    tile: u32,
     network: u32,
 }
 
@@ -81,6 +86,9 @@ struct Combine {
 
 const NO_POOL: u32 = 0u;
 const MAX_POOL: u32 = 1u;
+const AVERAGE_POOL: u32 = 2u;
+// Beside the pool: numbers that are not finite are to be reported, since no batch norm would.
+const CHECKS: u32 = 1u;
 
 struct Norm {
     partials: u32,
@@ -131,14 +139,19 @@ fn tile_of(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.x + workgroup.z * workgroups.x;
 }
 
-// Eight neighboring channels of one pixel.
-struct Octet {
-    low: vec4<f32>,
-    high: vec4<f32>,
+// Units, of four neighboring channels each, that hold so many channels.
+fn units(channels: u32) -> u32 {
+    return (channels + 3u) / 4u;
 }
 
-fn zeros() -> Octet {
-    return Octet(vec4<f32>(0.0), vec4<f32>(0.0));
+fn area(size: u32) -> u32 {
+    return low(size) * high(size);
+}
+
+// Units from one plane of a tensor to the next: as many as all images have pixels, made even.
+fn plane(image_pixels: u32) -> u32 {
+    let pixels = launch.images * image_pixels;
+    return pixels + pixels % 2u;
 }
 
 // Looks at the exponent's bits: of floating-point comparisons a compiler may assume that they are of finite numbers.
@@ -146,9 +159,7 @@ fn is_finite(value: f32) -> bool {
     return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u;
 }
 
-fn are_finite(v: Octet) -> bool {
+fn are_finite(v: vec4<f32>) -> bool {
     let mask = vec4<u32>(0x7f800000u);
-    let low = (bitcast<vec4<u32>>(v.low) & mask) == mask;
-    let high = (bitcast<vec4<u32>>(v.high) & mask) == mask;
-    return !any(low | high);
+    return all((bitcast<vec4<u32>>(v) & mask) != mask);
 }

@@ -1,4 +1,4 @@
-// 2-D convolution as implicit matrix product, channels last, and the partial statistics of its outputs.
+// 2-D convolution as implicit matrix product, in planar units, and the partial statistics of its outputs.
 //
 //     y[p, k] = alpha * sum over r, s, c of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
 //
@@ -30,6 +30,21 @@ const STAGE: u32 = WEIGHTS + DEPTH * CHANNEL_QUADS;
 var<workgroup> stage: array<vec4<f32>, STAGE>;
 var<workgroup> means: array<vec4<f32>, CHANNEL_QUADS>;
 
+// Eight neighboring channels of one pixel: two units.
+struct Octet {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn zeros() -> Octet {
+    return Octet(vec4<f32>(0.0), vec4<f32>(0.0));
+}
+
+// Octets of so many units: the last one may lack its second unit.
+fn octets_of(units: u32) -> u32 {
+    return (units + 1u) / 2u;
+}
+
 // The four pixels that a thread loads: corner of their windows, and first pixel of their images.
 struct Corners {
     y: vec4<i32>,
@@ -40,28 +55,27 @@ struct Corners {
 
 fn corners(job: Conv, first: u32, end: u32) -> Corners {
     let pixel = vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u);
-    let area = launch.height * launch.width;
-    let image = pixel / area;
-    let rest = pixel - image * area;
+    let image_pixels = launch.height * launch.width;
+    let image = pixel / image_pixels;
+    let rest = pixel - image * image_pixels;
     let y = rest / launch.width;
     let x = rest - y * launch.width;
     return Corners(
         vec4<i32>(y * low(job.stride)) - i32(low(job.padding)),
         vec4<i32>(x * high(job.stride)) - i32(high(job.padding)),
-        vec4<i32>(image * (low(job.size) * high(job.size))),
+        vec4<i32>(image * area(job.size)),
         pixel < vec4<u32>(end),
     );
 }
 
-// Four channels of one pixel under the kernel's (r, s); zeros where there is no such pixel.
-fn input(job: Conv, y: i32, x: i32, image: i32, inside: bool, octet: u32, half: u32) -> vec4<f32> {
+// One pixel of the plane that begins at `unit`, under the kernel's (r, s); zeros where there is no such pixel.
+fn input(job: Conv, y: i32, x: i32, image: i32, inside: bool, unit: u32) -> vec4<f32> {
     let height = i32(low(job.size));
     let width = i32(high(job.size));
     if (!inside || y < 0 || y >= height || x < 0 || x >= width) {
         return vec4<f32>(0.0);
     }
-    let pixel = u32(image + y * width + x);
-    let value = arena[(job.input + pixel * job.in_octets + octet) * 2u + half];
+    let value = arena[unit + u32(image + y * width + x)];
     return select(value, max(value, vec4<f32>(0.0)), job.relu == 1u);
 }
 
@@ -74,18 +88,19 @@ fn stage_inputs(job: Conv, at: Corners, thread: u32, step: u32, octets: u32) {
     var v1 = vec4<f32>(0.0);
     var v2 = vec4<f32>(0.0);
     var v3 = vec4<f32>(0.0);
-    if (position < octets) {
-        let tap = position / job.in_octets;
-        let octet = position - tap * job.in_octets;
+    let in_octets = octets_of(low(job.units));
+    let tap = position / in_octets;
+    let unit = 2u * (position - tap * in_octets) + (part & 1u);
+    if (position < octets && unit < low(job.units)) {
         let r = tap / high(job.kernel);
         let s = tap - r * high(job.kernel);
         let y = at.y + i32(r * low(job.dilation));
         let x = at.x + i32(s * high(job.dilation));
-        let half = part & 1u;
-        v0 = input(job, y.x, x.x, at.image.x, at.inside.x, octet, half);
-        v1 = input(job, y.y, x.y, at.image.y, at.inside.y, octet, half);
-        v2 = input(job, y.z, x.z, at.image.z, at.inside.z, octet, half);
-        v3 = input(job, y.w, x.w, at.image.w, at.inside.w, octet, half);
+        let first = job.input + unit * plane(area(job.size));
+        v0 = input(job, y.x, x.x, at.image.x, at.inside.x, first);
+        v1 = input(job, y.y, x.y, at.image.y, at.inside.y, first);
+        v2 = input(job, y.z, x.z, at.image.z, at.inside.z, first);
+        v3 = input(job, y.w, x.w, at.image.w, at.inside.w, first);
     }
     let place = part * 4u * QUADS + quad;
     stage[place] = vec4<f32>(v0.x, v1.x, v2.x, v3.x);
@@ -99,7 +114,7 @@ fn stage_weights(job: Conv, thread: u32, step: u32, octets: u32) {
     let part = thread & 3u;
     let quad = thread >> 2u;
     let position = 2u * step + (part >> 1u);
-    if (quad >= 2u * low(job.out_octets)) {
+    if (quad >= 2u * octets_of(high(job.units))) {
         return;
     }
     var w0 = vec4<f32>(0.0);
@@ -121,11 +136,19 @@ fn stage_weights(job: Conv, thread: u32, step: u32, octets: u32) {
     stage[place + 3u * CHANNEL_QUADS] = vec4<f32>(w0.w, w1.w, w2.w, w3.w);
 }
 
-fn store(job: Conv, pixel: u32, end: u32, octet: u32, v: Octet) {
+// Stores up to four pixels of the plane that begins at `unit`, those before `end`.
+fn store(unit: u32, pixel: u32, end: u32, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {
     if (pixel < end) {
-        let place = (job.output + pixel * high(job.out_octets) + octet) * 2u;
-        arena[place] = v.low;
-        arena[place + 1u] = v.high;
+        arena[unit + pixel] = v0;
+    }
+    if (pixel + 1u < end) {
+        arena[unit + pixel + 1u] = v1;
+    }
+    if (pixel + 2u < end) {
+        arena[unit + pixel + 2u] = v2;
+    }
+    if (pixel + 3u < end) {
+        arena[unit + pixel + 3u] = v3;
     }
 }
 
@@ -188,14 +211,14 @@ fn conv(
         return;
     }
     let job = convs[launch.first + workgroup.y];
-    let out_octets = low(job.out_octets);
+    let out_units = high(job.units);
     let first = block * launch.block;
     let end = min(first + launch.block, launch.images * launch.height * launch.width);
     // Octets of one row of the weights: taps by octets of input channels.
-    let octets = low(job.kernel) * high(job.kernel) * job.in_octets;
+    let octets = low(job.kernel) * high(job.kernel) * octets_of(low(job.units));
     let quad = thread % QUADS;
     let octet = thread / QUADS;
-    let computes = octet < out_octets;
+    let computes = octet < octets_of(out_units);
     var moments = Moments(0.0, zeros(), zeros());
 
     for (var tile = first; tile < end; tile += 4u * QUADS) {
@@ -234,10 +257,12 @@ fn conv(
             a1 = Octet(a1.low * job.alpha, a1.high * job.alpha);
             a2 = Octet(a2.low * job.alpha, a2.high * job.alpha);
             a3 = Octet(a3.low * job.alpha, a3.high * job.alpha);
-            store(job, pixel, end, octet, a0);
-            store(job, pixel + 1u, end, octet, a1);
-            store(job, pixel + 2u, end, octet, a2);
-            store(job, pixel + 3u, end, octet, a3);
+            let output_plane = plane(launch.height * launch.width);
+            let unit = job.output + 2u * octet * output_plane;
+            store(unit, pixel, end, a0.low, a1.low, a2.low, a3.low);
+            if (2u * octet + 1u < out_units) {
+                store(unit + output_plane, pixel, end, a0.high, a1.high, a2.high, a3.high);
+            }
             moments = merge_quad(moments, a0, a1, a2, a3, pixel, end);
         }
     }
@@ -248,8 +273,8 @@ fn conv(
     stage[2u * thread] = moments.mean.low * moments.count;
     stage[2u * thread + 1u] = moments.mean.high * moments.count;
     workgroupBarrier();
-    let adds = thread < 2u * out_octets;
-    let place = (job.partials + block * out_octets + (thread >> 1u)) * 4u + (thread & 1u);
+    let adds = thread < out_units;
+    let place = (job.partials + block * out_units + thread) * 2u;
     if (adds) {
         let sum = total(thread);
         partials[place] = sum;
@@ -264,6 +289,6 @@ fn conv(
     }
     workgroupBarrier();
     if (adds) {
-        partials[place + 2u] = total(thread);
+        partials[place + 1u] = total(thread);
     }
 }

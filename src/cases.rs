@@ -117,6 +117,13 @@ fn convs(cases: &mut Vec<Case>) -> Result<()> {
         ("dilated", [1, 8, 9, 9], Conv { dilation: [2, 2], ..Conv::new(8, 3).padding(2) }),
         ("oblong", [2, 4, 6, 11], Conv { kernel: [1, 5], padding: [0, 2], ..Conv::new(6, 1) }),
         ("blocks of two tiles", [17, 3, 32, 32], Conv::new(4, 1)),
+        ("square of 32", [1, 9, 32, 32], plain(13, 3)),
+        ("square of 16", [3, 24, 16, 16], plain(43, 3)),
+        ("square of 8", [5, 19, 8, 8], plain(22, 3)),
+        ("square, stride 2 to 16", [1, 12, 32, 32], plain(20, 3).stride(2)),
+        ("square, stride 2 to 8", [3, 17, 16, 16], plain(40, 1).stride(2)),
+        ("square, wider than its tile", [2, 12, 8, 8], plain(141, 3)),
+        ("square, more than 576 products", [1, 72, 8, 8], plain(8, 3)),
     ] {
         cases.push(case(Stage::Conv, name, shape, |g| conv(g, g.input(), geometry, "a"))?);
     }
@@ -183,6 +190,35 @@ fn combines(cases: &mut Vec<Case>) -> Result<()> {
         let parts = parts(g, &[10])?;
         g.max_pool(parts[0], Window::new(3, 1, 1))
     })?;
+    for (images, side) in [(2, 32), (3, 16), (5, 8)] {
+        add(&format!("packed concat of squares of {side}"), [images, 7, side, side], &|g| {
+            let parts = parts(g, &[5, 3, 9, 17])?;
+            let concat = g.concat(&parts[..3])?;
+            let x = g.add(&[concat, parts[3]])?;
+            conv(g, x, Conv::new(8, 1), "after")
+        })?;
+        add(&format!("windows over squares of {side}"), [images, 6, side, side], &|g| {
+            let parts = parts(g, &[11, 6, 11])?;
+            let sum = g.add(&[parts[0], parts[2]])?;
+            let max = g.max_pool(sum, Window::new(3, 1, 1))?;
+            let average = g.avg_pool(parts[2], Window::new(3, 1, 1))?;
+            let more = g.add(&[average, parts[0]])?;
+            let all = g.concat(&[max, more, parts[1]])?;
+            let relu = g.relu(all)?;
+            g.max_pool(relu, Window::new(2, 2, 0))
+        })?;
+    }
+    add("averages under other windows, alone and in a sum", [2, 6, 8, 8], &|g| {
+        let parts = parts(g, &[9, 9])?;
+        let average = g.avg_pool(parts[0], Window::new(3, 1, 1))?;
+        let sum = g.add(&[average, parts[1]])?;
+        let (two, three) = (Window::new(2, 2, 0), Window::new(3, 1, 1));
+        let pools = [g.avg_pool(average, two)?, g.max_pool(sum, two)?];
+        let again = g.max_pool(average, three)?;
+        let again = g.avg_pool(again, two)?;
+        let all = g.concat(&[pools[0], pools[1], again])?;
+        g.relu(all)
+    })?;
     add("average of a truncated term in a sum", [2, 6, 5, 7], &|g| {
         let parts = parts(g, &[14, 9])?;
         let first = g.slice(parts[0], 9)?;
@@ -206,6 +242,11 @@ fn batch_norms(cases: &mut Vec<Case>) -> Result<()> {
         let b = norm_relu(g, sum, "b")?;
         let image = norm_relu(g, g.input(), "image")?;
         g.concat(&[a, b, image])
+    })?);
+    cases.push(case(Stage::BatchNorm, "of stored sums of squares", [5, 11, 8, 8], |g| {
+        let parts = parts(g, &[11])?;
+        let sum = g.add(&[parts[0], g.input()])?;
+        norm_relu(g, sum, "a")
     })?);
     cases.push(case(Stage::BatchNorm, "of the image, blocks of several runs", [17, 3, 32, 32], |g| {
         norm_relu(g, g.input(), "image")

@@ -8,7 +8,7 @@ use npyz::WriterBuilder;
 use serde::Serialize;
 
 use crate::plan::Plan;
-use crate::plan::jobs::OCTET;
+use crate::plan::jobs::{UNIT, channel_bit, pixel_bit};
 
 /// The codes of all images: a bit for each unit, which is one channel of a counted ReLU at one pixel. The bit is one where
 /// the ReLU's input is positive.
@@ -40,8 +40,8 @@ pub struct Codes {
 
 /// Code bits that stand together: those of some channels at all pixels of one size.
 ///
-/// The bit of channel c at row y and column x is number (y * `width` + x) * `pixel_bits` + c, counted from the lowest bit of
-/// word `word`.
+/// A word holds 32 pixels of one channel, counted row by row, and words of four neighboring channels stand side by side:
+/// [channels by four][pixels by 32][channel of the four]. See [`CodeRegion::bit`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CodeRegion {
@@ -53,12 +53,12 @@ pub struct CodeRegion {
     pub height: usize,
     /// Columns of pixels.
     pub width: usize,
-    /// Bits from one pixel to the next: a multiple of eight.
-    pub pixel_bits: usize,
     /// How often K counts each bit: ReLUs that read one tensor share their bits.
     pub multiplicity: u32,
     /// First word in the codes of an image.
     pub word: usize,
+    /// The channel that the first word is of: a multiple of four.
+    pub first_channel: usize,
 }
 
 impl CodeRegion {
@@ -67,7 +67,9 @@ impl CodeRegion {
         self.height * self.width * self.channels.iter().map(Range::len).sum::<usize>()
     }
 
-    /// Number of the bit of a channel at a pixel among all bits of an image's words.
+    /// Number of the bit of a channel at a pixel among all bits of an image's words: with c = channel - `first_channel`,
+    /// pixel q = row * `width` + column and W = ceil(`height` * `width` / 32), bit q mod 32 of word
+    /// `word` + 4 * (floor(c / 4) * W + floor(q / 32)) + c mod 4.
     ///
     /// ```
     /// # use naswot::{Batch, Graph, Network, Scorer};
@@ -82,7 +84,8 @@ impl CodeRegion {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn bit(&self, channel: usize, row: usize, column: usize) -> usize {
-        self.word * u32::BITS as usize + (row * self.width + column) * self.pixel_bits + channel
+        let channel = channel_bit(channel - self.first_channel, self.height * self.width);
+        self.word * u32::BITS as usize + channel + pixel_bit(row * self.width + column)
     }
 }
 
@@ -101,9 +104,9 @@ impl Codes {
             channels: region.channels.clone(),
             height: region.size[0],
             width: region.size[1],
-            pixel_bits: region.octets * OCTET,
             multiplicity: region.weight,
             word: region.word,
+            first_channel: UNIT * region.first_unit,
         };
         Codes {
             images: plan.images(),
@@ -213,7 +216,8 @@ impl Codes {
 impl CodeRegion {
     /// Its words in the codes of an image.
     fn words(&self) -> usize {
-        (self.height * self.width * self.pixel_bits).div_ceil(u32::BITS as usize)
+        let end = self.channels.last().map_or(self.first_channel, |last| last.end.next_multiple_of(UNIT));
+        channel_bit(end - self.first_channel, self.height * self.width) / u32::BITS as usize
     }
 }
 

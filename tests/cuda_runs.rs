@@ -112,6 +112,9 @@ impl Driver for Faulty {
     fn bandwidth(&self) -> u64 {
         self.inner.bandwidth()
     }
+    fn busy_blocks(&self) -> usize {
+        self.inner.busy_blocks()
+    }
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
         self.is_lost()?;
         if bytes > self.most { Err(Fault::Memory) } else { self.inner.allocate(bytes) }

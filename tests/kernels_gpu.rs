@@ -64,6 +64,9 @@ impl Driver for Counting {
     fn bandwidth(&self) -> u64 {
         self.device.bandwidth()
     }
+    fn busy_blocks(&self) -> usize {
+        self.device.busy_blocks()
+    }
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
         let allocated = self.device.allocate(bytes);
         self.refused.fetch_add(usize::from(matches!(allocated, Err(Fault::Memory))), Relaxed);

@@ -120,13 +120,19 @@ fn a_row_is_a_promise_of_its_codes() {
         let [a, b] = [0, 1].map(|image| &words[image * shape[1] as usize..][..shape[1] as usize]);
         let mut agree = number(&table["constant_bits"]);
         for region in table["regions"].as_array().unwrap() {
-            let [height, width, pixel_bits, word, multiplicity] =
-                ["height", "width", "pixel_bits", "word", "multiplicity"].map(|key| number(&region[key]));
-            let bits = (height * width * pixel_bits) as usize;
-            let words = word as usize..word as usize + bits.div_ceil(32);
+            let [height, width, word, first_channel, multiplicity] =
+                ["height", "width", "word", "first_channel", "multiplicity"].map(|key| number(&region[key]));
+            let pairs: Vec<[u64; 2]> = region["channels"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|pair| [&pair[0], &pair[1]].map(number))
+                .collect();
+            let end = pairs[pairs.len() - 1][1];
+            let units = (end - first_channel).div_ceil(4) * (height * width).div_ceil(32);
+            let words = word as usize..(word + 4 * units) as usize;
             let differ: u32 = a[words.clone()].iter().zip(&b[words]).map(|(a, b)| (a ^ b).count_ones()).sum();
-            let pairs = region["channels"].as_array().unwrap();
-            let channels: u64 = pairs.iter().map(|pair| number(&pair[1]) - number(&pair[0])).sum();
+            let channels: u64 = pairs.iter().map(|[first, end]| end - first).sum();
             agree += multiplicity * (height * width * channels - u64::from(differ));
         }
         assert_eq!(agree, u64::from(array("kernels", index).1[1]));

@@ -1,8 +1,8 @@
 //! Codes: which job emits the bits of each counted ReLU, and where they go.
 //!
 //! The first combine in slot order that reads all of a ReLU's channels, pixel by pixel, emits them; where there
-//! is none, a combine is added that has no other output. Parts of a concat that stand side by side in a job and
-//! weigh the same share a region. Regions of one weight are adjacent: an `agreement` job covers up to 4096
+//! is none, a combine is added that has no other output. Parts of a concat that stand side by side in a job, without a
+//! whole unit between them, and weigh the same share a region. Regions of one weight are adjacent: an `agreement` job covers up to 4096
 //! words of them. This pass follows `schedule`, since "first" means slots.
 
 use std::ops::Range;
@@ -104,17 +104,12 @@ fn add_bits_only(jobs: &mut Jobs, pending: &Pending) {
     jobs.order.push(JobId::Combine(id));
 }
 
-/// Regions of one job: neighboring terms of one weight that cover different channels share one.
+/// Regions of one job: terms of one weight share one where each begins behind the last one's channels, in the next unit
+/// at most.
 fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Region>) {
-    let (octets, shape) = (job.octets(), job.shape);
+    let shape = job.shape;
     let open = |weight: u32, channels: Range<usize>, regions: &mut Vec<Region>| {
-        regions.push(Region {
-            weight,
-            word: 0,
-            size: [shape.height, shape.width],
-            octets,
-            channels: vec![channels],
-        });
+        regions.push(Region::new(weight, [shape.height, shape.width], channels));
         regions.len() - 1
     };
     // What the term before has.
@@ -132,7 +127,9 @@ fn assign_regions(job: &mut CombineJob, weights: &[u32], regions: &mut Vec<Regio
         }
         let channels = term.to..term.to + term.channels;
         let region = match last {
-            Some(Last { region, weight: before, end }) if before == weight && end <= term.to => {
+            Some(Last { region, weight: before, end })
+                if before == weight && end <= term.to && regions[region].reaches(term.to) =>
+            {
                 regions[region].push(channels);
                 region
             }
@@ -206,14 +203,34 @@ mod tests {
         let codes: Vec<Option<usize>> = job.terms.iter().map(|term| term.code).collect();
         assert_eq!(codes, [Some(0), Some(0), Some(1)]);
         assert_eq!(job.code, Some(2));
-        // 16 pixels of two octets, eleven channels of which have bits.
+        // 16 pixels of three units, eleven channels of which have bits.
         for region in &plan.regions {
-            assert_eq!((region.words(), region.size, region.octets), (8, [4, 4], 2));
+            assert_eq!((region.words(), region.size), (12, [4, 4]));
+            assert_eq!((region.first_unit, region.units), (0, 3));
             assert_eq!(channels(region), [(0, 11)]);
         }
         assert_eq!(plan.constant_bits(), 0);
         assert_eq!(plan.agreements.len(), 1);
-        assert_eq!(plan.words_per_image, 32);
+        assert_eq!(plan.words_per_image, 64);
+    }
+
+    #[test]
+    fn parts_with_units_between_them_have_regions_of_their_own() {
+        // Channels of zeros between two parts of a concat, and the first units and units of regions.
+        for (zeros, expected) in [(5, vec![(0, 5)]), (6, vec![(0, 2), (3, 2)]), (7, vec![(0, 2), (3, 2)])] {
+            let plan = plan(|g| {
+                let [a, b, c] = [("a", 6), ("b", 6), ("c", 12 + zeros)]
+                    .map(|(name, channels)| conv_relu(g, channels, name));
+                let zero = g.conv(g.input(), Conv::new(zeros, 1), "zero").unwrap();
+                let zero = g.zero(zero).unwrap();
+                let parts = g.concat(&[a, zero, b]).unwrap();
+                let sum = g.add(&[parts, c]).unwrap();
+                g.relu(sum).unwrap()
+            });
+            let [parts @ .., _, _] = &plan.regions[..] else { panic!("c and the sum have regions, too") };
+            let units: Vec<_> = parts.iter().map(|region| (region.first_unit, region.units)).collect();
+            assert_eq!(units, expected, "{zeros}");
+        }
     }
 
     #[test]
@@ -253,7 +270,7 @@ mod tests {
         });
         let jobs: Vec<(usize, usize, u32)> =
             plan.agreements.iter().map(|job| (job.word, job.words, job.weight)).collect();
-        assert_eq!(jobs, [(0, 4, 1), (8, 4, 2)]);
+        assert_eq!(jobs, [(0, 8, 1), (8, 8, 2)]);
         assert_eq!(plan.activations(), 128 + 2 * 128);
     }
 }

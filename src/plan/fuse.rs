@@ -161,6 +161,17 @@ impl Fuse<'_> {
         terms
     }
 
+    /// The terms of a value that stands under a window. A job has one window, so averages are stored first.
+    fn pooled_terms(&mut self, v: usize) -> Vec<Term> {
+        let terms = self.terms(v);
+        if terms.iter().all(|term| !term.average) {
+            return terms;
+        }
+        let (tensor, channels) = (self.plain(v), self.values[v].shape.channels);
+        let (norm, code) = (None, None);
+        vec![Term { tensor, channel: 0, to: 0, channels, norm, relu: false, average: false, code }]
+    }
+
     fn is_inlined(&self, v: usize) -> bool {
         match *self.readers.of(v) {
             _ if self.stored[v] => false,
@@ -227,9 +238,9 @@ impl Fuse<'_> {
         let (terms, window) = match &value.op {
             Op::Add | Op::Concat => (self.inner_terms(v), None),
             Op::Zero => (Vec::new(), None),
-            Op::MaxPool(window) => (self.terms(value.inputs[0]), Some((Pool::Max, *window))),
+            Op::MaxPool(window) => (self.pooled_terms(value.inputs[0]), Some((Pool::Max, *window))),
             op @ Op::AvgPool(window) if *op != AVERAGE_3X3 => {
-                (self.terms(value.inputs[0]), Some((Pool::Average, *window)))
+                (self.pooled_terms(value.inputs[0]), Some((Pool::Average, *window)))
             }
             _ => (vec![self.term(v)], None),
         };

@@ -10,6 +10,9 @@ use crate::weights::{RowShape, WeightSource};
 /// Channels that stand together: one pixel's eight neighbors in a channels-last tensor.
 pub(crate) const OCTET: usize = 8;
 
+/// Channels of a unit, whose code words stand side by side, and whose numbers do in a GPU's tensor.
+pub(crate) const UNIT: usize = 4;
+
 /// Octets that hold so many channels.
 pub(crate) fn octets(channels: usize) -> usize {
     channels.div_ceil(OCTET)
@@ -235,8 +238,24 @@ impl CombineJob {
     }
 }
 
-/// Code words of one combine job: bit = pixel * 8 * octets + output channel. A *unit*, one channel of a counted ReLU at one
-/// pixel, has a bit; the bits of all other channels are zero.
+/// Pixels of a code word.
+const WORD_PIXELS: usize = u32::BITS as usize;
+
+/// Number of a channel's first bit in a region of so many pixels, channels being counted from the region's first one.
+///
+/// A word holds 32 pixels of one channel: they are lanes of a GPU, where one vote makes a word. The words of a unit's
+/// channels stand side by side, those of its next 32 pixels behind them, and then those of the next unit.
+pub(crate) fn channel_bit(channel: usize, pixels: usize) -> usize {
+    (UNIT * (channel / UNIT * pixels.div_ceil(WORD_PIXELS)) + channel % UNIT) * WORD_PIXELS
+}
+
+/// Bits from the first pixel of a channel to another one.
+#[inline(always)]
+pub(crate) fn pixel_bit(pixel: usize) -> usize {
+    UNIT * WORD_PIXELS * (pixel / WORD_PIXELS) + pixel % WORD_PIXELS
+}
+
+/// Code bits of one combine job. A channel of a counted ReLU has a bit at each pixel; all other bits are zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
     /// How often K counts each of its bits.
@@ -245,26 +264,49 @@ pub(crate) struct Region {
     pub(crate) word: usize,
     /// Height and width of the output.
     pub(crate) size: [usize; 2],
-    /// Octets of one pixel.
-    pub(crate) octets: usize,
-    /// Output channels whose bits are those of units, in rising order; no two ranges touch.
+    /// First unit of output channels that has words, and how many have: each holds a channel of a ReLU.
+    pub(crate) first_unit: usize,
+    pub(crate) units: usize,
+    /// Output channels of ReLUs, in rising order; no two ranges touch.
     pub(crate) channels: Vec<Range<usize>>,
 }
 
 impl Region {
-    /// Its 32-bit words in an image's codes.
-    pub(crate) fn words(&self) -> usize {
-        let [height, width] = self.size;
-        (height * width * self.octets).div_ceil(u32::BITS as usize / OCTET)
+    /// A region without a place.
+    pub(super) fn new(weight: u32, size: [usize; 2], channels: Range<usize>) -> Self {
+        let first_unit = channels.start / UNIT;
+        let units = channels.end.div_ceil(UNIT) - first_unit;
+        Region { weight, word: 0, size, first_unit, units, channels: vec![channels] }
     }
 
-    /// Units of one image: bits that K counts.
-    pub(crate) fn units(&self) -> usize {
-        self.size[0] * self.size[1] * self.channels.iter().map(Range::len).sum::<usize>()
+    fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Its 32-bit words in an image's codes.
+    pub(crate) fn words(&self) -> usize {
+        channel_bit(UNIT * self.units, self.pixels()) / WORD_PIXELS
+    }
+
+    /// Number of the first bit of an output channel among all of an image; that of a pixel is [`pixel_bit`] behind it.
+    pub(crate) fn channel_bit(&self, channel: usize) -> usize {
+        self.word * WORD_PIXELS + channel_bit(channel - UNIT * self.first_unit, self.pixels())
+    }
+
+    /// Bits of one image that K counts.
+    pub(crate) fn bits(&self) -> usize {
+        self.pixels() * self.channels.iter().map(Range::len).sum::<usize>()
+    }
+
+    /// Whether no unit would lie between its channels and those from this one on.
+    pub(super) fn reaches(&self, channel: usize) -> bool {
+        channel / UNIT <= self.first_unit + self.units
     }
 
     /// Adds channels behind those that it has.
     pub(super) fn push(&mut self, channels: Range<usize>) {
+        debug_assert!(self.reaches(channels.start), "a region has no gaps of whole units");
+        self.units = channels.end.div_ceil(UNIT) - self.first_unit;
         match self.channels.last_mut() {
             Some(last) if last.end == channels.start => last.end = channels.end,
             last => {

@@ -3,13 +3,14 @@
 //! A [`Plan`] is made from a [`Graph`] by these passes, one file each: `simplify`, `merge`, `fuse`,
 //! `schedule`, `codes`, `place`. It prints itself as a table (`naswot plan`).
 //!
-//! Layouts, the same on every backend:
-//! - A tensor is N x H x W pixels of `pitch` octets (8 channels each). *Plain* tensors, which `combine` writes,
+//! Layouts:
+//! - A tensor is `pitch` octets (8 channels each) of N x H x W pixels, octets last in the CPU's twins; GPUs have planes of
+//!   units, half an octet each. *Plain* tensors, which `combine` writes,
 //!   hold zeros in their pad channels; the pads of *raw* ones, which `conv` writes, are undefined.
-//! - A batch norm is three numbers a channel in the norm arena, (mean, a = gamma / sqrt(var + eps), beta):
-//!   whoever reads computes (y - mean) * a + beta.
-//! - Partial statistics are (sum, M2 about the block's own mean) for each block of `Plan::block_pixels`
-//!   pixels and each channel of the producing tensor.
+//! - A batch norm is two numbers a channel in the norm arena, scale = gamma / sqrt(var + eps) and
+//!   shift = beta - mean * scale: whoever reads computes y * scale + shift.
+//! - Partial statistics are (sum, M2 about the block's own mean) for each block of pixels and each channel of the producing
+//!   tensor; the twins' blocks have `Plan::block_pixels`.
 //! - Codes are 32-bit words, image by image, at the places that the regions say.
 
 mod codes;
@@ -176,7 +177,7 @@ impl Plan {
     /// # Ok::<(), naswot::Error>(())
     /// ```
     pub fn constant_bits(&self) -> u32 {
-        let computed: u32 = self.regions.iter().map(|region| region.weight * region.units() as u32).sum();
+        let computed: u32 = self.regions.iter().map(|region| region.weight * region.bits() as u32).sum();
         assert!(computed <= self.activations, "regions have {computed} bits, all ReLUs {}", self.activations);
         self.activations - computed
     }
@@ -184,7 +185,7 @@ impl Plan {
     /// ReLU units of one image: those that have bits, and those that are zero whatever the image is. (Of the latter it matters
     /// whether there are any, so that each may count as often as K counts it.)
     fn units(&self) -> u32 {
-        let computed: u32 = self.regions.iter().map(|region| region.units() as u32).sum();
+        let computed: u32 = self.regions.iter().map(|region| region.bits() as u32).sum();
         computed + self.constant_bits()
     }
 
@@ -221,7 +222,7 @@ impl Plan {
         let scratch = scratch.map(|job| job.source[0] * job.source[1] * job.octets()).max().unwrap_or(0);
         Memory {
             arena: self.arena_octets * OCTET,
-            norms: 3 * self.norm_entries,
+            norms: 2 * self.norm_entries,
             partials: 2 * self.partial_entries,
             scratch: scratch * OCTET,
             codes: self.images * self.words_per_image,

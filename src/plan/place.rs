@@ -26,7 +26,9 @@ impl Life {
 
 /// Sets the offsets of all tensors but the image, and says how many octets the arena has.
 pub(super) fn place(tensors: &mut [Tensor], lives: &[Option<Life>], images: usize) -> usize {
-    let size = |tensor: &Tensor| (images * tensor.image_octets()).next_multiple_of(ALIGNMENT);
+    // On GPUs an octet is two planes, each of an even number of pixels.
+    let pixels = |tensor: &Tensor| (images * tensor.shape.pixels()).next_multiple_of(2);
+    let size = |tensor: &Tensor| (tensor.pitch * pixels(tensor)).next_multiple_of(ALIGNMENT);
     let sizes: Vec<usize> = tensors.iter().map(size).collect();
     let (offsets, arena) = first_fit(&sizes, lives);
     tensors.iter_mut().zip(offsets).for_each(|(tensor, offset)| tensor.offset = offset);
@@ -83,7 +85,7 @@ mod tests {
     fn a_place_is_used_again_after_its_slot_and_not_within_it() {
         let mut tensors = vec![tensor(128); 3];
         let lives = [0, 1, 2].map(|first| Some(Life { first, last: first + 1 }));
-        assert_eq!(place(&mut tensors, &lives, 1), 32);
+        assert_eq!(place(&mut tensors, &lives, 2), 64);
         assert_eq!(tensors[0].offset, tensors[2].offset);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::plan::jobs::{IMAGE, TensorId};
+use crate::plan::jobs::{IMAGE, TensorId, UNIT, pixel_bit};
 use crate::space::{Architecture, SkeletonSettings};
 
 /// Plans of the cells that benches run, at the width and depth of the papers.
@@ -101,8 +101,6 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
             regions.dedup();
             for region in regions {
                 writers[region] += 1;
-                let bits = job.shape.pixels() * job.octets() * OCTET;
-                assert_eq!(plan.regions[region].words(), bits.div_ceil(32));
                 let terms = job.terms.iter().filter(|term| term.code == Some(region));
                 let mut channels: Vec<usize> =
                     terms.flat_map(|term| term.to..term.to + term.channels).collect();
@@ -113,7 +111,24 @@ fn every_code_region_is_written_by_one_job_and_no_bit_by_two_terms() {
                 channels.sort_unstable();
                 channels.dedup();
                 assert_eq!(channels.len(), written, "{plan}");
-                assert!(plan.regions[region].channels.iter().cloned().flatten().eq(channels), "{plan}");
+                let region = &plan.regions[region];
+                assert!(region.channels.iter().cloned().flatten().eq(channels.iter().copied()), "{plan}");
+                // Every unit has a channel, and every channel and pixel a bit of its own among its words.
+                let mut units: Vec<usize> = channels.iter().map(|channel| channel / UNIT).collect();
+                units.dedup();
+                assert!(units.into_iter().eq(region.first_unit..region.first_unit + region.units), "{plan}");
+                assert!(region.word.is_multiple_of(UNIT));
+                let pixels = 0..job.shape.pixels();
+                let bit =
+                    |channel| pixels.clone().map(move |pixel| region.channel_bit(channel) + pixel_bit(pixel));
+                let mut bits: Vec<usize> = channels.iter().flat_map(|&channel| bit(channel)).collect();
+                assert_eq!(bits.len(), region.bits());
+                bits.sort_unstable();
+                bits.dedup();
+                assert_eq!(bits.len(), region.bits());
+                assert!(
+                    bits[0] >= region.word * 32 && bits[bits.len() - 1] < (region.word + region.words()) * 32
+                );
             }
         }
         assert!(writers.iter().all(|&writers| writers == 1), "{writers:?}\n{plan}");

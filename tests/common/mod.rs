@@ -12,6 +12,7 @@ pub mod networks;
 pub mod reference;
 #[cfg(feature = "cuda")]
 pub mod shim;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub mod stages;
 #[cfg(feature = "cuda")]
 pub mod wheels;

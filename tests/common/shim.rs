@@ -156,6 +156,11 @@ impl Driver for Shim {
         10_000_000_000
     }
 
+    fn busy_blocks(&self) -> usize {
+        // So that a block takes as many units as it can.
+        1
+    }
+
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
         let address = self.call(1, &[&bytes.to_le_bytes()])?;
         address.try_into().map(u64::from_le_bytes).map_err(|_| Fault::Failed("a short answer".to_owned()))
@@ -177,8 +182,8 @@ impl Driver for Shim {
     }
 
     fn launch(&self, _: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
-        let KernelLaunch { kernel, grid: [x, y], threads, shared, argument } = *launch;
-        let head = [x, y, threads, shared, kernel.len() as u32].map(u32::to_le_bytes).concat();
+        let KernelLaunch { kernel, grid: [x, y, z], threads, shared, argument } = *launch;
+        let head = [x, y, z, threads, shared, kernel.len() as u32].map(u32::to_le_bytes).concat();
         self.call(5, &[&head, kernel.as_bytes(), argument]).map(drop)
     }
 

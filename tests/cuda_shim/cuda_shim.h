@@ -103,7 +103,7 @@ int shim_errors();         // races found so far
 void shim_barrier(int line);
 void shim_warp(unsigned mask, ShimOp op, const void *in, void *out, int line);
 void shim_yield(), shim_fence();
-ShimOp shim_op_sync, shim_op_shfl, shim_op_mma_b1;
+ShimOp shim_op_sync, shim_op_shfl, shim_op_ballot, shim_op_gather, shim_op_mma_bf16, shim_op_mma_b1;
 
 #ifndef SHIM_RUNTIME
 // ============================================ kernel side ============================================================
@@ -144,7 +144,22 @@ T shim_shfl(unsigned m, T v, unsigned from, int line) {
     s = from;                                    \
     return shim_shfl(m, v, s, line);             \
   }
+SHIM_SHFL(__shfl_sync, int, (l & ~(w - 1)) | (d & (w - 1)))
 SHIM_SHFL(__shfl_xor_sync, int, (l ^ d) > (l | (w - 1)) ? l : l ^ d)
+inline unsigned __ballot_sync(unsigned m, int p, LN) {
+  unsigned r;
+  shim_warp(m, shim_op_ballot, &p, &r, line);
+  return r;
+}
+inline int __any_sync(unsigned m, int p, LN) { return __ballot_sync(m, p, line) != 0; }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+// ldmatrix.x4: lane 8i+j gives the address of row j of 8x8 matrix i. Each lane reads what it receives, itself.
+inline void shim_ldmatrix_x4(uint32_t r[4], const void *row, LN) {
+  const void *rows[32];
+  shim_warp(~0u, shim_op_gather, &row, rows, line);
+  unsigned l = shim_cur->lane;
+  for (int i = 0; i < 4; i++) r[i] = ((const uint32_t *)rows[8 * i + l / 4])[l % 4];
+}
 template <class C>
 void shim_mma(ShimOp op, C d[4], const uint32_t a[4], const uint32_t b[2], const C c[4], LN) {
   ShimMma<C> m;
@@ -155,7 +170,13 @@ void shim_mma(ShimOp op, C d[4], const uint32_t a[4], const uint32_t b[2], const
   shim_warp(~0u, op, &m, r, line);
   memcpy(d, r, 16);
 }
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned s) {
+  uint64_t all = a | (uint64_t)b << 32;
+  unsigned r = 0;
+  for (int i = 0; i < 4; i++) r |= (unsigned)(all >> 8 * (s >> 4 * i & 7) & 0xff) << 8 * i;
+  return r;
+}
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline unsigned __float_as_uint(float f) {
   unsigned u;
   memcpy(&u, &f, 4);
@@ -444,7 +465,20 @@ void shim_op_shfl(unsigned mask, void *const *in, void *const *out) {
     *(uint64_t *)out[l] = ((ShimShfl *)in[s])->v;
   }
 }
-// mma.sync, fragments as in the PTX ISA, in 32-bit words along k: A has 16 x 8 words, B 8 x 8. Sums go in the order of k.
+void shim_op_ballot(unsigned mask, void *const *in, void *const *out) {
+  unsigned r = 0;
+  LANES(l) r |= (unsigned)!!*(int *)in[l] << l;
+  LANES(l) *(unsigned *)out[l] = r;
+}
+void shim_op_gather(unsigned mask, void *const *in, void *const *out) {
+  LANES(l) LANES(s)((void **)out[l])[s] = *(void **)in[s];
+}
+static float bits(uint32_t u) {
+  float f;
+  memcpy(&f, &u, 4);
+  return f;
+}
+// mma.sync, fragment layouts of the PTX ISA, in 32-bit words along k: A has 16 x 8 words, B 8 x 8. Sums are taken in the order of k.
 template <class C, class F>
 static void mma(unsigned mask, void *const *in, void *const *out, F add) {
   uint32_t A[16][8], B[8][8];
@@ -459,6 +493,12 @@ static void mma(unsigned mask, void *const *in, void *const *out, F add) {
     for (int k = 0; k < 8; k++) add(s, A[l / 4 + 8 * (i / 2)][k], B[k][2 * (l % 4) + i % 2]);
     ((C *)out[l])[i] = s;
   }
+}
+void shim_op_mma_bf16(unsigned mask, void *const *in, void *const *out) {
+  mma<float>(mask, in, out, [](float &s, uint32_t a, uint32_t b) {
+    s += bits(a << 16) * bits(b << 16);
+    s += bits(a & 0xffff0000u) * bits(b & 0xffff0000u);
+  });
 }
 void shim_op_mma_b1(unsigned mask, void *const *in, void *const *out) {
   mma<int>(mask, in, out, [](int &s, uint32_t a, uint32_t b) { s += __builtin_popcount(a & b); });

@@ -5,7 +5,7 @@
 //    2 free      u64 address
 //    3 write     u64 address, the bytes
 //    4 read      u64 address, u64 length                     the bytes
-//    5 launch    u32 grid[2], u32 threads, u32 bytes of
+//    5 launch    u32 grid[3], u32 threads, u32 bytes of
 //                dynamic shared memory, u32 length, the
 //                kernel's name, its argument
 //    6 seed      u32: order of blocks and threads from here on
@@ -93,7 +93,7 @@ static char *at(uint64_t address, uint64_t n, std::string &err) {
 }
 
 static std::string launch(Reader &r) {
-  uint32_t x = r.num<uint32_t>(), y = r.num<uint32_t>(), threads = r.num<uint32_t>();
+  uint32_t x = r.num<uint32_t>(), y = r.num<uint32_t>(), z = r.num<uint32_t>(), threads = r.num<uint32_t>();
   uint32_t shared = r.num<uint32_t>(), length = r.num<uint32_t>();
   const char *text = r.take(length);
   if (r.bad) return "malformed launch";
@@ -101,7 +101,7 @@ static std::string launch(Reader &r) {
   int races = shim_errors();
   snprintf(running, 256, " in kernel %s", name.c_str());
   alarm(TIMEOUT);
-  const char *why = shim_launch(name.c_str(), {x, y}, threads, shared, r.p, r.n);
+  const char *why = shim_launch(name.c_str(), {x, y, z}, threads, shared, r.p, r.n);
   alarm(0);
   *running = 0;
   if (why) return why;

@@ -1,12 +1,12 @@
 //! Batch statistics of a tensor, and the batch norms made from them.
 //!
 //! ```text
-//! mean = sum(y) / n        var = M2 / n        a = gamma / sqrt(var + eps / scale^2)
+//! mean = sum(y) / n    var = M2 / n    scale = gamma / sqrt(var + eps / s^2)    shift = beta - mean * scale
 //! ```
 //!
 //! Each block of pixels leaves (sum, M2 about its own mean) per channel; blocks are merged in order by the
 //! formula of Chan, Golub and LeVeque (1979), so nothing cancels and the result does not depend on threads.
-//! The initializer's scale is left out of a convolution's outputs, and comes back as eps / scale^2.
+//! The initializer's scale s is left out of a convolution's outputs, and comes back as eps / s^2.
 
 use std::ops::Range;
 
@@ -112,13 +112,13 @@ pub(crate) fn batch_norm<T: Real>(
             merge_blocks(layout, partials, norm.channel - layout.octets.start * OCTET + c);
         let (gamma, beta) =
             affine.as_ref().map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
-        let a = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
-        if !mean.is_finite() || !a.is_finite() || !m2.is_finite() {
+        let scale = T::from_f32(gamma) / (m2 / pixels + eps).sqrt();
+        let shift = T::from_f32(beta) - mean * scale;
+        if !scale.is_finite() || !shift.is_finite() || !m2.is_finite() {
             return Err(Error::NonFinite { node: norm.name.clone(), precision: T::NAME });
         }
-        norms.mean[norm.entry + c] = mean;
-        norms.a[norm.entry + c] = a;
-        norms.beta[norm.entry + c] = T::from_f32(beta);
+        norms.scale[norm.entry + c] = scale;
+        norms.shift[norm.entry + c] = shift;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! v[p, k] = sum over terms t that cover k of f_t(x_t[p, k - to_t + channel_t])
-//! f_t(y) = y, or (y - mean) * a + beta; then max(., 0); then the average over 3 x 3 pixels
+//! f_t(y) = y, or y * scale + shift; then max(., 0); then the average over 3 x 3 pixels
 //! ```
 //!
 //! A term's code is the sign of its value before the ReLU, v > 0; the job's own code is the sign of what it
@@ -15,7 +15,7 @@ use std::ops::Range;
 use super::workspace::{Norms, Sources};
 use crate::graph::Window;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Tensor, Term};
+use crate::plan::jobs::{CombineJob, OCTET, Pool, Region, Tensor, Term, pixel_bit};
 use crate::real::Real;
 use crate::{Error, Result};
 
@@ -34,8 +34,6 @@ pub(crate) struct Scratch<T> {
     /// One octet of each pixel of a row; a second row where averages are taken.
     octets: Vec<[T; OCTET]>,
     more_octets: Vec<[T; OCTET]>,
-    /// Signs of a row: 1 for each number that is positive.
-    positive: Vec<u8>,
     /// All rows of an image, where a window follows.
     rows: Vec<T>,
 }
@@ -53,7 +51,6 @@ impl<T: Real> Combine<'_, T> {
         let job = self.job;
         let row_len = job.source[1] * job.octets() * OCTET;
         self.prepare(scratch);
-        let codes: &mut [u8] = bytemuck::cast_slice_mut(codes);
         for y in 0..job.source[0] {
             scratch.sums.fill(T::ZERO);
             for term in &job.terms {
@@ -73,11 +70,12 @@ impl<T: Real> Combine<'_, T> {
             self.pool(pool, window, scratch, output);
         }
         if let Some(code) = job.code {
-            let bytes = &mut codes[self.plan.regions[code].word * 4..];
-            let row_len = job.shape.width * job.octets() * OCTET;
-            for (row, bytes) in output.chunks_exact(row_len).zip(bytes.chunks_mut(row_len / 8)) {
-                let signs = signs(row, &mut scratch.positive);
-                bytes.iter_mut().zip(signs).for_each(|(byte, signs)| *byte = signs);
+            let region = &self.plan.regions[code];
+            for octet in 0..job.octets() {
+                let first = octet * OCTET;
+                let channels = first..job.shape.channels.min(first + OCTET);
+                let pixels = output.as_chunks().0.iter().skip(octet).step_by(job.octets());
+                emit(region, channels, 0, pixels, codes);
             }
         }
         Ok(())
@@ -89,8 +87,6 @@ impl<T: Real> Combine<'_, T> {
         scratch.sums.resize(row_len + OCTET, T::ZERO);
         scratch.octets.resize(width, [T::ZERO; OCTET]);
         scratch.more_octets.resize(width, [T::ZERO; OCTET]);
-        // A padded pool can have longer rows than what it reads.
-        scratch.positive.resize(row_len.max(self.job.shape.width * self.job.octets() * OCTET), 0);
         scratch.rows.resize(if self.job.window.is_some() { height * row_len } else { 0 }, T::ZERO);
     }
 
@@ -105,11 +101,11 @@ impl<T: Real> Combine<'_, T> {
         source: &[T],
         y: usize,
         scratch: &mut Scratch<T>,
-        codes: &mut [u8],
+        codes: &mut [u32],
     ) -> Result<()> {
         let tensor = &self.plan.tensors[term.tensor];
         let pitch = self.job.octets() * OCTET;
-        let Scratch { sums, octets, more_octets, positive, .. } = scratch;
+        let Scratch { sums, octets, more_octets, .. } = scratch;
         for first in (0..term.channels).step_by(OCTET) {
             let piece = Piece::new(term, tensor, source, self.norms, first);
             let to = term.to + first;
@@ -119,8 +115,8 @@ impl<T: Real> Combine<'_, T> {
                 return Err(self.non_finite());
             }
             if let Some(code) = term.code {
-                let bit = self.plan.regions[code].word * 32 + y * tensor.shape.width * pitch + to;
-                emit(signs(octets.as_flattened(), positive), &mut codes[bit / 8..], pitch / 8, bit % 8);
+                let channels = to..to + piece.channels;
+                emit(&self.plan.regions[code], channels, y * tensor.shape.width, &*octets, codes);
             }
             if term.relu && !term.average {
                 relu(octets);
@@ -151,8 +147,8 @@ struct Piece<'a, T> {
     height: usize,
     width: usize,
     channels: usize,
-    /// Mean, a and beta.
-    norm: Option<[[T; OCTET]; 3]>,
+    /// Scale and shift.
+    norm: Option<[[T; OCTET]; 2]>,
     relu: bool,
     /// Whether somebody has looked for non-finite numbers: the combine that stored them, or the batch norm in its
     /// statistics. A ReLU would hide them.
@@ -162,8 +158,7 @@ struct Piece<'a, T> {
 impl<'a, T: Real> Piece<'a, T> {
     fn new(term: &Term, tensor: &Tensor, source: &'a [T], norms: &Norms<T>, first: usize) -> Self {
         let entries = |entry: usize| {
-            [&norms.mean, &norms.a, &norms.beta]
-                .map(|values| std::array::from_fn(|l| values[entry + first + l]))
+            [&norms.scale, &norms.shift].map(|values| std::array::from_fn(|l| values[entry + first + l]))
         };
         Piece {
             source: &source[term.channel + first..],
@@ -183,9 +178,9 @@ impl<'a, T: Real> Piece<'a, T> {
             self.source[y * self.width * self.pitch..].chunks(self.pitch).map(|pixel| &pixel[..OCTET]);
         match &self.norm {
             None => octets.iter_mut().zip(pixels).for_each(|(octet, pixel)| octet.copy_from_slice(pixel)),
-            Some([mean, a, beta]) => {
+            Some([scale, shift]) => {
                 for (octet, pixel) in octets.iter_mut().zip(pixels) {
-                    *octet = std::array::from_fn(|l| (pixel[l] - mean[l]) * a[l] + beta[l]);
+                    *octet = std::array::from_fn(|l| pixel[l] * scale[l] + shift[l]);
                 }
             }
         }
@@ -226,27 +221,21 @@ fn relu<T: Real>(octets: &mut [[T; OCTET]]) {
     octets.as_flattened_mut().iter_mut().for_each(|v| *v = v.max(T::ZERO));
 }
 
-/// The signs of whole octets, eight to a byte, the first one lowest. `positive` has room for as many numbers.
-fn signs<'a, T: Real>(values: &[T], positive: &'a mut [u8]) -> impl Iterator<Item = u8> + 'a {
-    let positive = &mut positive[..values.len()];
-    positive.iter_mut().zip(values).for_each(|(positive, &v)| *positive = u8::from(v > T::ZERO));
-    // Each byte is added to the top byte of the product at a place of its own; all carries are zero.
-    let pack =
-        |bytes: &[u8; OCTET]| (u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
-    positive.as_chunks::<OCTET>().0.iter().map(pack)
-}
-
-/// Adds signs to codes: those of each pixel `pitch` bytes behind those of the one before, `shift` bits up.
-fn emit(signs: impl Iterator<Item = u8>, codes: &mut [u8], pitch: usize, shift: usize) {
-    if shift == 0 {
-        codes.chunks_mut(pitch).zip(signs).for_each(|(code, signs)| code[0] |= signs);
-        return;
-    }
-    for (pixel, signs) in signs.enumerate() {
-        codes[pixel * pitch] |= signs << shift;
-        let carried = signs >> (8 - shift);
-        if carried > 0 {
-            codes[pixel * pitch + 1] |= carried;
+/// Adds the signs of up to eight channels to the words of an image: those of pixels one after the other, from `first` on.
+fn emit<'a, T: Real>(
+    region: &Region,
+    channels: Range<usize>,
+    first: usize,
+    octets: impl IntoIterator<Item = &'a [T; OCTET]>,
+    codes: &mut [u32],
+) {
+    let count = channels.len();
+    let mut words = [0; OCTET];
+    words.iter_mut().zip(channels).for_each(|(word, channel)| *word = region.channel_bit(channel) / 32);
+    for (pixel, octet) in (first..).zip(octets) {
+        let (word, bit) = (pixel_bit(pixel) / 32, pixel % 32);
+        for (first, &v) in words[..count].iter().zip(octet) {
+            codes[first + word] |= u32::from(v > T::ZERO) << bit;
         }
     }
 }

@@ -10,12 +10,11 @@ use crate::real::Real;
 use crate::score::agreement::Section;
 use crate::{Batch, Error, Result};
 
-/// Batch norms, one entry a channel: a reader computes (y - mean) * a + beta.
+/// Batch norms, one entry a channel: a reader computes y * scale + shift.
 #[derive(Debug, Default)]
 pub(crate) struct Norms<T> {
-    pub(crate) mean: Vec<T>,
-    pub(crate) a: Vec<T>,
-    pub(crate) beta: Vec<T>,
+    pub(crate) scale: Vec<T>,
+    pub(crate) shift: Vec<T>,
 }
 
 /// Partial statistics, [block][channel] from each job's first entry on.
@@ -44,7 +43,7 @@ impl<T: Real> Workspace<T> {
         let memory = plan.memory();
         let grow = |numbers: &mut Vec<T>, length: usize| resize(numbers, length, T::ZERO);
         grow(&mut self.arena, memory.arena)?;
-        for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
+        for norms in [&mut self.norms.scale, &mut self.norms.shift] {
             grow(norms, plan.norm_entries)?;
         }
         for partials in [&mut self.partials.sum, &mut self.partials.m2] {

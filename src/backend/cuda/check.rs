@@ -6,11 +6,10 @@ use super::buffers::GroupMemory;
 use super::driver::Driver;
 use super::session::CudaSession;
 use crate::backend::Setup;
-use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
 use crate::backend::group::session::DeviceSession as _;
-use crate::backend::group::{BatchNormsBy, Fault, Group, Launch, Mirror};
+use crate::backend::group::{Fault, Group, Launch, Mirror, batch as units_of};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::cuda::lockstep`].
@@ -22,12 +21,12 @@ pub(crate) fn lockstep(
     convention: Convention,
 ) -> Result<Vec<Deviation>> {
     let setup = Setup::new(batch.clone(), weights.clone(), convention).with_every_stage();
-    let image: Arc<[f32]> = octets_last(batch).into();
+    let image: Arc<[f32]> = units_of(batch).into();
     let name = driver.name().to_owned();
     let fatal = |fault: Fault| fault.fatal("cuda", &name);
     let mut session = CudaSession::new(driver, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, BatchNormsBy::LastBlock)?;
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache)?;
     let (all, used) = (group.all_launches(&new), session.cache.used());
     let mut memory = session.group_memory();
     session.upload(&group, &new, false, &mut memory).map_err(fatal)?;

@@ -1,7 +1,7 @@
 //! Cholesky by size: a warp a network, the triangle in a block's shared memory, or a kernel a panel, each many blocks.
 
-use super::kernels::{ComputeCapability, Kernel, Source, source};
-use crate::backend::group::{LaunchKind, LaunchRecord};
+use super::kernels::{CHOLESKY_PANELS, CHOLESKY_SHARED, CHOLESKY_WARP, ComputeCapability, Kernel};
+use crate::backend::group::LaunchRecord;
 
 /// Rows of a panel: `PANEL` of `kernels/cholesky.cuh`.
 const PANEL: u32 = 32;
@@ -9,28 +9,6 @@ const PANEL: u32 = 32;
 const TILE: u32 = 64;
 /// Bytes of a factorized square: `Square` of `kernels/cholesky.cuh`.
 const SQUARE: u32 = 8 * PANEL * (PANEL + 1);
-
-const fn kernel(name: &'static str, source: Source, threads: u32, shared: u32) -> Kernel {
-    Kernel {
-        name,
-        source,
-        kind: LaunchKind::Cholesky,
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads,
-        shared,
-        // A launch has few blocks, so each may take what it likes.
-        blocks: 1,
-        instructions: &["DFMA", "LDS.128"],
-    }
-}
-
-/// K of up to a panel.
-pub(super) const WARP: Kernel = kernel("cholesky_warp", source!("cholesky_warp.cu"), 32, 0);
-/// K in shared memory.
-pub(super) const SHARED: Kernel = kernel("cholesky_shared", source!("cholesky_shared.cu"), 256, 227 << 10);
-/// A panel of any K.
-pub(super) const PANELS: Kernel = kernel("cholesky", source!("cholesky.cu"), 256, 0);
 
 /// A kernel of a launch, its record, and the bytes of dynamic shared memory that it takes.
 pub(super) type Step = (&'static Kernel, LaunchRecord, u32);
@@ -40,14 +18,14 @@ pub(super) fn steps(launch: LaunchRecord, capability: ComputeCapability) -> Vec<
     let n = launch.images;
     let shared = u64::from(SQUARE) + 4 * u64::from(n) * (u64::from(n) + 1);
     if n <= PANEL {
-        return vec![(&WARP, launch, 0)];
+        return vec![(&CHOLESKY_WARP, launch, 0)];
     }
     if shared <= capability.shared_memory().into() {
-        return vec![(&SHARED, launch, shared as u32)];
+        return vec![(&CHOLESKY_SHARED, launch, shared as u32)];
     }
     let panel = |first: u32| {
         let side = n.saturating_sub(first + PANEL).div_ceil(TILE);
-        (&PANELS, LaunchRecord { tiles: (side * (side + 1) / 2).max(1), block: first, ..launch }, 0)
+        (&CHOLESKY_PANELS, LaunchRecord { tiles: (side * (side + 1) / 2).max(1), block: first, ..launch }, 0)
     };
     (0..n).step_by(PANEL as usize).map(panel).collect()
 }
@@ -94,7 +72,9 @@ mod tests {
         let header = include_str!("../../../kernels/cholesky.cuh");
         assert!(header.contains(&format!("constexpr u32 PANEL = {PANEL};")));
         assert!(header.contains("double rows[PANEL][PANEL], inverses[PANEL];"));
-        assert!(PANELS.source.text.contains("constexpr u32 SIDE = 16;\nconstexpr u32 TILE = 4 * SIDE;"));
+        assert!(
+            CHOLESKY_PANELS.source.text.contains("constexpr u32 SIDE = 16;\nconstexpr u32 TILE = 4 * SIDE;")
+        );
         assert_eq!(TILE, 4 * 16);
     }
 }

@@ -20,6 +20,8 @@ use crate::{Precision, Result};
 
 /// Bytes of pinned memory that a stream copies through.
 const STAGING: usize = 8 << 20;
+/// Blocks for each multiprocessor that keep a GPU busy.
+const BUSY_BLOCKS: usize = 8;
 /// Bytes of dynamic shared memory that a kernel gets without asking for more.
 const UNASKED_SHARED: u32 = 48 << 10;
 
@@ -121,6 +123,7 @@ struct Gpu {
     name: String,
     capability: ComputeCapability,
     bandwidth: u64,
+    multiprocessors: usize,
     device: sys::CUdevice,
     context: sys::CUcontext,
     modules: Vec<sys::CUmodule>,
@@ -166,6 +169,7 @@ impl Gpu {
             name: properties.name(),
             capability: properties.capability,
             bandwidth: properties.bandwidth,
+            multiprocessors: properties.multiprocessors,
             device: properties.device,
             context,
             modules: Vec::new(),
@@ -259,6 +263,10 @@ impl Driver for Gpu {
         self.bandwidth
     }
 
+    fn busy_blocks(&self) -> usize {
+        BUSY_BLOCKS * self.multiprocessors
+    }
+
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
         self.enter()?;
         // SAFETY: the context is alive; callers write memory before they read it.
@@ -302,7 +310,7 @@ impl Driver for Gpu {
 
     fn launch(&self, stream: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
         let stream = self.stream(stream)?;
-        let KernelLaunch { kernel, grid: [x, y], threads, shared, argument } = *launch;
+        let KernelLaunch { kernel, grid: [x, y, z], threads, shared, argument } = *launch;
         let function = self.functions.get(kernel);
         let function = function.ok_or_else(|| Fault::Failed(format!("there is no kernel {kernel}")))?;
         // SAFETY: the function lives as long as its module. It takes one argument, of which `launches.rs` and
@@ -312,7 +320,7 @@ impl Driver for Gpu {
             let mut parameters = [argument.as_ptr().cast_mut().cast::<c_void>()];
             result::launch_kernel(
                 *function,
-                (x, y, 1),
+                (x, y, z),
                 (threads, 1, 1),
                 shared,
                 stream.stream,

@@ -11,13 +11,13 @@ use crate::backend::group::Fault;
 /// Streams of a driver. What is put on one is done in order.
 pub const STREAMS: usize = 3;
 
-/// A launch of a kernel. A grid is (tiles, jobs).
+/// A launch of a kernel. A grid is (tiles, jobs, slices).
 #[derive(Clone, Copy, Debug)]
 pub struct KernelLaunch<'a> {
     /// The kernel's name in `kernels/`.
     pub kernel: &'static str,
-    /// Blocks across and down, at most 2^31 - 1 and 65,535.
-    pub grid: [u32; 2],
+    /// Blocks across, down and deep, at most 2^31 - 1 and twice 65,535.
+    pub grid: [u32; 3],
     /// Threads of a block.
     pub threads: u32,
     /// Bytes of its dynamic shared memory.
@@ -39,6 +39,8 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn free_memory(&self) -> Result<u64, Fault>;
     /// Bytes that its memory moves in a second, by its data sheet.
     fn bandwidth(&self) -> u64;
+    /// Blocks of a launch that keep it busy.
+    fn busy_blocks(&self) -> usize;
     /// Allocates memory, aligned to 256 bytes.
     fn allocate(&self, bytes: u64) -> Result<u64, Fault>;
     /// Frees memory.

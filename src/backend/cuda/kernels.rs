@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use super::cholesky;
-use crate::backend::group::LaunchKind;
+use crate::backend::group::{Launch, LaunchKind};
 use crate::probe::Stage;
 
 /// A file of `kernels/`.
@@ -21,7 +20,6 @@ macro_rules! source {
         Source { file: $file, text: include_str!(concat!("../../../kernels/", $file)) }
     };
 }
-pub(super) use source;
 
 /// A kernel, for one kind of launch.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +29,8 @@ pub struct Kernel {
     /// Where it is.
     pub source: Source,
     pub(crate) kind: LaunchKind,
+    /// The launches of that kind that it takes.
+    pub(crate) form: Form,
     /// The oldest architecture that takes it. Of several kernels that it could take for a kind of launch, a GPU takes the newest.
     pub from: ComputeCapability,
     /// The first architecture that does not take it any more.
@@ -45,12 +45,56 @@ pub struct Kernel {
     pub instructions: &'static [&'static str],
 }
 
+/// What a kernel asks of a launch of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Form {
+    /// Height and width of the images that tiles cover.
+    side: Option<usize>,
+    /// Whether any job has a window.
+    windows: Option<bool>,
+}
+
+impl Form {
+    const ANY: Self = Form { side: None, windows: None };
+
+    fn takes(self, launch: &Launch) -> bool {
+        self.side.is_none_or(|side| launch.tiled == [side; 2])
+            && self.windows.is_none_or(|windows| windows == launch.has_windows)
+    }
+}
+
+/// A kernel of Cholesky: by the size of K a launch takes one of three (`cholesky.rs`).
+const fn cholesky(name: &'static str, source: Source, threads: u32, shared: u32) -> Kernel {
+    Kernel {
+        name,
+        source,
+        kind: LaunchKind::Cholesky,
+        form: Form::ANY,
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads,
+        shared,
+        // A launch has few blocks, so each may take what it likes.
+        blocks: 1,
+        instructions: &["DFMA", "LDS.128"],
+    }
+}
+
+/// K of up to a panel.
+pub(super) const CHOLESKY_WARP: Kernel = cholesky("cholesky_warp", source!("cholesky_warp.cu"), 32, 0);
+/// K in shared memory.
+pub(super) const CHOLESKY_SHARED: Kernel =
+    cholesky("cholesky_shared", source!("cholesky_shared.cu"), 256, 227 << 10);
+/// A panel of any K.
+pub(super) const CHOLESKY_PANELS: Kernel = cholesky("cholesky", source!("cholesky.cu"), 256, 0);
+
 /// All kernels.
 pub const KERNELS: &[Kernel] = &[
     Kernel {
         name: "weights",
         source: source!("weights.cu"),
         kind: LaunchKind::Weights,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
@@ -63,6 +107,7 @@ pub const KERNELS: &[Kernel] = &[
         name: "start",
         source: source!("agreement.cu"),
         kind: LaunchKind::Start,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
@@ -71,42 +116,142 @@ pub const KERNELS: &[Kernel] = &[
         instructions: &[],
     },
     Kernel {
-        name: "combine",
+        name: "combine_32",
         source: source!("combine.cu"),
         kind: LaunchKind::Combine,
+        form: Form { side: Some(32), windows: Some(false) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "combine_16",
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(16), windows: Some(false) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "combine_8",
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(8), windows: Some(false) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "windows_32",
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(32), windows: Some(true) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "windows_16",
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(16), windows: Some(true) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "windows_8",
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(8), windows: Some(true) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    },
+    Kernel {
+        name: "combine_any",
+        source: source!("combine_any.cu"),
+        kind: LaunchKind::CombineAny,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 128,
         shared: 0,
         blocks: 4,
-        instructions: &["LDG.E.128", "STG.E.128", "SHFL.BFLY"],
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
     },
     Kernel {
-        name: "conv_narrow",
+        name: "conv_32",
         source: source!("conv.cu"),
-        kind: LaunchKind::ConvNarrow,
+        kind: LaunchKind::ConvTensor,
+        form: Form { side: Some(32), windows: None },
+        from: ComputeCapability { major: 8, minor: 0 },
+        before: None,
+        threads: 128,
+        shared: 31_776,
+        blocks: 4,
+        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
+    },
+    Kernel {
+        name: "conv_16",
+        source: source!("conv.cu"),
+        kind: LaunchKind::ConvTensor,
+        form: Form { side: Some(16), windows: None },
+        from: ComputeCapability { major: 8, minor: 0 },
+        before: None,
+        threads: 128,
+        shared: 34_560,
+        blocks: 4,
+        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
+    },
+    Kernel {
+        name: "conv_8",
+        source: source!("conv.cu"),
+        kind: LaunchKind::ConvTensor,
+        form: Form { side: Some(8), windows: None },
+        from: ComputeCapability { major: 8, minor: 0 },
+        before: None,
+        threads: 128,
+        shared: 39_168,
+        blocks: 4,
+        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
+    },
+    Kernel {
+        name: "conv_any",
+        source: source!("conv_any.cu"),
+        kind: LaunchKind::ConvAny,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
         shared: 0,
         blocks: 2,
-        instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"],
-    },
-    Kernel {
-        name: "conv_wide",
-        source: source!("conv.cu"),
-        kind: LaunchKind::ConvWide,
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 256,
-        shared: 0,
-        blocks: 2,
-        instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128.CONSTANT", "MEMBAR"],
+        instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128"],
     },
     Kernel {
         name: "agreement",
         source: source!("agreement.cu"),
         kind: LaunchKind::Agreement,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
@@ -118,6 +263,7 @@ pub const KERNELS: &[Kernel] = &[
         name: "agreement_b1",
         source: source!("agreement_b1.cu"),
         kind: LaunchKind::Agreement,
+        form: Form::ANY,
         from: ComputeCapability { major: 8, minor: 0 },
         // From there on the instruction is emulated, slowly.
         before: Some(ComputeCapability { major: 10, minor: 0 }),
@@ -126,13 +272,14 @@ pub const KERNELS: &[Kernel] = &[
         blocks: 5,
         instructions: &["BMMA.168256.AND.POPC", "LDG.E.NA.128", "E.ADD.STRONG.GPU"],
     },
-    cholesky::WARP,
-    cholesky::SHARED,
-    cholesky::PANELS,
+    CHOLESKY_WARP,
+    CHOLESKY_SHARED,
+    CHOLESKY_PANELS,
     Kernel {
         name: "clear_patterns",
         source: source!("swap.cu"),
         kind: LaunchKind::ClearPatterns,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
@@ -144,6 +291,7 @@ pub const KERNELS: &[Kernel] = &[
         name: "swap",
         source: source!("swap.cu"),
         kind: LaunchKind::Swap,
+        form: Form::ANY,
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
@@ -154,12 +302,17 @@ pub const KERNELS: &[Kernel] = &[
 ];
 
 /// Files that sources include.
-pub const HEADERS: [Source; 5] = [
+pub const HEADERS: [Source; 10] = [
     source!("batch_norm.cuh"),
     source!("cholesky.cuh"),
     source!("common.cuh"),
+    source!("conv_tile.cuh"),
     source!("mma.cuh"),
+    source!("pieces.cuh"),
+    source!("planar.cuh"),
     source!("stored_batch_norm.cuh"),
+    source!("unit.cuh"),
+    source!("windows.cuh"),
 ];
 
 /// NVIDIA's number for an architecture: 9.0 is Hopper's.
@@ -201,7 +354,9 @@ impl ComputeCapability {
         let fits =
             move |kernel: &Kernel| kernel.from <= self && kernel.before.is_none_or(|before| self < before);
         let is_newest = move |kernel: &Kernel| {
-            let mut others = KERNELS.iter().filter(|other| other.kind == kernel.kind && fits(other));
+            let mut others = KERNELS
+                .iter()
+                .filter(|other| (other.kind, other.form) == (kernel.kind, kernel.form) && fits(other));
             others.all(|other| other.from <= kernel.from)
         };
         KERNELS.iter().filter(move |kernel| fits(kernel) && is_newest(kernel))
@@ -218,10 +373,17 @@ impl ComputeCapability {
         sources
     }
 
-    /// The kernel for a kind of launch, the only one but for Cholesky; none of batch norms, which the last block of a
-    /// convolution or combine makes.
-    pub(super) fn kernel(self, kind: LaunchKind) -> Option<&'static Kernel> {
-        self.kernels().find(|kernel| kernel.kind == kind)
+    /// The kernel for a launch, the only one but for Cholesky; none for batch norms, which the last block of a convolution or
+    /// combine makes.
+    pub(super) fn kernel(self, launch: &Launch) -> Option<&'static Kernel> {
+        self.kernels().find(|kernel| kernel.kind == launch.kind && kernel.form.takes(launch))
+    }
+
+    /// Pixels of a tile of convolutions on tensor cores at most, so that four blocks find room on a multiprocessor; none
+    /// where there are no tensor cores that take bf16.
+    pub(super) fn tensor_pixels(self) -> Option<usize> {
+        let pixels = if self.shared_memory() >= 163 << 10 { 256 } else { 128 };
+        (self.major >= 8).then_some(pixels)
     }
 
     /// The architectures from which on some kind of launch has another kernel, the oldest one first: on them all kernels
@@ -253,17 +415,36 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::backend::group::LaunchRecord;
 
     #[test]
-    fn every_step_but_batch_norms_has_one_kernel_on_every_architecture() {
+    fn every_launch_of_a_group_has_one_kernel_on_every_architecture() {
         for capability in ComputeCapability::all() {
-            let mut kinds: Vec<LaunchKind> = capability.kernels().map(|kernel| kernel.kind).collect();
-            // But Cholesky, of whose three a launch takes one by the size of K.
-            assert_eq!(kinds.iter().filter(|kind| **kind == LaunchKind::Cholesky).count(), 3);
-            kinds.dedup_by(|a, b| a == b && *a == LaunchKind::Cholesky);
-            let by_last_block = [LaunchKind::BatchNorm, LaunchKind::StoredBatchNorm];
-            let expected = LaunchKind::ALL.into_iter().filter(|kind| !by_last_block.contains(kind));
-            assert_eq!(kinds, expected.collect::<Vec<_>>(), "{capability}");
+            for kind in LaunchKind::ALL {
+                for (tiled, has_windows) in [[32, 32], [16, 16], [8, 8], [8, 16]]
+                    .into_iter()
+                    .flat_map(|tiled| [(tiled, false), (tiled, true)])
+                {
+                    let launch =
+                        Launch { kind, slot: None, tiled, has_windows, record: LaunchRecord::default() };
+                    let takes = |kernel: &&Kernel| kernel.kind == kind && kernel.form.takes(&launch);
+                    let expected = match kind {
+                        // Batch norms are the last block's, classes of tiles WGSL's.
+                        LaunchKind::BatchNorm | LaunchKind::StoredBatchNorm => 0,
+                        LaunchKind::ConvNarrow | LaunchKind::ConvWide => 0,
+                        LaunchKind::ConvTensor if capability.tensor_pixels().is_none() => 0,
+                        // Of which a launch takes one by the size of K.
+                        LaunchKind::Cholesky => 3,
+                        LaunchKind::Combine | LaunchKind::ConvTensor if tiled == [8, 16] => 0,
+                        _ => 1,
+                    };
+                    assert_eq!(
+                        capability.kernels().filter(takes).count(),
+                        expected,
+                        "{capability}: {launch:?}"
+                    );
+                }
+            }
         }
         assert_eq!(ComputeCapability::all()[0], ComputeCapability::OLDEST);
         assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<HashSet<_>>().len(), KERNELS.len());
@@ -281,7 +462,10 @@ mod tests {
             (10, 0, "agreement"),
             (12, 0, "agreement"),
         ] {
-            let kernel = ComputeCapability { major, minor }.kernel(LaunchKind::Agreement).unwrap();
+            let record = LaunchRecord::default();
+            let kind = LaunchKind::Agreement;
+            let launch = Launch { kind, slot: None, tiled: [0, 0], has_windows: false, record };
+            let kernel = ComputeCapability { major, minor }.kernel(&launch).unwrap();
             assert_eq!(kernel.name, expected, "{major}.{minor}");
         }
     }

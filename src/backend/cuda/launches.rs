@@ -58,17 +58,17 @@ pub(super) fn each_kernel<E>(
     capability: ComputeCapability,
     mut put: impl FnMut(&KernelLaunch<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let steps = match (launch.kind, capability.kernel(launch.kind)) {
+    let steps = match (launch.kind, capability.kernel(launch)) {
         (LaunchKind::Cholesky, _) => cholesky::steps(launch.record, capability),
         (_, Some(kernel)) => vec![(kernel, launch.record, kernel.shared)],
-        (kind, None) => unreachable!("no kernel for {kind:?} on compute capability {capability}"),
+        (_, None) => unreachable!("no kernel for {launch:?} on compute capability {capability}"),
     };
     for (kernel, record, shared) in steps {
         for start in (0..record.jobs).step_by(MOST_JOBS as usize) {
             let jobs = MOST_JOBS.min(record.jobs - start);
             let launch = LaunchRecord { first: record.first + start, jobs, ..record };
             let arguments = Arguments { addresses: addresses.0, launch };
-            let (grid, argument) = ([record.tiles, jobs], bytemuck::bytes_of(&arguments));
+            let (grid, argument) = ([record.tiles, jobs, record.slices], bytemuck::bytes_of(&arguments));
             put(&KernelLaunch { kernel: kernel.name, grid, threads: kernel.threads, shared, argument })?;
         }
     }
@@ -81,8 +81,9 @@ mod tests {
 
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {
-        let record = LaunchRecord { first: 7, jobs: 150_000, tiles: 3, ..LaunchRecord::default() };
-        let launch = Launch { kind: LaunchKind::Weights, slot: None, record };
+        let record = LaunchRecord { first: 7, jobs: 150_000, tiles: 3, slices: 2, ..LaunchRecord::default() };
+        let launch =
+            Launch { kind: LaunchKind::Weights, slot: None, tiled: [0, 0], has_windows: false, record };
         let mut seen = Vec::new();
         let put = |kernel: &KernelLaunch<'_>| {
             let arguments: Arguments = bytemuck::pod_read_unaligned(kernel.argument);
@@ -90,8 +91,11 @@ mod tests {
             Ok::<(), ()>(())
         };
         each_kernel(&launch, &Addresses::default(), ComputeCapability::OLDEST, put).unwrap();
-        let expected =
-            [([3, 65_535], 7, 65_535), ([3, 65_535], 65_542, 65_535), ([3, 18_930], 131_077, 18_930)];
+        let expected = [
+            ([3, 65_535, 2], 7, 65_535),
+            ([3, 65_535, 2], 65_542, 65_535),
+            ([3, 18_930, 2], 131_077, 18_930),
+        ];
         assert_eq!(seen, expected);
     }
 

@@ -64,6 +64,10 @@ impl Driver for NullDriver {
         4_000_000_000_000
     }
 
+    fn busy_blocks(&self) -> usize {
+        8 * 132
+    }
+
     fn allocate(&self, bytes: u64) -> Result<u64, Fault> {
         let address = 256 + self.next_address.fetch_add(bytes.next_multiple_of(256), Ordering::Relaxed);
         let mut memory = lock(&self.memory);
@@ -89,7 +93,10 @@ impl Driver for NullDriver {
     }
 
     fn launch(&self, _: usize, launch: &KernelLaunch<'_>) -> Result<(), Fault> {
-        assert!(launch.grid[0] > 0 && (1..=65_535).contains(&launch.grid[1]), "{launch:?}");
+        assert!(
+            launch.grid[0] > 0 && launch.grid[1..].iter().all(|side| (1..=65_535).contains(side)),
+            "{launch:?}"
+        );
         self.launches.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -65,6 +65,7 @@ pub(super) struct Properties {
     driver: CudaVersion,
     memory: usize,
     pub(super) bandwidth: u64,
+    pub(super) multiprocessors: usize,
 }
 
 impl Properties {
@@ -95,6 +96,7 @@ impl Properties {
                 // SAFETY: as above.
                 memory: unsafe { result::device::total_mem(device) }?,
                 bandwidth: bandwidth(clock, width),
+                multiprocessors: attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs() as usize,
             })
         };
         properties().map_err(|error| {

@@ -8,11 +8,10 @@ use super::buffers::{Allocation, GroupMemory, WEIGHTS};
 use super::driver::Driver;
 use super::launches::each_kernel;
 use crate::backend::Setup;
-use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    BatchNormsBy, DeviceWeightCache, Fault, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer,
-    PerShared, Results, Shared, twin,
+    DeviceWeightCache, Fault, Forms, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer,
+    PerShared, Results, RowFormat, Shared, batch, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::random::quantiles;
@@ -36,7 +35,7 @@ pub(super) struct CudaSession {
     idle: Vec<GroupMemory>,
     /// The stream of the next group.
     next: usize,
-    /// The batch as a plain tensor.
+    /// The units of the batch.
     image: Arc<[f32]>,
     setup: Setup,
 }
@@ -56,7 +55,7 @@ impl CudaSession {
     /// What the device says.
     pub(super) fn open(driver: Arc<dyn Driver>, setup: &Setup) -> Result<Self> {
         let name = driver.name().to_owned();
-        CudaSession::new(driver, setup, octets_last(&setup.batch).into())
+        CudaSession::new(driver, setup, batch(&setup.batch).into())
             .map_err(|fault| fault.fatal("cuda", &name))
     }
 
@@ -69,9 +68,10 @@ impl CudaSession {
         let mut shared = PerShared::from_fn(|_| Allocation::none(&driver));
         shared[Shared::Quantiles].reserve(quantiles.len() as u64)?;
         shared[Shared::WeightPool].reserve(FIRST_POOL_BYTES)?;
+        let rows = RowFormat::new(limits.forms, &*setup.source);
         let session = CudaSession {
             limits,
-            cache: DeviceWeightCache::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeightCache::new(Arc::clone(&setup.source), rows, capacity),
             shared,
             idle: Vec::new(),
             next: 0,
@@ -198,7 +198,6 @@ impl Drop for CudaSession {
 
 impl session::DeviceSession for CudaSession {
     const BACKEND: &'static str = "cuda";
-    const BATCH_NORMS_BY: BatchNormsBy = BatchNormsBy::LastBlock;
     type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
@@ -278,5 +277,9 @@ fn limits(driver: &dyn Driver, setup: &Setup) -> Result<Limits, Fault> {
         launch_bytes: driver.bandwidth() / 100_000,
         number: size_of::<f32>(),
         factor_number: size_of::<f64>(),
+        forms: Forms::Special {
+            tensor_pixels: driver.compute_capability().tensor_pixels(),
+            blocks: driver.busy_blocks(),
+        },
     })
 }

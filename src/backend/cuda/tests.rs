@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::null::NullDriver;
 use super::*;
+use crate::backend::group::Prepared;
 use crate::backend::group::packed::{Placed, Queued};
 use crate::backend::group::session::{DeviceSession as _, Ended, InFlight};
-use crate::backend::group::{BatchNormsBy, Prepared};
 use crate::space::{Architecture, SkeletonSettings};
 use crate::{Batch, Convention, Network, Weights};
 
@@ -58,7 +58,8 @@ fn a_group_is_few_launches_which_cost_the_host_little() {
                 let (placed, left) = Placed::new(group, session.cache(), &mut |_, error| panic!("{error}"));
                 assert!(left.is_empty());
                 all[2] += lap(&mut now);
-                let packed = placed.pack(BatchNormsBy::LastBlock).unwrap();
+                let (forms, rows) = (session.limits().forms, session.cache().rows());
+                let packed = placed.pack(forms, rows).unwrap();
                 all[3] += lap(&mut now);
                 let in_flight = InFlight::start_packed(&mut session, packed, false).ok().unwrap();
                 all[4] += lap(&mut now);

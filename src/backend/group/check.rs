@@ -1,10 +1,13 @@
 //! Bounds checks: every extent that a kernel touches lies inside its buffer, since kernels check nothing.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
+use super::planar::{self, UNITS, plane, units};
 use super::records::*;
 use super::{Buffer, Group, Launch, LaunchKind, Shared, Table};
-use crate::plan::jobs::octets;
+use crate::plan::jobs::{OCTET, UNIT, octets};
+use crate::weights::RowShape;
 use crate::{BackendErrorKind, Error, Result};
 
 impl Group {
@@ -26,23 +29,26 @@ struct Extents<'a> {
     images: usize,
     /// Pixels of the outputs of one image.
     pixels: usize,
+    /// Pixels of a block of partial statistics, and how many there are.
+    block: usize,
     blocks: usize,
 }
 
 impl<'a> Extents<'a> {
     fn new(group: &'a Group, launch: &'a Launch, pool: usize) -> Self {
-        let LaunchRecord { images, height, width, blocks, .. } = launch.record;
-        let pixels = height as usize * width as usize;
-        Extents { group, launch, pool, images: images as usize, pixels, blocks: blocks as usize }
+        let LaunchRecord { images, block, blocks, .. } = launch.record;
+        let [images, block, blocks] = [images, block, blocks].map(|count| count as usize);
+        let pixels = launch.slot.map_or(0, |slot| slot.height * slot.width);
+        Extents { group, launch, pool, images, pixels, block, blocks }
     }
 
     fn check(&self) -> Result<()> {
         let (tables, range) = (&self.group.tables, self.launch.jobs());
         match self.launch.kind {
-            LaunchKind::Combine | LaunchKind::StoredBatchNorm => {
+            LaunchKind::Combine | LaunchKind::CombineAny | LaunchKind::StoredBatchNorm => {
                 tables.combines[range].iter().try_for_each(|job| self.combine(job))
             }
-            LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
+            LaunchKind::ConvNarrow | LaunchKind::ConvWide | LaunchKind::ConvTensor | LaunchKind::ConvAny => {
                 tables.convs[range].iter().try_for_each(|job| self.conv(job))
             }
             LaunchKind::BatchNorm => tables.norm_jobs[range].iter().try_for_each(|job| self.norm(job)),
@@ -58,55 +64,56 @@ impl<'a> Extents<'a> {
     }
 
     fn combine(&self, job: &CombineRecord) -> Result<()> {
-        let octets = octets(job.channels as usize);
-        let words = job.words_per_image as usize;
-        let region = (self.pixels * octets).div_ceil(4);
-        let code = |code: u32| match code {
-            NONE => Ok(()),
-            code => self.inside("code words", code as usize + region, words),
-        };
+        let (units, words) = (units(job.channels as usize), job.words_per_image as usize);
         self.within(Buffer::Codes, job.codes as usize + self.images * words)?;
-        code(job.code)?;
-        self.partials(job.partials, octets)?;
+        self.code(job, job.code, 0..units)?;
+        self.partials(job.partials, self.images * self.pixels, self.block, units)?;
         if job.output != NONE {
-            self.within(Buffer::Arena, job.output as usize + self.images * self.pixels * octets)?;
+            self.planes(job.output, self.pixels, units)?;
         }
-        let terms = job.first_term as usize..(job.first_term + job.terms) as usize;
-        for term in &self.group.tables.terms[terms] {
-            self.term(term)?;
-            code(term.code)?;
-            self.inside("channels", (term.to + term.channels) as usize, job.channels as usize)?;
+        let (terms, _) = halves(job.terms);
+        for term in &self.group.tables.terms[job.first_term as usize..][..terms] {
+            let end = (term.to + term.channels) as usize;
+            self.planes(term.source, area(term.size), planar::units(term.channels as usize))?;
+            if term.norm != NONE {
+                self.within(Buffer::Norms, term.norm as usize + planar::units(term.channels as usize))?;
+            }
+            self.code(job, term.code, term.to as usize / UNIT..planar::units(end))?;
+            self.inside("channels", end, job.channels as usize)?;
         }
         Ok(())
     }
 
-    fn term(&self, term: &TermRecord) -> Result<()> {
-        let octets = octets(term.channels as usize);
-        let pixels = self.images * area(term.size);
-        self.within(Buffer::Arena, last(term.source, pixels, term.pitch as usize) + octets)?;
-        match term.norm {
-            NONE => Ok(()),
-            norm => self.within(Buffer::Norms, norm as usize + octets),
+    /// Code words of some units of a job's output.
+    fn code(&self, job: &CombineRecord, code: u32, units: Range<usize>) -> Result<()> {
+        if code == NONE {
+            return Ok(());
         }
+        let unit = |unit: usize| code.wrapping_add((unit * UNIT * self.pixels.div_ceil(32)) as u32) as usize;
+        self.inside("code words", unit(units.start).max(unit(units.end)), job.words_per_image as usize)
     }
 
     fn conv(&self, job: &ConvRecord) -> Result<()> {
-        let ((octets, pitch), in_octets) = (halves(job.out_octets), job.in_octets as usize);
-        self.within(Buffer::Arena, last(job.output, self.images * self.pixels, pitch) + octets)?;
-        self.within(Buffer::Arena, job.input as usize + self.images * area(job.size) * in_octets)?;
-        self.partials(job.partials, octets)?;
-        let rows = job.rows as usize..job.rows as usize + octets;
+        let (in_units, out_units) = halves(job.units);
+        self.planes(job.output, self.pixels, out_units)?;
+        self.planes(job.input, area(job.size), in_units)?;
+        self.partials(job.partials, self.images * self.pixels, job.tile as usize, out_units)?;
+        let rows = job.rows as usize..job.rows as usize + out_units.div_ceil(UNITS);
         self.inside(Table::Rows, rows.end, self.group.tables.rows.len())?;
-        let row = 8 * area(job.kernel) * in_octets;
+        let (height, width) = halves(job.kernel);
+        let shape = RowShape { out_channels: OCTET, in_channels: in_units * UNIT, kernel: [height, width] };
+        let format = self.group.rows;
         let mut places = self.group.tables.rows[rows].iter();
-        places.try_for_each(|&place| self.inside(Shared::WeightPool, place as usize + row, self.pool))
+        places.try_for_each(|&place| {
+            self.inside(Shared::WeightPool, format.octet(place) + format.octets(&shape), self.pool)
+        })
     }
 
     fn norm(&self, job: &NormRecord) -> Result<()> {
-        let octets = octets(job.channels as usize);
         let last = last(job.partials, self.blocks, job.pitch as usize);
-        self.within(Buffer::Partials, last + octets)?;
-        self.within(Buffer::Norms, job.norm as usize + octets)?;
+        self.within(Buffer::Partials, last + planar::units(job.channels as usize))?;
+        let octets = octets(job.channels as usize);
+        self.within(Buffer::Norms, job.norm as usize + UNITS * octets)?;
         match job.affine {
             NONE => Ok(()),
             affine => self.inside(Shared::WeightPool, affine as usize + 2 * octets, self.pool),
@@ -130,11 +137,17 @@ impl<'a> Extents<'a> {
         self.inside("networks", network as usize + 1, self.group.members.len())
     }
 
-    fn partials(&self, place: u32, octets: usize) -> Result<()> {
+    /// Partial statistics of so many units over so many pixels, in blocks.
+    fn partials(&self, place: u32, pixels: usize, block: usize, units: usize) -> Result<()> {
         match place {
             NONE => Ok(()),
-            place => self.within(Buffer::Partials, place as usize + self.blocks * octets),
+            place => self.within(Buffer::Partials, place as usize + pixels.div_ceil(block) * units),
         }
+    }
+
+    /// Planes of a tensor, from one unit on.
+    fn planes(&self, place: u32, pixels: usize, units: usize) -> Result<()> {
+        self.within(Buffer::Arena, place as usize + units * plane(self.images, pixels))
     }
 
     fn within(&self, buffer: Buffer, end: usize) -> Result<()> {

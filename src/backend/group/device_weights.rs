@@ -1,7 +1,6 @@
 //! The cache of weights on the device: which rows are in the pool, and where.
 //!
-//! A parameter's row is [C_out padded to 8][r][s][C_in padded to 8]. Octets of output channels have places of their
-//! own, so that a wider convolution of the same name adds only what is missing. Seeded octets are made on the device;
+//! Octets of output channels have places of their own, so that a wider convolution of the same name adds only what is missing. Seeded octets are made on the device;
 //! those of a checkpoint, and its gammas and betas, are uploaded. Nothing leaves the pool until all of it does:
 //! [`DeviceWeightCache::clear`], between groups.
 
@@ -9,6 +8,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use super::RowFormat;
 use super::prepared::{ParameterOctets, Prepared};
 use super::records::{NONE, WeightsRecord};
 use super::tables::StatusNode;
@@ -23,6 +23,7 @@ const JOB_BLOCKS: u32 = 1024;
 /// The cache of weights that networks of a run have asked for, by their places in the pool.
 pub(crate) struct DeviceWeightCache {
     source: Arc<dyn WeightSource>,
+    rows: RowFormat,
     /// Octets that the pool holds at most, and those in use.
     capacity: usize,
     used: usize,
@@ -71,9 +72,10 @@ pub(crate) struct WeightPlaces {
 
 impl DeviceWeightCache {
     /// An empty pool for so many octets, fewer than 2^32.
-    pub(crate) fn new(source: Arc<dyn WeightSource>, capacity: usize) -> Self {
+    pub(crate) fn new(source: Arc<dyn WeightSource>, rows: RowFormat, capacity: usize) -> Self {
         DeviceWeightCache {
             source,
+            rows,
             capacity: capacity.min(NONE as usize),
             used: 0,
             parameters: HashMap::default(),
@@ -84,6 +86,11 @@ impl DeviceWeightCache {
 
     pub(crate) fn source(&self) -> &dyn WeightSource {
         &*self.source
+    }
+
+    /// The format of rows.
+    pub(crate) fn rows(&self) -> RowFormat {
+        self.rows
     }
 
     /// Octets in use: the pool's buffer needs no more.
@@ -122,7 +129,7 @@ impl DeviceWeightCache {
         let octets = network.rows.iter().map(|rows| rows.octets).sum();
         let mut places = WeightPlaces { rows: Vec::with_capacity(octets), affines: Vec::new() };
         for rows in &network.rows {
-            self.rows(&network.plan.parameters[rows.parameter], rows, &mut places.rows)?;
+            self.find(&network.plan.parameters[rows.parameter], rows, &mut places.rows)?;
         }
         if self.source.seed().is_none() {
             let norms: Vec<&NormJob> = network.plan.norms().collect();
@@ -141,7 +148,7 @@ impl DeviceWeightCache {
             let places = self.parameters.get(&rows.hash).map_or(&[][..], |places| places);
             let there =
                 places.iter().skip(rows.row).take(rows.octets).filter(|&&place| place != NONE).count();
-            (rows.octets - there) * network.plan.parameters[rows.parameter].shape.row_len()
+            (rows.octets - there) * self.rows.octets(&network.plan.parameters[rows.parameter].shape)
         });
         rows.sum::<usize>() + self.affine_octets(network, |norm| !self.affines.contains_key(&norm.name))
     }
@@ -156,7 +163,7 @@ impl DeviceWeightCache {
     }
 
     /// Appends the places of some rows.
-    fn rows(&mut self, parameter: &Parameter, rows: &ParameterOctets, out: &mut Vec<u32>) -> Result<()> {
+    fn find(&mut self, parameter: &Parameter, rows: &ParameterOctets, out: &mut Vec<u32>) -> Result<()> {
         let octets = rows.row..rows.row + rows.octets;
         let places = self.parameters.get(&rows.hash);
         if let Some(places) = places.and_then(|places| places.get(octets.clone()))
@@ -178,7 +185,7 @@ impl DeviceWeightCache {
     /// Has one octet's rows made, and notes their place.
     fn add(&mut self, parameter: &Parameter, hash: u128, row: usize) -> Result<u32> {
         let place = self.make(parameter, row)?;
-        self.used += parameter.shape.row_len();
+        self.used += self.rows.octets(&parameter.shape);
         let places = self.parameters.entry(hash).or_default();
         places.resize(places.len().max(row + 1), NONE);
         places[row] = place;
@@ -187,16 +194,15 @@ impl DeviceWeightCache {
 
     /// Has one octet's rows made or uploaded at the end of the pool.
     fn make(&mut self, parameter: &Parameter, row: usize) -> Result<u32> {
-        let place = self.used as u32;
+        let place = self.rows.place(self.used);
+        let Parameter { name, shape, distribution, .. } = parameter;
         let Some(seed) = self.source.seed() else {
-            let Parameter { name, shape, distribution, .. } = parameter;
+            let mut rows = Vec::new();
+            self.source.rows(name, shape, *distribution, row..row + 1, &mut rows)?;
             let start = self.new.numbers.len();
-            let made = self.source.rows(name, shape, *distribution, row..row + 1, &mut self.new.numbers);
-            if made.is_err() {
-                self.new.numbers.truncate(start);
-            }
-            self.note_upload(start, place);
-            return made.map(|()| place);
+            self.rows.append(shape, &rows, &mut self.new.numbers);
+            self.note_upload(start, self.used as u32);
+            return Ok(place);
         };
         // Eight output channels are as many blocks as one of them has elements, pads included.
         let blocks = parameter.shape.row_len();
@@ -214,10 +220,13 @@ impl DeviceWeightCache {
                 Distribution::Uniform => 1,
             },
             place,
+            in_octets: octets(shape.in_channels) as u32,
+            taps: (shape.kernel[0] * shape.kernel[1]) as u32,
             ..WeightsRecord::default()
         };
+        let row = self.rows.place(self.rows.octets(shape));
         match self.new.jobs.last_mut() {
-            Some(last) if continues(last, &job) && last.blocks < JOB_BLOCKS => last.blocks += blocks,
+            Some(last) if continues(last, &job, row) && last.blocks < JOB_BLOCKS => last.blocks += blocks,
             _ => self.new.jobs.push(job),
         }
         Ok(place)
@@ -254,10 +263,11 @@ impl DeviceWeightCache {
     }
 }
 
-/// Whether a job makes the blocks that come after another's, at the place behind it.
-fn continues(last: &WeightsRecord, job: &WeightsRecord) -> bool {
-    let same = |job: &WeightsRecord| (job.key, job.name, job.table);
-    same(last) == same(job) && last.first + last.blocks == job.first && last.place + last.blocks == job.place
+/// Whether a job makes the blocks that come after another's, at the place behind it, where its own take so much room.
+fn continues(last: &WeightsRecord, job: &WeightsRecord, room: u32) -> bool {
+    let same = |job: &WeightsRecord| (job.key, job.name, job.table, job.in_octets, job.taps);
+    let end = last.place + last.blocks / job.blocks * room;
+    same(last) == same(job) && last.first + last.blocks == job.first && end == job.place
 }
 
 #[cfg(test)]
@@ -287,7 +297,8 @@ mod tests {
 
     #[test]
     fn networks_share_rows_and_a_wider_one_adds_what_is_missing() {
-        let mut cache = DeviceWeightCache::new(Weights::Seeded { seed: 1 << 32 }.source(), 1000);
+        let mut cache =
+            DeviceWeightCache::new(Weights::Seeded { seed: 1 << 32 }.source(), RowFormat::Numbers, 1000);
         let narrow = cache.place(&network(11)).unwrap().unwrap();
         assert_eq!(narrow.rows, [0, 72]);
         assert!(narrow.affines.is_empty());
@@ -303,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_full_pool_says_so_and_one_that_is_too_small_is_an_error() {
-        let mut cache = DeviceWeightCache::new(Weights::default().source(), 200);
+        let mut cache = DeviceWeightCache::new(Weights::default().source(), RowFormat::Numbers, 200);
         assert!(cache.place(&network(8)).unwrap().is_some());
         assert!(cache.place(&network(16)).unwrap().is_some());
         assert!(cache.place(&other(16)).unwrap().is_none());

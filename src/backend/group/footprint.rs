@@ -1,10 +1,13 @@
 //! Footprints: what a network takes in each of a group's buffers, and how many networks make a group.
 
-use super::memory::{Buffer, PerBuffer, Sizes, Unit};
+use super::forms::Forms;
+use super::memory::{Buffer, Measure, PerBuffer, Sizes};
+use super::partials::most_partials;
+use super::planar::{UNITS, plane};
 use super::records::{COUNTS, NONE};
 use crate::graph::Window;
 use crate::plan::Plan;
-use crate::plan::jobs::{IMAGE, OCTET, octets};
+use crate::plan::jobs::{IMAGE, OCTET, Tensor, UNIT, octets};
 use crate::{Error, Result};
 
 /// Networks of a group at most: records count them in 16 bits, and more would not make a launch fuller.
@@ -27,18 +30,20 @@ pub(crate) struct Limits {
     /// Bytes of a number of activations, and of one of the Cholesky factor in the free arena and its pivots.
     pub(crate) number: usize,
     pub(crate) factor_number: usize,
+    /// The kernels that it has.
+    pub(crate) forms: Forms,
 }
 
 impl Limits {
     /// Bytes of each buffer.
     pub(crate) fn bytes(&self, sizes: &Sizes) -> PerBuffer<u64> {
         PerBuffer::from_fn(|buffer| {
-            let unit = match buffer.unit() {
-                Unit::Octet(numbers) => numbers * OCTET * self.number,
-                Unit::Factor => self.factor_number,
-                Unit::Word => size_of::<u32>(),
+            let bytes = match buffer.measure() {
+                Measure::Units(numbers) => numbers * UNIT * self.number,
+                Measure::Factor => self.factor_number,
+                Measure::Word => size_of::<u32>(),
             };
-            (sizes[buffer] * unit) as u64
+            (sizes[buffer] * bytes) as u64
         })
     }
 
@@ -81,7 +86,7 @@ impl Load {
         check(plan)?;
         let load = Load {
             networks: 1,
-            sizes: Self::sizes(plan, limits),
+            sizes: sizes(plan, limits),
             traffic: traffic(plan, limits.number),
             slots: plan.slots.len(),
         };
@@ -93,23 +98,6 @@ impl Load {
             Ok(_) => {}
         }
         Ok(load)
-    }
-
-    /// Sizes of one network.
-    pub(crate) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
-        let n = plan.images();
-        let factor = (n * n * limits.factor_number).div_ceil(OCTET * limits.number);
-        PerBuffer::from_fn(|buffer| match buffer {
-            Buffer::Arena => plan.arena_octets.max(factor),
-            Buffer::Norms => plan.norm_entries.div_ceil(OCTET),
-            Buffer::Partials => plan.partial_entries.div_ceil(OCTET),
-            Buffer::Codes => n * plan.words_per_image,
-            Buffer::AgreementMatrices => n * n,
-            Buffer::Pivots => n,
-            Buffer::Statuses => 1,
-            Buffer::Maps => plan.memory().patterns,
-            Buffer::Patterns => plan.swap.map_or(0, |_| COUNTS),
-        })
     }
 
     /// Whether another network should still be added: there is room for it, and launches are not full yet.
@@ -136,6 +124,24 @@ impl Load {
     }
 }
 
+/// Sizes of one network.
+pub(super) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
+    let n = plan.images();
+    let factor = (n * n * limits.factor_number).div_ceil(UNIT * limits.number);
+    PerBuffer::from_fn(|buffer| match buffer {
+        // An even number, so that planes begin at multiples of 32 bytes.
+        Buffer::Arena => (UNITS * plan.arena_octets).max(factor.next_multiple_of(2)),
+        Buffer::Norms => plan.norm_entries / UNIT,
+        Buffer::Partials => most_partials(plan, limits.forms),
+        Buffer::Codes => n * plan.words_per_image,
+        Buffer::AgreementMatrices => n * n,
+        Buffer::Pivots => n,
+        Buffer::Statuses => 1,
+        Buffer::Maps => plan.memory().patterns,
+        Buffer::Patterns => plan.swap.map_or(0, |_| COUNTS),
+    })
+}
+
 /// Networks that a group has room for at most.
 pub(crate) fn most_networks(limits: &Limits) -> usize {
     limits.networks.unwrap_or(MOST_NETWORKS).min(MOST_NETWORKS)
@@ -144,7 +150,8 @@ pub(crate) fn most_networks(limits: &Limits) -> usize {
 /// The batch, which every group's arena starts with.
 pub(crate) fn image(plan: &Plan) -> Sizes {
     let mut sizes = Sizes::default();
-    sizes[Buffer::Arena] = (plan.images() * plan.tensors[IMAGE].image_octets()).next_multiple_of(16);
+    let Tensor { shape, pitch, .. } = &plan.tensors[IMAGE];
+    sizes[Buffer::Arena] = (UNITS * pitch * plane(plan.images(), shape.pixels())).next_multiple_of(32);
     sizes
 }
 
@@ -179,8 +186,8 @@ fn check(plan: &Plan) -> Result<()> {
             return Err(Error::graph(name, message));
         }
         let sizes = [job.kernel, job.stride, job.padding, job.dilation].concat();
-        let pitches = [plan.tensors[job.input].pitch, plan.tensors[job.output].pitch];
-        if sizes.into_iter().chain(pitches).any(|size| size >= HALF_WORD) {
+        let units = [job.input, job.output].map(|tensor| UNITS * plan.tensors[tensor].pitch);
+        if sizes.into_iter().chain(units).any(|size| size >= HALF_WORD) {
             return Err(too_large(name));
         }
     }
@@ -194,7 +201,9 @@ fn check(plan: &Plan) -> Result<()> {
     }
     let extents = plan.tensors.iter().flat_map(|tensor| [tensor.shape.height, tensor.shape.width]);
     let norms = plan.norms().count() + plan.combines.len();
-    if extents.chain([norms]).any(|size| size >= HALF_WORD) || plan.arena_octets >= NONE as usize {
+    if extents.chain([norms, plan.convs.len()]).any(|size| size >= HALF_WORD)
+        || UNITS * plan.arena_octets >= NONE as usize
+    {
         return Err(too_large("input"));
     }
     Ok(())

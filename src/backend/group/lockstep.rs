@@ -7,13 +7,12 @@
 
 use std::fmt::Debug;
 
-use super::memory::{Buffer, Unit};
+use super::memory::{Buffer, Measure};
 use super::{
-    BatchNormsBy, DeviceWeightCache, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, Prepared, Shared,
-    image, twin,
+    DeviceWeightCache, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, Prepared, Shared, image, twin,
 };
 use crate::backend::Setup;
-use crate::plan::jobs::OCTET;
+use crate::plan::jobs::{OCTET, UNIT};
 use crate::probe::Stage;
 use crate::score::cholesky::SAFE_PIVOT;
 use crate::weights::WeightSource;
@@ -69,7 +68,6 @@ pub(crate) fn lay_out(
     setup: &Setup,
     limits: &Limits,
     cache: &mut DeviceWeightCache,
-    batch_norms_by: BatchNormsBy,
 ) -> Result<(Group, NewWeights)> {
     let mut placed = Vec::new();
     for network in networks {
@@ -81,13 +79,12 @@ pub(crate) fn lay_out(
         let places = cache.place(&network)?.ok_or_else(full)?;
         placed.push((network, places));
     }
-    let group = Group::new(placed, batch_norms_by);
+    let group = Group::new(placed, limits.forms, cache.rows());
     group.check(cache.used())?;
     Ok((group, cache.take_new()))
 }
 
-/// The largest deviation of each stage of a group, with so many octets in the weight pool and a batch that is a plain
-/// tensor.
+/// The largest deviation of each stage of a group, with so many octets in the weight pool and the units of a batch.
 pub(crate) fn lockstep(
     device: &mut dyn Device,
     group: &Group,
@@ -100,7 +97,7 @@ pub(crate) fn lockstep(
     let mut before = Mirror::new(group, pool, f32::from_bits(SENTINEL));
     let arena = before.numbers_mut(Buffer::Arena);
     arena[..batch.len()].copy_from_slice(batch);
-    let end = group.members.first().map_or(0, |member| image(member.plan())[Buffer::Arena] * OCTET);
+    let end = group.members.first().map_or(0, |member| image(member.plan())[Buffer::Arena] * UNIT);
     arena[batch.len()..end].fill(0.0);
     let place = new.place as usize * OCTET;
     if !new.numbers.is_empty() {
@@ -130,7 +127,7 @@ fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror
     let pool = [before, expected, found].map(|mirror| &mirror.pool[..]);
     numbers(&mut all, launch, Shared::WeightPool, pool);
     for buffer in Buffer::ALL {
-        match (buffer, buffer.unit()) {
+        match (buffer, buffer.measure()) {
             // U overwrites the arena of Cholesky, whatever it was.
             (Buffer::Arena, _) if launch.kind == LaunchKind::Cholesky => {}
             (Buffer::Codes, _) => {
@@ -139,7 +136,7 @@ fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror
             (Buffer::Pivots, _) => {
                 pivots(&mut all, launch, [before, expected, found].map(|mirror| mirror.numbers(buffer)))
             }
-            (_, Unit::Octet(_) | Unit::Factor) => {
+            (_, Measure::Units(_) | Measure::Factor) => {
                 numbers(
                     &mut all,
                     launch,
@@ -147,7 +144,7 @@ fn deviation(launch: &Launch, before: &Mirror, expected: &Mirror, found: &Mirror
                     [before, expected, found].map(|mirror| mirror.numbers(buffer)),
                 );
             }
-            (_, Unit::Word) => {
+            (_, Measure::Word) => {
                 words(&mut all, launch, buffer, [expected, found].map(|mirror| &mirror.buffers[buffer][..]));
             }
         }
@@ -190,7 +187,8 @@ fn pivots(all: &mut Deviation, launch: &Launch, [before, expected, found]: [&[f3
 fn codes(all: &mut Deviation, launch: &Launch, [before, expected, found]: [&[u32]; 3]) {
     let (mut differing, mut written) = (0, 0);
     for (i, ((&before, &expected), &found)) in before.iter().zip(expected).zip(found).enumerate() {
-        if before == expected && expected != found && launch.kind != LaunchKind::Combine {
+        let writes = matches!(launch.kind, LaunchKind::Combine | LaunchKind::CombineAny);
+        if before == expected && expected != found && !writes {
             all.stray(place(launch, Buffer::Codes, i), expected.into(), found.into());
         }
         differing += (expected ^ found).count_ones();

@@ -12,7 +12,7 @@
 
 use std::ops::{Add, AddAssign};
 
-use crate::plan::jobs::OCTET;
+use crate::plan::jobs::UNIT;
 
 /// Declares an enum whose variants are known in order, a map that has a value for each of them, and, where they are
 /// given, constants of each.
@@ -118,46 +118,46 @@ register! {
 
 register! {
     /// A buffer that kernels fill. That of a group holds what belongs to its networks, one after the other.
-    enum Buffer: (Unit, Read);
+    enum Buffer: (Measure, Read);
     /// A value for each buffer.
     map PerBuffer;
     /// The batch, then the tensors of each network.
-    Arena = (Unit::Octet(1), Read::Never),
-    /// Batch norms: of eight channels the means, then the factors, then the betas.
-    Norms = (Unit::Octet(3), Read::Never),
-    /// Partial statistics: of eight channels the sums, then the M2.
-    Partials = (Unit::Octet(2), Read::Never),
+    Arena = (Measure::Units(1), Read::Never),
+    /// Batch norms: of four channels the scales, then the shifts.
+    Norms = (Measure::Units(2), Read::Never),
+    /// Partial statistics: of four channels the sums, then the M2.
+    Partials = (Measure::Units(2), Read::Never),
     /// Code words.
-    Codes = (Unit::Word, Read::OnRequest),
+    Codes = (Measure::Word, Read::OnRequest),
     /// K, N x N.
-    AgreementMatrices = (Unit::Word, Read::Always),
+    AgreementMatrices = (Measure::Word, Read::Always),
     /// The N pivots of K / N_A.
-    Pivots = (Unit::Factor, Read::Always),
+    Pivots = (Measure::Factor, Read::Always),
     /// The first node where a number was not finite, else NONE.
-    Statuses = (Unit::Word, Read::Always),
+    Statuses = (Measure::Word, Read::Always),
     /// A bit for each activation pattern.
-    Maps = (Unit::Word, Read::Never),
+    Maps = (Measure::Word, Read::Never),
     /// Distinct patterns that are not zero, and units that have one.
-    Patterns = (Unit::Word, Read::Always),
+    Patterns = (Measure::Word, Read::Always),
 }
 
-/// The unit in which a buffer's size and places in it are counted.
+/// What a buffer's size and places in it are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// So many numbers for each of eight channels.
-    Octet(usize),
+pub(crate) enum Measure {
+    /// So many numbers for each of the four channels of a unit.
+    Units(usize),
     /// A number of Cholesky's factor.
     Factor,
     /// A u32.
     Word,
 }
 
-impl Unit {
-    /// Numbers or words of a unit.
+impl Measure {
+    /// Numbers or words of one of them.
     pub(crate) fn count(self) -> usize {
         match self {
-            Unit::Octet(numbers) => numbers * OCTET,
-            Unit::Factor | Unit::Word => 1,
+            Measure::Units(numbers) => numbers * UNIT,
+            Measure::Factor | Measure::Word => 1,
         }
     }
 }
@@ -171,7 +171,7 @@ pub(crate) enum Read {
 }
 
 impl Buffer {
-    pub(crate) fn unit(self) -> Unit {
+    pub(crate) fn measure(self) -> Measure {
         self.facts().0
     }
 
@@ -185,7 +185,7 @@ impl Buffer {
     }
 }
 
-/// Sizes of buffers, or places in them, in their units.
+/// Sizes of buffers, or places in them, in their measures.
 pub(crate) type Sizes = PerBuffer<usize>;
 
 impl Add for Sizes {

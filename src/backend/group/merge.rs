@@ -8,14 +8,16 @@ use std::ops::Range;
 
 use super::device_weights::{NewWeights, WeightPlaces};
 use super::footprint::image;
+use super::forms::{Class, Forms};
 use super::memory::{Buffer, PerBuffer, Sizes};
 use super::prepared::Prepared;
 use super::records::*;
-use super::tables::{SlotTables, Tables};
+use super::rows::RowFormat;
+use super::tables::{CombineCounts, ConvCounts, SlotTables, Tables};
 use super::{BatchNormsBy, Launch, LaunchKind, Member};
 use crate::Shape;
+use crate::plan::Plan;
 use crate::plan::jobs::Slot;
-use crate::plan::{Plan, TileClass};
 
 /// Plans laid out side by side.
 #[derive(Clone, Debug)]
@@ -23,14 +25,15 @@ pub(crate) struct Group {
     pub(crate) members: Vec<Member>,
     pub(crate) sizes: Sizes,
     pub(crate) tables: Tables,
-    pub(crate) batch_norms_by: BatchNormsBy,
+    pub(crate) forms: Forms,
+    pub(crate) rows: RowFormat,
     pub(crate) launches: Vec<Launch>,
 }
 
 impl Group {
     /// Lays out networks of one batch, each with its weights. Before anything is launched, [`Group::check`] has to have
     /// passed.
-    pub(crate) fn new(networks: Vec<(Box<Prepared>, WeightPlaces)>, batch_norms_by: BatchNormsBy) -> Self {
+    pub(crate) fn new(networks: Vec<(Box<Prepared>, WeightPlaces)>, forms: Forms, rows: RowFormat) -> Self {
         let mut sizes = networks.first().map_or(Sizes::default(), |(network, _)| image(&network.plan));
         let mut members = Vec::with_capacity(networks.len());
         let mut weights = Vec::with_capacity(networks.len());
@@ -40,15 +43,17 @@ impl Group {
             weights.push(places);
             sizes += own;
         }
-        let (tables, launches) = merge(&members, &weights, batch_norms_by);
-        Group { members, sizes, tables, batch_norms_by, launches }
+        let (tables, launches) = merge(&members, &weights, forms, rows);
+        Group { members, sizes, tables, forms, rows, launches }
     }
 
     /// All its launches, that of the weights first.
     pub(crate) fn all_launches(&self, new: &NewWeights) -> Vec<Launch> {
         let record = LaunchRecord { jobs: new.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
+        let record = LaunchRecord { slices: 1, ..record };
         let weights =
-            (!new.jobs.is_empty()).then_some(Launch { kind: LaunchKind::Weights, slot: None, record });
+            Launch { kind: LaunchKind::Weights, slot: None, tiled: [0, 0], has_windows: false, record };
+        let weights = (!new.jobs.is_empty()).then_some(weights);
         weights.into_iter().chain(self.launches.iter().copied()).collect()
     }
 
@@ -62,19 +67,11 @@ impl Group {
 
     /// The same of each conv.
     pub(crate) fn conv_jobs(&self, launch: &Launch) -> impl Iterator<Item = (usize, usize)> {
-        let mut before: Option<(usize, usize)> = None;
-        self.tables.convs[launch.jobs()].iter().map(move |record| {
-            // Those of a member come one after the other, in the order of its plan.
-            let member = record.network as usize;
-            let first = || self.members[member].network.first_conv(launch.slot);
-            let job = before.filter(|(m, _)| *m == member).map_or_else(first, |(_, job)| job + 1);
-            *before.insert((member, job))
-        })
+        let records = self.tables.convs[launch.jobs()].iter();
+        records.map(|record| ((record.network & 0xffff) as usize, (record.network >> 16) as usize))
     }
 }
 
-/// Pixels of one image that a tile of `combine` has at most.
-const COMBINE_PIXELS: usize = 128;
 /// Images on either side of a tile of `agreement`.
 const AGREEMENT_IMAGES: usize = 32;
 /// Entries of K that a tile of `start` sets.
@@ -83,42 +80,26 @@ const START_ENTRIES: usize = 256;
 const MAP_WORDS: usize = 256;
 const SWAP_WORDS: usize = 2048;
 
-// Kinds of records that have places by slot: combines without statistics, those with statistics, convolutions of either
-// class, batch norms of combines and of convolutions.
-const KINDS: usize = 6;
-const PLAIN: usize = 0;
-const STORED: usize = 1;
-const NARROW: usize = 2;
-const WIDE: usize = 3;
-const STORED_NORMS: usize = 4;
-const NORMS: usize = 5;
-
-/// A network's records of a slot, by kind.
-fn counts(part: &SlotTables) -> [usize; KINDS] {
-    let of = |class: TileClass| if part.class == class { part.convs } else { 0 };
-    let (narrow, wide) = (of(TileClass::Narrow), of(TileClass::Wide));
-    [part.combines, part.stored, narrow, wide, part.stored_norms, part.norms].map(|count| count as usize)
-}
-
-/// A slot of the group.
+/// A slot of the group: the records of all members, and the places of the next ones.
 #[derive(Clone, Copy, Debug, Default)]
 struct GroupSlot {
     slot: Slot,
-    /// Records of each kind.
-    counts: [usize; KINDS],
-    /// Place of the next one.
-    next: [usize; KINDS],
-    /// Octets of the widest combine that leaves statistics.
-    stored_octets: usize,
+    combines: [CombineCounts; Class::COMBINES.len()],
+    convs: [ConvCounts; Class::CONVS.len()],
+    stored_norms: usize,
+    norms: usize,
+    next_plain: [usize; Class::COMBINES.len()],
+    next_stored: [usize; Class::COMBINES.len()],
+    next_conv: [usize; Class::CONVS.len()],
+    next_stored_norm: usize,
+    next_norm: usize,
 }
 
-impl GroupSlot {
-    /// Takes places for so many records.
-    fn take(&mut self, kind: usize, count: usize) -> Range<usize> {
-        let first = self.next[kind];
-        self.next[kind] += count;
-        first..self.next[kind]
-    }
+/// Takes places for so many records behind those that are taken.
+fn take(next: &mut usize, count: u32) -> Range<usize> {
+    let first = *next;
+    *next += count as usize;
+    first..*next
 }
 
 /// The slots of all members, in order.
@@ -132,8 +113,10 @@ fn slots(members: &[Member]) -> Vec<GroupSlot> {
                 slots.insert(place, GroupSlot { slot: part.slot, ..GroupSlot::default() });
             }
             let slot = &mut slots[place];
-            slot.counts.iter_mut().zip(counts(part)).for_each(|(all, count)| *all += count);
-            slot.stored_octets = slot.stored_octets.max(part.stored_octets as usize);
+            slot.combines.iter_mut().zip(&part.combines).for_each(|(all, counts)| all.add(counts));
+            slot.convs.iter_mut().zip(&part.convs).for_each(|(all, counts)| all.add(counts));
+            slot.stored_norms += part.stored_norms as usize;
+            slot.norms += part.norms as usize;
         }
     }
     slots
@@ -147,26 +130,22 @@ fn before(slots: &[GroupSlot], part: &SlotTables) -> usize {
 struct Merge<'a> {
     members: &'a [Member],
     weights: &'a [WeightPlaces],
+    forms: Forms,
+    rows: RowFormat,
     tables: Tables,
     launches: Vec<Launch>,
-}
-
-/// Blocks of partial statistics.
-struct Blocks {
-    /// Pixels of each, counted over all images.
-    pixels: usize,
-    count: usize,
 }
 
 /// Records of all members, and their launches.
 fn merge(
     members: &[Member],
     weights: &[WeightPlaces],
-    batch_norms_by: BatchNormsBy,
+    forms: Forms,
+    rows: RowFormat,
 ) -> (Tables, Vec<Launch>) {
-    let mut merge = Merge { members, weights, tables: Tables::default(), launches: Vec::new() };
+    let mut merge = Merge { members, weights, forms, rows, tables: Tables::default(), launches: Vec::new() };
     let mut slots = slots(members);
-    merge.launches(&mut slots, batch_norms_by);
+    merge.launches(&mut slots);
     for m in 0..members.len() {
         merge.member(m, &mut slots);
     }
@@ -179,7 +158,7 @@ impl Merge<'_> {
     }
 
     /// Makes all launches, and room for the records of their jobs.
-    fn launches(&mut self, slots: &mut [GroupSlot], batch_norms_by: BatchNormsBy) {
+    fn launches(&mut self, slots: &mut [GroupSlot]) {
         let (n, members) = (self.images(), self.members.len());
         let total = |count: fn(&Tables) -> usize| -> usize {
             self.members.iter().map(|member| count(&member.network.tables)).sum()
@@ -187,40 +166,42 @@ impl Merge<'_> {
         let terms = total(|tables| tables.terms.len());
         let agreements = total(|tables| tables.agreements.len());
         let rows = self.weights.iter().map(|places| places.rows.len()).sum();
-        self.launch(LaunchKind::Start, None, 0..members, (n * n).div_ceil(START_ENTRIES));
+        self.launch(LaunchKind::Start, 0..members, (n * n).div_ceil(START_ENTRIES));
         let [mut combines, mut convs, mut norms] = [0; 3];
         for slot in slots {
-            let mut place = |kind: usize, end: &mut usize| {
-                slot.next[kind] = *end;
-                *end += slot.counts[kind];
-                slot.next[kind]..*end
-            };
-            let (plain, stored) = (place(PLAIN, &mut combines), place(STORED, &mut combines));
-            let (narrow, wide) = (place(NARROW, &mut convs), place(WIDE, &mut convs));
-            let (_, conv_norms) = (place(STORED_NORMS, &mut norms), place(NORMS, &mut norms));
-            let Slot { height, width, .. } = slot.slot;
-            let tiles = n * (height * width).div_ceil(COMBINE_PIXELS);
-            let blocks = self.blocks(slot.slot).count;
-            let at = Some(slot.slot);
-            // Those that leave statistics come last, so that one launch can take them all.
-            self.launch(LaunchKind::Combine, at, plain.start..stored.end, tiles);
-            if batch_norms_by == BatchNormsBy::Launches {
-                self.launch(LaunchKind::StoredBatchNorm, at, stored, slot.stored_octets);
+            // Those that leave statistics come last of their class, so that one launch can take them all.
+            for (i, class) in Class::COMBINES.into_iter().enumerate() {
+                let CombineCounts { plain, stored, units, has_windows } = slot.combines[i];
+                slot.next_plain[i] = combines;
+                slot.next_stored[i] = combines + plain as usize;
+                combines = slot.next_stored[i] + stored as usize;
+                let jobs = slot.next_plain[i]..combines;
+                self.combines(slot.slot, class, jobs, units as usize, has_windows);
+                if self.forms.batch_norms_by() == BatchNormsBy::Launches {
+                    let (jobs, octets) = (slot.next_stored[i]..combines, units.div_ceil(2) as usize);
+                    self.slot_launch(LaunchKind::StoredBatchNorm, slot.slot, jobs, octets);
+                }
             }
-            self.launch(LaunchKind::ConvNarrow, at, narrow, blocks);
-            self.launch(LaunchKind::ConvWide, at, wide, blocks);
-            if batch_norms_by == BatchNormsBy::Launches {
-                self.launch(LaunchKind::BatchNorm, at, conv_norms, 1);
+            slot.next_stored_norm = norms;
+            slot.next_norm = norms + slot.stored_norms;
+            norms = slot.next_norm + slot.norms;
+            for (i, class) in Class::CONVS.into_iter().enumerate() {
+                slot.next_conv[i] = convs;
+                convs += slot.convs[i].jobs as usize;
+                self.convs(slot.slot, class, slot.next_conv[i]..convs, &slot.convs[i]);
+            }
+            if self.forms.batch_norms_by() == BatchNormsBy::Launches {
+                self.slot_launch(LaunchKind::BatchNorm, slot.slot, slot.next_norm..norms, 1);
             }
         }
         let side = n.div_ceil(AGREEMENT_IMAGES);
-        self.launch(LaunchKind::Agreement, None, 0..agreements, side * (side + 1) / 2);
-        self.launch(LaunchKind::Cholesky, None, 0..members, 1);
+        self.launch(LaunchKind::Agreement, 0..agreements, side * (side + 1) / 2);
+        self.launch(LaunchKind::Cholesky, 0..members, 1);
         let swaps = total(|tables| tables.swaps.len());
         let most = |of: fn(&Plan) -> usize| self.members.iter().map(|m| of(m.plan())).max().unwrap_or(0);
         let (map, words) = (most(|plan| plan.memory().patterns), most(|plan| plan.words_per_image));
-        self.launch(LaunchKind::ClearPatterns, None, 0..swaps, map.div_ceil(MAP_WORDS));
-        self.launch(LaunchKind::Swap, None, 0..swaps, words.div_ceil(SWAP_WORDS).max(1));
+        self.launch(LaunchKind::ClearPatterns, 0..swaps, map.div_ceil(MAP_WORDS));
+        self.launch(LaunchKind::Swap, 0..swaps, words.div_ceil(SWAP_WORDS).max(1));
         self.tables = Tables {
             terms: Vec::with_capacity(terms),
             combines: vec![CombineRecord::default(); combines],
@@ -233,32 +214,68 @@ impl Merge<'_> {
         };
     }
 
-    fn launch(&mut self, kind: LaunchKind, slot: Option<Slot>, jobs: Range<usize>, tiles: usize) {
-        if jobs.is_empty() {
-            return;
-        }
-        let mut record = LaunchRecord {
+    /// What the launches of a group have in common.
+    fn record(&self, jobs: &Range<usize>, tiles: usize) -> LaunchRecord {
+        LaunchRecord {
             first: jobs.start as u32,
             jobs: jobs.len() as u32,
             images: self.images() as u32,
             tiles: tiles as u32,
+            slices: 1,
             ..LaunchRecord::default()
-        };
-        if let Some(slot) = slot {
-            let blocks = self.blocks(slot);
-            record.height = slot.height as u32;
-            record.width = slot.width as u32;
-            record.block = blocks.pixels as u32;
-            record.blocks = blocks.count as u32;
         }
-        self.launches.push(Launch { kind, slot, record });
     }
 
-    /// The blocks of partial statistics of a slot's outputs.
-    fn blocks(&self, slot: Slot) -> Blocks {
+    /// A launch of networks.
+    fn launch(&mut self, kind: LaunchKind, jobs: Range<usize>, tiles: usize) {
+        if !jobs.is_empty() {
+            let record = self.record(&jobs, tiles);
+            self.launches.push(Launch { kind, slot: None, tiled: [0, 0], has_windows: false, record });
+        }
+    }
+
+    /// A launch of jobs of a slot, with blocks of partial statistics as combines leave them.
+    fn slot_launch(&mut self, kind: LaunchKind, slot: Slot, jobs: Range<usize>, tiles: usize) {
+        if jobs.is_empty() {
+            return;
+        }
         let shape = Shape { channels: 1, height: slot.height, width: slot.width };
-        let pixels = Plan::block_pixels(self.images(), shape);
-        Blocks { pixels, count: (self.images() * shape.pixels()).div_ceil(pixels) }
+        let block = self.forms.stored_pixels(self.images(), shape);
+        let record = LaunchRecord {
+            height: slot.height as u32,
+            width: slot.width as u32,
+            block: block as u32,
+            blocks: (self.images() * shape.pixels()).div_ceil(block) as u32,
+            ..self.record(&jobs, tiles)
+        };
+        let tiled = [slot.height, slot.width];
+        self.launches.push(Launch { kind, slot: Some(slot), tiled, has_windows: false, record });
+    }
+
+    fn combines(&mut self, slot: Slot, class: Class, jobs: Range<usize>, units: usize, has_windows: bool) {
+        if jobs.is_empty() {
+            return;
+        }
+        let [height, width] = class.tiled([slot.height, slot.width]);
+        let (tiles, each) = self.forms.combine_tiles(class, self.images(), height * width, jobs.len(), units);
+        self.slot_launch(class.kind(), slot, jobs, tiles);
+        if let Some(launch) = self.launches.last_mut() {
+            (launch.tiled, launch.has_windows) = ([height, width], has_windows);
+            launch.record.slices = units.div_ceil(each).max(1) as u32;
+            launch.record.units = each as u32;
+        }
+    }
+
+    fn convs(&mut self, slot: Slot, class: Class, jobs: Range<usize>, counts: &ConvCounts) {
+        if jobs.is_empty() {
+            return;
+        }
+        let tiles = (self.images() * slot.height * slot.width).div_ceil(counts.tile as usize);
+        self.slot_launch(class.kind(), slot, jobs, tiles);
+        if let Some(launch) = self.launches.last_mut() {
+            launch.record.slices = class.conv_slices(counts.units as usize) as u32;
+            launch.record.planes = self.rows.planes() as u32;
+        }
     }
 
     /// Moves the records of the next member to its places in the group.
@@ -276,10 +293,10 @@ impl Merge<'_> {
         let mut place = 0;
         for part in &member.network.slots {
             place += before(&slots[place..], part);
-            let (slot, counts) = (&mut slots[place], counts(part));
+            let slot = &mut slots[place];
             // Batch norms of the slot's jobs; and how far the first one has moved.
-            let mut add_norms = |kind: usize| {
-                let to = slot.take(kind, counts[kind]);
+            let mut add_norms = |next: &mut usize, count: u32| {
+                let to = take(next, count);
                 let by = (to.start as u32).wrapping_sub(norm as u32);
                 for (to, job) in tables.norm_jobs[to].iter_mut().zip(&mut norms) {
                     *to = moves.norm(job, weights.affines.get(norm).copied().unwrap_or(NONE));
@@ -287,13 +304,18 @@ impl Merge<'_> {
                 }
                 by
             };
-            let (stored_by, by) = (add_norms(STORED_NORMS), add_norms(NORMS));
-            for (kind, by) in [(PLAIN, stored_by), (STORED, stored_by)] {
-                let to = tables.combines[slot.take(kind, counts[kind])].iter_mut();
-                to.zip(&mut combines).for_each(|(to, job)| *to = moves.combine(job, by));
+            let stored_by = add_norms(&mut slot.next_stored_norm, part.stored_norms);
+            let by = add_norms(&mut slot.next_norm, part.norms);
+            for (i, counts) in part.combines.iter().enumerate() {
+                for (next, count) in
+                    [(&mut slot.next_plain[i], counts.plain), (&mut slot.next_stored[i], counts.stored)]
+                {
+                    let to = tables.combines[take(next, count)].iter_mut();
+                    to.zip(&mut combines).for_each(|(to, job)| *to = moves.combine(job, stored_by));
+                }
             }
-            for kind in [NARROW, WIDE] {
-                let to = tables.convs[slot.take(kind, counts[kind])].iter_mut();
+            for (next, counts) in slot.next_conv.iter_mut().zip(&part.convs) {
+                let to = tables.convs[take(next, counts.jobs)].iter_mut();
                 to.zip(&mut convs).for_each(|(to, job)| *to = moves.conv(job, by));
             }
         }
@@ -304,7 +326,7 @@ impl Merge<'_> {
 #[derive(Clone, Copy, Debug)]
 struct Moves {
     member: u32,
-    /// Octets of the batch.
+    /// Units of the batch.
     batch: u32,
     by: PerBuffer<u32>,
     rows: u32,
@@ -361,7 +383,7 @@ impl Moves {
             rows: job.rows + self.rows,
             partials: moved(job.partials, self.by[Buffer::Partials]),
             first_norm: job.first_norm.wrapping_add(norms),
-            network: self.member,
+            network: job.network + self.member,
             ..*job
         }
     }

@@ -1,6 +1,6 @@
 //! Mirrors: host copies of the memory that a group's kernels write, on which twins work.
 
-use super::memory::{Buffer, PerBuffer, Unit};
+use super::memory::{Buffer, Measure, PerBuffer};
 use super::{Group, Limits, NONE};
 use crate::plan::jobs::OCTET;
 
@@ -16,8 +16,8 @@ impl Mirror {
     /// A pool of so many octets and buffers of a group, filled with a number and a word that nobody computes.
     pub(crate) fn new(group: &Group, pool: usize, number: f32) -> Self {
         let buffer = |buffer: Buffer| {
-            let fill = if buffer.unit() == Unit::Word { NONE } else { number.to_bits() };
-            vec![fill; group.sizes[buffer] * buffer.unit().count()]
+            let fill = if buffer.measure() == Measure::Word { NONE } else { number.to_bits() };
+            vec![fill; group.sizes[buffer] * buffer.measure().count()]
         };
         Mirror { pool: vec![number; pool * OCTET], buffers: PerBuffer::from_fn(buffer) }
     }
@@ -51,5 +51,5 @@ pub(crate) fn to_device(buffer: Buffer, content: &[u32], limits: &Limits) -> Vec
 }
 
 fn is_f64(buffer: Buffer, limits: &Limits) -> bool {
-    buffer.unit() == Unit::Factor && limits.factor_number == size_of::<f64>()
+    buffer.measure() == Measure::Factor && limits.factor_number == size_of::<f64>()
 }

@@ -7,6 +7,10 @@
 //!
 //! - `memory` is the register of the memory that kernels work on: tables and buffers.
 //! - `records` has the structs that kernels read.
+//! - `planar` is the layout of tensors, `rows` that of weights.
+//! - `forms` says which kernels a device has for which jobs.
+//! - `launch` is what a group is run by.
+//! - `partials` says where partial statistics lie.
 //! - `footprint` says what a network takes, and when a group is full.
 //! - `prepared` is a network with all that a group needs of it; `tables` makes its records.
 //! - `device_weights` knows which weights are on the device.
@@ -28,14 +32,19 @@ mod device_weights;
 mod executor;
 mod fault;
 mod footprint;
+mod forms;
+mod launch;
 pub(crate) mod lockstep;
 mod memory;
 mod merge;
 pub(crate) mod mirror;
 pub(crate) mod packed;
+mod partials;
+mod planar;
 mod prepared;
 mod records;
 mod results;
+mod rows;
 mod run;
 pub(crate) mod session;
 mod tables;
@@ -47,86 +56,21 @@ pub(crate) use device_weights::{DeviceWeightCache, NewWeights, WeightPlaces};
 pub(crate) use executor::{Grouped, check_precision};
 pub use fault::Fault;
 pub(crate) use footprint::{Limits, Load, image, most_networks};
+pub(crate) use forms::Forms;
+pub(crate) use launch::{BatchNormsBy, Launch, LaunchKind, PerKind};
 pub(crate) use memory::{Buffer, Memory, PerBuffer, PerShared, PerTable, Shared, Sizes, Table};
 pub(crate) use merge::Group;
 pub(crate) use mirror::Mirror;
+pub(crate) use planar::batch;
 pub(crate) use prepared::Prepared;
 pub(crate) use records::*;
 pub(crate) use results::Results;
+pub(crate) use rows::RowFormat;
 
 use crate::plan::Plan;
-use crate::plan::jobs::Slot;
-use crate::probe::Stage;
 use crate::score::cholesky::Pivots;
 use crate::score::swap::Patterns;
 use crate::{Agreement, Codes, Error, Result};
-
-memory::register! {
-    /// A kind of launch: a stage, or a part or form of one, with a kernel of its own.
-    enum LaunchKind;
-    /// A value for each kind of launch.
-    map PerKind;
-    /// Rows of the weight pool, made from the seed. Jobs are those of [`NewWeights`].
-    Weights,
-    /// The start of K, N_A everywhere, and of the statuses, NONE.
-    Start,
-    Combine,
-    /// Convolutions of [`TileClass::Narrow`](crate::plan::TileClass::Narrow).
-    ConvNarrow,
-    /// Convolutions of [`TileClass::Wide`](crate::plan::TileClass::Wide).
-    ConvWide,
-    /// Batch norms from the partial statistics that convolutions have left.
-    BatchNorm,
-    /// Batch norms of what combines have stored: their statistics, merged at once. A tile is an octet of
-    /// channels; the few networks that have such batch norms have them in small tensors.
-    StoredBatchNorm,
-    Agreement,
-    Cholesky,
-    /// The start of SWAP: empties the maps of activation patterns and their counts.
-    ClearPatterns,
-    Swap,
-}
-
-impl LaunchKind {
-    /// The stage that it belongs to.
-    pub(crate) fn stage(self) -> Stage {
-        match self {
-            LaunchKind::Weights => Stage::Weights,
-            LaunchKind::Combine => Stage::Combine,
-            LaunchKind::ConvNarrow | LaunchKind::ConvWide => Stage::Conv,
-            LaunchKind::BatchNorm | LaunchKind::StoredBatchNorm => Stage::BatchNorm,
-            LaunchKind::Start | LaunchKind::Agreement => Stage::Agreement,
-            LaunchKind::Cholesky => Stage::Cholesky,
-            LaunchKind::ClearPatterns | LaunchKind::Swap => Stage::Swap,
-        }
-    }
-}
-
-/// The maker of batch norms from what a job leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BatchNormsBy {
-    /// Launches of their own: there is no fence between the blocks of a launch.
-    Launches,
-    /// The last block of the job.
-    LastBlock,
-}
-
-/// One launch: all its jobs may run at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Launch {
-    pub(crate) kind: LaunchKind,
-    /// The slot whose jobs it runs; none before and after the slots.
-    pub(crate) slot: Option<Slot>,
-    pub(crate) record: LaunchRecord,
-}
-
-impl Launch {
-    /// Positions of its jobs among those of their kind.
-    pub(crate) fn jobs(&self) -> std::ops::Range<usize> {
-        let LaunchRecord { first, jobs, .. } = self.record;
-        first as usize..(first + jobs) as usize
-    }
-}
 
 /// A member of a group: one network, and where it lies.
 #[derive(Clone, Debug)]

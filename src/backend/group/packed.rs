@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::results::Results;
-use super::{BatchNormsBy, DeviceWeightCache, Group, Member, Prepared, WeightPlaces};
+use super::{DeviceWeightCache, Forms, Group, Member, Prepared, RowFormat, WeightPlaces};
 use crate::backend::{Outcome, Setup};
 use crate::{Error, Result};
 
@@ -62,9 +62,9 @@ impl Placed {
     }
 
     /// Lays the networks out as a group; none where there are none.
-    pub(crate) fn pack(self, batch_norms_by: BatchNormsBy) -> Option<Packed> {
+    pub(crate) fn pack(self, forms: Forms, rows: RowFormat) -> Option<Packed> {
         let Placed { networks, indices, start, .. } = self;
-        (!networks.is_empty()).then(|| Packed { group: Group::new(networks, batch_norms_by), indices, start })
+        (!networks.is_empty()).then(|| Packed { group: Group::new(networks, forms, rows), indices, start })
     }
 }
 

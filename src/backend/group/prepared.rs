@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::tables::{NetworkTables, SlotTables, StatusNode, Tables, tables};
-use super::{Limits, Load};
+use super::{Limits, Load, RowFormat};
 use crate::Result;
 use crate::plan::Plan;
-use crate::plan::jobs::{Parameter, Part, Slot};
+use crate::plan::jobs::{Parameter, Part};
 use crate::weights::WeightSource;
 
 /// Octets of a parameter's rows, which a conv reads.
@@ -43,7 +43,7 @@ impl Prepared {
     /// As [`Load::of`].
     pub(crate) fn new(plan: Plan, limits: &Limits, source: &dyn WeightSource) -> Result<Box<Self>> {
         let load = Load::of(&plan, limits)?;
-        let NetworkTables { tables, slots, nodes } = tables(&plan, source);
+        let NetworkTables { tables, slots, nodes } = tables(&plan, source, limits.forms);
         let hashes: Vec<u128> = plan.parameters.iter().map(parameter_hash).collect();
         let parts = plan.convs.iter().flat_map(|job| &job.parts);
         let rows = parts.map(|part| ParameterOctets {
@@ -53,7 +53,8 @@ impl Prepared {
             octets: part.octets,
         });
         let rows = rows.collect();
-        let octets = |part: &Part| part.octets * plan.parameters[part.parameter].shape.row_len();
+        let format = RowFormat::new(limits.forms, source);
+        let octets = |part: &Part| part.octets * format.octets(&plan.parameters[part.parameter].shape);
         let row_octets = plan.convs.iter().flat_map(|job| &job.parts).map(octets).sum();
         Ok(Box::new(Prepared { plan, load, tables, slots, nodes, rows, row_octets }))
     }
@@ -74,14 +75,6 @@ impl Prepared {
         match self.nodes[status as usize] {
             StatusNode::Combine(job) => job,
             StatusNode::Norm(_) => unreachable!("a combine's own status names the combine"),
-        }
-    }
-
-    /// Position of the first conv of a slot that it has.
-    pub(super) fn first_conv(&self, slot: Option<Slot>) -> usize {
-        match self.plan.slots.iter().find(|jobs| Some(jobs.slot) == slot) {
-            Some(jobs) => jobs.convs.start,
-            None => unreachable!("a launch of convs has a slot of each network whose convs it runs"),
         }
     }
 }

@@ -27,35 +27,37 @@ pub(crate) struct WeightsRecord {
     pub(crate) blocks: u32,
     /// 0 for the normal distribution, 1 for the uniform one.
     pub(crate) table: u32,
-    /// Where the first block goes, one octet each.
+    /// Where the first row goes.
     pub(crate) place: u32,
-    pub(crate) unused: [u32; 8],
+    /// Octets of input channels and taps of a row, of which a block is eight weights of one channel under one tap.
+    pub(crate) in_octets: u32,
+    pub(crate) taps: u32,
+    pub(crate) unused: [u32; 6],
 }
 
 /// One way of reading a tensor: see [`crate::plan::jobs::Term`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct TermRecord {
-    /// Octet of the first channel read, of the first pixel of image 0.
+    /// Unit of the first channel read, of the first pixel of image 0.
     pub(crate) source: u32,
-    /// Octets from one pixel to the next.
-    pub(crate) pitch: u32,
     /// Height and width of the tensor.
     pub(crate) size: u32,
     /// Output channel that the first one goes to.
     pub(crate) to: u32,
     pub(crate) channels: u32,
-    /// Octet of the first channel's batch norm, or NONE.
+    /// Unit of the first channel's batch norm, or NONE.
     pub(crate) norm: u32,
-    /// RELU, AVERAGE.
+    /// RELU.
     pub(crate) flags: u32,
-    /// First word, within an image's codes, of the region where the signs go, or NONE.
+    /// Where the signs go: the word, within an image's codes, that unit 0 of the output would have, or NONE. It wraps where
+    /// the region begins with a later unit.
     pub(crate) code: u32,
+    pub(crate) unused: u32,
 }
 
 impl TermRecord {
     pub(crate) const RELU: u32 = 1;
-    pub(crate) const AVERAGE: u32 = 2;
 }
 
 /// A convolution of one whole plain tensor.
@@ -63,7 +65,7 @@ impl TermRecord {
 #[repr(C)]
 pub(crate) struct ConvRecord {
     pub(crate) input: u32,
-    /// Octet of the first channel that the job writes, of the first pixel of image 0.
+    /// First unit that the job writes, of the first pixel of image 0.
     pub(crate) output: u32,
     /// Height and width of the input.
     pub(crate) size: u32,
@@ -72,22 +74,21 @@ pub(crate) struct ConvRecord {
     pub(crate) stride: u32,
     pub(crate) padding: u32,
     pub(crate) dilation: u32,
-    /// Octets of one input pixel, all of which are read.
-    pub(crate) in_octets: u32,
-    /// Octets that the job writes (low), and from one output pixel to the next (high).
-    pub(crate) out_octets: u32,
-    /// First entry of `rows`: for each octet that the job writes, the place in the weight pool of its eight rows,
-    /// each of kernel height x kernel width x in_octets octets.
+    /// Units of the input, all of which are read (low), and units that the job writes (high).
+    pub(crate) units: u32,
+    /// First entry of `rows`: for each octet that the job writes, the place of its weights in the pool.
     pub(crate) rows: u32,
     /// The factor of outputs.
     pub(crate) alpha: f32,
-    /// Partial statistics, [block][octet that the job writes], or NONE.
+    /// Partial statistics, [block][unit that the job writes], or NONE.
     pub(crate) partials: u32,
     /// Its batch norms, by position among all of the group.
     pub(crate) first_norm: u32,
     pub(crate) norms: u32,
     /// ReLU on load when 1.
     pub(crate) relu: u32,
+    /// Pixels of a block of partial statistics, counted over all images.
+    pub(crate) tile: u32,
     /// Position of the network in the group.
     pub(crate) network: u32,
 }
@@ -97,14 +98,15 @@ pub(crate) struct ConvRecord {
 #[repr(C)]
 pub(crate) struct CombineRecord {
     pub(crate) first_term: u32,
+    /// How many (low), and how many of them, the first ones, are under the window; the others are added to what it gives
+    /// (high).
     pub(crate) terms: u32,
-    /// First octet of the output, or NONE where only bits are wanted. Octets from one pixel to the next are those that
-    /// hold the channels.
+    /// First unit of the output, or NONE where only bits are wanted.
     pub(crate) output: u32,
     pub(crate) channels: u32,
     /// Height and width of what the terms read.
     pub(crate) size: u32,
-    /// NO_POOL, MAX_POOL or AVERAGE_POOL (low); 1 where terms emit bits (high).
+    /// NO_POOL, MAX_POOL or AVERAGE_POOL (low); CHECKS or 0 (high).
     pub(crate) pool: u32,
     /// Window, its stride and padding, down and across.
     pub(crate) window: u32,
@@ -113,9 +115,9 @@ pub(crate) struct CombineRecord {
     /// First word of the network's codes, and words from one image to the next.
     pub(crate) codes: u32,
     pub(crate) words_per_image: u32,
-    /// First word, within an image's codes, of the region of the sum's own signs, or NONE.
+    /// Where the sum's own signs go, as of a term.
     pub(crate) code: u32,
-    /// Partial statistics of the sum, [block][octet], or NONE.
+    /// Partial statistics of the sum, [block][unit], or NONE.
     pub(crate) partials: u32,
     pub(crate) first_norm: u32,
     pub(crate) norms: u32,
@@ -127,18 +129,20 @@ impl CombineRecord {
     pub(crate) const NO_POOL: u32 = 0;
     pub(crate) const MAX_POOL: u32 = 1;
     pub(crate) const AVERAGE_POOL: u32 = 2;
+    /// Numbers that are not finite are to be reported, since no batch norm would.
+    pub(crate) const CHECKS: u32 = 1;
 }
 
 /// A batch norm of some channels, made from partial statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct NormRecord {
-    /// First octet of the producer's partial statistics, of the first of these channels in block 0.
+    /// First unit of the producer's partial statistics, of the first of these channels in block 0.
     pub(crate) partials: u32,
-    /// Octets from one block to the next.
+    /// Units from one block to the next.
     pub(crate) pitch: u32,
     pub(crate) channels: u32,
-    /// First octet of the batch norm.
+    /// First unit of the batch norm.
     pub(crate) norm: u32,
     /// eps / scale^2, where `scale` was left out of the producer's output.
     pub(crate) eps: f32,
@@ -210,8 +214,14 @@ pub(crate) struct LaunchRecord {
     /// CUDA, which has a kernel a panel of a large K, the panel's first row.
     pub(crate) block: u32,
     pub(crate) blocks: u32,
-    /// Pieces of work of each job: the grid is (tiles, jobs).
+    /// Pieces of work of each job, by pixels and by channels: the grid is (tiles, jobs, slices).
     pub(crate) tiles: u32,
+    pub(crate) slices: u32,
+    /// Units of a combine's output that a slice has.
+    pub(crate) units: u32,
+    /// Numbers whose sum a weight is, of as many rows, one behind the other.
+    pub(crate) planes: u32,
+    pub(crate) unused: u32,
 }
 
 /// Two sizes in one word; callers have checked that they fit.
@@ -220,7 +230,7 @@ pub(super) fn pair(low: usize, high: usize) -> u32 {
 }
 
 const _: () = {
-    assert!(size_of::<TermRecord>() == 32 && size_of::<LaunchRecord>() == 32);
+    assert!(size_of::<TermRecord>() == 32 && size_of::<LaunchRecord>() == 48);
     assert!(size_of::<WeightsRecord>() == 64 && size_of::<ConvRecord>() == 64);
     assert!(size_of::<CombineRecord>() == 64 && size_of::<NormRecord>() == 64);
     assert!(size_of::<AgreementRecord>() == 64 && size_of::<CholeskyRecord>() == 64);
@@ -311,9 +321,10 @@ mod tests {
         for (name, value) in [
             ("NONE", super::NONE),
             ("RELU", super::TermRecord::RELU),
-            ("AVERAGE", super::TermRecord::AVERAGE),
             ("NO_POOL", super::CombineRecord::NO_POOL),
             ("MAX_POOL", super::CombineRecord::MAX_POOL),
+            ("AVERAGE_POOL", super::CombineRecord::AVERAGE_POOL),
+            ("CHECKS", super::CombineRecord::CHECKS),
         ] {
             let value = if value == super::NONE { "0xffffffff".to_owned() } else { value.to_string() };
             assert!(wgsl.contains(&format!("const {name}: u32 = {value}u;")), "{name}");

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::footprint::sizes;
 use super::packed::Queued;
 use super::session::{DeviceSession, Ended, Failed, InFlight};
 use super::{Fault, Limits, Load, Prepared, image, most_networks};
@@ -20,7 +21,7 @@ const ASK: usize = 64;
 
 /// Bytes that a plan takes by itself.
 pub(super) fn bytes(plan: &Plan, limits: &Limits) -> u64 {
-    limits.bytes(&(Load::sizes(plan, limits) + image(plan))).iter().map(|(_, bytes)| bytes).sum()
+    limits.bytes(&(sizes(plan, limits) + image(plan))).iter().map(|(_, bytes)| bytes).sum()
 }
 
 /// Networks that are taken from the queue at once.

@@ -3,7 +3,7 @@
 
 use super::packed::{Packed, Placed, Queued};
 use super::results::Results;
-use super::{BatchNormsBy, DeviceWeightCache, Fault, Group, Launch, Limits};
+use super::{DeviceWeightCache, Fault, Group, Launch, Limits};
 use crate::backend::Setup;
 use crate::{Error, Result};
 
@@ -11,8 +11,6 @@ use crate::{Error, Result};
 pub(crate) trait DeviceSession: Send + Sized {
     /// The backend's name.
     const BACKEND: &'static str;
-    /// The maker of batch norms from what a job leaves.
-    const BATCH_NORMS_BY: BatchNormsBy;
     /// Memory that the device holds for a group in flight, and can use again after it.
     type Memory;
     /// What the device holds at most.
@@ -64,7 +62,8 @@ impl<S: DeviceSession> InFlight<S> {
     ) -> Result<(Option<Self>, Vec<Queued>), Failed> {
         let (placed, left) = Placed::new(networks, session.cache(), fail);
         let cleared = placed.cleared;
-        let Some(packed) = placed.pack(S::BATCH_NORMS_BY) else { return Ok((None, left)) };
+        let (forms, rows) = (session.limits().forms, session.cache().rows());
+        let Some(packed) = placed.pack(forms, rows) else { return Ok((None, left)) };
         match Self::start_packed(session, packed, cleared) {
             Ok(in_flight) => Ok((Some(in_flight), left)),
             Err(Failed { fault, mut networks }) => {

@@ -15,7 +15,15 @@ pub(super) const LIMITS: Limits = Limits {
     launch_bytes: 40_000_000,
     number: 4,
     factor_number: 4,
+    forms: Forms::Portable,
 };
+
+/// The forms of WGSL, of CUDA, and of CUDA on a GPU without tensor cores.
+const FORMS: [Forms; 3] = [
+    Forms::Portable,
+    Forms::Special { tensor_pixels: Some(256), blocks: 1056 },
+    Forms::Special { tensor_pixels: None, blocks: 1056 },
+];
 
 fn workload(space: &str, images: usize) -> Vec<Plan> {
     let path = format!("{}/benches/workloads/{space}_200.jsonl", env!("CARGO_MANIFEST_DIR"));
@@ -27,14 +35,16 @@ fn workload(space: &str, images: usize) -> Vec<Plan> {
     Architecture::read_lines(&file[..]).map(|(_, architecture)| plan(architecture.unwrap())).collect()
 }
 
-fn group(plans: &[Plan], batch_norms_by: BatchNormsBy) -> Group {
-    let mut cache = DeviceWeightCache::new(Weights::default().source(), 1 << 27);
+fn group(plans: &[Plan], forms: Forms) -> Group {
+    let source = Weights::default().source();
+    let rows = RowFormat::new(forms, &*source);
+    let mut cache = DeviceWeightCache::new(source, rows, 1 << 27);
     let prepare = |plan: &Plan| {
-        let network = Prepared::new(plan.clone(), &LIMITS, cache.source()).unwrap();
+        let network = Prepared::new(plan.clone(), &Limits { forms, ..LIMITS }, cache.source()).unwrap();
         let places = cache.place(&network).unwrap().unwrap();
         (network, places)
     };
-    let group = Group::new(plans.iter().map(prepare).collect(), batch_norms_by);
+    let group = Group::new(plans.iter().map(prepare).collect(), forms, rows);
     group.check(cache.used()).unwrap();
     group
 }
@@ -53,11 +63,11 @@ fn a_group_of_any_size_has_few_launches() {
         ("mixed", mixed()),
     ] {
         for size in [1, 16, 64] {
-            for (batch_norms_by, most) in [(BatchNormsBy::Launches, 180), (BatchNormsBy::LastBlock, 120)] {
+            for (forms, most) in [(FORMS[0], 180), (FORMS[1], 130), (FORMS[2], 130)] {
                 for plans in plans.chunks(size) {
                     // One more makes weights.
-                    let launches = 1 + group(plans, batch_norms_by).launches.len();
-                    assert!(launches <= most, "{launches} launches for {size} of {name}, {batch_norms_by:?}");
+                    let launches = 1 + group(plans, forms).launches.len();
+                    assert!(launches <= most, "{launches} launches for {size} of {name}, {forms:?}");
                 }
             }
         }
@@ -72,32 +82,29 @@ struct Traffic {
 }
 
 fn traffic(group: &Group, launch: &Launch) -> Traffic {
-    let LaunchRecord { first, jobs, images, height, width, .. } = launch.record;
-    let range = first as usize..(first + jobs) as usize;
-    let pixels = images * height * width;
-    let area = |size: u32| (size & 0xffff) * (size >> 16);
+    let (range, images) = (launch.jobs(), launch.record.images as usize);
+    let area = |size: u32| (size & 0xffff) as usize * (size >> 16) as usize;
+    let planes = |place: u32, pixels: usize, units: usize| {
+        place..place + (units * planar::plane(images, pixels)) as u32
+    };
+    let pixels = launch.slot.map_or(0, |slot| slot.height * slot.width);
     let mut traffic = Traffic::default();
     match launch.kind {
-        LaunchKind::Combine => {
+        LaunchKind::Combine | LaunchKind::CombineAny => {
             for job in &group.tables.combines[range] {
                 if job.output != NONE {
-                    traffic.writes.push(job.output..job.output + pixels * job.channels.div_ceil(8));
+                    traffic.writes.push(planes(job.output, pixels, planar::units(job.channels as usize)));
                 }
-                let terms = job.first_term as usize..(job.first_term + job.terms) as usize;
-                for term in &group.tables.terms[terms] {
-                    // To the last octet that it reads, other channels of the pixels between included.
-                    let end = (images * area(term.size) - 1) * term.pitch + term.channels.div_ceil(8);
-                    traffic.reads.push(term.source..term.source + end);
+                for term in &group.tables.terms[job.first_term as usize..][..(job.terms & 0xffff) as usize] {
+                    let units = planar::units(term.channels as usize);
+                    traffic.reads.push(planes(term.source, area(term.size), units));
                 }
             }
         }
-        LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
+        LaunchKind::ConvNarrow | LaunchKind::ConvWide | LaunchKind::ConvTensor | LaunchKind::ConvAny => {
             for job in &group.tables.convs[range] {
-                traffic.reads.push(job.input..job.input + images * area(job.size) * job.in_octets);
-                let (octets, pitch) = (job.out_octets & 0xffff, job.out_octets >> 16);
-                // Pieces of one convolution share its pixels: each octet by itself.
-                let rows = (0..pixels).map(|pixel| job.output + pixel * pitch);
-                traffic.writes.extend(rows.map(|place| place..place + octets));
+                traffic.reads.push(planes(job.input, area(job.size), (job.units & 0xffff) as usize));
+                traffic.writes.push(planes(job.output, pixels, (job.units >> 16) as usize));
             }
         }
         _ => {}
@@ -107,25 +114,25 @@ fn traffic(group: &Group, launch: &Launch) -> Traffic {
 
 #[test]
 fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
-    for plans in mixed().chunks(16).take(6) {
-        let group = group(plans, BatchNormsBy::Launches);
-        // For each octet of the arena, by which launch it was written last.
+    for (plans, forms) in mixed().chunks(16).take(6).zip(FORMS.into_iter().cycle()) {
+        let group = group(plans, forms);
+        // For each unit of the arena, by which launch it was written last.
         let mut written: Vec<Option<usize>> = vec![None; group.sizes[Buffer::Arena]];
         let batch = image(&plans[0])[Buffer::Arena];
         written[..batch].fill(Some(0));
         for (position, launch) in group.launches.iter().enumerate() {
             let Traffic { reads, writes } = traffic(&group, launch);
-            for octet in reads.iter().flat_map(Clone::clone) {
-                assert!(written[octet as usize].is_some(), "octet {octet} of {launch:?}");
+            for unit in reads.iter().flat_map(Clone::clone) {
+                assert!(written[unit as usize].is_some(), "unit {unit} of {launch:?}");
             }
-            for octet in writes.into_iter().flatten() {
-                let before = written[octet as usize].replace(position);
-                assert!(octet as usize >= batch && before != Some(position), "octet {octet} of {launch:?}");
+            for unit in writes.into_iter().flatten() {
+                let before = written[unit as usize].replace(position);
+                assert!(unit as usize >= batch && before != Some(position), "unit {unit} of {launch:?}");
             }
-            for octet in reads.into_iter().flatten() {
+            for unit in reads.into_iter().flatten() {
                 assert!(
-                    written[octet as usize] != Some(position) || position == 0,
-                    "octet {octet} of {launch:?}"
+                    written[unit as usize] != Some(position) || position == 0,
+                    "unit {unit} of {launch:?}"
                 );
             }
         }
@@ -135,7 +142,7 @@ fn what_a_launch_reads_was_written_before_it_by_the_same_network() {
 #[test]
 fn networks_have_places_of_their_own() {
     let plans = mixed();
-    let group = group(&plans[..32], BatchNormsBy::Launches);
+    let group = group(&plans[..32], FORMS[0]);
     let mut end = image(&plans[0]);
     for (member, plan) in group.members.iter().zip(&plans) {
         assert_eq!(member.places, end);
@@ -145,13 +152,15 @@ fn networks_have_places_of_their_own() {
     let jobs = |job: &CombineRecord| (job.status & 0xffff) as usize;
     for job in &group.tables.combines {
         let member = &group.members[jobs(job)];
-        let arena = member.places[Buffer::Arena]..member.places[Buffer::Arena] + member.plan().arena_octets;
+        let arena =
+            member.places[Buffer::Arena]..member.places[Buffer::Arena] + 2 * member.plan().arena_octets;
         assert!(job.output == NONE || arena.contains(&(job.output as usize)));
         assert_eq!(job.codes as usize, member.places[Buffer::Codes]);
     }
     for job in &group.tables.convs {
-        let member = &group.members[job.network as usize];
-        let arena = member.places[Buffer::Arena]..member.places[Buffer::Arena] + member.plan().arena_octets;
+        let member = &group.members[(job.network & 0xffff) as usize];
+        let arena =
+            member.places[Buffer::Arena]..member.places[Buffer::Arena] + 2 * member.plan().arena_octets;
         assert!(arena.contains(&(job.output as usize)));
     }
 }
@@ -159,7 +168,7 @@ fn networks_have_places_of_their_own() {
 #[test]
 fn a_place_outside_its_buffer_is_found() {
     let plans = &mixed()[..4];
-    let sound = group(plans, BatchNormsBy::Launches);
+    let sound = group(plans, FORMS[0]);
     let damages: [fn(&mut Group); 8] = [
         |group| group.tables.terms[3].source += group.sizes[Buffer::Arena] as u32,
         |group| group.tables.convs[3].output += group.sizes[Buffer::Arena] as u32,

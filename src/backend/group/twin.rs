@@ -1,9 +1,12 @@
 //! Launches of a group on the twins, over host copies of the group's buffers: what any stage of a GPU run can be swapped
-//! for, and the oracle of every shader and kernel.
+//! for, and the oracle of every shader and kernel. Twins have tensors with their channels last: planes are carried over.
 
+use std::ops::Range;
+
+use super::planar::{self, UNITS, units};
 use super::{
-    BatchNormsBy, Buffer, COUNTS, Group, Launch, LaunchKind, Member, Mirror, NONE, NewWeights, NormRecord,
-    WeightsRecord, image,
+    BatchNormsBy, Buffer, COUNTS, CombineRecord, ConvRecord, Group, Launch, LaunchKind, Member, Mirror, NONE,
+    NewWeights, NormRecord, WeightsRecord,
 };
 use crate::Distribution;
 use crate::backend::cpu::batch_norm::{self, StatisticsLayout};
@@ -12,12 +15,12 @@ use crate::backend::cpu::conv::Conv;
 use crate::backend::cpu::weights::Octet;
 use crate::backend::cpu::workspace::{Norms, Partials, Sources, numbers, section};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Statistics, Tensor};
+use crate::plan::jobs::{CombineJob, ConvJob, IMAGE, OCTET, Statistics, Tensor, TensorId, UNIT};
 use crate::random::{philox4x32_10, quantiles};
 use crate::score::agreement::agreement;
 use crate::score::cholesky::{factorize, scaled};
 use crate::score::swap::{Patterns, swap};
-use crate::weights::WeightSource;
+use crate::weights::{RowShape, WeightSource};
 
 /// Runs one launch of a group.
 pub(crate) fn launch(
@@ -28,8 +31,9 @@ pub(crate) fn launch(
     mirror: &mut Mirror,
 ) {
     let range = launch.jobs();
+    let by_last_block = group.forms.batch_norms_by() == BatchNormsBy::LastBlock;
     match launch.kind {
-        LaunchKind::Weights => new.jobs.iter().for_each(|job| weights(job, mirror)),
+        LaunchKind::Weights => new.jobs.iter().for_each(|job| weights(group, job, mirror)),
         LaunchKind::Start => {
             for member in &group.members {
                 let n = member.plan().images();
@@ -37,38 +41,42 @@ pub(crate) fn launch(
                 words(member, Buffer::Statuses, 1, mirror).fill(NONE);
             }
         }
-        LaunchKind::Combine => {
+        LaunchKind::Combine | LaunchKind::CombineAny => {
             for (record, (m, job)) in group.tables.combines[range].iter().zip(group.combine_jobs(launch)) {
                 let member = &group.members[m];
-                combine(member, job, record.status, mirror);
-                if group.batch_norms_by == BatchNormsBy::LastBlock {
+                combine(member, job, record, mirror);
+                if by_last_block {
                     let job = &member.plan().combines[job];
+                    let place = stored_partials(member, job, record, launch, mirror);
                     let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
-                    stored_batch_norm(member, job, &statuses, source, mirror);
+                    batch_norms(member, &job.statistics, &place, &statuses, source, mirror);
                 }
             }
         }
-        LaunchKind::ConvNarrow | LaunchKind::ConvWide => {
+        LaunchKind::ConvNarrow | LaunchKind::ConvWide | LaunchKind::ConvTensor | LaunchKind::ConvAny => {
             for (record, (m, job)) in group.tables.convs[range].iter().zip(group.conv_jobs(launch)) {
                 let member = &group.members[m];
-                conv(member, job, &group.tables.rows[record.rows as usize..], source, mirror);
-                if group.batch_norms_by == BatchNormsBy::LastBlock {
+                conv(group, member, job, record, source, mirror);
+                if by_last_block {
                     let job = &member.plan().convs[job];
                     let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
-                    let layout = conv_layout(member.plan(), job);
-                    batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
+                    let place = conv_partials(member.plan(), job, record);
+                    batch_norms(member, &job.statistics, &place, &statuses, source, mirror);
                 }
             }
         }
         LaunchKind::BatchNorm => {
             for (m, member) in group.members.iter().enumerate() {
-                let jobs = member.plan().convs.iter();
-                for job in jobs.filter(|job| Some(job.slot) == launch.slot) {
-                    let layout = conv_layout(member.plan(), job);
-                    let records = group.tables.norm_jobs[range.clone()].iter();
-                    let records = records.filter(|record| (record.status & 0xffff) as usize == m);
-                    let statuses: Vec<NormStatus> = records.map(NormStatus::of).collect();
-                    batch_norms(member, &job.statistics, &layout, &statuses, source, mirror);
+                let records = group.tables.norm_jobs[range.clone()].iter();
+                let records = records.filter(|record| (record.status & 0xffff) as usize == m);
+                let statuses: Vec<NormStatus> = records.map(NormStatus::of).collect();
+                let jobs = group.tables.convs.iter().filter(|record| (record.network & 0xffff) as usize == m);
+                for record in jobs {
+                    let job = &member.plan().convs[(record.network >> 16) as usize];
+                    if Some(job.slot) == launch.slot {
+                        let place = conv_partials(member.plan(), job, record);
+                        batch_norms(member, &job.statistics, &place, &statuses, source, mirror);
+                    }
                 }
             }
         }
@@ -77,7 +85,11 @@ pub(crate) fn launch(
                 let member = &group.members[m];
                 let job = &member.plan().combines[job];
                 let statuses = statuses(&group.tables.norm_jobs, record.first_norm, record.norms);
-                stored_batch_norm(member, job, &statuses, source, mirror);
+                // A shader keeps these to itself.
+                let before = mirror.buffers[Buffer::Partials].clone();
+                let place = stored_partials(member, job, record, launch, mirror);
+                batch_norms(member, &job.statistics, &place, &statuses, source, mirror);
+                mirror.buffers[Buffer::Partials] = before;
             }
         }
         LaunchKind::Agreement => {
@@ -125,45 +137,91 @@ fn statuses(norms: &[NormRecord], first: u32, count: u32) -> Vec<NormStatus> {
     norms[first as usize..(first + count) as usize].iter().map(NormStatus::of).collect()
 }
 
-fn weights(job: &WeightsRecord, mirror: &mut Mirror) {
+fn weights(group: &Group, job: &WeightsRecord, mirror: &mut Mirror) {
     let table = quantiles::table(if job.table == 0 { Distribution::Normal } else { Distribution::Uniform });
+    let shape = RowShape {
+        out_channels: OCTET,
+        in_channels: job.in_octets as usize * OCTET,
+        kernel: [job.taps as usize, 1],
+    };
+    let mut rows = Vec::with_capacity(job.blocks as usize * OCTET);
     for block in 0..job.blocks {
         let words = philox4x32_10([job.first + block, job.name[0], job.name[1], 0], job.key);
-        let octet = &mut mirror.pool[(job.place + block) as usize * OCTET..][..OCTET];
-        octet.copy_from_slice(&quantiles::pick(table, words));
+        rows.extend(quantiles::pick(table, words));
+    }
+    let mut made = Vec::new();
+    rows.chunks_exact(OCTET * shape.row_len()).for_each(|rows| group.rows.append(&shape, rows, &mut made));
+    mirror.pool[group.rows.octet(job.place) * OCTET..][..made.len()].copy_from_slice(&made);
+}
+
+/// A member's tensors with their channels last, as its twins have them.
+struct Tensors {
+    batch: Vec<f32>,
+    arena: Vec<f32>,
+}
+
+impl Tensors {
+    /// Those that a job reads, out of their planes; all others are zeros.
+    fn read(member: &Member, reads: impl Iterator<Item = TensorId>, mirror: &Mirror) -> Self {
+        let plan = member.plan();
+        let mut tensors = Tensors {
+            batch: vec![0.0; plan.images() * plan.tensors[IMAGE].image_octets() * OCTET],
+            arena: vec![0.0; plan.arena_octets * OCTET],
+        };
+        for id in reads {
+            let (tensor, planes) = (&plan.tensors[id], &mirror.numbers(Buffer::Arena)[first(member, id)..]);
+            let to = match id {
+                IMAGE => &mut tensors.batch[..],
+                _ => &mut tensors.arena[numbers(plan, tensor)],
+            };
+            planar::gather(tensor, plan.images(), tensor.shape.channels, planes, to);
+        }
+        tensors
     }
 }
 
-/// The batch and a member's own arena.
-fn arenas<'a>(member: &Member, arena: &'a mut [f32]) -> (&'a [f32], &'a mut [f32]) {
-    let (batch, networks) = arena.split_at_mut(image(member.plan())[Buffer::Arena] * OCTET);
-    let start = member.places[Buffer::Arena] * OCTET - batch.len();
-    (batch, &mut networks[start..start + member.plan().arena_octets * OCTET])
+/// The first number of a tensor's planes.
+fn first(member: &Member, id: TensorId) -> usize {
+    match id {
+        IMAGE => 0,
+        _ => (member.places[Buffer::Arena] + UNITS * member.plan().tensors[id].offset) * UNIT,
+    }
 }
 
-fn combine(member: &Member, job: usize, status: u32, mirror: &mut Mirror) {
+/// Stores some units of a tensor that a twin has made.
+fn store(member: &Member, id: TensorId, units: Range<usize>, tensors: &Tensors, mirror: &mut Mirror) {
+    let (plan, tensor) = (member.plan(), &member.plan().tensors[id]);
+    let planes = &mut mirror.numbers_mut(Buffer::Arena)[first(member, id)..];
+    planar::scatter(tensor, plan.images(), units, &tensors.arena[numbers(plan, tensor)], planes);
+}
+
+fn combine(member: &Member, job: usize, record: &CombineRecord, mirror: &mut Mirror) {
     let plan = member.plan();
     let job = &plan.combines[job];
     let norms = norms(member, mirror);
-    let [arena, codes] = mirror.buffers.split([Buffer::Arena, Buffer::Codes]);
-    let (image, arena) = arenas(member, bytemuck::cast_slice_mut(arena));
-    let (sources, output) = Sources::split(plan, image, arena, job.output);
+    let mut tensors = Tensors::read(member, job.terms.iter().map(|term| term.tensor), mirror);
+    let (sources, output) = Sources::split(plan, &tensors.batch, &mut tensors.arena, job.output);
     let combine = Combine { plan, job, norms: &norms };
     let (n, words) = (plan.images(), plan.words_per_image);
-    let codes = &mut codes[member.places[Buffer::Codes]..][..n * words];
-    // Twins add bits to words of zeros, a shader stores whole words.
+    let codes = &mut mirror.buffers[Buffer::Codes][member.places[Buffer::Codes]..][..n * words];
+    // Twins add bits to words of zeros, a kernel stores whole words.
     let regions = job.terms.iter().filter_map(|term| term.code).chain(job.code);
     for region in regions.map(|region| &plan.regions[region]) {
         codes.chunks_exact_mut(words).for_each(|codes| codes[region.word..][..region.words()].fill(0));
     }
     let mut scratch = Scratch::default();
     let length = output.len() / n;
+    let mut finite = true;
     for i in 0..n {
         let (output, codes) = (&mut output[i * length..][..length], &mut codes[i * words..][..words]);
-        if combine.image(&mut scratch, &sources, i, output, codes).is_err() {
-            report_non_finite(mirror, status);
-            return;
-        }
+        finite = finite && combine.image(&mut scratch, &sources, i, output, codes).is_ok();
+    }
+    if !finite {
+        report_non_finite(mirror, record.status);
+        return;
+    }
+    if let Some(output) = job.output {
+        store(member, output, 0..units(job.shape.channels), &tensors, mirror);
     }
 }
 
@@ -173,142 +231,172 @@ fn report_non_finite(mirror: &mut Mirror, status: u32) {
     *place = (*place).min(status >> 16);
 }
 
-fn conv(member: &Member, id: usize, rows: &[u32], source: &dyn WeightSource, mirror: &mut Mirror) {
+fn conv(
+    group: &Group,
+    member: &Member,
+    id: usize,
+    record: &ConvRecord,
+    source: &dyn WeightSource,
+    mirror: &mut Mirror,
+) {
     let plan = member.plan();
     let job = &plan.convs[id];
     let parameter = &plan.parameters[job.parts[0].parameter];
-    let weights: Vec<Octet<f32>> = rows[..job.octets().len()]
-        .iter()
-        .map(|&row| octet(&mirror.pool[row as usize * OCTET..], &parameter.shape))
-        .collect();
+    let rows = &group.tables.rows[record.rows as usize..][..job.octets().len()];
+    let row = |&place: &u32| &mirror.pool[group.rows.octet(place) * OCTET..];
+    let weights: Vec<Octet<f32>> =
+        rows.iter().map(|place| group.rows.read(&parameter.shape, row(place))).collect();
     let scale = job.scaled.then(|| source.scale(parameter.standard_deviation) as f32);
     let scales = vec![scale; weights.len()];
-    let tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
     let group_channels = [parameter.shape.in_channels, parameter.shape.out_channels];
-    let conv = Conv::new(job, tensors, group_channels, &weights, &scales);
-    let (image, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
-    let (sources, y) = Sources::split(plan, image, arena, Some(job.output));
+    let conv_tensors = [&plan.tensors[job.input], &plan.tensors[job.output]];
+    let conv = Conv::new(job, conv_tensors, group_channels, &weights, &scales);
+    let mut tensors = Tensors::read(member, std::iter::once(job.input), mirror);
+    let (sources, y) = Sources::split(plan, &tensors.batch, &mut tensors.arena, Some(job.output));
     let mut frame = conv.frame();
-    let length = tensors[1].image_octets() * OCTET;
+    let length = conv_tensors[1].image_octets() * OCTET;
     for (n, y) in y.chunks_exact_mut(length).enumerate() {
         conv.image(&mut frame, sources.image(job.input, n), y);
     }
+    let first = job.octets().start * UNITS;
+    store(member, job.output, first..first + (record.units >> 16) as usize, &tensors, mirror);
     if !job.statistics.norms.is_empty() {
-        store_partials(member, &plan.tensors[job.output], &conv_layout(plan, job), mirror);
+        store_partials(&plan.tensors[job.output], &conv_partials(plan, job, record), plan, &tensors, mirror);
     }
 }
 
-/// Eight rows of the pool, [8][taps][C_in padded], as `conv` wants them.
-fn octet(rows: &[f32], shape: &crate::weights::RowShape) -> Octet<f32> {
-    let (length, padded) = (shape.row_len(), shape.in_channels.next_multiple_of(OCTET));
-    let taps = (0..length).step_by(padded);
-    let places = taps.flat_map(|tap| tap..tap + shape.in_channels);
-    places.map(|place| std::array::from_fn(|l| rows[l * length + place])).collect()
+/// A job's partial statistics: what they are of, as its twin has them, and where they are.
+struct PartialsPlace {
+    layout: StatisticsLayout,
+    /// First unit, and units of a block.
+    unit: usize,
+    units: usize,
 }
 
-fn conv_layout(plan: &Plan, job: &ConvJob) -> StatisticsLayout {
-    layout(plan, &plan.tensors[job.output], job.octets(), &job.statistics)
+fn conv_partials(plan: &Plan, job: &ConvJob, record: &ConvRecord) -> PartialsPlace {
+    let tensor = &plan.tensors[job.output];
+    PartialsPlace {
+        layout: layout(plan, tensor, job.octets(), record.tile),
+        unit: record.partials as usize,
+        units: (record.units >> 16) as usize,
+    }
 }
 
-fn layout(
-    plan: &Plan,
-    tensor: &Tensor,
-    octets: std::ops::Range<usize>,
-    statistics: &Statistics,
-) -> StatisticsLayout {
+fn layout(plan: &Plan, tensor: &Tensor, octets: Range<usize>, block: u32) -> StatisticsLayout {
     StatisticsLayout {
         pitch: tensor.pitch,
         octets,
         pixels: plan.images() * tensor.shape.pixels(),
-        block: Plan::block_pixels(plan.images(), tensor.shape),
-        first: statistics.partials,
+        block: block as usize,
+        first: 0,
     }
 }
 
-fn store_partials(member: &Member, tensor: &Tensor, layout: &StatisticsLayout, mirror: &mut Mirror) {
-    let mut partials = partials(member, mirror);
-    let (_, arena) = arenas(member, mirror.numbers_mut(Buffer::Arena));
-    batch_norm::partials(false, &arena[numbers(member.plan(), tensor)], layout, &mut partials);
-    let pieces = partials.sum.chunks(OCTET).zip(partials.m2.chunks(OCTET));
-    let to = &mut mirror.numbers_mut(Buffer::Partials)[member.places[Buffer::Partials] * 2 * OCTET..];
-    let to = to.chunks_exact_mut(2 * OCTET);
-    for (to, (sum, m2)) in to.zip(pieces) {
-        to[..OCTET].copy_from_slice(sum);
-        to[OCTET..].copy_from_slice(m2);
-    }
-}
-
-fn stored_batch_norm(
-    member: &Member,
-    job: &CombineJob,
-    statuses: &[NormStatus],
-    source: &dyn WeightSource,
+/// Makes a job's partial statistics from what it has stored.
+fn store_partials(
+    tensor: &Tensor,
+    place: &PartialsPlace,
+    plan: &Plan,
+    tensors: &Tensors,
     mirror: &mut Mirror,
 ) {
-    if job.statistics.norms.is_empty() {
-        return;
+    let PartialsPlace { layout, unit, units } = place;
+    let channels = layout.octets.len() * OCTET;
+    let blocks = layout.pixels.div_ceil(layout.block);
+    let zeros = vec![0.0; blocks * channels];
+    let mut partials = Partials { sum: zeros.clone(), m2: zeros };
+    batch_norm::partials(false, &tensors.arena[numbers(plan, tensor)], layout, &mut partials);
+    let to = mirror.numbers_mut(Buffer::Partials)[unit * 2 * UNIT..].chunks_exact_mut(2 * UNIT * units);
+    let blocks = partials.sum.chunks_exact(channels).zip(partials.m2.chunks_exact(channels));
+    for (to, (sum, m2)) in to.zip(blocks) {
+        let parts = sum.as_chunks::<UNIT>().0.iter().zip(m2.as_chunks::<UNIT>().0);
+        for (to, (sum, m2)) in to.chunks_exact_mut(2 * UNIT).zip(parts) {
+            to[..UNIT].copy_from_slice(sum);
+            to[UNIT..].copy_from_slice(m2);
+        }
     }
-    let Some(output) = job.output else { unreachable!("batch norms are of what is stored") };
-    let tensor = &member.plan().tensors[output];
-    let layout = layout(member.plan(), tensor, 0..job.octets(), &job.statistics);
-    // A shader keeps these to itself.
-    let before = mirror.buffers[Buffer::Partials].clone();
-    store_partials(member, tensor, &layout, mirror);
-    batch_norms(member, &job.statistics, &layout, statuses, source, mirror);
-    mirror.buffers[Buffer::Partials] = before;
+}
+
+/// The partial statistics of what a combine has stored, made where there are batch norms of it.
+fn stored_partials(
+    member: &Member,
+    job: &CombineJob,
+    record: &CombineRecord,
+    launch: &Launch,
+    mirror: &mut Mirror,
+) -> PartialsPlace {
+    let plan = member.plan();
+    let tensor = job.output.map_or(&plan.tensors[IMAGE], |output| &plan.tensors[output]);
+    let place = PartialsPlace {
+        layout: layout(plan, tensor, 0..job.octets(), launch.record.block),
+        unit: record.partials as usize,
+        units: units(job.shape.channels),
+    };
+    if !job.statistics.norms.is_empty() {
+        let tensors = Tensors::read(member, job.output.into_iter(), mirror);
+        store_partials(tensor, &place, plan, &tensors, mirror);
+    }
+    place
 }
 
 /// Makes the batch norms of a job from its partial statistics; `statuses` has those of all of them.
 fn batch_norms(
     member: &Member,
     statistics: &Statistics,
-    layout: &StatisticsLayout,
+    place: &PartialsPlace,
     statuses: &[NormStatus],
     source: &dyn WeightSource,
     mirror: &mut Mirror,
 ) {
-    let partials = partials(member, mirror);
+    if statistics.norms.is_empty() {
+        return;
+    }
+    let partials = partials(place, mirror);
     let mut norms = norms(member, mirror);
     for job in &statistics.norms {
         let parameters = &member.plan().parameters;
-        if batch_norm::batch_norm(job, layout, &partials, parameters, source, &mut norms).is_err() {
-            let place = (member.places[Buffer::Norms] + job.entry / OCTET) as u32;
-            let Some(found) = statuses.iter().find(|found| found.norm == place) else {
+        let first = member.places[Buffer::Norms] + job.entry / UNIT;
+        if batch_norm::batch_norm(job, &place.layout, &partials, parameters, source, &mut norms).is_err() {
+            let Some(found) = statuses.iter().find(|found| found.norm as usize == first) else {
                 unreachable!("each batch norm has a record")
             };
             report_non_finite(mirror, found.status);
         }
         for c in 0..job.channels.next_multiple_of(OCTET) {
-            // Readers load whole octets, whose pads are zeros.
+            // Readers load whole units, whose pads are zeros.
             let of = |values: &[f32]| if c < job.channels { values[job.entry + c] } else { 0.0 };
-            let (octet, lane) = (member.places[Buffer::Norms] + (job.entry + c) / OCTET, c % OCTET);
-            let to = &mut mirror.numbers_mut(Buffer::Norms)[octet * 3 * OCTET..][..3 * OCTET];
-            to[lane] = of(&norms.mean);
-            to[OCTET + lane] = of(&norms.a);
-            to[2 * OCTET + lane] = of(&norms.beta);
+            let (unit, lane) = (first + c / UNIT, c % UNIT);
+            let to = &mut mirror.numbers_mut(Buffer::Norms)[unit * 2 * UNIT..][..2 * UNIT];
+            to[lane] = of(&norms.scale);
+            to[UNIT + lane] = of(&norms.shift);
         }
     }
 }
 
 fn norms(member: &Member, mirror: &Mirror) -> Norms<f32> {
     let mut norms = Norms::default();
-    let octets =
-        mirror.numbers(Buffer::Norms)[member.places[Buffer::Norms] * 3 * OCTET..].chunks_exact(3 * OCTET);
-    for octet in octets.take(member.plan().norm_entries.div_ceil(OCTET)) {
-        norms.mean.extend(&octet[..OCTET]);
-        norms.a.extend(&octet[OCTET..2 * OCTET]);
-        norms.beta.extend(&octet[2 * OCTET..]);
+    let units =
+        mirror.numbers(Buffer::Norms)[member.places[Buffer::Norms] * 2 * UNIT..].chunks_exact(2 * UNIT);
+    for unit in units.take(member.plan().norm_entries / UNIT) {
+        norms.scale.extend(&unit[..UNIT]);
+        norms.shift.extend(&unit[UNIT..]);
     }
     norms
 }
 
-fn partials(member: &Member, mirror: &Mirror) -> Partials<f32> {
+/// A job's partial statistics as its twin has them. Units that do not exist are zeros.
+fn partials(place: &PartialsPlace, mirror: &Mirror) -> Partials<f32> {
     let mut partials = Partials::default();
-    let octets = mirror.numbers(Buffer::Partials)[member.places[Buffer::Partials] * 2 * OCTET..]
-        .chunks_exact(2 * OCTET);
-    for octet in octets.take(member.plan().partial_entries.div_ceil(OCTET)) {
-        partials.sum.extend(&octet[..OCTET]);
-        partials.m2.extend(&octet[OCTET..]);
+    let channels = place.layout.octets.len() * OCTET;
+    let blocks =
+        mirror.numbers(Buffer::Partials)[place.unit * 2 * UNIT..].chunks_exact(2 * UNIT * place.units);
+    for (block, units) in blocks.take(place.layout.pixels.div_ceil(place.layout.block)).enumerate() {
+        for unit in units.chunks_exact(2 * UNIT) {
+            partials.sum.extend(&unit[..UNIT]);
+            partials.m2.extend(&unit[UNIT..]);
+        }
+        partials.sum.resize((block + 1) * channels, 0.0);
+        partials.m2.resize((block + 1) * channels, 0.0);
     }
     partials
 }

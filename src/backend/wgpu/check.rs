@@ -7,11 +7,10 @@ use super::gpu::Gpu;
 use super::pipelines::Checks;
 use super::session::WgpuSession;
 use crate::backend::Setup;
-use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::lockstep::Deviation;
 use crate::backend::group::lockstep::{Device, lay_out, lockstep as run};
 use crate::backend::group::session::DeviceSession as _;
-use crate::backend::group::{BatchNormsBy, Fault, Group, Launch, Mirror};
+use crate::backend::group::{Fault, Group, Launch, Mirror, batch as units_of};
 use crate::{Batch, Convention, Network, Result, Weights};
 
 /// Runs networks launch by launch; see [`crate::testing::lockstep`].
@@ -24,11 +23,11 @@ pub(crate) fn lockstep(
 ) -> Result<Vec<Deviation>> {
     let setup = Setup::new(batch.clone(), weights.clone(), convention).with_every_stage();
     let gpu = Gpu::open(&adapter::choose(name)?, Checks::Checked)?;
-    let image: Arc<[f32]> = octets_last(batch).into();
+    let image: Arc<[f32]> = units_of(batch).into();
     let fatal = |fault: Fault| fault.fatal("wgpu", &gpu.name);
     let mut session = WgpuSession::new(Arc::clone(&gpu), None, &setup, Arc::clone(&image)).map_err(fatal)?;
     let limits = *session.limits();
-    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache, BatchNormsBy::Launches)?;
+    let (group, new) = lay_out(networks, &setup, &limits, &mut session.cache)?;
     let (all, used) = (group.all_launches(&new), session.cache.used());
     gpu.guarded(|| session.upload(&group, &new)).map_err(fatal)?;
     let mut device = Checked { session, group: &group, name: &gpu.name };

@@ -10,14 +10,14 @@ use wgpu::{
 
 use super::adapter::{self, Found};
 use super::pipelines::{Checks, Pipeline, pipelines};
-use crate::backend::group::{Fault, PerKind};
+use crate::backend::group::{Fault, LaunchKind, PerKind};
 use crate::{BackendErrorKind, Error, Result};
 
 /// A device, its queue and its pipelines.
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) pipelines: PerKind<Pipeline>,
+    pipelines: PerKind<Option<Pipeline>>,
     pub(super) name: String,
     pub(super) kind: DeviceType,
     lost: Arc<Mutex<Option<String>>>,
@@ -102,6 +102,14 @@ impl Gpu {
 }
 
 impl Gpu {
+    /// The pipeline of a kind of launch that a group has.
+    pub(super) fn pipeline(&self, kind: LaunchKind) -> &Pipeline {
+        match &self.pipelines[kind] {
+            Some(pipeline) => pipeline,
+            None => unreachable!("groups for WGSL have no {kind:?}"),
+        }
+    }
+
     /// A buffer that the host can read.
     pub(super) fn readable(&self, size: u64) -> Buffer {
         self.device.create_buffer(&BufferDescriptor {

@@ -47,7 +47,7 @@ pub(super) fn bind(gpu: &Gpu, buffers: &Buffers, dispatches: &[Dispatch]) -> Has
     let mut groups = HashMap::new();
     for kind in dispatches.iter().map(|dispatch| dispatch.kind) {
         groups.entry(kind).or_insert_with(|| {
-            let pipeline = &gpu.pipelines[kind];
+            let pipeline = gpu.pipeline(kind);
             let launch = BufferBinding {
                 buffer: &buffers.launches,
                 offset: 0,
@@ -81,7 +81,7 @@ pub(super) fn encode(
     let mut last = None;
     for Dispatch { kind, offset, grid: [x, y, z] } in dispatches {
         if last.replace(*kind) != Some(*kind) {
-            pass.set_pipeline(&gpu.pipelines[*kind].pipeline);
+            pass.set_pipeline(&gpu.pipeline(*kind).pipeline);
         }
         pass.set_bind_group(0, &groups[kind], &[*offset]);
         pass.dispatch_workgroups(*x, *y, *z);
@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn large_grids_are_folded_and_lose_no_tile_and_no_job() {
         let record = LaunchRecord { first: 5, jobs: 250, tiles: 1001, ..LaunchRecord::default() };
-        let launch = Launch { kind: LaunchKind::Combine, slot: None, record };
+        let launch =
+            Launch { kind: LaunchKind::Combine, slot: None, tiled: [0, 0], has_windows: false, record };
         let mut shared = Vec::new();
         let dispatches = dispatches([&launch], 100, &mut shared);
         assert_eq!(

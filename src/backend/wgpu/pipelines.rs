@@ -42,9 +42,9 @@ pub(super) struct Binding {
 }
 
 impl EntryPoint {
-    /// The entry points of all kinds of launches.
+    /// The entry points of all kinds of launches that a group has.
     pub(super) fn all() -> impl Iterator<Item = EntryPoint> {
-        LaunchKind::ALL.into_iter().map(entry_point)
+        LaunchKind::ALL.into_iter().filter_map(entry_point)
     }
 }
 
@@ -55,8 +55,8 @@ pub(super) struct Pipeline {
     pub(super) bindings: &'static [Binding],
 }
 
-/// Makes all pipelines.
-pub(super) fn pipelines(device: &Device, checks: Checks) -> PerKind<Pipeline> {
+/// Makes all pipelines: of the kinds of launches that a group has.
+pub(super) fn pipelines(device: &Device, checks: Checks) -> PerKind<Option<Pipeline>> {
     let module = |&(name, source): &(&'static str, &'static str)| {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(name),
@@ -74,8 +74,8 @@ pub(super) fn pipelines(device: &Device, checks: Checks) -> PerKind<Pipeline> {
     };
     let modules: HashMap<&str, wgpu::ShaderModule> = SHADERS.iter().map(module).collect();
     PerKind::from_fn(|kind| {
-        let entry = entry_point(kind);
-        pipeline(device, &modules[entry.shader], &entry)
+        let entry = entry_point(kind)?;
+        Some(pipeline(device, &modules[entry.shader], &entry))
     })
 }
 

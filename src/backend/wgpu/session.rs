@@ -13,11 +13,10 @@ use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Checks;
 use crate::Result;
 use crate::backend::Setup;
-use crate::backend::cpu::workspace::octets_last;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
-    BatchNormsBy, Buffer, DeviceWeightCache, Fault, Group, Launch, Limits, NewWeights, PerBuffer, Results,
-    Shared, Table, twin,
+    Buffer, DeviceWeightCache, Fault, Forms, Group, Launch, Limits, NewWeights, PerBuffer, Results,
+    RowFormat, Shared, Table, batch, twin,
 };
 use crate::plan::jobs::OCTET;
 use crate::probe::InjectedFault;
@@ -35,7 +34,7 @@ pub(super) struct WgpuSession {
     pub(super) limits: Limits,
     pub(super) buffers: Buffers,
     pub(super) cache: DeviceWeightCache,
-    /// The batch as a plain tensor, and whether the arena holds it.
+    /// The units of the batch, and whether the arena holds it.
     image: Arc<[f32]>,
     has_image: bool,
     setup: Setup,
@@ -74,7 +73,7 @@ impl WgpuSession {
 
     fn open_on(gpu: Arc<Gpu>, name: Option<String>, setup: &Setup) -> Result<Self> {
         let device = gpu.name.clone();
-        let session = WgpuSession::new(gpu, name, setup, octets_last(&setup.batch).into());
+        let session = WgpuSession::new(gpu, name, setup, batch(&setup.batch).into());
         session.map_err(|fault| fault.fatal("wgpu", &device))
     }
 
@@ -91,7 +90,7 @@ impl WgpuSession {
             name,
             limits,
             buffers,
-            cache: DeviceWeightCache::new(Arc::clone(&setup.source), capacity),
+            cache: DeviceWeightCache::new(Arc::clone(&setup.source), RowFormat::Numbers, capacity),
             image,
             has_image: false,
             setup: setup.clone(),
@@ -185,7 +184,6 @@ impl WgpuSession {
 
 impl session::DeviceSession for WgpuSession {
     const BACKEND: &'static str = "wgpu";
-    const BATCH_NORMS_BY: BatchNormsBy = BatchNormsBy::Launches;
     type Memory = Running;
 
     fn limits(&mut self) -> &mut Limits {
@@ -287,5 +285,6 @@ fn limits(gpu: &Gpu, setup: &Setup) -> Limits {
         },
         number: size_of::<f32>(),
         factor_number: size_of::<f32>(),
+        forms: Forms::Portable,
     }
 }

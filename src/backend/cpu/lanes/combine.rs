@@ -12,7 +12,7 @@ use super::simd::{Simd, WithSimd};
 use super::units::{Lines, Unit, Units};
 use crate::backend::cpu::workspace::Norms;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, OCTET, Pool, Term};
+use crate::plan::jobs::{CombineJob, Pool, Term, pixel_bit};
 use crate::{Error, Result};
 
 /// Bytes between the pixel that is read and the one that is asked for.
@@ -24,6 +24,8 @@ struct TermPart<'a> {
     /// Among the term's channels.
     channels: Range<usize>,
     add: bool,
+    /// Entry of the plane for each channel's first pixel; empty where no bits are emitted.
+    entries: Vec<usize>,
 }
 
 /// A combine job, bound to a plan and a layout.
@@ -35,6 +37,8 @@ pub(super) struct Combine<'a> {
     parts: Vec<TermPart<'a>>,
     /// Channels that no term covers: zeros.
     gaps: Vec<usize>,
+    /// Entry of the plane for the first pixel of each channel of the job's own code.
+    entries: Vec<usize>,
     windows: Option<Windows>,
 }
 
@@ -67,6 +71,10 @@ impl<'a> Combine<'a> {
         norms: &'a Norms<f32>,
     ) -> Self {
         let channels = job.shape.channels;
+        let entries = |code: Option<usize>, channels: Range<usize>| match code {
+            Some(code) => channels.map(|c| plan.regions[code].channel_bit(c)).collect(),
+            None => Vec::new(),
+        };
         let mut covered = vec![false; channels];
         let mut parts = Vec::new();
         for term in &job.terms {
@@ -76,8 +84,9 @@ impl<'a> Combine<'a> {
                 let same =
                     covered[term.to + c..term.to + term.channels].iter().take_while(|&&old| old == add);
                 let end = c + same.count();
-                parts.push(TermPart { term, channels: c..end, add });
-                covered[term.to + c..term.to + end].fill(true);
+                let to = term.to + c..term.to + end;
+                parts.push(TermPart { term, channels: c..end, add, entries: entries(term.code, to.clone()) });
+                covered[to].fill(true);
                 c = end;
             }
         }
@@ -91,7 +100,8 @@ impl<'a> Combine<'a> {
             };
             Windows { pool, rows: spans(0), columns: spans(1) }
         });
-        Combine { plan, layout, job, norms, parts, gaps, windows }
+        let entries = entries(job.code, 0..channels);
+        Combine { plan, layout, job, norms, parts, gaps, entries, windows }
     }
 
     /// Combines one block into [h][w][pitch] units (nothing where only bits are wanted) and its bits.
@@ -170,7 +180,6 @@ impl<'a> Combine<'a> {
         order: RowOrder,
         plane: &mut [S::Bits],
     ) -> Result<()> {
-        let code_pitch = self.job.octets() * OCTET;
         for p in 0..self.job.source[1] {
             for &gap in &self.gaps {
                 row[order.at(p, gap)] = bytemuck::Zeroable::zeroed();
@@ -181,13 +190,9 @@ impl<'a> Combine<'a> {
             let term = part.term;
             let tensor = &self.plan.tensors[term.tensor];
             let channels = part.channels.clone();
-            let bits = term.code.map(|code| {
-                let first = self.plan.regions[code].word * 32 + y * self.job.source[1] * code_pitch;
-                &mut plane[first + term.to + channels.start..]
-            });
             let norms = term.norm.map(|entry| {
                 let entries = entry + channels.start..entry + channels.end;
-                [&self.norms.mean[entries.clone()], &self.norms.a[entries.clone()], &self.norms.beta[entries]]
+                [&self.norms.scale[entries.clone()], &self.norms.shift[entries]]
             });
             simd.call(TermRow {
                 x: source(term.tensor),
@@ -201,10 +206,10 @@ impl<'a> Combine<'a> {
                 add: part.add,
                 row,
                 order,
-                code_pitch,
                 to: term.to + channels.start,
                 channels: channels.len(),
-                bits,
+                entries: &part.entries,
+                plane,
                 finite: &mut finite,
             });
         }
@@ -226,12 +231,10 @@ impl<'a> Combine<'a> {
         plane: &mut [S::Bits],
     ) -> Result<()> {
         let mut finite = true;
-        if let Some(code) = self.job.code {
-            let code_pitch = self.job.octets() * OCTET;
-            let first = self.plan.regions[code].word * 32 + y * self.job.shape.width * code_pitch;
-            let bits = &mut plane[first..];
-            let [pixels, channels] = [self.job.shape.width, self.job.shape.channels];
-            simd.call(EmitRow { row, order, pixels, channels, code_pitch, bits, finite: &mut finite });
+        if self.job.code.is_some() {
+            let first = y * self.job.shape.width;
+            let pixels = first..first + self.job.shape.width;
+            simd.call(EmitRow { row, order, pixels, entries: &self.entries, plane, finite: &mut finite });
         }
         self.check(finite)
     }
@@ -245,18 +248,18 @@ struct TermRow<'a, S: Simd, const W: usize> {
     size: [usize; 2],
     y: usize,
     from: usize,
-    norms: Option<[&'a [f32]; 3]>,
+    /// Scales and shifts.
+    norms: Option<[&'a [f32]; 2]>,
     relu: bool,
     average: bool,
     add: bool,
     row: &'a mut [Unit<S, W>],
     order: RowOrder,
-    /// Bits from one pixel to the next.
-    code_pitch: usize,
     to: usize,
     channels: usize,
-    /// The plane, from the row's first channel on.
-    bits: Option<&'a mut [S::Bits]>,
+    /// Entry of the plane for each channel's first pixel; empty where no bits are emitted.
+    entries: &'a [usize],
+    plane: &'a mut [S::Bits],
     finite: &'a mut bool,
 }
 
@@ -266,7 +269,7 @@ impl<S: Simd, const W: usize> WithSimd<S> for TermRow<'_, S, W> {
         if self.average {
             return self.averages(simd);
         }
-        match (self.norms.is_some(), self.relu, self.add, self.bits.is_some()) {
+        match (self.norms.is_some(), self.relu, self.add, !self.entries.is_empty()) {
             (true, true, false, true) => self.pixels::<true, true, false, true>(simd),
             (true, true, false, false) => self.pixels::<true, true, false, false>(simd),
             (true, true, true, true) => self.pixels::<true, true, true, true>(simd),
@@ -294,23 +297,23 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
         let (x_pitch, width) = (self.x_pitch, self.size[1]);
         let x = &self.x[self.y * width * x_pitch..][..width * x_pitch];
         let n = self.channels;
-        let [mean, a, beta] =
-            self.norms.unwrap_or([&[]; 3]).map(|numbers| &numbers[..if NORM { n } else { 0 }]);
-        let bits = self.bits.unwrap_or_default();
+        let [scale, shift] =
+            self.norms.unwrap_or([&[]; 2]).map(|numbers| &numbers[..if NORM { n } else { 0 }]);
+        let entries = &self.entries[..if BITS { n } else { 0 }];
         // Infinite times zero is not a number, and stays it.
         let mut trace = [zero; W];
         let ahead = AHEAD.div_ceil(size_of_val(&x[..x_pitch])) * x_pitch * W;
         for (p, from) in x.chunks_exact(x_pitch).enumerate() {
             let from = &from[self.from..][..n];
             let mut at = self.order.at(p, self.to);
-            let bits = if BITS { &mut bits[p * self.code_pitch..][..n] } else { &mut [] };
+            let plane = if BITS { &mut self.plane[pixel_bit(self.y * width + p)..] } else { &mut [] };
             for c in 0..n {
                 simd.prefetch(from[c].as_ptr().wrapping_add(ahead));
                 let mut v = simd.load_unit(&from[c]);
                 if NORM {
-                    let (mean, a, beta) = (simd.splat(mean[c]), simd.splat(a[c]), simd.splat(beta[c]));
+                    let (scale, shift) = (simd.splat(scale[c]), simd.splat(shift[c]));
                     for v in &mut v {
-                        *v = simd.mul_add(simd.sub(*v, mean), a, beta);
+                        *v = simd.mul_add(*v, scale, shift);
                     }
                 } else {
                     for i in 0..W {
@@ -318,7 +321,7 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
                     }
                 }
                 if BITS {
-                    bits[c] = simd.positive(v);
+                    plane[entries[c]] = simd.positive(v);
                 }
                 let to = &mut self.row[at];
                 at += self.order.channel;
@@ -352,9 +355,8 @@ impl<S: Simd, const W: usize> TermRow<'_, S, W> {
                         for v in 0..W {
                             let mut value = simd.load(&unit[v]);
                             trace[v] = simd.mul_add(value, zero, trace[v]);
-                            if let Some([mean, a, beta]) = self.norms {
-                                let centered = simd.sub(value, simd.splat(mean[c]));
-                                value = simd.mul_add(centered, simd.splat(a[c]), simd.splat(beta[c]));
+                            if let Some([scale, shift]) = self.norms {
+                                value = simd.mul_add(value, simd.splat(scale[c]), simd.splat(shift[c]));
                             }
                             if self.relu {
                                 value = simd.max(value, zero);
@@ -390,10 +392,11 @@ fn is_zero<S: Simd, const W: usize>(simd: S, v: [S::V; W]) -> bool {
 struct EmitRow<'a, S: Simd, const W: usize> {
     row: &'a [Unit<S, W>],
     order: RowOrder,
-    pixels: usize,
-    channels: usize,
-    code_pitch: usize,
-    bits: &'a mut [S::Bits],
+    /// Among those of the image.
+    pixels: Range<usize>,
+    /// Entry of the plane for each channel's first pixel.
+    entries: &'a [usize],
+    plane: &'a mut [S::Bits],
     finite: &'a mut bool,
 }
 
@@ -402,14 +405,15 @@ impl<S: Simd, const W: usize> WithSimd<S> for EmitRow<'_, S, W> {
     fn run(self, simd: S) {
         let zero = simd.splat(0.0);
         let mut trace = [zero; W];
-        for (p, entries) in self.bits.chunks_mut(self.code_pitch).take(self.pixels).enumerate() {
-            for (c, entry) in entries[..self.channels].iter_mut().enumerate() {
+        for (p, pixel) in self.pixels.enumerate() {
+            let plane = &mut self.plane[pixel_bit(pixel)..];
+            for (c, &entry) in self.entries.iter().enumerate() {
                 let unit = &self.row[self.order.at(p, c)];
                 let v = simd.load_unit(unit);
                 for i in 0..W {
                     trace[i] = simd.mul_add(v[i], zero, trace[i]);
                 }
-                *entry = simd.positive(v);
+                plane[entry] = simd.positive(v);
             }
         }
         *self.finite &= is_zero(simd, trace);

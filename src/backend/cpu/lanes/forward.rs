@@ -48,7 +48,7 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         let Program { instructions, layout, .. } = &Program::new::<S, W>(plan);
         let units = layout.blocks * layout.arena + layout.passing + scratch_units(plan, instructions);
         let patterns = plan.memory().patterns;
-        let numbers = 3 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
+        let numbers = 2 * plan.norm_entries + plan.images() * plan.words_per_image + patterns;
         // K is copied once, for its score.
         let k = 2 * plan.images() * plan.images();
         let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
@@ -204,14 +204,14 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
                 let (gamma, beta) = affine
                     .as_ref()
                     .map_or((1.0, 0.0), |(gamma, beta)| (gamma[norm.first + c], beta[norm.first + c]));
-                let a = f64::from(gamma) / (moments.m2 / moments.count + eps).sqrt();
-                if !moments.mean.is_finite() || !moments.m2.is_finite() || !(a as f32).is_finite() {
+                let scale = (f64::from(gamma) / (moments.m2 / moments.count + eps).sqrt()) as f32;
+                let shift = (f64::from(beta) - moments.mean * f64::from(scale)) as f32;
+                if !scale.is_finite() || !shift.is_finite() || !moments.m2.is_finite() {
                     return Err(Error::NonFinite { node: norm.name.clone(), precision: "f32" });
                 }
                 let norms = &mut self.workspace.norms;
-                norms.mean[norm.entry + c] = moments.mean as f32;
-                norms.a[norm.entry + c] = a as f32;
-                norms.beta[norm.entry + c] = beta;
+                norms.scale[norm.entry + c] = scale;
+                norms.shift[norm.entry + c] = shift;
             }
         }
         Ok(())

@@ -72,7 +72,7 @@ impl<S: Simd, const W: usize> Workspace<S, W> {
     /// Makes room for a plan; K starts as N_A everywhere, and no bit or pattern is set.
     pub(super) fn prepare(&mut self, plan: &Plan, layout: &TensorLayout, threads: usize) -> Result<()> {
         self.arena.resize(layout.blocks * layout.arena)?;
-        for norms in [&mut self.norms.mean, &mut self.norms.a, &mut self.norms.beta] {
+        for norms in [&mut self.norms.scale, &mut self.norms.shift] {
             resize(norms, norms.len().max(plan.norm_entries), 0.0)?;
         }
         // Planes hold zeros where there are no channels.
