@@ -11,7 +11,7 @@ use super::nvrtc::{Compiled, CudaVersion, Nvrtc, OPTIONS};
 use super::places::Places;
 use super::refusal::Refusal;
 use crate::digest::sha256_hex;
-use crate::{Result, cache};
+use crate::{Result, cache, parallel};
 
 /// The major version of CUDA whose wheels have a name of their own.
 const WHEELS_OF_THEIR_OWN: u32 = 12;
@@ -117,7 +117,8 @@ pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<
             None => Target { capability, driver: None }.compiler(None)?,
         };
         let architecture = capability.architecture();
-        capability.sources().into_iter().map(|source| nvrtc.compile(source, &architecture)).collect()
+        let compile = |source| nvrtc.compile(source, &architecture);
+        parallel::map(capability.sources(), compile).into_iter().collect()
     };
     compile().map_err(|refusal| refusal.error("cuda"))
 }
@@ -139,7 +140,8 @@ pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>
         folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
         Ok(compiled)
     };
-    target.capability.sources().into_iter().map(load).collect()
+    // Sources take up to half a minute each.
+    parallel::map(target.capability.sources(), load).into_iter().collect()
 }
 
 /// The name of what is made from some texts, in the cache.
