@@ -63,6 +63,38 @@ impl Form {
     }
 }
 
+/// A form of `combine` for square images.
+const fn combine(name: &'static str, side: usize, windows: bool) -> Kernel {
+    Kernel {
+        name,
+        source: source!("combine.cu"),
+        kind: LaunchKind::Combine,
+        form: Form { side: Some(side), windows: Some(windows) },
+        from: ComputeCapability::OLDEST,
+        before: None,
+        threads: 128,
+        shared: 0,
+        blocks: 8,
+        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
+    }
+}
+
+/// A form of the convolution on tensor cores, for square outputs: shared memory is that of its largest tile.
+const fn conv(name: &'static str, side: usize, shared: u32) -> Kernel {
+    Kernel {
+        name,
+        source: source!("conv.cu"),
+        kind: LaunchKind::ConvTensor,
+        form: Form { side: Some(side), windows: None },
+        from: ComputeCapability { major: 8, minor: 0 },
+        before: None,
+        threads: 128,
+        shared,
+        blocks: 4,
+        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
+    }
+}
+
 /// A kernel of Cholesky: by the size of K a launch takes one of three (`cholesky.rs`).
 const fn cholesky(name: &'static str, source: Source, threads: u32, shared: u32) -> Kernel {
     Kernel {
@@ -115,78 +147,12 @@ pub const KERNELS: &[Kernel] = &[
         blocks: 8,
         instructions: &[],
     },
-    Kernel {
-        name: "combine_32",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(32), windows: Some(false) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
-    Kernel {
-        name: "combine_16",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(16), windows: Some(false) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
-    Kernel {
-        name: "combine_8",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(8), windows: Some(false) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
-    Kernel {
-        name: "windows_32",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(32), windows: Some(true) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
-    Kernel {
-        name: "windows_16",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(16), windows: Some(true) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
-    Kernel {
-        name: "windows_8",
-        source: source!("combine.cu"),
-        kind: LaunchKind::Combine,
-        form: Form { side: Some(8), windows: Some(true) },
-        from: ComputeCapability::OLDEST,
-        before: None,
-        threads: 128,
-        shared: 0,
-        blocks: 8,
-        instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
-    },
+    combine("combine_32", 32, false),
+    combine("combine_16", 16, false),
+    combine("combine_8", 8, false),
+    combine("windows_32", 32, true),
+    combine("windows_16", 16, true),
+    combine("windows_8", 8, true),
     Kernel {
         name: "combine_any",
         source: source!("combine_any.cu"),
@@ -199,42 +165,9 @@ pub const KERNELS: &[Kernel] = &[
         blocks: 4,
         instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
     },
-    Kernel {
-        name: "conv_32",
-        source: source!("conv.cu"),
-        kind: LaunchKind::ConvTensor,
-        form: Form { side: Some(32), windows: None },
-        from: ComputeCapability { major: 8, minor: 0 },
-        before: None,
-        threads: 128,
-        shared: 31_776,
-        blocks: 4,
-        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
-    },
-    Kernel {
-        name: "conv_16",
-        source: source!("conv.cu"),
-        kind: LaunchKind::ConvTensor,
-        form: Form { side: Some(16), windows: None },
-        from: ComputeCapability { major: 8, minor: 0 },
-        before: None,
-        threads: 128,
-        shared: 34_560,
-        blocks: 4,
-        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
-    },
-    Kernel {
-        name: "conv_8",
-        source: source!("conv.cu"),
-        kind: LaunchKind::ConvTensor,
-        form: Form { side: Some(8), windows: None },
-        from: ComputeCapability { major: 8, minor: 0 },
-        before: None,
-        threads: 128,
-        shared: 39_168,
-        blocks: 4,
-        instructions: &["HMMA.16816.F32.BF16", "LDSM", "STS.128", "LDG.E.128"],
-    },
+    conv("conv_32", 32, 31_776),
+    conv("conv_16", 16, 34_560),
+    conv("conv_8", 8, 39_168),
     Kernel {
         name: "conv_any",
         source: source!("conv_any.cu"),
@@ -349,17 +282,18 @@ impl ComputeCapability {
         kilobytes << 10
     }
 
+    /// Whether a GPU of this architecture could take a kernel.
+    fn fits(self, kernel: &Kernel) -> bool {
+        kernel.from <= self && kernel.before.is_none_or(|before| self < before)
+    }
+
     /// The kernels that a GPU of this architecture takes.
     pub fn kernels(self) -> impl Iterator<Item = &'static Kernel> {
-        let fits =
-            move |kernel: &Kernel| kernel.from <= self && kernel.before.is_none_or(|before| self < before);
         let is_newest = move |kernel: &Kernel| {
-            let mut others = KERNELS
-                .iter()
-                .filter(|other| (other.kind, other.form) == (kernel.kind, kernel.form) && fits(other));
-            others.all(|other| other.from <= kernel.from)
+            let same = |other: &&Kernel| (other.kind, other.form) == (kernel.kind, kernel.form);
+            KERNELS.iter().filter(same).all(|other| !self.fits(other) || other.from <= kernel.from)
         };
-        KERNELS.iter().filter(move |kernel| fits(kernel) && is_newest(kernel))
+        KERNELS.iter().filter(move |kernel| self.fits(kernel) && is_newest(kernel))
     }
 
     /// The sources of these, each once.
@@ -376,7 +310,9 @@ impl ComputeCapability {
     /// The kernel for a launch, the only one but for Cholesky; none for batch norms, which the last block of a convolution or
     /// combine makes.
     pub(super) fn kernel(self, launch: &Launch) -> Option<&'static Kernel> {
-        self.kernels().find(|kernel| kernel.kind == launch.kind && kernel.form.takes(launch))
+        let takes =
+            |kernel: &&Kernel| kernel.kind == launch.kind && kernel.form.takes(launch) && self.fits(kernel);
+        KERNELS.iter().filter(takes).max_by_key(|kernel| kernel.from)
     }
 
     /// Pixels of a tile of convolutions on tensor cores at most, so that four blocks find room on a multiprocessor; none

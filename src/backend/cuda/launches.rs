@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::cholesky;
 use super::driver::KernelLaunch;
-use super::kernels::ComputeCapability;
+use super::kernels::{ComputeCapability, Kernel};
 use crate::backend::group::{
     Buffer, Launch, LaunchKind, LaunchRecord, PerBuffer, PerShared, PerTable, Shared, Table,
 };
@@ -58,21 +58,23 @@ pub(super) fn each_kernel<E>(
     capability: ComputeCapability,
     mut put: impl FnMut(&KernelLaunch<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let steps = match (launch.kind, capability.kernel(launch)) {
-        (LaunchKind::Cholesky, _) => cholesky::steps(launch.record, capability),
-        (_, Some(kernel)) => vec![(kernel, launch.record, kernel.shared)],
-        (_, None) => unreachable!("no kernel for {launch:?} on compute capability {capability}"),
-    };
-    for (kernel, record, shared) in steps {
-        for start in (0..record.jobs).step_by(MOST_JOBS as usize) {
+    let mut put_jobs = |kernel: &'static Kernel, record: LaunchRecord, shared: u32| {
+        (0..record.jobs).step_by(MOST_JOBS as usize).try_for_each(|start| {
             let jobs = MOST_JOBS.min(record.jobs - start);
             let launch = LaunchRecord { first: record.first + start, jobs, ..record };
             let arguments = Arguments { addresses: addresses.0, launch };
             let (grid, argument) = ([record.tiles, jobs, record.slices], bytemuck::bytes_of(&arguments));
-            put(&KernelLaunch { kernel: kernel.name, grid, threads: kernel.threads, shared, argument })?;
+            put(&KernelLaunch { kernel: kernel.name, grid, threads: kernel.threads, shared, argument })
+        })
+    };
+    match (launch.kind, capability.kernel(launch)) {
+        (LaunchKind::Cholesky, _) => {
+            let mut steps = cholesky::steps(launch.record, capability).into_iter();
+            steps.try_for_each(|(kernel, record, shared)| put_jobs(kernel, record, shared))
         }
+        (_, Some(kernel)) => put_jobs(kernel, launch.record, kernel.shared),
+        (_, None) => unreachable!("no kernel for {launch:?} on compute capability {capability}"),
     }
-    Ok(())
 }
 
 #[cfg(test)]
