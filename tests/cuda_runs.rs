@@ -109,9 +109,6 @@ impl Driver for Faulty {
     fn free_memory(&self) -> Result<u64, Fault> {
         self.inner.free_memory()
     }
-    fn bandwidth(&self) -> u64 {
-        self.inner.bandwidth()
-    }
     fn busy_blocks(&self) -> usize {
         self.inner.busy_blocks()
     }

@@ -22,6 +22,9 @@ fn main() -> ExitCode {
     trials.push(needs(Requirement::Cuda, "k_does_not_depend_on_the_group", |_| {
         does_not_depend_on_the_group(&open(0)?, &mixed(70), &[7, 64])
     }));
+    trials.push(needs(Requirement::Cuda, "k_does_not_depend_on_the_group_of_256_networks", |_| {
+        does_not_depend_on_the_group(&open(0)?, &mixed(256), &[7, 96, 256])
+    }));
     trials.push(needs(Requirement::Cuda, "a_full_device_runs_smaller_groups", |_| full()));
     // One of them takes all of the memory.
     run_one_by_one(trials)
@@ -60,9 +63,6 @@ impl Driver for Counting {
     }
     fn free_memory(&self) -> Result<u64, Fault> {
         self.device.free_memory()
-    }
-    fn bandwidth(&self) -> u64 {
-        self.device.bandwidth()
     }
     fn busy_blocks(&self) -> usize {
         self.device.busy_blocks()

@@ -31,6 +31,8 @@ struct State {
     closed: bool,
     /// Nobody wants what has not started.
     cancelled: bool,
+    /// The executor takes nothing more.
+    abandoned: bool,
 }
 
 /// Hands requests to an executor in order.
@@ -85,18 +87,30 @@ impl Queue {
         self.lock().cancelled
     }
 
+    /// Has [`Queue::take`] give nothing more, after the executor has failed: also to a thread that waits in it.
+    #[cfg_attr(
+        not(any(test, feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "the CPU takes requests on the threads that run them")
+    )]
+    pub(crate) fn abandon(&self) {
+        self.lock().abandoned = true;
+        self.changed.notify_all();
+    }
+
     /// Waits until requests wait, and says how many do: none only where no more will come.
     pub(crate) fn wait(&self) -> usize {
         self.wait_while(|state| state.waiting.is_empty() && !state.closed).waiting.len()
     }
 
-    /// Takes up to so many requests, waiting for the first one: none only where no more will come.
+    /// Takes up to so many requests, waiting for the first one: none only where no more will come, or are wanted.
     #[cfg_attr(
         not(any(test, feature = "cuda", feature = "wgpu")),
         expect(dead_code, reason = "the CPU looks how many wait before it takes any")
     )]
     pub(crate) fn take(&self, most: usize) -> Vec<Request> {
-        take(&mut self.wait_while(|state| state.waiting.is_empty() && !state.closed), most)
+        let nothing_yet = |state: &State| state.waiting.is_empty() && !state.closed && !state.abandoned;
+        let mut state = self.wait_while(nothing_yet);
+        if state.abandoned { Vec::new() } else { take(&mut state, most) }
     }
 
     /// Takes up to so many of the requests that wait now.
@@ -203,6 +217,20 @@ mod tests {
         assert!(queue.is_cancelled());
         assert!(queue.take(1).is_empty() && queue.take_while_busy(1).is_empty());
         put(&queue, &taken);
+    }
+
+    #[test]
+    fn an_abandoned_queue_gives_nothing_to_who_waits() {
+        let (queue, _delivered) = queue(0);
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| queue.take(1).len());
+            thread::sleep(Duration::from_millis(20));
+            assert!(!worker.is_finished());
+            queue.abandon();
+            assert_eq!(worker.join().unwrap(), 0);
+        });
+        push(&queue, 0..1);
+        assert!(queue.take(1).is_empty());
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(crate) struct Setup {
     pub(crate) precision: Precision,
     pub(crate) threads: usize,
     pub(crate) group_size: Option<usize>,
+    /// Groups in flight at most, where tests have said so.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(dead_code, reason = "other backends have buffers for one group")
+    )]
+    pub(crate) in_flight: Option<usize>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) keep_kernels: bool,
     pub(crate) keep_codes: bool,
@@ -50,6 +56,7 @@ impl Setup {
             precision: Precision::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             group_size: None,
+            in_flight: None,
             memory_limit: None,
             keep_kernels: false,
             keep_codes: false,

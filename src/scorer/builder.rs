@@ -177,6 +177,12 @@ impl ScorerBuilder {
         ScorerBuilder { setup: Setup { twins: stages.to_vec(), ..self.setup }, ..self }
     }
 
+    /// Groups in flight at most on CUDA, up to as many as there are streams for them. For tests.
+    #[doc(hidden)]
+    pub fn groups_in_flight(self, groups: usize) -> Self {
+        ScorerBuilder { setup: Setup { in_flight: Some(groups), ..self.setup }, ..self }
+    }
+
     /// The device of the CUDA backend, instead of one that CUDA's driver finds. For tests.
     #[cfg(feature = "cuda")]
     #[doc(hidden)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use naswot::testing::cases;
-use naswot::testing::cuda::{Driver, lockstep};
+use naswot::testing::cuda::{Driver, STREAMS, lockstep};
 use naswot::{Backend, Batch, Convention, Network, Precision, Scorer, ScorerBuilder, Scores, Weights};
 
 use super::harness::{Requirement, needs, needs_all};
@@ -63,22 +63,25 @@ pub fn reference(requirement: Requirement, open: &Open) -> Vec<Trial> {
     CASES.into_iter().map(trial).collect()
 }
 
-/// K of each network, and its scores, are the same in groups of these sizes, and in other company.
+/// K of each network, and its scores, are the same in groups of these sizes, in other company, and with any number of
+/// groups in flight.
 pub fn does_not_depend_on_the_group(
     device: &Arc<dyn Driver>,
     networks: &[Network],
     sizes: &[usize],
 ) -> Outcome {
     let batch = noise(5, 2);
-    let score = |size, networks: &[Network]| -> Result<Vec<Scored>, Box<dyn Error>> {
-        kernels(&cuda(&batch, Arc::clone(device)).group_size(size).build()?, networks)
+    let score = |size, in_flight, networks: &[Network]| -> Result<Vec<Scored>, Box<dyn Error>> {
+        let builder = cuda(&batch, Arc::clone(device)).group_size(size).groups_in_flight(in_flight);
+        kernels(&builder.build()?, networks)
     };
-    let one = score(1, networks)?;
-    for &size in sizes {
-        assert_eq!(score(size, networks)?, one, "groups of {size}");
+    let one = score(1, 1, networks)?;
+    let in_flight = (1..=STREAMS - 1).cycle().skip(1);
+    for (&size, in_flight) in sizes.iter().zip(in_flight) {
+        assert_eq!(score(size, in_flight, networks)?, one, "groups of {size}, {in_flight} in flight");
     }
     let back: Vec<Network> = networks.iter().rev().cloned().collect();
-    let mut other = score(5, &back)?;
+    let mut other = score(5, STREAMS - 1, &back)?;
     other.reverse();
     assert_eq!(other, one);
     Ok(())

@@ -151,11 +151,6 @@ impl Driver for Shim {
         Ok(8 << 30)
     }
 
-    fn bandwidth(&self) -> u64 {
-        // Groups of a few small networks.
-        10_000_000_000
-    }
-
     fn busy_blocks(&self) -> usize {
         // So that a block takes as many units as it can.
         1

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::driver::Driver;
+use super::driver::{Driver, STREAMS};
 use super::launches::{Addresses, Counters};
 use crate::backend::group::Fault;
 use crate::backend::group::{
     Buffer, Group, Limits, Mirror, NewWeights, PerBuffer, PerShared, PerTable, Table, mirror,
 };
 
-/// The stream that makes weights; those of groups are 0 and 1.
-pub(super) const WEIGHTS: usize = 2;
+/// The stream that makes weights, after those of groups.
+pub(super) const WEIGHTS: usize = STREAMS - 1;
 /// Bytes of an allocation at least.
 const LEAST: u64 = 256;
 

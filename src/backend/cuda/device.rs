@@ -122,7 +122,6 @@ struct Gpu {
     nvrtc: Option<PathBuf>,
     name: String,
     capability: ComputeCapability,
-    bandwidth: u64,
     multiprocessors: usize,
     device: sys::CUdevice,
     context: sys::CUcontext,
@@ -141,6 +140,8 @@ struct CudaStream {
     staging: *mut c_void,
     /// Bytes of it that copies may still read.
     used: usize,
+    /// Bytes that were ever staged.
+    staged: u64,
 }
 
 // SAFETY: contexts, modules, functions, streams and events may be used from any thread whose current context is theirs,
@@ -168,7 +169,6 @@ impl Gpu {
             nvrtc: nvrtc.map(Path::to_owned),
             name: properties.name(),
             capability: properties.capability,
-            bandwidth: properties.bandwidth,
             multiprocessors: properties.multiprocessors,
             device: properties.device,
             context,
@@ -207,7 +207,7 @@ impl Gpu {
                 let stream = result::stream::create(result::stream::StreamKind::NonBlocking)?;
                 let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
                 let staging = result::malloc_host(STAGING, 0)?;
-                self.streams.push(Mutex::new(CudaStream { stream, event, staging, used: 0 }));
+                self.streams.push(Mutex::new(CudaStream { stream, event, staging, used: 0, staged: 0 }));
             }
         }
         Ok(())
@@ -259,10 +259,6 @@ impl Driver for Gpu {
         result::mem_get_info().map(|(free, _)| free as u64).map_err(fault)
     }
 
-    fn bandwidth(&self) -> u64 {
-        self.bandwidth
-    }
-
     fn busy_blocks(&self) -> usize {
         BUSY_BLOCKS * self.multiprocessors
     }
@@ -297,6 +293,7 @@ impl Driver for Gpu {
                 result::memcpy_htod_async(to, staged, stream.stream).map_err(fault)?;
             }
             stream.used += piece.len();
+            stream.staged += piece.len() as u64;
             to += piece.len() as u64;
         }
         Ok(())
@@ -347,10 +344,22 @@ impl Driver for Gpu {
     }
 
     fn wait(&self, stream: usize) -> Result<(), Fault> {
-        self.stream(stream)?.wait()
+        // Not with the stream locked: others may put work on it.
+        let (handle, staged) = {
+            let stream = self.stream(stream)?;
+            (stream.stream, stream.staged)
+        };
+        // SAFETY: the stream lives as long as its device.
+        unsafe { result::stream::synchronize(handle) }.map_err(fault)?;
+        let mut stream = self.stream(stream)?;
+        if stream.staged == staged {
+            stream.used = 0;
+        }
+        Ok(())
     }
 
     fn read(&self, stream: usize, from: u64, to: &mut [u8]) -> Result<(), Fault> {
+        self.wait(stream)?;
         let mut stream = self.stream(stream)?;
         let mut from = from;
         stream.wait()?;

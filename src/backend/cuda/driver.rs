@@ -9,7 +9,7 @@ use crate::Result;
 use crate::backend::group::Fault;
 
 /// Streams of a driver. What is put on one is done in order.
-pub const STREAMS: usize = 3;
+pub const STREAMS: usize = 4;
 
 /// A launch of a kernel. A grid is (tiles, jobs, slices).
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,6 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn compute_capability(&self) -> ComputeCapability;
     /// Bytes of memory that are free.
     fn free_memory(&self) -> Result<u64, Fault>;
-    /// Bytes that its memory moves in a second, by its data sheet.
-    fn bandwidth(&self) -> u64;
     /// Blocks of a launch that keep it busy.
     fn busy_blocks(&self) -> usize;
     /// Allocates memory, aligned to 256 bytes.

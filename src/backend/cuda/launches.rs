@@ -51,6 +51,12 @@ struct Arguments {
     launch: LaunchRecord,
 }
 
+/// The address of a buffer in a kernel's argument.
+pub(super) fn address(argument: &[u8], buffer: Buffer) -> u64 {
+    let Arguments { addresses, .. } = bytemuck::pod_read_unaligned(argument);
+    addresses[Shared::ALL.len() + Table::ALL.len() + buffer as usize]
+}
+
 /// Hands a launch out as kernels: several where it has more jobs than a grid is high, or a K of many panels.
 pub(super) fn each_kernel<E>(
     launch: &Launch,

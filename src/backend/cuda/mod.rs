@@ -1,8 +1,8 @@
 //! The CUDA backend: every stage on an NVIDIA GPU, with kernels that NVRTC compiles for it when it is first used. No
 //! toolkit is needed to build it, and neither cuDNN nor cuBLAS to run it.
 //!
-//! Networks run in groups (see [`super::group`]): ordinary launches, one a slot, tile class and stage. Two groups are in
-//! flight, each on a stream and in buffers of its own, so that the host lays one out while the other runs and no end of a
+//! Networks run in groups (see [`super::group`]): ordinary launches, one a slot, tile class and stage. Three groups are in
+//! flight, each on a stream and in buffers of its own, so that the host lays one out while others run and no end of a
 //! group leaves the device idle. The kernels are in `kernels/`, one file a stage, with the stems of the CPU's twins.
 //!
 //! - `kernels` is the register of kernels; `cholesky` has those that are chosen by size.

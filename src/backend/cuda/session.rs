@@ -1,11 +1,11 @@
-//! A session on a CUDA device: uploads tables, launches kernels, copies results back. Two groups are in flight, each with a
-//! stream and memory of its own; a third stream makes the weights that both share.
+//! A session on a CUDA device: uploads tables, launches kernels, copies results back. Groups in flight have
+//! a stream and memory each; one more stream makes the weights that all share.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::buffers::{Allocation, GroupMemory, WEIGHTS};
-use super::driver::Driver;
+use super::driver::{Driver, STREAMS};
 use super::launches::each_kernel;
 use crate::backend::Setup;
 use crate::backend::group::session::{self, Mode};
@@ -31,7 +31,7 @@ pub(super) struct CudaSession {
     limits: Limits,
     pub(super) cache: DeviceWeightCache,
     shared: PerShared<Allocation>,
-    /// Memory that no group in flight has. Runs of several threads may have more than two of them in all.
+    /// Memory that no group in flight has. Runs of several threads may have more of them in all than there are streams.
     idle: Vec<GroupMemory>,
     /// The stream of the next group.
     next: usize,
@@ -86,7 +86,7 @@ impl CudaSession {
     /// Memory and stream for the next group.
     pub(super) fn group_memory(&mut self) -> GroupMemory {
         let stream = self.next;
-        self.next = 1 - stream;
+        self.next = (stream + 1) % self.limits.in_flight;
         match self.idle.iter().position(|memory| memory.stream == stream) {
             Some(position) => self.idle.swap_remove(position),
             None => GroupMemory::new(&self.driver, stream),
@@ -129,8 +129,7 @@ impl CudaSession {
     ) -> Result<(), Fault> {
         if cleared {
             // Rows are overwritten which a group in flight may still read.
-            self.driver.follow(WEIGHTS, 0)?;
-            self.driver.follow(WEIGHTS, 1)?;
+            (0..WEIGHTS).try_for_each(|stream| self.driver.follow(WEIGHTS, stream))?;
         }
         memory.upload(group, new, &self.limits, &self.image)?;
         self.grow_pool()?;
@@ -169,7 +168,7 @@ impl CudaSession {
 
     /// Waits until all streams are idle.
     fn wait_for_all(&self) -> Result<(), Fault> {
-        [WEIGHTS, 0, 1].into_iter().try_for_each(|stream| self.driver.wait(stream))
+        (0..STREAMS).try_for_each(|stream| self.driver.wait(stream))
     }
 
     /// Copies all buffers of a group to the host.
@@ -259,7 +258,7 @@ impl session::DeviceSession for CudaSession {
     }
 }
 
-/// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate.
+/// What the device holds, and how it is kept busy.
 fn limits(driver: &dyn Driver, setup: &Setup) -> Result<Limits, Fault> {
     let memory = match setup.memory_limit {
         Some(limit) => limit,
@@ -269,17 +268,17 @@ fn limits(driver: &dyn Driver, setup: &Setup) -> Result<Limits, Fault> {
             (free - (2 * POOL_BYTES).min(free / 2)) / 10 * 9
         }
     };
+    let blocks = driver.busy_blocks();
     Ok(Limits {
         buffer: BUFFER_BYTES,
         memory,
-        in_flight: 2,
+        in_flight: setup.in_flight.unwrap_or(WEIGHTS).clamp(1, WEIGHTS),
+        has_own_buffers: true,
         networks: setup.group_size,
-        launch_bytes: driver.bandwidth() / 100_000,
+        // Four for each that runs at once: registers leave room for half as many of convolutions.
+        launch_blocks: 4 * blocks / 2,
         number: size_of::<f32>(),
         factor_number: size_of::<f64>(),
-        forms: Forms::Special {
-            tensor_pixels: driver.compute_capability().tensor_pixels(),
-            blocks: driver.busy_blocks(),
-        },
+        forms: Forms::Special { tensor_pixels: driver.compute_capability().tensor_pixels(), blocks },
     })
 }

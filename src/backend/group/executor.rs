@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Limits;
-use super::run::{ask, bytes, run};
+use super::run::{bytes, lookahead, no_threads, run};
 use super::session::DeviceSession;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Setup};
 use crate::plan::Plan;
-use crate::{BackendErrorKind, Error, Precision, Result};
+use crate::{Error, Precision, Result};
 
 /// A device at work. Runs of several threads take turns on its session.
 pub(crate) struct Grouped<S> {
@@ -38,10 +38,7 @@ impl<S: DeviceSession> Grouped<S> {
     /// Threads cannot be started.
     pub(crate) fn new(mut session: S, setup: Setup) -> Result<Self> {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build();
-        let threads = threads.map_err(|error| {
-            let reason = format!("cannot start threads: {error}");
-            Error::backend(BackendErrorKind::CannotOpen, S::BACKEND, reason)
-        })?;
+        let threads = threads.map_err(|error| no_threads::<S>(&error))?;
         let (name, limits) = (session.device(), *session.limits());
         Ok(Grouped { name, setup, limits, threads, session: Mutex::new(session) })
     }
@@ -65,8 +62,7 @@ impl<S: DeviceSession + 'static> Executor for Grouped<S> {
     }
 
     fn lookahead(&self) -> usize {
-        // The groups that run, the one that is being made, and one that waits.
-        4 * ask(&self.limits)
+        lookahead(&self.limits)
     }
 
     fn run(&self, queue: &Queue) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Footprints: what a network takes in each of a group's buffers, and how many networks make a group.
 
+use std::cmp::Ordering;
+
 use super::forms::Forms;
 use super::memory::{Buffer, Measure, PerBuffer, Sizes};
 use super::partials::most_partials;
@@ -7,7 +9,7 @@ use super::planar::{UNITS, plane};
 use super::records::{COUNTS, NONE};
 use crate::graph::Window;
 use crate::plan::Plan;
-use crate::plan::jobs::{IMAGE, OCTET, Tensor, UNIT, octets};
+use crate::plan::jobs::{IMAGE, Slot, Tensor, UNIT};
 use crate::{Error, Result};
 
 /// Networks of a group at most: records count them in 16 bits, and more would not make a launch fuller.
@@ -20,13 +22,16 @@ const HALF_WORD: usize = 1 << 16;
 pub(crate) struct Limits {
     /// Bytes of one buffer.
     pub(crate) buffer: u64,
-    /// Bytes of all buffers, and groups that share them.
+    /// Bytes of all buffers.
     pub(crate) memory: u64,
-    pub(crate) in_flight: u64,
+    /// Groups in flight at most, and whether each has buffers of its own.
+    pub(crate) in_flight: usize,
+    pub(crate) has_own_buffers: bool,
     /// Networks of a group, when the user has said so.
     pub(crate) networks: Option<usize>,
-    /// Bytes that one launch should move, so that its own cost is small beside them.
-    pub(crate) launch_bytes: u64,
+    /// Blocks that keep the device busy from the start of a launch to its end. The convolutions of the smallest images have
+    /// fewest, and a group grows until half of their launches have so many.
+    pub(crate) launch_blocks: usize,
     /// Bytes of a number of activations, and of one of the Cholesky factor in the free arena and its pivots.
     pub(crate) number: usize,
     pub(crate) factor_number: usize,
@@ -53,6 +58,11 @@ impl Limits {
         PerBuffer::from_fn(|buffer| if buffer.is_read(keeps_codes) { bytes[buffer] } else { 0 })
     }
 
+    /// Bytes of the buffers of a group, while others are in flight.
+    pub(super) fn share(&self) -> u64 {
+        if self.has_own_buffers { self.memory / self.in_flight as u64 } else { self.memory }
+    }
+
     /// Bytes of all buffers together, where none is larger than a buffer can be.
     ///
     /// # Errors
@@ -67,13 +77,12 @@ impl Limits {
 }
 
 /// The load of a group: the networks on their way into it, and what they take together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
     pub(crate) networks: usize,
     pub(crate) sizes: Sizes,
-    /// Bytes of activations that all launches move, and the launches of the deepest network.
-    traffic: u64,
-    slots: usize,
+    /// Blocks of the convolutions of the smallest images, by slot.
+    convs: Vec<(Slot, usize)>,
 }
 
 impl Load {
@@ -84,12 +93,8 @@ impl Load {
     /// limits.
     pub(crate) fn of(plan: &Plan, limits: &Limits) -> Result<Self> {
         check(plan)?;
-        let load = Load {
-            networks: 1,
-            sizes: sizes(plan, limits),
-            traffic: traffic(plan, limits.number),
-            slots: plan.slots.len(),
-        };
+        let load =
+            Load { networks: 1, sizes: sizes(plan, limits), convs: smallest_convs(plan, limits.forms) };
         match limits.total(&(load.sizes + image(plan))) {
             Err(needed) => return Err(Error::Memory { needed, limit: limits.buffer }),
             Ok(needed) if needed > limits.memory => {
@@ -100,28 +105,64 @@ impl Load {
         Ok(load)
     }
 
-    /// Whether another network should still be added: there is room for it, and launches are not full yet.
-    pub(crate) fn has_room_for(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
-        if self.networks == 0 {
-            return true;
-        }
-        let room = limits
-            .total(&(self.sizes + other.sizes + image))
-            .is_ok_and(|bytes| bytes <= limits.memory / limits.in_flight);
+    /// Whether there are networks enough.
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
         let wanted = match limits.networks {
             Some(networks) => self.networks < networks,
-            None => self.traffic < self.slots as u64 * limits.launch_bytes,
+            None => self.networks == 0 || self.median_blocks() < limits.launch_blocks,
         };
-        room && wanted && self.networks < MOST_NETWORKS
+        !wanted || self.networks == MOST_NETWORKS
+    }
+
+    /// Blocks of the median launch of convolutions of the smallest images. Without any, launches are never full.
+    fn median_blocks(&self) -> usize {
+        let mut blocks: Vec<usize> = self.convs.iter().map(|&(_, blocks)| blocks).collect();
+        let middle = blocks.len() / 2;
+        if blocks.is_empty() { 0 } else { *blocks.select_nth_unstable(middle).1 }
+    }
+
+    /// Whether the memory has room for another network: always for the first.
+    pub(crate) fn has_room_for(&self, other: &Load, image: Sizes, limits: &Limits) -> bool {
+        let total = || limits.total(&(self.sizes + other.sizes + image));
+        self.networks == 0 || total().is_ok_and(|bytes| bytes <= limits.share())
     }
 
     /// Adds another network.
     pub(crate) fn add(&mut self, other: &Load) {
         self.networks += other.networks;
         self.sizes += other.sizes;
-        self.traffic += other.traffic;
-        self.slots = self.slots.max(other.slots);
+        let pixels = |convs: &[(Slot, usize)]| convs.first().map_or(usize::MAX, |&(slot, _)| pixels(slot));
+        match pixels(&other.convs).cmp(&pixels(&self.convs)) {
+            Ordering::Less => self.convs.clone_from(&other.convs),
+            Ordering::Greater => {}
+            Ordering::Equal => {
+                for &(slot, blocks) in &other.convs {
+                    match self.convs.binary_search_by_key(&slot, |&(slot, _)| slot) {
+                        Ok(place) => self.convs[place].1 += blocks,
+                        Err(place) => self.convs.insert(place, (slot, blocks)),
+                    }
+                }
+            }
+        }
     }
+}
+
+fn pixels(slot: Slot) -> usize {
+    slot.height * slot.width
+}
+
+/// Blocks of a plan's convolutions whose outputs are smallest, by slot.
+fn smallest_convs(plan: &Plan, forms: Forms) -> Vec<(Slot, usize)> {
+    let smallest = plan.convs.iter().map(|job| pixels(job.slot)).min();
+    let mut convs: Vec<(Slot, usize)> = Vec::new();
+    for job in plan.convs.iter().filter(|job| Some(pixels(job.slot)) == smallest) {
+        let blocks = forms.conv(plan, job).blocks(plan.images(), pixels(job.slot));
+        match convs.last_mut() {
+            Some((slot, all)) if *slot == job.slot => *all += blocks,
+            _ => convs.push((job.slot, blocks)),
+        }
+    }
+    convs
 }
 
 /// Sizes of one network.
@@ -153,21 +194,6 @@ pub(crate) fn image(plan: &Plan) -> Sizes {
     let Tensor { shape, pitch, .. } = &plan.tensors[IMAGE];
     sizes[Buffer::Arena] = (UNITS * pitch * plane(plan.images(), shape.pixels())).next_multiple_of(32);
     sizes
-}
-
-/// Bytes of activations that a plan's jobs read and write, each once.
-fn traffic(plan: &Plan, number: usize) -> u64 {
-    let whole = |tensor: usize| plan.tensors[tensor].image_octets();
-    let convs = plan.convs.iter().map(|job| {
-        let out = &plan.tensors[job.output];
-        whole(job.input) + out.shape.pixels() * job.octets().len()
-    });
-    let combines = plan.combines.iter().map(|job| {
-        let terms =
-            job.terms.iter().map(|term| plan.tensors[term.tensor].shape.pixels() * octets(term.channels));
-        terms.sum::<usize>() + job.output.map_or(0, whole)
-    });
-    (plan.images() * OCTET * number * convs.chain(combines).sum::<usize>()) as u64
 }
 
 /// Whether the kernels can run a plan and the records hold it.

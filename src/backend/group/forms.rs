@@ -76,6 +76,13 @@ pub(super) struct Cut {
     pub(super) has_window: bool,
 }
 
+impl Cut {
+    /// Blocks of a convolution over so many pixels of each image.
+    pub(super) fn blocks(&self, images: usize, pixels: usize) -> usize {
+        (images * pixels).div_ceil(self.tile) * self.class.conv_slices(self.units)
+    }
+}
+
 impl Forms {
     /// Who makes batch norms from what jobs leave.
     pub(super) fn batch_norms_by(self) -> BatchNormsBy {

@@ -17,7 +17,8 @@
 //! - `merge` puts the records of networks side by side, and makes launches.
 //! - `packed` has the networks on their way into a group: queued, placed, packed.
 //! - `session` is a device with what a run needs of it, and its groups in flight; `fault` is what can go wrong.
-//! - `run` takes the networks of a queue through a session, and `executor` is a device for whoever runs networks.
+//! - `run` takes the networks of a queue through a session, on the threads of `compile`, `submit` and `land`; `executor` is a
+//!   device for whoever runs networks.
 //! - `twin` runs launches on the CPU's twins, over a `mirror` of the buffers; `lockstep` compares the two.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
@@ -28,11 +29,13 @@
 //! batch norms itself takes [`BatchNormsBy::LastBlock`], and gets no launches for them.
 
 mod check;
+mod compile;
 mod device_weights;
 mod executor;
 mod fault;
 mod footprint;
 mod forms;
+mod land;
 mod launch;
 pub(crate) mod lockstep;
 mod memory;
@@ -47,6 +50,7 @@ mod results;
 mod rows;
 mod run;
 pub(crate) mod session;
+mod submit;
 mod tables;
 #[cfg(test)]
 mod tests;

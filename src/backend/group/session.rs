@@ -12,7 +12,7 @@ pub(crate) trait DeviceSession: Send + Sized {
     /// The backend's name.
     const BACKEND: &'static str;
     /// Memory that the device holds for a group in flight, and can use again after it.
-    type Memory;
+    type Memory: Send;
     /// What the device holds at most.
     fn limits(&mut self) -> &mut Limits;
     /// Which weights are on the device.
@@ -90,11 +90,6 @@ impl<S: DeviceSession> InFlight<S> {
             Ok(results) => Ok(Ended { packed, results, memory }),
             Err(fault) => Err(Failed { fault, networks: packed.into_queued() }),
         }
-    }
-
-    /// Its networks, when its device is gone.
-    pub(crate) fn abandon(self) -> Vec<Queued> {
-        self.packed.into_queued()
     }
 }
 

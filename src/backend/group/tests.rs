@@ -11,8 +11,9 @@ pub(super) const LIMITS: Limits = Limits {
     buffer: 1 << 31,
     memory: 1 << 34,
     in_flight: 1,
+    has_own_buffers: true,
     networks: None,
-    launch_bytes: 40_000_000,
+    launch_blocks: 512,
     number: 4,
     factor_number: 4,
     forms: Forms::Portable,
@@ -195,16 +196,24 @@ fn a_group_is_full_when_launches_are_or_the_memory_is() {
         let mut load = Load::default();
         for plan in plans.iter().cycle() {
             let next = Load::of(plan, limits).unwrap();
-            if !load.has_room_for(&next, image, limits) {
+            if load.is_full(limits) || !load.has_room_for(&next, image, limits) {
                 break;
             }
             load.add(&next);
         }
         (load.networks, load.sizes)
     };
-    // 40 MB a launch, as on a device that copies 4 TB in a second.
     let (networks, _) = size(&LIMITS);
     assert!((16..=64).contains(&networks), "{networks}");
+    let (twice, _) = size(&Limits { launch_blocks: 2 * LIMITS.launch_blocks, ..LIMITS });
+    assert!((2 * networks).abs_diff(twice) <= networks / 4, "{networks} and {twice}");
+    // Three groups in flight share the memory where each has buffers of its own.
+    let memory = 1 << 29;
+    let shared = [false, true].map(|has_own_buffers| {
+        let limits = Limits { in_flight: 3, has_own_buffers, memory, launch_blocks: 1 << 20, ..LIMITS };
+        size(&limits).0
+    });
+    assert!(shared[1] < networks && shared[0].abs_diff(3 * shared[1]) <= 3, "{shared:?}");
     assert_eq!(size(&Limits { networks: Some(7), ..LIMITS }).0, 7);
     assert_eq!(size(&Limits { networks: Some(1000), ..LIMITS }).0, 256);
     let (few, sizes) = size(&Limits { buffer: 64 << 20, ..LIMITS });

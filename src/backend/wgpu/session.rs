@@ -270,18 +270,18 @@ impl session::DeviceSession for WgpuSession {
     }
 }
 
-/// What the device holds, and what a launch should move to be worth its cost: ten microseconds of its memory's rate, of
-/// which only the order is known here.
+/// What the device holds, and the blocks of a launch that keep it busy, of which only the order is known here.
 fn limits(gpu: &Gpu, setup: &Setup) -> Limits {
     Limits {
         buffer: gpu.buffer_limit(),
         memory: setup.memory_limit.unwrap_or(8 << 30),
-        in_flight: 1,
+        in_flight: 2,
+        has_own_buffers: false,
         networks: setup.group_size,
-        launch_bytes: match gpu.kind {
-            DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 20 << 20,
-            DeviceType::IntegratedGpu | DeviceType::Other => 2 << 20,
-            DeviceType::Cpu => 128 << 10,
+        launch_blocks: match gpu.kind {
+            DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 1024,
+            DeviceType::IntegratedGpu | DeviceType::Other => 128,
+            DeviceType::Cpu => 16,
         },
         number: size_of::<f32>(),
         factor_number: size_of::<f32>(),
