@@ -123,6 +123,11 @@ impl GroupMemory {
         for (buffer, &bytes) in limits.bytes(&group.sizes).iter() {
             let is_lost = self.buffers[buffer].reserve(bytes)?;
             self.has_image &= buffer != Buffer::Arena || !is_lost;
+            if is_lost && buffer == Buffer::Codes {
+                // The host reads codes whole, with the words between sections, which no kernel writes.
+                let Allocation { address, bytes, .. } = self.buffers[buffer];
+                self.driver.write(self.stream, address, &vec![0; bytes as usize])?;
+            }
         }
         if !self.has_image {
             let arena = self.buffers[Buffer::Arena].address;
