@@ -1,5 +1,5 @@
 // 2-D convolution of any size, kernel, stride, padding and dilation, on any GPU: one thread a few sums. Not tuned: the
-// shapes that networks have most are conv.cu's.
+// shapes that networks have most are conv.cuh's.
 //
 //     y[p, k] = alpha * sum over c, r, s of w[k, r, s, c] * x[p * stride + (r, s) * dilation - padding, c]
 //

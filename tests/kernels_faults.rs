@@ -23,7 +23,7 @@ const SLIPS: [(&str, &str, &str, Build); 7] = [
     ("agreement.cu", "place < SIDE * WORDS;", "place <= SIDE * WORDS;", Build::Asan),
     ("combine.cu", "if (is_inside(turn, g)) a.arena[place", "a.arena[place", Build::Race),
     ("combine_any.cu", "if (job.output != NONE && inside)", "if (job.output != NONE)", Build::Race),
-    ("conv.cu", "if (pair >= out.pairs) continue;", "", Build::Race),
+    ("conv_8.cu", "if (pair >= out.pairs) continue;", "", Build::Race),
     ("conv_any.cu", "if (pixel + 32 * p < pixels) to", "to", Build::Race),
     ("swap.cu", "min(first + TILE, job.words)", "first + TILE", Build::Race),
     ("swap.cu", "if (word < size)", "", Build::Race),
@@ -38,13 +38,9 @@ fn names(kernel: &Kernel) -> &'static [&'static str] {
             "windows over squares of 16",
             "of stored sums of squares",
         ],
-        _ if kernel.source.file == "conv.cu" => &[
-            "square of 32",
-            "square of 16",
-            "square of 8",
-            "square, stride 2 to 16",
-            "square, wider than its tile",
-        ],
+        _ if kernel.source.file == "conv_8.cu" => {
+            &["square of 8", "square, stride 2 to 8", "square, wider than its tile"]
+        }
         Stage::Agreement => &["33 images", "jobs of 4096 words and more"],
         Stage::Cholesky => &["32 images", "70 images", "300 images"],
         Stage::Swap => &["patterns of 9 images", "patterns of 17 images"],
@@ -65,9 +61,9 @@ fn main() -> ExitCode {
             is_found(&program, kernel, seed)
         }));
     };
-    // A kernel of each source, and its text.
+    // A kernel of each source, and its text. Sources of convolutions on tensor cores are one text but for the width.
     let mut sources: Vec<(&Kernel, String)> = Vec::new();
-    for kernel in KERNELS {
+    for kernel in KERNELS.iter().filter(|kernel| !["conv_32", "conv_16"].contains(&kernel.name)) {
         if sources.iter().all(|(other, _)| other.source.file != kernel.source.file) {
             sources.push((kernel, with_headers(kernel.source.text)));
         }

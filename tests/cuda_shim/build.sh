@@ -8,7 +8,8 @@ shift 2
 dir="$(dirname "$out")"
 mkdir -p "$dir"
 read -ra cxx <<< "${CXX:-clang++-19}"
-cxx+=(-std=c++17 -O1 -g -I"$kit")
+# Tiles of convolutions as chips have them whose blocks have 163 KB of shared memory or more.
+cxx+=(-std=c++17 -O1 -g -I"$kit" -DTENSOR_PIXELS=256)
 kernel=() runtime=() link=()
 case $mode in
 plain) ;;

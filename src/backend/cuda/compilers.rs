@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::kernels::{ComputeCapability, HEADERS, Source};
-use super::nvrtc::{Compiled, CudaVersion, Nvrtc, OPTIONS};
+use super::nvrtc::{Compiled, CudaVersion, Nvrtc, options};
 use super::places::Places;
 use super::refusal::Refusal;
 use crate::digest::sha256_hex;
@@ -116,8 +116,7 @@ pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<
             }
             None => Target { capability, driver: None }.compiler(None)?,
         };
-        let architecture = capability.architecture();
-        let compile = |source| nvrtc.compile(source, &architecture);
+        let compile = |source| nvrtc.compile(source, capability);
         parallel::map(capability.sources(), compile).into_iter().collect()
     };
     compile().map_err(|refusal| refusal.error("cuda"))
@@ -125,22 +124,22 @@ pub fn compile(library: Option<&Path>, capability: ComputeCapability) -> Result<
 
 /// The kernels for a GPU, from the cache as far as it has them, else by an NVRTC of the place that is asked for, if it fits.
 pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>, Refusal> {
-    let (nvrtc, folder, architecture) =
-        (target.compiler(asked)?, cache::folder(), target.capability.architecture());
-    let version = nvrtc.version.to_string();
+    let (nvrtc, folder) = (target.compiler(asked)?, cache::folder());
+    let (version, options) = (nvrtc.version.to_string(), options(target.capability));
     let load = |source: Source| {
         let Source { file, text } = source;
         let headers = HEADERS.iter().flat_map(|header| [header.file, header.text]);
-        let texts = [&*architecture, &version, file, text].into_iter().chain(headers).chain(OPTIONS);
+        let options = options.iter().map(|option| &**option);
+        let texts = [&*version, file, text].into_iter().chain(headers).chain(options);
         let name = format!("{}.cubin", key(texts));
         if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
             return Ok(Compiled { source: file, cubin, log: String::new() });
         }
-        let compiled = nvrtc.compile(source, &architecture)?;
+        let compiled = nvrtc.compile(source, target.capability)?;
         folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));
         Ok(compiled)
     };
-    // Sources take up to half a minute each.
+    // Sources take up to several seconds each.
     parallel::map(target.capability.sources(), load).into_iter().collect()
 }
 

@@ -194,11 +194,11 @@ impl Gpu {
                     let name =
                         CString::new(kernel.name).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
                     let function = result::module::get_function(module, name)?;
-                    if kernel.shared > UNASKED_SHARED {
+                    let most = kernel.shared.most(self.capability);
+                    if most > UNASKED_SHARED {
                         let shared =
                             sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                        let bytes = kernel.shared.min(self.capability.shared_memory());
-                        result::function::set_function_attribute(function, shared, bytes as i32)?;
+                        result::function::set_function_attribute(function, shared, most as i32)?;
                     }
                     self.functions.insert(kernel.name, function);
                 }

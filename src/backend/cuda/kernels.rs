@@ -37,12 +37,57 @@ pub struct Kernel {
     pub before: Option<ComputeCapability>,
     /// Threads of a block.
     pub threads: u32,
-    /// Bytes of dynamic shared memory of a block, at most what a GPU has; of Cholesky a launch takes what its K needs.
-    pub shared: u32,
+    /// Dynamic shared memory of a block.
+    pub shared: DynamicShared,
     /// Blocks that shall run at once on a multiprocessor, as far as registers go.
     pub blocks: u32,
     /// Instructions without which its machine code is not what was meant.
     pub instructions: &'static [&'static str],
+}
+
+/// Dynamic shared memory of a kernel's blocks, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DynamicShared {
+    /// None.
+    None,
+    /// What its K needs, up to all that a block can have (`cholesky.rs`).
+    OfK,
+    /// That of the largest tile of a launch of convolutions, which their sources assert.
+    OfTiles {
+        /// Where tiles have up to 256 pixels.
+        of_256: u32,
+        /// Where they have up to 128.
+        of_128: u32,
+        /// Where a job has stride 2; none of a kernel that takes no such jobs.
+        strided: Option<u32>,
+    },
+}
+
+impl DynamicShared {
+    /// The most that a launch asks for.
+    pub(super) fn most(self, capability: ComputeCapability) -> u32 {
+        match self {
+            DynamicShared::None => 0,
+            DynamicShared::OfK => capability.shared_memory(),
+            DynamicShared::OfTiles { of_256, strided, .. } => strided.unwrap_or(0).max(of_256),
+        }
+    }
+
+    /// What a launch asks for that has no K.
+    pub(super) fn of(self, launch: &Launch, capability: ComputeCapability) -> u32 {
+        match self {
+            DynamicShared::None => 0,
+            DynamicShared::OfK => unreachable!("{launch:?} has no K"),
+            DynamicShared::OfTiles { of_256, of_128, strided } => {
+                match (launch.has_strides, strided, capability.tensor_pixels()) {
+                    (true, Some(strided), _) => strided,
+                    (false, _, Some(256)) => of_256,
+                    (false, _, Some(128)) => of_128,
+                    _ => unreachable!("no tiles for {launch:?} on compute capability {capability}"),
+                }
+            }
+        }
+    }
 }
 
 /// What a kernel asks of a launch of its kind.
@@ -73,17 +118,17 @@ const fn combine(name: &'static str, side: usize, windows: bool) -> Kernel {
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 128,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 8,
         instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
     }
 }
 
-/// A form of the convolution on tensor cores, for square outputs: shared memory is that of its largest tile.
-const fn conv(name: &'static str, side: usize, shared: u32) -> Kernel {
+/// A form of the convolution on tensor cores, for square outputs.
+const fn conv(name: &'static str, side: usize, source: Source, shared: DynamicShared) -> Kernel {
     Kernel {
         name,
-        source: source!("conv.cu"),
+        source,
         kind: LaunchKind::ConvTensor,
         form: Form { side: Some(side), windows: None },
         from: ComputeCapability { major: 8, minor: 0 },
@@ -96,7 +141,7 @@ const fn conv(name: &'static str, side: usize, shared: u32) -> Kernel {
 }
 
 /// A kernel of Cholesky: by the size of K a launch takes one of three (`cholesky.rs`).
-const fn cholesky(name: &'static str, source: Source, threads: u32, shared: u32) -> Kernel {
+const fn cholesky(name: &'static str, source: Source, threads: u32, shared: DynamicShared) -> Kernel {
     Kernel {
         name,
         source,
@@ -113,12 +158,14 @@ const fn cholesky(name: &'static str, source: Source, threads: u32, shared: u32)
 }
 
 /// K of up to a panel.
-pub(super) const CHOLESKY_WARP: Kernel = cholesky("cholesky_warp", source!("cholesky_warp.cu"), 32, 0);
+pub(super) const CHOLESKY_WARP: Kernel =
+    cholesky("cholesky_warp", source!("cholesky_warp.cu"), 32, DynamicShared::None);
 /// K in shared memory.
 pub(super) const CHOLESKY_SHARED: Kernel =
-    cholesky("cholesky_shared", source!("cholesky_shared.cu"), 256, 227 << 10);
+    cholesky("cholesky_shared", source!("cholesky_shared.cu"), 256, DynamicShared::OfK);
 /// A panel of any K.
-pub(super) const CHOLESKY_PANELS: Kernel = cholesky("cholesky", source!("cholesky.cu"), 256, 0);
+pub(super) const CHOLESKY_PANELS: Kernel =
+    cholesky("cholesky", source!("cholesky.cu"), 256, DynamicShared::None);
 
 /// All kernels.
 pub const KERNELS: &[Kernel] = &[
@@ -130,7 +177,7 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 4,
         // 32-bit products in halves.
         instructions: &["IMAD.WIDE", "STG.E.128"],
@@ -143,7 +190,7 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 8,
         instructions: &[],
     },
@@ -161,13 +208,28 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 128,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 4,
         instructions: &["LDG.E.128", "STG.E.128", "VOTE"],
     },
-    conv("conv_32", 32, 31_776),
-    conv("conv_16", 16, 34_560),
-    conv("conv_8", 8, 39_168),
+    conv(
+        "conv_32",
+        32,
+        source!("conv_32.cu"),
+        DynamicShared::OfTiles { of_256: 31_776, of_128: 19_104, strided: None },
+    ),
+    conv(
+        "conv_16",
+        16,
+        source!("conv_16.cu"),
+        DynamicShared::OfTiles { of_256: 29_472, of_128: 19_680, strided: Some(34_560) },
+    ),
+    conv(
+        "conv_8",
+        8,
+        source!("conv_8.cu"),
+        DynamicShared::OfTiles { of_256: 32_064, of_128: 16_512, strided: Some(39_168) },
+    ),
     Kernel {
         name: "conv_any",
         source: source!("conv_any.cu"),
@@ -176,7 +238,7 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 2,
         instructions: &["FFMA", "LDS.128", "STS.128", "LDG.E.128"],
     },
@@ -188,7 +250,7 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 4,
         instructions: &["POPC", "E.ADD.STRONG.GPU"],
     },
@@ -201,7 +263,7 @@ pub const KERNELS: &[Kernel] = &[
         // From there on the instruction is emulated, slowly.
         before: Some(ComputeCapability { major: 10, minor: 0 }),
         threads: 128,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 5,
         instructions: &["BMMA.168256.AND.POPC", "LDG.E.NA.128", "E.ADD.STRONG.GPU"],
     },
@@ -216,7 +278,7 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 8,
         instructions: &[],
     },
@@ -228,17 +290,18 @@ pub const KERNELS: &[Kernel] = &[
         from: ComputeCapability::OLDEST,
         before: None,
         threads: 256,
-        shared: 0,
+        shared: DynamicShared::None,
         blocks: 8,
         instructions: &["ATOMS.OR", "POPC", "E.OR.STRONG.GPU"],
     },
 ];
 
 /// Files that sources include.
-pub const HEADERS: [Source; 10] = [
+pub const HEADERS: [Source; 11] = [
     source!("batch_norm.cuh"),
     source!("cholesky.cuh"),
     source!("common.cuh"),
+    source!("conv.cuh"),
     source!("conv_tile.cuh"),
     source!("mma.cuh"),
     source!("pieces.cuh"),
@@ -361,8 +424,8 @@ mod tests {
                     .into_iter()
                     .flat_map(|tiled| [(tiled, false), (tiled, true)])
                 {
-                    let launch =
-                        Launch { kind, slot: None, tiled, has_windows, record: LaunchRecord::default() };
+                    let record = LaunchRecord::default();
+                    let launch = Launch { kind, slot: None, tiled, has_windows, has_strides: false, record };
                     let takes = |kernel: &&Kernel| kernel.kind == kind && kernel.form.takes(&launch);
                     let expected = match kind {
                         // Batch norms are the last block's, classes of tiles WGSL's.
@@ -400,26 +463,87 @@ mod tests {
         ] {
             let record = LaunchRecord::default();
             let kind = LaunchKind::Agreement;
-            let launch = Launch { kind, slot: None, tiled: [0, 0], has_windows: false, record };
+            let launch =
+                Launch { kind, slot: None, tiled: [0, 0], has_windows: false, has_strides: false, record };
             let kernel = ComputeCapability { major, minor }.kernel(&launch).unwrap();
             assert_eq!(kernel.name, expected, "{major}.{minor}");
         }
     }
 
+    /// A source's text with the headers that it includes, each once.
+    fn with_headers(source: Source) -> String {
+        let mut all = vec![source];
+        let mut next = 0;
+        while next < all.len() {
+            for header in HEADERS {
+                let is_included = all[next].text.contains(&format!("#include \"{}\"", header.file));
+                if is_included && all.iter().all(|other| other.file != header.file) {
+                    all.push(header);
+                }
+            }
+            next += 1;
+        }
+        all.iter().map(|source| source.text).collect()
+    }
+
     #[test]
     fn the_sources_say_the_same() {
-        for Kernel { name, source, threads, blocks, .. } in KERNELS {
-            let text = source.text;
+        for Kernel { name, source, threads, blocks, shared, .. } in KERNELS {
+            let (text, whole) = (source.text, with_headers(*source));
             let threads = format!("constexpr u32 THREADS = {threads};");
-            assert!(text.contains(&threads), "{name}: no {threads}");
+            assert!(whole.contains(&threads), "{name}: no {threads}");
+            assert_eq!(whole.matches("u32 THREADS =").count(), 1, "{name}");
             let bounds = [String::new(), format!(", {blocks}")]
                 .map(|blocks| format!("__launch_bounds__(THREADS{blocks}) {name}(const Arguments a)"));
             assert!(bounds.iter().any(|bounds| text.contains(bounds)), "{name}: no {bounds:?}");
             assert_eq!(
                 text.contains("DYNAMIC_SHARED("),
-                KERNELS.iter().any(|other| { other.source.file == source.file && other.shared > 0 }),
+                KERNELS
+                    .iter()
+                    .any(|other| other.source.file == source.file && other.shared != DynamicShared::None),
                 "{name}"
             );
+            if let DynamicShared::OfTiles { of_256, of_128, strided } = shared {
+                let mut expected = vec![format!(" SHARED = TENSOR_PIXELS == 256 ? {of_256} : {of_128};")];
+                expected.extend(strided.map(|bytes| format!(" STRIDED_SHARED = {bytes};")));
+                for expected in expected {
+                    assert!(text.contains(&expected), "{name}: no {expected}");
+                }
+            }
+        }
+    }
+
+    /// Shared memory of a multiprocessor, by the table of compute capabilities in NVIDIA's programming guide; the system
+    /// takes 1 KB a block, moments of statistics and a flag as much.
+    #[test]
+    fn four_blocks_of_convolutions_find_room() {
+        let launch = |has_strides| Launch {
+            kind: LaunchKind::ConvTensor,
+            slot: None,
+            tiled: [16, 16],
+            has_windows: false,
+            has_strides,
+            record: LaunchRecord::default(),
+        };
+        for (major, minor, kilobytes, strided_fits) in [
+            (8, 0, 164, true),
+            (8, 6, 100, false),
+            (8, 9, 100, false),
+            (9, 0, 228, true),
+            (12, 0, 100, false),
+        ] {
+            let capability = ComputeCapability { major, minor };
+            let fits = |shared: DynamicShared, has_strides| {
+                let bytes = shared.of(&launch(has_strides), capability);
+                assert!(bytes <= shared.most(capability));
+                4 * (bytes + 1024 + 1040) <= kilobytes << 10
+            };
+            for Kernel { name, shared, .. } in KERNELS {
+                if let DynamicShared::OfTiles { strided, .. } = *shared {
+                    assert!(fits(*shared, false), "{name}, {capability}");
+                    assert!(strided.is_none() || fits(*shared, true) == strided_fits, "{name}, {capability}");
+                }
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn each_kernel<E>(
             let mut steps = cholesky::steps(launch.record, capability).into_iter();
             steps.try_for_each(|(kernel, record, shared)| put_jobs(kernel, record, shared))
         }
-        (_, Some(kernel)) => put_jobs(kernel, launch.record, kernel.shared),
+        (_, Some(kernel)) => put_jobs(kernel, launch.record, kernel.shared.of(launch, capability)),
         (_, None) => unreachable!("no kernel for {launch:?} on compute capability {capability}"),
     }
 }
@@ -90,8 +90,14 @@ mod tests {
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {
         let record = LaunchRecord { first: 7, jobs: 150_000, tiles: 3, slices: 2, ..LaunchRecord::default() };
-        let launch =
-            Launch { kind: LaunchKind::Weights, slot: None, tiled: [0, 0], has_windows: false, record };
+        let launch = Launch {
+            kind: LaunchKind::Weights,
+            slot: None,
+            tiled: [0, 0],
+            has_windows: false,
+            has_strides: false,
+            record,
+        };
         let mut seen = Vec::new();
         let put = |kernel: &KernelLaunch<'_>| {
             let arguments: Arguments = bytemuck::pod_read_unaligned(kernel.argument);

@@ -11,8 +11,14 @@ use libloading::Library;
 use super::kernels::{ComputeCapability, HEADERS, Source};
 use super::refusal::Refusal;
 
-/// The last option has the assembler say what each kernel takes, which tests read.
-pub(super) const OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
+/// What kernels are compiled with for an architecture. The assembler says what each of them takes, which tests read.
+pub(super) fn options(capability: ComputeCapability) -> Vec<String> {
+    let architecture = format!("--gpu-architecture={}", capability.architecture());
+    let mut options = vec![architecture, "--std=c++17".to_owned(), "--ptxas-options=-v".to_owned()];
+    let pixels = capability.tensor_pixels();
+    options.extend(pixels.map(|pixels| format!("--define-macro=TENSOR_PIXELS={pixels}")));
+    options
+}
 
 /// A compiled source.
 #[derive(Clone, Debug)]
@@ -116,16 +122,16 @@ impl Nvrtc {
     pub(super) fn compile(
         &self,
         Source { file: source, text }: Source,
-        architecture: &str,
+        capability: ComputeCapability,
     ) -> Result<Compiled, Refusal> {
+        let architecture = capability.architecture();
         let failed = |reason: String| {
             let reason =
                 format!("{self} cannot compile {source} for {architecture}: {reason}; please report it");
             Refusal::cannot_open(reason)
         };
         let program = NvrtcProgram::new(self, source, text).map_err(failed)?;
-        let options = [&format!("--gpu-architecture={architecture}")[..], OPTIONS[0], OPTIONS[1]];
-        let outcome = program.compile(&options);
+        let outcome = program.compile(&options(capability));
         let log = program.text("nvrtcGetProgramLogSize", "nvrtcGetProgramLog").map_err(failed)?;
         let log = String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned();
         outcome.map_err(|why| failed(format!("{why}\n{log}")))?;
@@ -171,8 +177,8 @@ impl<'a> NvrtcProgram<'a> {
         Ok(NvrtcProgram { nvrtc, program })
     }
 
-    fn compile(&self, options: &[&str]) -> Result<(), String> {
-        let options: Vec<CString> = c_strings(options.iter().copied())?;
+    fn compile(&self, options: &[String]) -> Result<(), String> {
+        let options: Vec<CString> = c_strings(options.iter().map(|option| &**option))?;
         let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
         type Compile = unsafe extern "C" fn(Program, c_int, *const *const c_char) -> c_int;
         // SAFETY: the type is that of nvrtc.h; the program lives, and so do the options.

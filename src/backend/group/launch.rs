@@ -73,6 +73,8 @@ pub(crate) struct Launch {
     pub(crate) tiled: [usize; 2],
     /// Whether any of its jobs has a window.
     pub(crate) has_windows: bool,
+    /// Whether any of its jobs is a convolution of stride 2 or more.
+    pub(crate) has_strides: bool,
     pub(crate) record: LaunchRecord,
 }
 

@@ -84,6 +84,8 @@ pub(super) struct ConvCounts {
     pub(super) units: u32,
     /// Pixels of the smallest tile.
     pub(super) tile: u32,
+    /// Whether any has a stride.
+    pub(super) has_strides: bool,
 }
 
 impl CombineCounts {
@@ -103,6 +105,7 @@ impl ConvCounts {
         self.tile = if self.jobs == 0 { other.tile } else { self.tile.min(other.tile) };
         self.jobs += other.jobs;
         self.units = self.units.max(other.units);
+        self.has_strides |= other.has_strides;
     }
 }
 
@@ -240,9 +243,12 @@ impl Builder<'_> {
         let mut convs = [ConvCounts::default(); Class::CONVS.len()];
         for (class, counts) in Class::CONVS.into_iter().zip(&mut convs) {
             for id in jobs.convs.clone() {
-                let cut = forms.conv(plan, &plan.convs[id]);
+                let job = &plan.convs[id];
+                let cut = forms.conv(plan, job);
                 if cut.class == class {
-                    counts.add(&ConvCounts { jobs: 1, units: cut.units as u32, tile: cut.tile as u32 });
+                    let (units, tile, has_strides) =
+                        (cut.units as u32, cut.tile as u32, job.stride != [1, 1]);
+                    counts.add(&ConvCounts { jobs: 1, units, tile, has_strides });
                     self.conv(id, &cut);
                 }
             }

@@ -15,17 +15,21 @@
 // Statistics: sum and M2 by a binary tree of joins, from two pixels up to the tile; batch_norm.cuh goes on with it up to 256
 // pixels. So they are the same whatever the tile, and a job's arithmetic depends on no other.
 //
+// A width has a file and a kernel of its own, so that the compiler works on them side by side. A kernel of 1x1 takes the code
+// of 3x3, but for the loop over taps: the tile is the same, what lies around it is not staged, and of taps it has the middle one.
+//
 // Tiles of pixels by octets of outputs, and instructions (SASS of sm_90a, 3x3 at width 32) of a step of 16 products by a
 // warp's part of the tile, 24 of them HMMA, or 12. Chips with less than 164 KB of shared memory a multiprocessor take tiles
 // of 128 pixels for those of 256.
 //
 // | outputs | 1 octet | 2 | up to 4 | up to 8 | stride 2 |
 // |---|---|---|---|---|---|
-// | tile | 256 | 256 | 128 | 64 | 64 |
+// | pixels of a tile | 256 | 256 | 128 | 64 | 64 |
 // | octets x pixels of a warp | 1 x 64 | 2 x 64 | 4 x 32 | 4 x 32 | 1, 2 or 4 x 32 |
 // | instructions a step | 24 | 36 | 36 | 35 (width 8) | |
 //
 // An octet of 32 pixels is staged in 63 to 65 instructions, 55 of which are the split and its stores.
+#pragma once
 #include "batch_norm.cuh"
 #include "conv_tile.cuh"
 
@@ -45,6 +49,9 @@ DEVICE u32 heads(float low, float high) { return __byte_perm(__float_as_uint(low
 // The block's job, looked up where the call stands: registers are scarce beside the sums.
 DEVICE const Conv &job_here(const Arguments &a) { return a.convs[a.launch.first + anew(blockIdx.y)]; }
 
+// Taps of its kernel, 9 or 1: of 3x3 the middle one alone.
+DEVICE u32 taps_here(const Arguments &a) { return low(load_here(&job_here(a).kernel)) == 3 ? 9 : 1; }
+
 DEVICE u32 in_octets_here(const Arguments &a) { return (low(load_here(&job_here(a).units)) + 1) / 2; }
 
 // The warp's number, in a way that lets the compiler see that it is the same for all lanes; asked for where the call stands.
@@ -56,23 +63,27 @@ template <class T> DEVICE u32 first_octet(u32 warp) { return blockIdx.z * 8 + wa
 // Stages a chunk of one or two octets, from the first one on; two warps share an octet of two, four one of one.
 template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, uint4 *values) {
     const Conv &job = job_here(a);
-    // A warp takes each STEP-th segment, BATCH of which it loads together: what registers leave beside the sums.
-    constexpr int STEP = 4 / OCTETS, ROUNDS = (T::SEGMENTS + STEP - 1) / STEP, BATCH = T::MT * T::NT == 8 ? 1 : 2;
-    static_assert(T::IMAGES == 1 || STEP % T::OF_IMAGE == 0, "a step within an image, or of whole images");
-    // Places from one of its segments to the next.
-    constexpr int NEXT = T::PITCH * (T::IMAGES == 1 ? STEP * T::SEGMENT_ROWS : STEP / T::OF_IMAGE * T::IMAGE_LINES);
+    // A warp takes each STEP-th segment of the tile's own, and after them one of those around it, if there are any. BATCH are
+    // loaded together: what registers leave beside the sums.
+    constexpr int STEP = 4 / OCTETS, OWN = T::IMAGES * T::OWN, OWN_ROUNDS = (OWN + STEP - 1) / STEP;
+    constexpr int ROUNDS = OWN_ROUNDS + (T::AROUND > 0 ? 1 : 0), BATCH = T::MT * T::NT == 8 ? 1 : 2;
+    static_assert(T::IMAGES == 1 || STEP % T::OWN == 0, "a step within an image, or of whole images");
+    static_assert(T::AROUND <= STEP, "one each");
+    // Places from one line of segments to the next, and from one of the warp's own segments.
+    constexpr int LINE = T::SEGMENT_ROWS * T::PITCH;
+    constexpr int NEXT = T::IMAGES == 1 ? STEP * LINE : STEP / T::OWN * T::IMAGE_LINES * T::PITCH;
     u32 warp = warp_index(), lane = anew(threadIdx.x) % 32, octet = warp % OCTETS, begin = warp / OCTETS;
     u32 unit = 2 * (first + octet), pitch = plane(a.launch.images * T::AREA);
     bool second = unit + 1 < low(load_here(&job.units));
     float least = load_here(&job.relu) ? 0.0f : __uint_as_float(0xff800000u);
-    // The tile's first segment, counted in its image, negative above it; segments of the images that are left.
+    // The warp's first segment, counted in the tile's first image, and how many there are from it on in all images.
     constexpr int OF_PLANE = T::AREA / 32;
-    int segment = T::WHOLE ? 0 : (int)(blockIdx.x % T::PARTS * T::OWN) - T::FIRST_OWN;
+    u32 segment = begin + (T::WHOLE ? 0 : blockIdx.x % T::PARTS * T::OWN);
     u32 image = T::WHOLE ? blockIdx.x * T::IMAGES : blockIdx.x / T::PARTS;
-    u32 left = T::WHOLE ? (a.launch.images - image) * OF_PLANE : OF_PLANE;
-    const float4 *from = a.arena + (load_here(&job.input) + unit * pitch + image * T::AREA + lane) + ((int)begin + segment) * 32;
-    u32 first_image = T::IMAGES == 1 ? 0 : begin / T::OF_IMAGE, in_image = T::IMAGES == 1 ? begin : begin % T::OF_IMAGE;
-    u32 line = first_image * T::IMAGE_LINES + in_image * T::SEGMENT_ROWS + (T::WHOLE ? T::PAD : 0);
+    int left = (int)((a.launch.images - image) * OF_PLANE - segment);
+    const float4 *from = a.arena + (load_here(&job.input) + unit * pitch + image * T::AREA + lane) + segment * 32;
+    u32 first_image = T::IMAGES == 1 ? 0 : begin / T::OWN, in_image = T::IMAGES == 1 ? begin : begin % T::OWN;
+    u32 line = first_image * T::IMAGE_LINES + in_image * T::SEGMENT_ROWS + T::FIRST_OWN_LINE;
     uint4 *to = values + octet * T::PLACES + (line + lane / T::IW) * T::PITCH + T::column_place(lane % T::IW + T::PAD);
 #pragma unroll
     for (int round = 0; round < ROUNDS; round += BATCH) {
@@ -80,12 +91,15 @@ template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, 
         if (round > 0) keep_order();
         float4 x[BATCH][2];
         bool inside[BATCH];
+        // Segments from the warp's first one on: the first warp's is above the tile, the second's below it.
+        int around = begin == 0 ? -1 : T::OWN - 1;
 #pragma unroll
         for (int b = 0; b < BATCH; b++) {
             if (round + b >= ROUNDS) break;
-            int place = (round + b) * STEP, own = (int)begin + place;
-            inside[b] = T::surely_inside(place, STEP) ||
-                        ((u32)(segment + own) < left && (T::SEGMENTS % STEP == 0 || own < T::SEGMENTS));
+            int place = round + b < OWN_ROUNDS ? (round + b) * STEP : around;
+            if (round + b == OWN_ROUNDS) inside[b] = begin < T::AROUND && segment + around < OF_PLANE && taps_here(a) > 1;
+            else if (T::IMAGES > 1) inside[b] = place < left;
+            else inside[b] = OWN % STEP == 0 || begin + place < OWN;
             x[b][0] = load_stream(from + place * 32, inside[b]);
             x[b][1] = load_stream(from + pitch + place * 32, inside[b] && second);
         }
@@ -95,7 +109,7 @@ template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, 
             float v[8] = {x[b][0].x, x[b][0].y, x[b][0].z, x[b][0].w, x[b][1].x, x[b][1].y, x[b][1].z, x[b][1].w};
 #pragma unroll
             for (int l = 0; l < 8; l++) v[l] = fmaxf(v[l], least);
-            uint4 *place = to + (round + b) * NEXT;
+            uint4 *place = to + (round + b < OWN_ROUNDS ? (round + b) * NEXT : around * LINE);
 #pragma unroll
             for (int part = 0; part < 3; part++) {
                 place[part * T::PART] = make_uint4(heads(v[0], v[1]), heads(v[2], v[3]), heads(v[4], v[5]), heads(v[6], v[7]));
@@ -108,7 +122,6 @@ template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, 
 
 // Zeros around the images, which staging never writes.
 template <class T> DEVICE void clear_border(uint4 *values) {
-    if (T::PAD == 0) return;
     constexpr u32 COLUMNS = T::LINES + (T::S == 1 ? 1 : 0), REST = T::PITCH - 1;
     const uint4 zeros = make_uint4(0, 0, 0, 0);
     for (u32 i = threadIdx.x; i < 6 * COLUMNS; i += THREADS) values[i / COLUMNS * T::PLACES + i % COLUMNS * T::PITCH] = zeros;
@@ -222,22 +235,22 @@ template <class T> DEVICE void multiply_column(const Arguments &a, Sums<T> &sums
 // Places of the first four even, or odd, taps, a byte each.
 template <class T> DEVICE constexpr u32 tap_places(int odd) {
     u32 places = 0;
-    for (int i = 0; i < 4 && T::K > 1; i++) places |= (u32)T::tap(2 * i + odd) << 8 * i;
+    for (int i = 0; i < 4; i++) places |= (u32)T::tap(2 * i + odd) << 8 * i;
     return places;
 }
 
 // Place of a lane's tap in a step of a single octet, two taps a step, one for each half of the warp. Weights behind the last
 // tap are zeros.
-template <class T> DEVICE u32 tap_of_half(int step) {
-    constexpr int LAST = T::TAPS - 1;
+template <class T> DEVICE u32 tap_of_half(u32 taps, int step) {
     u32 places = anew(threadIdx.x) / 16 % 2 ? tap_places<T>(1) : tap_places<T>(0);
-    return T::K == 1 ? 0 : __byte_perm(places, T::tap(LAST), 0x7770 + step);
+    return taps == 1 ? T::tap(T::TAPS / 2) : __byte_perm(places, T::tap(T::TAPS - 1), 0x7770 + step);
 }
 
 // The products of a chunk, by hi of the weights.
-template <class T, int OCTETS>
-DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows) {
-    if (OCTETS == 2) {
+template <class T>
+DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows, bool pair) {
+    u32 taps = taps_here(a);
+    if (pair && taps > 1) {
 #pragma unroll 1
         for (int column = 0; column < T::K; column++) {
             multiply_column<T>(a, sums, address + 16 * T::column_place(column), rows);
@@ -246,11 +259,11 @@ DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, R
         advance<T>(rows, T::TAPS - T::K);
     } else {
 #pragma unroll 1
-        for (int step = 0; 2 * step < T::TAPS; step++) {
+        for (int step = 0; 2 * step < taps; step++) {
             u32 b[T::NT][2];
             load_weights<T>(a, b, rows, 0);
             advance<T>(rows, 1);
-            SharedAddress at = address + 16 * tap_of_half<T>(step);
+            SharedAddress at = address + 16 * tap_of_half<T>(taps, step);
 #pragma unroll
             for (int part = 2; part >= 0; part--)
                 multiply_step<T>(part ? sums.low : sums.high, at + 16 * part * T::PART, b);
@@ -264,14 +277,15 @@ DEVICE void multiply_planes(const Arguments &a, Sums<T> &sums, SharedAddress add
     // Nothing is shared with the products by hi, since it would be kept in registers.
 #pragma unroll
     for (int q = 0; q < Rows<T>::PAIRS; q++) rows.place[q] = anew(rows.place[q]);
+    u32 taps = taps_here(a);
 #pragma unroll 1
     for (u32 plane = 1; plane < a.launch.planes; plane++) {
-        advance<T>(rows, weight_steps(in_octets_here(a), T::TAPS));
+        advance<T>(rows, weight_steps(in_octets_here(a), taps));
 #pragma unroll 1
-        for (int step = 0; step < (pair ? T::TAPS : (T::TAPS + 1) / 2); step++) {
+        for (int step = 0; step < (pair ? taps : (taps + 1) / 2); step++) {
             u32 b[T::NT][2];
             load_weights<T>(a, b, rows, step);
-            SharedAddress at = address + 16 * (pair ? T::tap(step) : tap_of_half<T>(step));
+            SharedAddress at = address + 16 * (pair && taps > 1 ? T::tap(step) : tap_of_half<T>(taps, step));
 #pragma unroll 1
             for (u32 part = 0; part + plane < 3; part++) multiply_step<T>(sums.low, at + 16 * part * T::PART, b);
         }
@@ -352,30 +366,19 @@ template <class T> DEVICE void store_outputs(float4 *at, const float *y) {
     else *at = make_float4(y[0], y[1], y[2], y[3]);
 }
 
-// Adds what is stored of the outputs to the sums of hi.
-template <class T> DEVICE void add_stored(const Outputs<T> &out, float (&high)[T::MT][T::NT][4]) {
-#pragma unroll
-    for (int slice = 0; slice < T::MT / 2; slice++)
-#pragma unroll
-        for (int pair = 0; pair < (T::NT + 1) / 2; pair++) {
-            if (slice >= out.slices || pair >= out.pairs) continue;
-#pragma unroll
-            for (int p = 0; p < 4; p++) {
-                const float4 *at = place_of<T>(out, slice, pair, p);
-                if constexpr (T::NT == 1) {
-                    float2 y = ((const float2 *)at)[threadIdx.x % 2];
-                    sum_of<T>(high, slice, pair, p, 0) += y.x, sum_of<T>(high, slice, pair, p, 1) += y.y;
-                } else {
-                    float4 y = *at;
-                    sum_of<T>(high, slice, pair, p, 0) += y.x, sum_of<T>(high, slice, pair, p, 1) += y.y;
-                    sum_of<T>(high, slice, pair, p, 2) += y.z, sum_of<T>(high, slice, pair, p, 3) += y.w;
-                }
-            }
-        }
+template <class T> DEVICE void add_outputs(const float4 *at, float *y) {
+    if constexpr (T::NT == 1) {
+        float2 stored = ((const float2 *)at)[threadIdx.x % 2];
+        y[0] += stored.x, y[1] += stored.y;
+    } else {
+        float4 stored = *at;
+        y[0] += stored.x, y[1] += stored.y, y[2] += stored.z, y[3] += stored.w;
+    }
 }
 
-// Moves the sums of hi to where the outputs will be stored.
-template <class T> DEVICE void move_to_stored(const Outputs<T> &out, float (&high)[T::MT][T::NT][4]) {
+// Adds what is stored of the outputs to the sums of hi, where something is, and leaves them there, or as sums in the end.
+template <class T> DEVICE void move_sums(const Outputs<T> &out, float (&high)[T::MT][T::NT][4], bool adds, bool stores) {
+    constexpr int OF_PAIR = Outputs<T>::OF_PAIR;
 #pragma unroll
     for (int slice = 0; slice < T::MT / 2; slice++)
 #pragma unroll
@@ -383,13 +386,16 @@ template <class T> DEVICE void move_to_stored(const Outputs<T> &out, float (&hig
             if (slice >= out.slices || pair >= out.pairs) continue;
 #pragma unroll
             for (int p = 0; p < 4; p++) {
-                float y[Outputs<T>::OF_PAIR];
+                float4 *at = place_of<T>(out, slice, pair, p);
+                float y[OF_PAIR];
 #pragma unroll
-                for (int l = 0; l < Outputs<T>::OF_PAIR; l++) y[l] = sum_of<T>(high, slice, pair, p, l);
-                store_outputs<T>(place_of<T>(out, slice, pair, p), y);
+                for (int l = 0; l < OF_PAIR; l++) y[l] = sum_of<T>(high, slice, pair, p, l);
+                if (adds) add_outputs<T>(at, y);
+                if (stores) store_outputs<T>(at, y);
+#pragma unroll
+                for (int l = 0; l < OF_PAIR; l++) sum_of<T>(high, slice, pair, p, l) = stores ? 0.0f : y[l];
             }
         }
-    clear<T>(high);
 }
 
 // Stores a warp's outputs and leaves the statistics of its slices.
@@ -440,8 +446,8 @@ template <class T> DEVICE void store_partials(const Arguments &a, const Moments 
     const Conv &job = job_here(a);
     constexpr int SLICES = T::PIXELS / 32;
     static_assert(SLICES * T::CHANNELS <= MOMENTS, "fits");
-    u32 channel = threadIdx.x, unit = 16 * blockIdx.z + channel / 4;
-    u32 pixels = a.launch.images * (T::W * T::W) - blockIdx.x * T::PIXELS;
+    u32 channel = anew(threadIdx.x), unit = 16 * anew(blockIdx.z) + channel / 4;
+    u32 tile = anew(blockIdx.x), pixels = a.launch.images * (T::W * T::W) - tile * T::PIXELS;
     if (job.partials == NONE || channel >= T::CHANNELS || unit >= high(job.units)) return;
     Moments m[SLICES];
     float count[SLICES];
@@ -458,7 +464,7 @@ template <class T> DEVICE void store_partials(const Arguments &a, const Moments 
             m[s] = join(m[s], count[s], m[s + step], count[s + step]);
             count[s] += count[s + step];
         }
-    float *to = (float *)((float4 *)a.partials + partial_place(job.partials, blockIdx.x, high(job.units), unit)) + channel % 4;
+    float *to = (float *)((float4 *)a.partials + partial_place(job.partials, tile, high(job.units), unit)) + channel % 4;
     to[0] = m[0].sum, to[4] = m[0].m2;
 }
 
@@ -476,8 +482,7 @@ template <class T> DEVICE SharedAddress first_tap(const uint4 *values, bool pair
 }
 
 template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *moments) {
-    constexpr u32 MOVED_CHUNKS = MOVED_STEPS / T::TAPS;
-    clear_border<T>(values);
+    if (taps_here(a) > 1) clear_border<T>(values);
     Rows<T> rows = rows_of<T>(a, job_here(a), warp_index());
     Sums<T> sums;
     clear<T>(sums.low), clear<T>(sums.high);
@@ -490,15 +495,11 @@ template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *
         __syncthreads();
         if (!has_pixels<T>(a, warp_index())) continue;
         if (a.launch.planes > 1) multiply_planes<T>(a, sums, first_tap<T>(values, pair), rows, pair);
-        if (pair) multiply<T, 2>(a, sums, first_tap<T>(values, true), rows);
-        else multiply<T, 1>(a, sums, first_tap<T>(values, false), rows);
-        u32 octets = in_octets_here(a);
-        bool is_last = octet + 2 >= octets, moves = is_last || (octet / 2 + 1) % MOVED_CHUNKS == 0;
-        if (moves && weight_steps(octets, T::TAPS) > MOST_STEPS) {
-            Outputs<T> out = outputs_of<T>(a);
-            if (octet / 2 >= MOVED_CHUNKS) add_stored<T>(out, sums.high);
-            if (!is_last) move_to_stored<T>(out, sums.high);
-        }
+        multiply<T>(a, sums, first_tap<T>(values, pair), rows, pair);
+        u32 octets = in_octets_here(a), taps = taps_here(a), steps = octet / 2 * taps;
+        bool is_last = octet + 2 >= octets, moves = is_last || (steps + taps) % MOVED_STEPS == 0;
+        if (moves && weight_steps(octets, taps) > MOST_STEPS)
+            move_sums<T>(outputs_of<T>(a), sums.high, steps >= MOVED_STEPS, !is_last);
     }
     Outputs<T> out = outputs_of<T>(a);
     finish<T>(a, out, sums, moments);
@@ -506,24 +507,31 @@ template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *
     store_partials<T>(a, moments);
 }
 
-// The form for a job's stride, its octets of outputs and its tile.
-template <int W, int K>
-DEVICE void conv_of_kernel(const Arguments &a, const Conv &job, u32 octets, uint4 *values, Moments *moments) {
-    if constexpr (W < 32) {
-        if (low(job.stride) == 2) {
-            if (octets <= 2) conv<Tile<W, K, 2, 2, 1, 2>>(a, values, moments);
-            else if (octets <= 4) conv<Tile<W, K, 2, 2, 2, 2>>(a, values, moments);
-            else conv<Tile<W, K, 2, 2, 4, 2>>(a, values, moments);
-            return;
-        }
-    }
-    if (octets > 4) conv<Tile<W, K, 1, 2, 4, 2>>(a, values, moments);
-    else if (octets > 2) conv<Tile<W, K, 1, 2, 4, 1>>(a, values, moments);
-    else if (job.tile == 128 && octets == 2) conv<Tile<W, K, 1, 2, 2, 1>>(a, values, moments);
-    else if (job.tile == 128) conv<Tile<W, K, 1, 2, 1, 1>>(a, values, moments);
-    else if (octets == 2) conv<Tile<W, K, 1, 4, 2, 1>>(a, values, moments);
-    else conv<Tile<W, K, 1, 4, 1, 1>>(a, values, moments);
+// Bytes of shared memory of the largest of some tiles.
+template <class... T> DEVICE constexpr int largest() {
+    int most = 0;
+    ((most = T::BYTES > most ? T::BYTES : most), ...);
+    return most;
 }
+
+// Tiles by octets of outputs: 1, 2, up to 4 and up to 8. Those of 1 and 2 have TENSOR_PIXELS, 256 or 128, which the
+// compiler is told by the chip's shared memory.
+template <int W> struct Tiles {
+    static constexpr int MOST = TENSOR_PIXELS / 64;
+    typedef Tile<W, 1, MOST, 1, 1> Of1;
+    typedef Tile<W, 1, MOST, 2, 1> Of2;
+    typedef Tile<W, 1, 2, 4, 1> Of4;
+    typedef Tile<W, 1, 2, 4, 2> Of8;
+    static constexpr int BYTES = largest<Of1, Of2, Of4, Of8>();
+};
+
+// Tiles of stride 2: up to 2, 4 and 8.
+template <int W> struct StridedTiles {
+    typedef Tile<W, 2, 2, 1, 2> Of2;
+    typedef Tile<W, 2, 2, 2, 2> Of4;
+    typedef Tile<W, 2, 2, 4, 2> Of8;
+    static constexpr int BYTES = largest<Of2, Of4, Of8>();
+};
 
 template <int W> DEVICE void conv_of_width(const Arguments &a, uint4 *values) {
     __shared__ Moments moments[MOMENTS];
@@ -532,27 +540,20 @@ template <int W> DEVICE void conv_of_width(const Arguments &a, uint4 *values) {
         u32 octets = (high(job.units) + 1) / 2;
         // The grid is that of the job with the smallest tile, and of that with the most octets.
         if (blockIdx.x * job.tile >= a.launch.images * (W * W) || blockIdx.z * 8 >= octets) return;
-        if (low(job.kernel) == 3) conv_of_kernel<W, 3>(a, job, octets, values, moments);
-        else conv_of_kernel<W, 1>(a, job, octets, values, moments);
+        bool is_strided = low(job.stride) == 2;
+        if constexpr (W < 32) {
+            if (is_strided && octets <= 2) conv<typename StridedTiles<W>::Of2>(a, values, moments);
+            else if (is_strided && octets <= 4) conv<typename StridedTiles<W>::Of4>(a, values, moments);
+            else if (is_strided) conv<typename StridedTiles<W>::Of8>(a, values, moments);
+        }
+        if (!is_strided && octets == 1) conv<typename Tiles<W>::Of1>(a, values, moments);
+        else if (!is_strided && octets == 2) conv<typename Tiles<W>::Of2>(a, values, moments);
+        else if (!is_strided && octets <= 4) conv<typename Tiles<W>::Of4>(a, values, moments);
+        else if (!is_strided) conv<typename Tiles<W>::Of8>(a, values, moments);
     }
     const Conv &job = job_here(a);
     if (job.partials == NONE) return;
     u32 tiles = (a.launch.images * (W * W) + job.tile - 1) / job.tile, slices = (high(job.units) + 15) / 16;
     if (is_last_block(&a.conv_counters[a.launch.first + blockIdx.y], tiles * slices))
         batch_norms(a, job.partials, high(job.units), job.first_norm, job.norms, job.tile);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_32(const Arguments a) {
-    DYNAMIC_SHARED(uint4, values);
-    conv_of_width<32>(a, values);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_16(const Arguments a) {
-    DYNAMIC_SHARED(uint4, values);
-    conv_of_width<16>(a, values);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 4) conv_8(const Arguments a) {
-    DYNAMIC_SHARED(uint4, values);
-    conv_of_width<8>(a, values);
 }
