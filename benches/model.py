@@ -136,7 +136,7 @@ def group_size(all_plans, chip):
         for row in convs:
             if row["slot"]["height"] == smallest:
                 blocks[tuple(row["slot"].values())] += conv_blocks(plan, row)
-        if blocks and statistics.median(blocks.values()) >= FULL * chip.multiprocessors * RESIDENT["conv"]:
+        if blocks and statistics.median_high(blocks.values()) >= FULL * chip.multiprocessors * RESIDENT["conv"]:
             return count + 1
     return min(len(all_plans), MOST_NETWORKS)
 
