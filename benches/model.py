@@ -157,14 +157,16 @@ def emulate(a, workload, networks, images):
                EMULATED_CUDA_MEMORY="64G", EMULATED_CUDA_CHIP="H100")
         with open(report, encoding="utf-8") as file:
             launches = json.load(file)["launches"]
+    if [launch["kernel"] for launch in launches].count("start") != 1:
+        sys.exit(f"model.py: the first {networks} networks of {workload} ran as several groups, not one: run it again")
     return [launch_counts(launch) for launch in launches]
 
 
 def launch_counts(launch):
     """What of a launch's counters the model needs."""
     of = lambda name: launch["classes"].get(name, {"warps": 0})["warps"]
-    shared = sum(launch[traffic]["wavefronts"] for traffic in ["shared_reads", "shared_writes", "shared_atomics"])
-    sectors = sum(launch[traffic]["sectors"] for traffic in ["global_reads", "global_writes", "global_atomics"])
+    shared = sum(launch[kind]["wavefronts"] for kind in ["shared_reads", "shared_writes", "shared_atomics"])
+    sectors = sum(launch[kind]["sectors"] for kind in ["global_reads", "global_writes", "global_atomics"])
     return {
         "kernel": launch["kernel"],
         "blocks": math.prod(launch["grid"]),
