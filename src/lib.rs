@@ -69,7 +69,7 @@ pub use graph::{
 };
 pub use network::Network;
 pub use precision::Precision;
-pub use probe::{Probe, Stage};
+pub use probe::{Groups, Probe, Stage};
 pub use score::{Agreement, ScoreKind, Scores};
 pub use scorer::{Score, Scorer, ScorerBuilder, Session, Settings, Stream, Ticket};
 pub use space::*;

@@ -104,11 +104,25 @@ pub enum InjectedFault {
     None,
 }
 
+/// Groups that a GPU has run, and what was in them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Groups.
+    pub groups: u64,
+    /// Networks in all of them: those that ran again count again.
+    pub networks: u64,
+    /// Launches of all of them.
+    pub launches: u64,
+}
+
 /// Measurements of a scorer's stages: the time of each. [`crate::ScorerBuilder::probe`] takes it.
 #[derive(Debug)]
 pub struct Probe {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
     twins: AtomicU64,
+    groups: AtomicU64,
+    networks: AtomicU64,
+    launches: AtomicU64,
     /// Whether launches of a GPU run one by one, to be timed.
     is_timer: bool,
     faults: Mutex<Vec<InjectedFault>>,
@@ -116,8 +130,15 @@ pub struct Probe {
 
 impl Default for Probe {
     fn default() -> Self {
-        let (nanoseconds, twins) = (Default::default(), AtomicU64::new(0));
-        Probe { nanoseconds, twins, is_timer: true, faults: Mutex::default() }
+        Probe {
+            nanoseconds: Default::default(),
+            twins: AtomicU64::new(0),
+            groups: AtomicU64::new(0),
+            networks: AtomicU64::new(0),
+            launches: AtomicU64::new(0),
+            is_timer: true,
+            faults: Mutex::default(),
+        }
     }
 }
 
@@ -171,6 +192,26 @@ impl Probe {
     /// Launches of a GPU that ran on the CPU instead.
     pub fn twins(&self) -> u64 {
         self.twins.load(Relaxed)
+    }
+
+    /// Groups that a GPU has run; none on the CPU, which takes networks one by one.
+    pub fn groups(&self) -> Groups {
+        let number = |count: &AtomicU64| count.load(Relaxed);
+        Groups {
+            groups: number(&self.groups),
+            networks: number(&self.networks),
+            launches: number(&self.launches),
+        }
+    }
+
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "no device runs groups")
+    )]
+    pub(crate) fn see_group(&self, networks: usize, launches: usize) {
+        self.groups.fetch_add(1, Relaxed);
+        self.networks.fetch_add(networks as u64, Relaxed);
+        self.launches.fetch_add(launches as u64, Relaxed);
     }
 
     #[cfg_attr(

@@ -1,6 +1,7 @@
 //! The back door of tests, benches and `naswot bench`: codes, injected faults, the case table, peak rates of the processor, kernels on
 //! devices that a test brings along. No part of the crate's stable interface: it may change in any version.
 
+pub use crate::backend::ceilings::{DeviceCeilings, KernelLoad, shortest};
 pub use crate::backend::cpu::{PeakRates, peak_rates};
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use crate::backend::group::lockstep::Deviation;

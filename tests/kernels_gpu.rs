@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         does_not_depend_on_the_group(&open(0)?, &mixed(256), &[7, 96, 256])
     }));
     trials.push(needs(Requirement::Cuda, "a_full_device_runs_smaller_groups", |_| full()));
+    trials.push(needs(Requirement::Cuda, "gpu: ceilings", |_| ceilings()));
     // One of them takes all of the memory.
     run_one_by_one(trials)
 }
@@ -44,6 +45,18 @@ fn full() -> Outcome {
     device.free(held);
     assert_eq!(found?, expected);
     assert!(counting.refused.load(Relaxed) > 0, "a group of {group} bytes fitted into half of that");
+    Ok(())
+}
+
+/// What `naswot bench` measures of a device are rates, and its kernels came from somewhere.
+fn ceilings() -> Outcome {
+    let device = open(0)?;
+    let sources = device.compute_capability().sources().len();
+    let measured = cuda(&noise(4, 1), device).build()?.ceilings()?.ok_or("a GPU has ceilings")?;
+    let (copy, launch) = (measured.copy_bytes_per_s, measured.launch.map(|time| time.as_secs_f64()));
+    let is_rate = |rate: Option<f64>| rate.is_some_and(|rate| rate > 0.0 && rate.is_finite());
+    assert!(is_rate(copy) && is_rate(launch), "{measured:?}");
+    assert_eq!(measured.kernels.map(|load| load.compiled + load.cached), Some(sources), "{measured:?}");
     Ok(())
 }
 

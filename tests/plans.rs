@@ -77,6 +77,43 @@ fn a_plan_prints_as_a_table_and_as_json() {
     }
 }
 
+/// What the model of a GPU's time reads: of each job all fields, with positions that lead somewhere.
+#[test]
+fn the_json_has_all_of_each_job() {
+    let number = |value: &Value| value.as_u64().unwrap() as usize;
+    for cell in workload("nasbench101").iter().chain(&workload("nasbench201")) {
+        let json = serde_json::to_value(plan(cell, 16, 4)).unwrap();
+        let (mut sum, mut regions) = (0, Vec::new());
+        for row in json["jobs"].as_array().unwrap() {
+            let job = &row["job"];
+            if row["stage"] == "conv" {
+                assert!(json["tensors"][number(&job["input"])].is_object(), "{job}");
+                let shape = &json["tensors"][number(&job["output"])]["shape"];
+                let taps = number(&job["kernel"][0]) * number(&job["kernel"][1]);
+                for part in job["parts"].as_array().unwrap() {
+                    let parameter = &json["parameters"][number(&part["parameter"])]["shape"];
+                    let left = number(&parameter["out_channels"]) - 8 * number(&part["row"]);
+                    let pairs = left.min(8 * number(&part["octets"])) * number(&parameter["in_channels"]);
+                    sum += pairs * taps * number(&shape["height"]) * number(&shape["width"]);
+                }
+            } else {
+                let terms = job["terms"].as_array().unwrap();
+                assert!(
+                    terms.iter().all(|term| json["tensors"][number(&term["tensor"])].is_object()),
+                    "{job}"
+                );
+                let codes = terms.iter().map(|term| &term["code"]).chain([&job["code"]]);
+                regions.extend(codes.filter(|code| !code.is_null()).map(number));
+            }
+        }
+        assert_eq!(json["macs"], sum);
+        regions.sort_unstable();
+        regions.dedup();
+        let all: Vec<usize> = (0..json["regions"].as_array().unwrap().len()).collect();
+        assert_eq!(regions, all, "each region is some job's");
+    }
+}
+
 /// The design's figures are for bf16, half of these.
 #[test]
 fn memory_stays_within_its_bounds() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ceilings::DeviceCeilings;
 use super::queue::Queue;
 use super::setup::Setup;
 use crate::plan::Plan;
@@ -20,6 +21,13 @@ pub(crate) trait Executor: Send + Sync {
     /// Multiplications of a plan's convolutions for one image, as the device carries them out.
     fn multiplications(&self, plan: &Plan) -> u64 {
         plan.multiplications()
+    }
+    /// Measures what the device can do at best; none of the processor, which has peak rates instead.
+    ///
+    /// # Errors
+    /// The device has failed.
+    fn ceilings(&self) -> Result<Option<DeviceCeilings>> {
+        Ok(None)
     }
     /// Networks that are submitted and unfinished at most: so many that the device never waits.
     fn lookahead(&self) -> usize;

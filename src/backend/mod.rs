@@ -3,6 +3,7 @@
 //! Each backend is an [`Executor`], which takes groups of networks from a [`queue`] as fast as its device can work and
 //! puts results back in any order. This file chooses one and opens it.
 
+pub(crate) mod ceilings;
 pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;

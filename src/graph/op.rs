@@ -49,7 +49,7 @@ pub enum Op {
 }
 
 /// The eps of a batch norm, a positive number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Eps(f64);
 
 impl Eq for Eps {}
@@ -170,7 +170,8 @@ impl Multiplicity {
 }
 
 /// The unit-variance distribution that initial weights are drawn from; the scale stays outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Distribution {
     /// Standard normal.
     Normal,
@@ -343,7 +344,7 @@ impl Conv {
 }
 
 /// The window of a pooling layer. Pairs are (vertical, horizontal).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Window {
     /// Height and width.
     pub kernel: [usize; 2],

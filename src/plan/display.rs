@@ -8,9 +8,17 @@ use super::jobs::*;
 use super::{Memory, Plan};
 use crate::graph::Shape;
 
+/// A job of either stage, with all its fields.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Job<'a> {
+    Conv(&'a ConvJob),
+    Combine(&'a CombineJob),
+}
+
 /// One job as a row.
 #[derive(Serialize)]
-struct Row {
+struct Row<'a> {
     slot: Slot,
     stage: &'static str,
     /// What it reads, term by term or channel range by channel range.
@@ -27,11 +35,12 @@ struct Row {
     norms: Vec<String>,
     /// Code words that it emits for one image.
     code_words: usize,
+    job: Job<'a>,
 }
 
 /// The whole plan.
 #[derive(Serialize)]
-struct Table {
+struct Table<'a> {
     batch: usize,
     convention: &'static str,
     activations: u32,
@@ -39,11 +48,16 @@ struct Table {
     macs: u64,
     code_words: usize,
     memory: Memory,
-    jobs: Vec<Row>,
+    jobs: Vec<Row<'a>>,
+    /// What the jobs name by position.
+    tensors: &'a [Tensor],
+    parameters: &'a [Parameter],
+    regions: &'a [Region],
+    agreements: &'a [AgreementJob],
 }
 
 impl Plan {
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<Row<'_>> {
         let mut rows = Vec::new();
         for jobs in &self.slots {
             rows.extend(self.combines[jobs.combines.clone()].iter().map(|job| self.combine_row(job)));
@@ -52,7 +66,7 @@ impl Plan {
         rows
     }
 
-    fn combine_row(&self, job: &CombineJob) -> Row {
+    fn combine_row<'a>(&self, job: &'a CombineJob) -> Row<'a> {
         let mut regions: Vec<usize> = job.terms.iter().filter_map(|term| term.code).chain(job.code).collect();
         regions.dedup();
         let window = job.window.map(|(pool, window)| {
@@ -77,10 +91,11 @@ impl Plan {
             macs: 0,
             norms: job.statistics.norms.iter().map(|norm| norm.name.clone()).collect(),
             code_words: regions.iter().map(|&region| self.regions[region].words()).sum(),
+            job: Job::Combine(job),
         }
     }
 
-    fn conv_row(&self, job: &ConvJob) -> Row {
+    fn conv_row<'a>(&self, job: &'a ConvJob) -> Row<'a> {
         let output = &self.tensors[job.output];
         let parts = job.parts.iter().map(|part| self.parameters[part.parameter].name.clone());
         let relu = if job.relu { " relu" } else { "" };
@@ -103,10 +118,11 @@ impl Plan {
             macs: macs.sum(),
             norms: job.statistics.norms.iter().map(|norm| norm.name.clone()).collect(),
             code_words: 0,
+            job: Job::Conv(job),
         }
     }
 
-    fn table(&self) -> Table {
+    fn table(&self) -> Table<'_> {
         let jobs = self.rows();
         Table {
             batch: self.images,
@@ -117,6 +133,10 @@ impl Plan {
             code_words: self.words_per_image,
             memory: self.memory(),
             jobs,
+            tensors: &self.tensors,
+            parameters: &self.parameters,
+            regions: &self.regions,
+            agreements: &self.agreements,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
+
 use crate::graph::{Distribution, Eps, Shape, Window};
 use crate::score::swap::Patterns;
 use crate::weights::{RowShape, WeightSource};
@@ -25,7 +27,7 @@ pub(crate) type TensorId = usize;
 pub(crate) const IMAGE: TensorId = 0;
 
 /// A place in memory: N x H x W pixels of `pitch` octets each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Tensor {
     pub(crate) shape: Shape,
     /// Octets from one pixel to the next.
@@ -44,7 +46,7 @@ impl Tensor {
 }
 
 /// When a job runs: see the header of `schedule.rs`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Slot {
     /// Changes of resolution before it.
     pub segment: usize,
@@ -63,7 +65,7 @@ impl fmt::Display for Slot {
 }
 
 /// Output channels that one conv job covers at most, by the widest single conv of a network's segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TileClass {
     /// 64 channels.
@@ -83,7 +85,7 @@ impl TileClass {
 }
 
 /// One tensor of weights.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Parameter {
     pub(crate) name: String,
     pub(crate) shape: RowShape,
@@ -93,7 +95,7 @@ pub(crate) struct Parameter {
 
 /// One way of reading a tensor: normalize, ReLU, average, truncate, shift. The value of an output channel is
 /// the sum, in list order, of the terms that cover it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Term {
     pub(crate) tensor: TensorId,
     /// First channel read.
@@ -111,7 +113,7 @@ pub(crate) struct Term {
 }
 
 /// Channels of a conv job that belong to one parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Part {
     pub(crate) parameter: usize,
     /// First octet of the parameter's rows.
@@ -129,7 +131,7 @@ impl Part {
 }
 
 /// A batch norm's channels, made from partial statistics when its producer has run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct NormJob {
     pub(crate) name: String,
     pub(crate) eps: Eps,
@@ -155,7 +157,7 @@ impl NormJob {
 }
 
 /// Statistics that a job leaves: (sum, M2) per block of pixels and channel of its tensor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Statistics {
     pub(crate) norms: Vec<NormJob>,
     /// First entry in the arena of partial statistics.
@@ -163,7 +165,7 @@ pub(crate) struct Statistics {
 }
 
 /// A convolution, or several of one input and geometry side by side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct ConvJob {
     pub(crate) slot: Slot,
     pub(crate) class: TileClass,
@@ -199,14 +201,15 @@ impl ConvJob {
 }
 
 /// Maximum or average.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Pool {
     Max,
     Average,
 }
 
 /// A sum of terms, pooled when there is a window, stored when there is an output; emits code bits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct CombineJob {
     pub(crate) slot: Slot,
     /// For errors: the node whose value it is.
@@ -256,7 +259,7 @@ pub(crate) fn pixel_bit(pixel: usize) -> usize {
 }
 
 /// Code bits of one combine job. A channel of a counted ReLU has a bit at each pixel; all other bits are zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Region {
     /// How often K counts each of its bits.
     pub(crate) weight: u32,
@@ -321,7 +324,7 @@ impl Region {
 }
 
 /// Words of the codes whose agreement is counted in one piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AgreementJob {
     pub(crate) word: usize,
     pub(crate) words: usize,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::analysis::Summary;
+use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
 use crate::{
@@ -284,6 +285,15 @@ impl Scorer {
     #[doc(hidden)]
     pub fn multiplications(&self, plan: &Plan) -> u64 {
         self.executors[0].multiplications(plan) * plan.images() as u64
+    }
+
+    /// Measures what the device can do at best; none of the processor. For `naswot bench`.
+    ///
+    /// # Errors
+    /// The device has failed.
+    #[doc(hidden)]
+    pub fn ceilings(&self) -> Result<Option<DeviceCeilings>> {
+        self.executors[0].ceilings()
     }
 
     /// The score of a network from the outcomes of its repeats.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::{Distribution, Graph, Result};
 
 /// Shape of a convolution's weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct RowShape {
     pub(crate) out_channels: usize,
     /// Input channels of one group.

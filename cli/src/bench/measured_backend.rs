@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use naswot::plan::Plan;
 use naswot::{Backend, Batch, Codes, Network, Precision, Probe, Scorer, ScorerBuilder, Scores};
 
+use super::ceilings::Ceilings;
 use crate::exit::{Failure, Result};
 
 /// Images of the smallest batch of a workload.
-pub(super) const LEAST_IMAGES: usize = 32;
+const LEAST_IMAGES: usize = 32;
 
 /// A backend in one precision.
 pub(super) struct MeasuredBackend {
@@ -19,7 +20,7 @@ pub(super) struct MeasuredBackend {
     pub(super) name: &'static str,
     pub(super) device: String,
     /// Keeps the device open: to open a GPU takes longer than it takes for a round.
-    _open: Scorer,
+    open: Scorer,
 }
 
 impl MeasuredBackend {
@@ -33,13 +34,22 @@ impl MeasuredBackend {
             precision: settings.precision,
             name: settings.backend,
             device: settings.device.clone(),
-            _open: scorer,
+            open: scorer,
         })
     }
 
     /// The builder of a new scorer, which has no weights yet.
     pub(super) fn scorer(&self, batch: &Batch) -> ScorerBuilder {
         Scorer::builder(batch.clone()).backend(self.backend.clone()).precision(self.precision)
+    }
+
+    /// What the device can do at best.
+    pub(super) fn ceilings(&self) -> Result<Ceilings> {
+        let device = self.device.clone();
+        Ok(match self.open.ceilings()? {
+            Some(measured) => Ceilings::of_gpu(self.name, device, measured),
+            None => Ceilings::of_cpu(device, LEAST_IMAGES)?,
+        })
     }
 
     /// What runs for some networks.

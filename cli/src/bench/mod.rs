@@ -13,15 +13,17 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use naswot::analysis::Correlation;
 use naswot::plan::Plan;
 use naswot::workloads::Workload;
-use naswot::{Backend, Batch, Device, Network, Precision, Stage};
+use naswot::{Backend, Batch, Device, Network, Precision, Probe, Stage};
 
 use crate::console::{Console, say};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Draft;
 use crate::stdout_lines::{StdoutData, StdoutLines};
 use ceilings::Ceilings;
-use measured_backend::{CodeRecorder, LEAST_IMAGES, MeasuredBackend};
-use report::{BackendAgreement, BenchReport, Build, Machine, NotMeasured, RateRange, StageCost, Throughput};
+use measured_backend::{CodeRecorder, MeasuredBackend};
+use report::{
+    BackendAgreement, BenchReport, Build, GroupCost, Machine, NotMeasured, RateRange, StageCost, Throughput,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +82,7 @@ impl Bench {
             results: Vec::new(),
             agreement: Vec::new(),
             stages: Vec::new(),
+            groups: Vec::new(),
         };
         let workloads = if self.workload.is_empty() { &Workload::ALL[..] } else { &self.workload };
         for workload in workloads {
@@ -188,7 +191,9 @@ fn measure(
             executed_gflop_per_s: gflop_per_s(executed),
         });
         let flop = Flop { nominal: flop, executed };
-        report.stages.extend(stages(workload, backend, &batch, networks, &plans, flop)?);
+        let (elapsed, probe) = backend.probed_round(&batch, networks)?;
+        report.stages.extend(stages(workload, backend, &plans, flop, elapsed, &probe));
+        report.groups.extend(GroupCost::of(workload.name, backend, probe.groups()));
     }
     for (i, a) in backends.iter().enumerate() {
         for b in &backends[i + 1..] {
@@ -243,16 +248,15 @@ struct Flop {
     executed: f64,
 }
 
-/// The costs of the stages, from one round with a probe.
+/// The costs of the stages, from a round with a probe.
 fn stages(
     workload: &Workload,
     backend: &MeasuredBackend,
-    batch: &Batch,
-    networks: &[Network],
     plans: &[Plan],
     flop: Flop,
-) -> Result<Vec<StageCost>> {
-    let (elapsed, probe) = backend.probed_round(batch, networks)?;
+    elapsed: Duration,
+    probe: &Probe,
+) -> Vec<StageCost> {
     let storage = if backend.precision == Precision::F64 { 8 } else { 4 };
     let cost = |stage: &'static str, time: Duration, flop: Option<Flop>, bytes: Option<u64>| {
         // A stage without time of its own is done in passing by another.
@@ -260,9 +264,10 @@ fn stages(
         StageCost {
             workload: workload.name,
             backend: backend.name,
+            device: backend.device.clone(),
             precision: backend.precision.name(),
             stage,
-            milliseconds: 1e3 * time.as_secs_f64() / networks.len() as f64,
+            milliseconds: 1e3 * time.as_secs_f64() / plans.len() as f64,
             gflop_per_s: flop.and_then(|flop| rate(flop.nominal)),
             executed_gflop_per_s: flop.and_then(|flop| rate(flop.executed)),
             gb_per_s: bytes.and_then(|bytes| rate(bytes as f64)),
@@ -277,7 +282,7 @@ fn stages(
         costs.push(cost(stage.name(), time, (stage == Stage::Conv).then_some(flop), bytes));
     }
     costs.push(cost("other", rest, None, None));
-    Ok(costs)
+    costs
 }
 
 /// Compares codes and scores of two measured backends, network by network.
@@ -314,9 +319,14 @@ fn agreement(
 }
 
 fn ceilings(backends: &[MeasuredBackend]) -> Result<Vec<Ceilings>> {
-    let cpu = backends.iter().find(|backend| backend.name == "cpu");
-    let ceilings = cpu.map(|cpu| Ceilings::of_cpu(cpu.device.clone(), LEAST_IMAGES)).transpose()?;
-    Ok(ceilings.into_iter().collect())
+    let mut ceilings: Vec<Ceilings> = Vec::new();
+    for backend in backends {
+        // A device may contend in several precisions.
+        if ceilings.iter().all(|other| (other.backend, &other.device) != (backend.name, &backend.device)) {
+            ceilings.push(backend.ceilings()?);
+        }
+    }
+    Ok(ceilings)
 }
 
 fn machine() -> Machine {

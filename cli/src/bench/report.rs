@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use naswot::Groups;
 use serde::Serialize;
 
 use super::ceilings::Ceilings;
+use super::measured_backend::MeasuredBackend;
 
 /// The report of a benchmark. The keys are promised in docs/output.md.
 #[derive(Debug, Serialize)]
@@ -17,6 +19,7 @@ pub(super) struct BenchReport {
     pub(super) results: Vec<Throughput>,
     pub(super) agreement: Vec<BackendAgreement>,
     pub(super) stages: Vec<StageCost>,
+    pub(super) groups: Vec<GroupCost>,
 }
 
 /// The machine that a benchmark has run on.
@@ -98,6 +101,7 @@ pub(super) struct BackendAgreement {
 pub(super) struct StageCost {
     pub(super) workload: &'static str,
     pub(super) backend: &'static str,
+    pub(super) device: String,
     pub(super) precision: &'static str,
     pub(super) stage: &'static str,
     /// Wall time: the stages of a network add up to its part of a round.
@@ -107,11 +111,40 @@ pub(super) struct StageCost {
     pub(super) gb_per_s: Option<f64>,
 }
 
+/// The groups of a round on a GPU.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupCost {
+    pub(super) workload: &'static str,
+    pub(super) backend: &'static str,
+    pub(super) device: String,
+    pub(super) precision: &'static str,
+    pub(super) groups: u64,
+    /// Mean numbers.
+    pub(super) networks_per_group: f64,
+    pub(super) launches_per_group: f64,
+}
+
+impl GroupCost {
+    /// None on a device that has no groups.
+    pub(super) fn of(workload: &'static str, backend: &MeasuredBackend, groups: Groups) -> Option<Self> {
+        let Groups { groups, networks, launches } = groups;
+        (groups > 0).then(|| GroupCost {
+            workload,
+            backend: backend.name,
+            device: backend.device.clone(),
+            precision: backend.precision.name(),
+            groups,
+            networks_per_group: networks as f64 / groups as f64,
+            launches_per_group: launches as f64 / groups as f64,
+        })
+    }
+}
+
 /// What the columns count.
 const LEGEND: &str = "
 GFLOP/s counts the multiplications and additions of convolutions as they are defined, of peak those that are carried out,
 which Winograd's form needs fewer of. GB/s counts activations; of memory and of cache: of what is copied there; cached: faster
-than memory.
+than memory. On a GPU a round runs launch by launch for these times, so a stage of short launches looks longer than it is.
 ";
 
 impl BenchReport {
@@ -126,11 +159,8 @@ impl BenchReport {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let Machine { cpu, cores, os } = &self.machine;
         writeln!(out, "{cpu}, {cores} cores, {os}; naswot {} ({})", self.naswot.version, self.naswot.commit)?;
-        for Ceilings { device, copy_gb_per_s, cache_copy_gb_per_s, matmul_gflop_per_s, .. } in &self.ceilings
-        {
-            let (single, double) = (matmul_gflop_per_s.f32, matmul_gflop_per_s.f64);
-            write!(out, "peak of {device}: {single:.1} GFLOP/s in f32, {double:.1} in f64; copies ")?;
-            writeln!(out, "{copy_gb_per_s:.1} GB/s in memory, {cache_copy_gb_per_s:.1} in first caches")?;
+        for ceilings in &self.ceilings {
+            writeln!(out, "peak of {}: {}", ceilings.device, ceilings.known().join(", "))?;
         }
         if !self.not_measured.is_empty() {
             let each = self
@@ -140,6 +170,7 @@ impl BenchReport {
             writeln!(out, "not measured: {}", each.collect::<Vec<_>>().join("; "))?;
         }
         self.write_results(out)?;
+        self.write_groups(out)?;
         self.write_agreement(out)?;
         self.write_stages(out)
     }
@@ -152,18 +183,49 @@ impl BenchReport {
             "workload", "backend", "k", "rounds", "networks/s", "", "GFLOP/s", "of peak", "ratio"
         )?;
         for result in &self.results {
-            let Throughput { workload, backend, precision, networks, rounds, .. } = result;
+            let Throughput { workload, backend, device, precision, networks, rounds, .. } = result;
             let Throughput { gflop_per_s, executed_gflop_per_s, .. } = result;
             let RateRange { median, min, max } = result.networks_per_second;
             let first = self.results.iter().find(|other| other.workload == *workload);
             let ratio = first.map_or(1.0, |first| median / first.networks_per_second.median);
-            let peak = percent(*executed_gflop_per_s, self.matmul(backend, precision));
+            let peak = percent(*executed_gflop_per_s, self.matmul(backend, device, precision));
             let (label, range) =
                 (format!("{backend} {precision}"), format!("({} to {})", short(min), short(max)));
             writeln!(
                 out,
                 "{workload:<25} {label:<10} {networks:>4} {rounds:>6} {:>10} {range:>21} {gflop_per_s:>8.1} {peak:>8} {ratio:>6.2}",
                 short(median)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_groups(&self, out: &mut String) -> std::fmt::Result {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nGroups on GPUs, means, and what launches cost of the time of a network:")?;
+        writeln!(
+            out,
+            "{:<25} {:<10} {:>6} {:>8} {:>8} {:>8} {:>6}",
+            "workload", "backend", "groups", "networks", "launches", "us", "share"
+        )?;
+        for group in &self.groups {
+            let GroupCost { workload, backend, device, precision, groups, .. } = group;
+            let GroupCost { networks_per_group, launches_per_group, .. } = group;
+            let a_launch = self.ceilings(backend, device).and_then(|ceilings| ceilings.launch_microseconds);
+            let cost = a_launch.map(|a_launch| a_launch * launches_per_group / networks_per_group);
+            let result = self.results.iter().find(|result| {
+                (result.workload, result.backend, &result.device, result.precision)
+                    == (*workload, *backend, device, *precision)
+            });
+            let all = result.map(|result| 1e6 / result.networks_per_second.median);
+            let label = format!("{backend} {precision}");
+            writeln!(
+                out,
+                "{workload:<25} {label:<10} {groups:>6} {networks_per_group:>8.1} {launches_per_group:>8.1} {:>8} {:>6}",
+                rounded(cost),
+                cost.map(|cost| percent(cost, all)).unwrap_or_default()
             )?;
         }
         Ok(())
@@ -196,21 +258,24 @@ impl BenchReport {
             "workload", "backend", "stage", "share", "of peak", "of memory", "of cache"
         )?;
         for cost in &self.stages {
-            let StageCost { workload, backend, precision, stage, milliseconds, .. } = cost;
+            let StageCost { workload, backend, device, precision, stage, milliseconds, .. } = cost;
             let StageCost { gflop_per_s, executed_gflop_per_s, gb_per_s, .. } = cost;
             let same = |other: &&StageCost| {
-                (other.workload, other.backend, other.precision) == (*workload, *backend, *precision)
+                (other.workload, other.backend, &other.device, other.precision)
+                    == (*workload, *backend, device, *precision)
             };
             let all: f64 = self.stages.iter().filter(same).map(|other| other.milliseconds).sum();
-            let ceilings = self.ceilings(backend);
-            let peak = executed_gflop_per_s.map(|rate| percent(rate, self.matmul(backend, precision)));
-            let memory = gb_per_s.map(|rate| match ceilings {
+            let ceilings = self.ceilings(backend, device);
+            let peak =
+                executed_gflop_per_s.map(|rate| percent(rate, self.matmul(backend, device, precision)));
+            let copy = ceilings.and_then(|ceilings| ceilings.copy_gb_per_s);
+            let memory = gb_per_s.map(|rate| match copy {
                 // What is faster than memory has not been there.
-                Some(ceilings) if rate > ceilings.copy_gb_per_s => "cached".to_owned(),
-                ceilings => percent(rate, ceilings.map(|ceilings| ceilings.copy_gb_per_s)),
+                Some(copy) if rate > copy => "cached".to_owned(),
+                copy => percent(rate, copy),
             });
-            let cache =
-                gb_per_s.map(|rate| percent(rate, ceilings.map(|ceilings| ceilings.cache_copy_gb_per_s)));
+            let cache_copy = ceilings.and_then(|ceilings| ceilings.cache_copy_gb_per_s);
+            let cache = gb_per_s.map(|rate| percent(rate, cache_copy));
             let label = format!("{backend} {precision}");
             writeln!(
                 out,
@@ -227,12 +292,12 @@ impl BenchReport {
         Ok(())
     }
 
-    fn ceilings(&self, backend: &str) -> Option<&Ceilings> {
-        self.ceilings.iter().find(|ceilings| ceilings.backend == backend)
+    fn ceilings(&self, backend: &str, device: &str) -> Option<&Ceilings> {
+        self.ceilings.iter().find(|ceilings| (ceilings.backend, &*ceilings.device) == (backend, device))
     }
 
-    fn matmul(&self, backend: &str, precision: &str) -> Option<f64> {
-        self.ceilings(backend)?.matmul_gflop_per_s.of(precision)
+    fn matmul(&self, backend: &str, device: &str, precision: &str) -> Option<f64> {
+        self.ceilings(backend, device)?.matmul_gflop_per_s.of(precision)
     }
 }
 
@@ -256,7 +321,7 @@ fn percent(value: f64, whole: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ceilings::Matmul;
+    use super::super::ceilings::{Kernels, Matmul};
     use super::*;
 
     fn stage(stage: &'static str, milliseconds: f64, gb_per_s: Option<f64>) -> StageCost {
@@ -266,6 +331,7 @@ mod tests {
         StageCost {
             workload,
             backend,
+            device: "CPU (avx512)".to_owned(),
             precision,
             stage,
             milliseconds,
@@ -275,30 +341,48 @@ mod tests {
         }
     }
 
+    fn throughput(backend: &'static str, device: &str, networks_per_second: f64) -> Throughput {
+        Throughput {
+            workload: "nasbench201-n32",
+            backend,
+            device: device.to_owned(),
+            precision: "f32",
+            networks: 3,
+            rounds: 2,
+            networks_per_second: RateRange::of(vec![networks_per_second - 10.0, networks_per_second + 10.0]),
+            gflop_per_s: networks_per_second,
+            executed_gflop_per_s: 50.0,
+        }
+    }
+
     #[test]
     fn tables_name_what_is_missing_and_claim_no_more_than_can_be() {
+        let gpu = Ceilings {
+            backend: "cuda",
+            device: "GPU".to_owned(),
+            copy_gb_per_s: None,
+            cache_copy_gb_per_s: None,
+            matmul_gflop_per_s: Matmul { f32: None, f64: None },
+            launch_microseconds: Some(2.0),
+            kernels: Some(Kernels { seconds: 12.5, compiled: 11, cached: 0 }),
+        };
         let report = BenchReport {
             machine: Machine { cpu: "CPU".to_owned(), cores: 2, os: "linux".to_owned() },
             naswot: Build { version: "1", commit: "c", features: Vec::new() },
             not_measured: vec![NotMeasured { backend: "cuda".to_owned(), reason: "no driver".to_owned() }],
-            ceilings: vec![Ceilings {
-                backend: "cpu",
-                device: "CPU (avx512)".to_owned(),
-                copy_gb_per_s: 10.0,
-                cache_copy_gb_per_s: 400.0,
-                matmul_gflop_per_s: Matmul { f32: 100.0, f64: 20.0 },
-            }],
-            results: vec![Throughput {
-                workload: "nasbench201-n32",
-                backend: "cpu",
-                device: "CPU (avx512)".to_owned(),
-                precision: "f32",
-                networks: 3,
-                rounds: 2,
-                networks_per_second: RateRange::of(vec![100.0, 120.0]),
-                gflop_per_s: 110.0,
-                executed_gflop_per_s: 50.0,
-            }],
+            ceilings: vec![
+                Ceilings {
+                    backend: "cpu",
+                    device: "CPU (avx512)".to_owned(),
+                    copy_gb_per_s: Some(10.0),
+                    cache_copy_gb_per_s: Some(400.0),
+                    matmul_gflop_per_s: Matmul { f32: Some(100.0), f64: Some(20.0) },
+                    launch_microseconds: None,
+                    kernels: None,
+                },
+                gpu,
+            ],
+            results: vec![throughput("cpu", "CPU (avx512)", 110.0), throughput("cuda", "GPU", 1000.0)],
             agreement: Vec::new(),
             stages: vec![
                 stage("conv", 4.0, None),
@@ -306,6 +390,15 @@ mod tests {
                 stage("combine", 3.0, Some(80.0)),
                 stage("other", 3.0, Some(5.0)),
             ],
+            groups: vec![GroupCost {
+                workload: "nasbench201-n32",
+                backend: "cuda",
+                device: "GPU".to_owned(),
+                precision: "f32",
+                groups: 4,
+                networks_per_group: 2.0,
+                launches_per_group: 50.0,
+            }],
         };
         let tables = report.tables();
         let lines: Vec<&str> = tables.lines().collect();
@@ -314,6 +407,11 @@ mod tests {
             line.split_whitespace().collect()
         };
         assert!(lines.contains(&"not measured: cuda (no driver)"), "{tables}");
+        let gpu =
+            "peak of GPU: a launch 2.00 us, kernels ready in 12.50 s (11 sources compiled, 0 from the cache)";
+        assert!(lines.contains(&gpu), "{tables}");
+        // Launches take 50 of the 1000 microseconds of a network.
+        assert_eq!(columns(" 50.0 ")[3..], ["4", "2.0", "50.0", "50.0", "5", "%"], "{tables}");
         // Nominal, and of what is carried out.
         assert_eq!(columns(" 110.0 ")[9..], ["110.0", "50", "%", "1.00"], "{tables}");
         assert_eq!(columns(" conv ")[4..], ["4.000", "40", "%", "150.0", "60", "%"], "{tables}");

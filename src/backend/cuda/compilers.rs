@@ -133,7 +133,7 @@ pub(super) fn load(target: Target, asked: Option<&Path>) -> Result<Vec<Compiled>
         let texts = [&*version, file, text].into_iter().chain(headers).chain(options);
         let name = format!("{}.cubin", key(texts));
         if let Some(cubin) = folder.as_ref().and_then(|folder| cache::read(folder, &name)) {
-            return Ok(Compiled { source: file, cubin, log: String::new() });
+            return Ok(Compiled { source: file, cubin, log: None });
         }
         let compiled = nvrtc.compile(source, target.capability)?;
         folder.iter().for_each(|folder| cache::write(folder, &name, &compiled.cubin));

@@ -5,6 +5,7 @@ use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
@@ -15,6 +16,7 @@ use super::nvrtc::Compiled;
 use super::properties::{Properties, count, describe, is_driver_present};
 use super::refusal::Refusal;
 use crate::backend::Device;
+use crate::backend::ceilings::KernelLoad;
 use crate::backend::group::Fault;
 use crate::{Precision, Result};
 
@@ -123,6 +125,7 @@ struct Gpu {
     name: String,
     capability: ComputeCapability,
     multiprocessors: usize,
+    kernel_load: KernelLoad,
     device: sys::CUdevice,
     context: sys::CUcontext,
     modules: Vec<sys::CUmodule>,
@@ -161,7 +164,10 @@ impl Gpu {
             let (name, error) = (properties.name(), describe(error));
             Refusal::cannot_open(format!("{name} cannot be opened: {error}{busy}"))
         };
+        let start = Instant::now();
         let kernels = properties.kernels(nvrtc)?;
+        let compiled = kernels.iter().filter(|kernel| kernel.log.is_some()).count();
+        let kernel_load = KernelLoad { time: start.elapsed(), compiled, cached: kernels.len() - compiled };
         // SAFETY: the device is one that the driver has given; `drop` releases the context.
         let context = unsafe { result::primary_ctx::retain(properties.device) }.map_err(refused)?;
         let mut gpu = Gpu {
@@ -170,6 +176,7 @@ impl Gpu {
             name: properties.name(),
             capability: properties.capability,
             multiprocessors: properties.multiprocessors,
+            kernel_load,
             device: properties.device,
             context,
             modules: Vec::new(),
@@ -252,6 +259,10 @@ impl Driver for Gpu {
 
     fn compute_capability(&self) -> ComputeCapability {
         self.capability
+    }
+
+    fn kernel_load(&self) -> KernelLoad {
+        self.kernel_load
     }
 
     fn free_memory(&self) -> Result<u64, Fault> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::kernels::ComputeCapability;
 use crate::Result;
+use crate::backend::ceilings::KernelLoad;
 use crate::backend::group::Fault;
 
 /// Streams of a driver. What is put on one is done in order.
@@ -35,6 +36,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn name(&self) -> &str;
     /// Its architecture.
     fn compute_capability(&self) -> ComputeCapability;
+    /// What it took to have its kernels ready: nothing where they are part of the program.
+    fn kernel_load(&self) -> KernelLoad {
+        KernelLoad::default()
+    }
     /// Bytes of memory that are free.
     fn free_memory(&self) -> Result<u64, Fault>;
     /// Blocks of a launch that keep it busy.

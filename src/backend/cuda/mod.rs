@@ -10,9 +10,10 @@
 //! - `device` gives it through CUDA's driver, whose GPUs `properties` describes, and `nvrtc` compiles its kernels: all unsafe
 //!   code is in these.
 //! - `compilers` chooses the NVRTC that fits GPU and driver, of all that `places` finds.
-//! - `launches`, `buffers` and `session` take groups through it.
+//! - `launches`, `buffers` and `session` take groups through it; `ceilings` measures it.
 
 mod buffers;
+mod ceilings;
 mod check;
 mod cholesky;
 mod compilers;

@@ -27,8 +27,8 @@ pub struct Compiled {
     pub source: &'static str,
     /// Machine code, for the driver to load.
     pub cubin: Vec<u8>,
-    /// What the compiler said: empty where the code comes from the cache.
-    pub log: String,
+    /// What the compiler said: nothing where the code comes from the cache.
+    pub log: Option<String>,
 }
 
 /// The library, its version and the architectures that it knows.
@@ -136,7 +136,7 @@ impl Nvrtc {
         let log = String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned();
         outcome.map_err(|why| failed(format!("{why}\n{log}")))?;
         let cubin = program.text("nvrtcGetCUBINSize", "nvrtcGetCUBIN").map_err(failed)?;
-        Ok(Compiled { source, cubin, log })
+        Ok(Compiled { source, cubin, log: Some(log) })
     }
 }
 

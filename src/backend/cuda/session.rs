@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::buffers::{Allocation, GroupMemory, WEIGHTS};
+use super::ceilings;
 use super::driver::{Driver, STREAMS};
 use super::launches::each_kernel;
 use crate::backend::Setup;
+use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
     DeviceWeightCache, Fault, Forms, Group, Launch, LaunchKind, Limits, Mirror, NewWeights, PerBuffer,
@@ -97,7 +99,9 @@ impl CudaSession {
     fn launch_all(&mut self, group: &Group, cleared: bool, memory: &mut GroupMemory) -> Result<(), Fault> {
         let new = self.cache.take_new();
         self.upload(group, &new, cleared, memory)?;
-        for launch in &group.all_launches(&new) {
+        let launches = group.all_launches(&new);
+        self.setup.probe.iter().for_each(|probe| probe.see_group(group.members.len(), launches.len()));
+        for launch in &launches {
             let mode = Mode::of(launch, &self.setup);
             if mode == Mode::Together {
                 self.launch(launch, memory)?;
@@ -255,6 +259,11 @@ impl session::DeviceSession for CudaSession {
 
     fn device(&self) -> String {
         self.driver.name().to_owned()
+    }
+
+    fn ceilings(&self) -> Result<DeviceCeilings, Fault> {
+        self.wait_for_all()?;
+        ceilings::measure(&self.driver)
     }
 }
 

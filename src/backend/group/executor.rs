@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Limits;
 use super::run::{bytes, lookahead, no_threads, run};
 use super::session::DeviceSession;
+use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::queue::Queue;
 use crate::backend::{Executor, Setup};
 use crate::plan::Plan;
@@ -59,6 +60,11 @@ impl<S: DeviceSession + 'static> Executor for Grouped<S> {
 
     fn bytes(&self, plan: &Plan) -> u64 {
         bytes(plan, &self.limits)
+    }
+
+    fn ceilings(&self) -> Result<Option<DeviceCeilings>> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.ceilings().map(Some).map_err(|fault| fault.fatal(S::BACKEND, &self.name))
     }
 
     fn lookahead(&self) -> usize {

@@ -5,6 +5,7 @@ use super::packed::{Packed, Placed, Queued};
 use super::results::Results;
 use super::{DeviceWeightCache, Fault, Group, Launch, Limits};
 use crate::backend::Setup;
+use crate::backend::ceilings::DeviceCeilings;
 use crate::{Error, Result};
 
 /// A device with the buffers, the weights and the batch of a run.
@@ -38,6 +39,8 @@ pub(crate) trait DeviceSession: Send + Sized {
     fn reopen(&self, setup: Setup) -> Result<Self>;
     /// The device's name.
     fn device(&self) -> String;
+    /// Measures the device, while no group is in flight.
+    fn ceilings(&self) -> Result<DeviceCeilings, Fault>;
 }
 
 /// Networks whose group has failed, and why.

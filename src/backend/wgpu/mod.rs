@@ -12,6 +12,7 @@
 
 mod adapter;
 mod buffers;
+mod ceilings;
 mod check;
 mod gpu;
 mod launches;

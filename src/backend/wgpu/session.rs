@@ -8,11 +8,13 @@ use wgpu::{CommandEncoder, DeviceType, SubmissionIndex};
 
 use super::adapter;
 use super::buffers::Buffers;
+use super::ceilings;
 use super::gpu::Gpu;
 use super::launches::{Dispatch, bind, dispatches, encode};
 use super::pipelines::Checks;
 use crate::Result;
 use crate::backend::Setup;
+use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::group::session::{self, Mode};
 use crate::backend::group::{
     Buffer, DeviceWeightCache, Fault, Forms, Group, Launch, Limits, NewWeights, PerBuffer, Results,
@@ -205,6 +207,7 @@ impl session::DeviceSession for WgpuSession {
         let new = self.cache.take_new();
         gpu.guarded(|| self.upload(group, &new))?;
         let all = group.all_launches(&new);
+        self.setup.probe.iter().for_each(|probe| probe.see_group(group.members.len(), all.len()));
         let mut all = &all[..];
         // Launches up to the next one that runs by itself are one submission.
         let is_alone = |launch: &Launch, setup: &Setup| Mode::of(launch, setup) != Mode::Together;
@@ -267,6 +270,10 @@ impl session::DeviceSession for WgpuSession {
 
     fn device(&self) -> String {
         self.gpu.name.clone()
+    }
+
+    fn ceilings(&self) -> Result<DeviceCeilings, Fault> {
+        ceilings::measure(&self.gpu)
     }
 }
 
