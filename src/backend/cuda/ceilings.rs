@@ -6,15 +6,17 @@ use super::buffers::Allocation;
 use super::driver::Driver;
 use super::launches::{Addresses, Counters, each_kernel};
 use crate::backend::ceilings::{DeviceCeilings, shortest_trial};
-use crate::backend::group::{Fault, Launch, LaunchKind, LaunchRecord, PerBuffer, PerShared, PerTable};
+use crate::backend::group::{
+    Buffer, Fault, Launch, LaunchKind, LaunchRecord, PerBuffer, PerShared, PerTable,
+};
 
 /// Bytes of a copy at most, more than caches hold, and copies of a trial.
 const COPIED: u64 = 256 << 20;
 const COPIES: u64 = 4;
 /// Launches of a trial.
 const LAUNCHES: u32 = 1000;
-/// Bytes of the memory that they work on: a record of every kind.
-const RECORDS: usize = 4096;
+/// Bytes of the record that they read, and of each buffer that they write to.
+const PIECE: u64 = 4096;
 /// The stream.
 const STREAM: usize = 0;
 
@@ -30,14 +32,13 @@ pub(super) fn measure(driver: &Arc<dyn Driver>) -> Result<DeviceCeilings, Fault>
         driver.wait(STREAM)
     })?;
     // Of a record of zeros the kernel empties a map of one word.
-    let records = Allocation::new(driver, RECORDS as u64)?;
-    driver.write(STREAM, records.address, &[0; RECORDS])?;
-    let everywhere = records.address;
+    let memory = Allocation::new(driver, PIECE * (1 + Buffer::ALL.len() as u64))?;
+    driver.write(STREAM, memory.address, &vec![0; memory.bytes() as usize])?;
     let addresses = Addresses::new(
-        PerShared::from_fn(|_| everywhere),
-        PerTable::from_fn(|_| everywhere),
-        PerBuffer::from_fn(|_| everywhere),
-        Counters { convs: everywhere, combines: everywhere },
+        PerShared::from_fn(|_| memory.address),
+        PerTable::from_fn(|_| memory.address),
+        PerBuffer::from_fn(|buffer| memory.address + PIECE * (1 + buffer as u64)),
+        Counters::default(),
     );
     let record = LaunchRecord { jobs: 1, tiles: 1, slices: 1, ..LaunchRecord::default() };
     let kind = LaunchKind::ClearPatterns;

@@ -134,7 +134,8 @@ fn few_launches_of_a_group_leave_a_large_device_idle() {
         let in_flight = InFlight::start_packed(&mut session, packed, false).ok().unwrap();
         drop(in_flight);
         let launches = driver.take_launches();
-        let is_of_a_slot = |kernel: &str| kernel.starts_with("combine") || kernel.starts_with("conv");
+        let is_of_a_slot =
+            |kernel: &str| ["conv", "combine", "windows"].iter().any(|stage| kernel.starts_with(stage));
         let launches: Vec<_> = launches.into_iter().filter(|(kernel, _)| is_of_a_slot(kernel)).collect();
         let few = launches.iter().filter(|&&(_, blocks)| blocks < 4 * 132).count();
         let few = few as f64 / launches.len() as f64;
