@@ -31,7 +31,7 @@ struct State {
     closed: bool,
     /// Nobody wants what has not started.
     cancelled: bool,
-    /// The executor takes nothing more.
+    /// The executor waits for nothing more.
     abandoned: bool,
 }
 
@@ -87,7 +87,7 @@ impl Queue {
         self.lock().cancelled
     }
 
-    /// Has [`Queue::take`] give nothing more, after the executor has failed: also to a thread that waits in it.
+    /// Has nobody wait for requests any more, after the executor has failed.
     #[cfg_attr(
         not(any(test, feature = "cuda", feature = "wgpu")),
         expect(dead_code, reason = "the CPU takes requests on the threads that run them")
@@ -97,20 +97,19 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until requests wait, and says how many do: none only where no more will come.
+    /// Waits until requests wait, and says how many do: none only where no more will come, or are wanted.
     pub(crate) fn wait(&self) -> usize {
-        self.wait_while(|state| state.waiting.is_empty() && !state.closed).waiting.len()
+        let nothing_yet = |state: &State| state.waiting.is_empty() && !state.closed && !state.abandoned;
+        self.wait_while(nothing_yet).waiting.len()
     }
 
-    /// Takes up to so many requests, waiting for the first one: none only where no more will come, or are wanted.
+    /// Whether no requests wait now.
     #[cfg_attr(
         not(any(test, feature = "cuda", feature = "wgpu")),
-        expect(dead_code, reason = "the CPU looks how many wait before it takes any")
+        expect(dead_code, reason = "the CPU looks how many wait, or takes what does")
     )]
-    pub(crate) fn take(&self, most: usize) -> Vec<Request> {
-        let nothing_yet = |state: &State| state.waiting.is_empty() && !state.closed && !state.abandoned;
-        let mut state = self.wait_while(nothing_yet);
-        if state.abandoned { Vec::new() } else { take(&mut state, most) }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
     }
 
     /// Takes up to so many of the requests that wait now.
@@ -188,14 +187,14 @@ mod tests {
     fn requests_are_taken_in_order_and_their_outcomes_delivered() {
         let (queue, delivered) = queue(3);
         assert_eq!(queue.wait(), 3);
-        let taken = queue.take(2);
+        let taken = queue.take_waiting(2);
         assert_eq!(indices(&taken), [0, 1]);
         assert_eq!(indices(&queue.take_waiting(9)), [2]);
         assert!(queue.take_waiting(9).is_empty());
         put(&queue, &taken);
         assert_eq!(delivered.try_iter().collect::<Vec<_>>(), [0, 1]);
         queue.close();
-        assert_eq!((queue.wait(), queue.take(1).len()), (0, 0));
+        assert_eq!((queue.wait(), queue.take_waiting(1).len()), (0, 0));
     }
 
     #[test]
@@ -203,40 +202,39 @@ mod tests {
         let (queue, _delivered) = queue(3);
         assert!(queue.remove(1));
         assert!(!queue.remove(1));
-        assert_eq!(indices(&queue.take(1)), [0]);
+        assert_eq!(indices(&queue.take_waiting(1)), [0]);
         assert!(!queue.remove(0));
-        assert_eq!(indices(&queue.take(9)), [2]);
+        assert_eq!(indices(&queue.take_waiting(9)), [2]);
     }
 
     #[test]
     fn a_cancelled_queue_has_nothing_more_to_take() {
         let (queue, _delivered) = queue(3);
-        let taken = queue.take(1);
+        let taken = queue.take_waiting(1);
         assert!(!queue.is_cancelled());
         assert_eq!(queue.cancel(), [1, 2]);
         assert!(queue.is_cancelled());
-        assert!(queue.take(1).is_empty() && queue.take_while_busy(1).is_empty());
+        assert!(queue.take_waiting(1).is_empty() && queue.take_while_busy(1).is_empty());
         put(&queue, &taken);
     }
 
     #[test]
-    fn an_abandoned_queue_gives_nothing_to_who_waits() {
+    fn nobody_waits_for_an_abandoned_queue() {
         let (queue, _delivered) = queue(0);
         thread::scope(|scope| {
-            let worker = scope.spawn(|| queue.take(1).len());
+            let worker = scope.spawn(|| queue.wait());
             thread::sleep(Duration::from_millis(20));
             assert!(!worker.is_finished());
             queue.abandon();
             assert_eq!(worker.join().unwrap(), 0);
         });
-        push(&queue, 0..1);
-        assert!(queue.take(1).is_empty());
+        assert_eq!(queue.wait(), 0);
     }
 
     #[test]
     fn workers_wait_for_requests_while_another_one_is_busy_and_leave_when_none_is() {
         let (queue, _delivered) = queue(1);
-        let taken = queue.take(1);
+        let taken = queue.take_waiting(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
                 let next = queue.take_while_busy(1);

@@ -54,10 +54,22 @@ fn told(run: impl Fn(&Queue) -> Result<()> + Send + Sync + 'static) -> Arc<dyn E
     Arc::new(Told(run))
 }
 
+/// Takes the next request, once there is one: none where no more will come.
+fn take_one(queue: &Queue) -> Vec<Request> {
+    while queue.wait() > 0 {
+        let requests = queue.take_waiting(1);
+        // It may have been removed meanwhile.
+        if !requests.is_empty() {
+            return requests;
+        }
+    }
+    Vec::new()
+}
+
 /// Gives each request its index as the score.
 fn obey(queue: &Queue) -> Result<()> {
     loop {
-        let requests = queue.take(1);
+        let requests = take_one(queue);
         let Some(Request { index, .. }) = requests.first() else { return Ok(()) };
         queue.put(*index, Ok(outcome(*index)));
     }
@@ -69,7 +81,7 @@ fn released() -> (Arc<dyn Executor>, Sender<()>, Receiver<usize>) {
     let (released, taking) = (Mutex::new(released), Mutex::new(taking));
     let executor = told(move |queue| {
         loop {
-            let requests = queue.take(1);
+            let requests = take_one(queue);
             let Some(Request { index, .. }) = requests.first() else { return Ok(()) };
             // Not every test listens.
             let _ = taking.lock().unwrap().send(*index);
@@ -243,7 +255,7 @@ fn dropping_a_session_waits_for_what_runs_and_gives_up_the_rest() {
         let (started, starts) = channel();
         let started = Mutex::new(started);
         let slow = told(move |queue: &Queue| {
-            for request in queue.take(1) {
+            for request in take_one(queue) {
                 started.lock().unwrap().send(None).unwrap();
                 thread::sleep(Duration::from_millis(50));
                 queue.put(request.index, Ok(outcome(request.index)));
@@ -282,9 +294,9 @@ fn failed(run: impl Fn(&Queue) -> Result<()> + Send + Sync + 'static, beside: bo
 #[test]
 fn an_executor_that_fails_or_panics_gives_its_error_to_every_network_that_it_has_not_finished() {
     let one = |queue: &Queue| {
-        let requests = queue.take(1);
+        let requests = take_one(queue);
         queue.put(requests[0].index, Ok(outcome(7)));
-        queue.take(1);
+        take_one(queue);
     };
     for beside in [false, true] {
         let broken = failed(
@@ -360,12 +372,12 @@ fn a_stream_keeps_the_lookahead_of_the_device_full_behind_a_slow_network() {
         let (sender, ran): (Sender<usize>, Receiver<usize>) = channel();
         let sender = Mutex::new(sender);
         let executor = told(move |queue: &Queue| {
-            let first = queue.take(1);
+            let first = take_one(queue);
             for finished in 0.. {
                 if finished == LOOKAHEAD {
                     break;
                 }
-                for request in queue.take(1) {
+                for request in take_one(queue) {
                     queue.put(request.index, Ok(outcome(request.index)));
                 }
             }

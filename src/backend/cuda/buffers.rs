@@ -71,6 +71,8 @@ pub(super) struct GroupMemory {
     tables: PerTable<Allocation>,
     buffers: PerBuffer<Allocation>,
     counters: Counters<Allocation>,
+    /// Whether the host reads codes.
+    keeps_codes: bool,
     /// Whether the arena holds the batch, and the counters are zeros.
     has_image: bool,
     has_counters: bool,
@@ -84,7 +86,7 @@ impl Drop for GroupMemory {
 }
 
 impl GroupMemory {
-    pub(super) fn new(driver: &Arc<dyn Driver>, stream: usize) -> Self {
+    pub(super) fn new(driver: &Arc<dyn Driver>, stream: usize, keeps_codes: bool) -> Self {
         let none = || Allocation::none(driver);
         GroupMemory {
             driver: Arc::clone(driver),
@@ -92,6 +94,7 @@ impl GroupMemory {
             tables: PerTable::from_fn(|_| none()),
             buffers: PerBuffer::from_fn(|_| none()),
             counters: Counters { convs: none(), combines: none() },
+            keeps_codes,
             has_image: false,
             has_counters: false,
         }
@@ -123,8 +126,8 @@ impl GroupMemory {
         for (buffer, &bytes) in limits.bytes(&group.sizes).iter() {
             let is_lost = self.buffers[buffer].reserve(bytes)?;
             self.has_image &= buffer != Buffer::Arena || !is_lost;
-            if is_lost && buffer == Buffer::Codes {
-                // The host reads codes whole, with the words between sections, which no kernel writes.
+            if is_lost && buffer == Buffer::Codes && self.keeps_codes {
+                // The host reads them whole, with the words between sections, which no kernel writes.
                 let Allocation { address, bytes, .. } = self.buffers[buffer];
                 self.driver.write(self.stream, address, &vec![0; bytes as usize])?;
             }

@@ -91,7 +91,7 @@ impl CudaSession {
         self.next = (stream + 1) % self.limits.in_flight;
         match self.idle.iter().position(|memory| memory.stream == stream) {
             Some(position) => self.idle.swap_remove(position),
-            None => GroupMemory::new(&self.driver, stream),
+            None => GroupMemory::new(&self.driver, stream, self.setup.keep_codes),
         }
     }
 

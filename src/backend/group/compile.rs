@@ -18,10 +18,20 @@ pub(super) fn compile_all<S: DeviceSession>(run: &Run<'_, S>) {
     let limits = run.limits();
     let most = most_networks(&limits);
     loop {
-        drop(run.wait_while(|state| state.ready.len() >= most && !state.is_over));
-        let requests = run.queue.take(AT_ONCE.min(most));
+        {
+            let mut state = run.wait_while(|state| state.ready.len() >= most && !state.is_over);
+            if state.is_over {
+                return;
+            }
+            state.compiling = true;
+        }
+        let requests = run.queue.take_waiting(AT_ONCE.min(most));
         if requests.is_empty() {
-            return run.change(|state| state.all_compiled = true);
+            run.change(|state| state.compiling = false);
+            if run.queue.wait() == 0 {
+                return run.change(|state| state.all_compiled = true);
+            }
+            continue;
         }
         let compiled: Vec<(usize, Result<Box<Prepared>>)> = run.threads.install(|| {
             let prepare = |Request { index, network }| {
@@ -37,6 +47,9 @@ pub(super) fn compile_all<S: DeviceSession>(run: &Run<'_, S>) {
                 Err(error) => run.queue.put(index, Err(error)),
             }
         }
-        run.change(|state| state.ready.extend(networks));
+        run.change(|state| {
+            state.ready.extend(networks);
+            state.compiling = false;
+        });
     }
 }

@@ -81,6 +81,8 @@ pub(super) struct Run<'a, S: DeviceSession> {
 pub(super) struct State<S: DeviceSession> {
     /// Networks that are compiled, and not in a group yet.
     pub(super) ready: VecDeque<Queued>,
+    /// Some may have been taken from the queue, and are not compiled yet.
+    pub(super) compiling: bool,
     /// No more will be compiled.
     pub(super) all_compiled: bool,
     /// Groups that were started, the oldest one first, until their end is waited for.
@@ -99,6 +101,7 @@ impl<S: DeviceSession> Default for State<S> {
     fn default() -> Self {
         State {
             ready: VecDeque::new(),
+            compiling: false,
             all_compiled: false,
             started: VecDeque::new(),
             in_flight: 0,

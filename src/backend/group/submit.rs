@@ -69,8 +69,8 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
         session
     }
 
-    /// Waits for the next thing to do. A group is started when it is full, and where the device is idle as full as it is:
-    /// more networks may not come before the outcomes of these are known.
+    /// Waits for the next thing to do. A group is started when it is full, and where the device is idle as full as the networks
+    /// that wait make it: more may not come before the outcomes of these are known.
     fn next_step(&mut self) -> Step {
         let limits = self.run.limits();
         let mut state = self.run.lock();
@@ -96,7 +96,8 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
             } else {
                 let alone = needs_all_memory(&self.group, &limits);
                 let room = if alone || self.oversized { idle } else { state.in_flight < limits.in_flight };
-                if room && (is_full || all || idle) {
+                let no_more_wait = !state.compiling && self.run.queue.is_empty();
+                if room && (is_full || all || idle && no_more_wait) {
                     self.load = Load::default();
                     return Step::Start { group: std::mem::take(&mut self.group), alone };
                 }
