@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::most_networks;
 use super::packed::Queued;
+use super::pipeline::Pipeline;
 use super::prepared::Prepared;
-use super::run::Run;
 use super::session::DeviceSession;
 use crate::Result;
 use crate::backend::queue::Request;
@@ -14,29 +14,29 @@ use crate::backend::queue::Request;
 const AT_ONCE: usize = 64;
 
 /// Compiles the networks of a queue until it has no more.
-pub(super) fn compile_all<S: DeviceSession>(run: &Run<'_, S>) {
-    let limits = run.limits();
+pub(super) fn compile_all<S: DeviceSession>(pipeline: &Pipeline<'_, S>) {
+    let limits = pipeline.limits();
     let most = most_networks(&limits);
     loop {
         {
-            let mut state = run.wait_while(|state| state.ready.len() >= most && !state.is_over);
+            let mut state = pipeline.wait_while(|state| state.ready.len() >= most && !state.is_over);
             if state.is_over {
                 return;
             }
             state.compiling = true;
         }
-        let requests = run.queue.take_waiting(AT_ONCE.min(most));
+        let requests = pipeline.queue.take_waiting(AT_ONCE.min(most));
         if requests.is_empty() {
-            run.change(|state| state.compiling = false);
-            if run.queue.wait() == 0 {
-                return run.change(|state| state.all_compiled = true);
+            pipeline.change(|state| state.compiling = false);
+            if pipeline.queue.wait() == 0 {
+                return pipeline.change(|state| state.all_compiled = true);
             }
             continue;
         }
-        let compiled: Vec<(usize, Result<Box<Prepared>>)> = run.threads.install(|| {
+        let compiled: Vec<(usize, Result<Box<Prepared>>)> = pipeline.threads.install(|| {
             let prepare = |Request { index, network }| {
-                let plan = run.setup.plan(&network);
-                (index, plan.and_then(|plan| Prepared::new(plan, &limits, &*run.setup.source)))
+                let plan = pipeline.setup.plan(&network);
+                (index, plan.and_then(|plan| Prepared::new(plan, &limits, &*pipeline.setup.source)))
             };
             requests.into_par_iter().map(prepare).collect()
         });
@@ -44,10 +44,10 @@ pub(super) fn compile_all<S: DeviceSession>(run: &Run<'_, S>) {
         for (index, network) in compiled {
             match network {
                 Ok(network) => networks.push(Queued { index, network }),
-                Err(error) => run.queue.put(index, Err(error)),
+                Err(error) => pipeline.queue.put(index, Err(error)),
             }
         }
-        run.change(|state| {
+        pipeline.change(|state| {
             state.ready.extend(networks);
             state.compiling = false;
         });

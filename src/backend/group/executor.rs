@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Limits;
-use super::run::{bytes, lookahead, no_threads, run};
+use super::footprint::bytes;
+use super::run::{lookahead, no_threads, run};
 use super::session::DeviceSession;
 use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::queue::Queue;

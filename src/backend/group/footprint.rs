@@ -165,6 +165,11 @@ fn smallest_convs(plan: &Plan, forms: Forms) -> Vec<(Slot, usize)> {
     convs
 }
 
+/// Bytes that a plan takes by itself.
+pub(super) fn bytes(plan: &Plan, limits: &Limits) -> u64 {
+    limits.bytes(&(sizes(plan, limits) + image(plan))).iter().map(|(_, bytes)| bytes).sum()
+}
+
 /// Sizes of one network.
 pub(super) fn sizes(plan: &Plan, limits: &Limits) -> Sizes {
     let n = plan.images();

@@ -17,8 +17,8 @@
 //! - `merge` puts the records of networks side by side, and makes launches.
 //! - `packed` has the networks on their way into a group: queued, placed, packed.
 //! - `session` is a device with what a run needs of it, and its groups in flight; `fault` is what can go wrong.
-//! - `run` takes the networks of a queue through a session, on the threads of `compile`, `submit` and `land`; `executor` is a
-//!   device for whoever runs networks.
+//! - `run` takes the networks of a queue through a session, on the threads of `compile`, `submit` and `land`, which share a
+//!   `pipeline`; `executor` is a device for whoever runs networks.
 //! - `twin` runs launches on the CPU's twins, over a `mirror` of the buffers; `lockstep` compares the two.
 //! - `check` looks whether every extent lies inside its buffer: kernels check nothing.
 //!
@@ -43,6 +43,7 @@ mod merge;
 pub(crate) mod mirror;
 pub(crate) mod packed;
 mod partials;
+mod pipeline;
 mod planar;
 mod prepared;
 mod records;

@@ -2,8 +2,9 @@
 
 use std::sync::MutexGuard;
 
+use super::footprint::bytes;
 use super::packed::Queued;
-use super::run::{Run, State, bytes};
+use super::pipeline::{Pipeline, State};
 use super::session::{DeviceSession, Failed, InFlight};
 use super::{Fault, Limits, Load, image};
 use crate::{BackendErrorKind, Error, Result};
@@ -20,7 +21,7 @@ enum Step {
 
 /// The maker of a run's groups.
 pub(super) struct Submitter<'a, S: DeviceSession> {
-    run: &'a Run<'a, S>,
+    pipeline: &'a Pipeline<'a, S>,
     /// The next group in the making, and its load.
     group: Vec<Queued>,
     load: Load,
@@ -33,9 +34,9 @@ pub(super) struct Submitter<'a, S: DeviceSession> {
 }
 
 impl<'a, S: DeviceSession> Submitter<'a, S> {
-    pub(super) fn new(run: &'a Run<'a, S>) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline<'a, S>) -> Self {
         let (group, load) = (Vec::new(), Load::default());
-        Submitter { run, group, load, oversized: false, renewed: false, refused: None }
+        Submitter { pipeline, group, load, oversized: false, renewed: false, refused: None }
     }
 
     /// Starts the groups of all networks.
@@ -63,8 +64,8 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
 
     /// The session, which has back what groups that have ended held.
     fn session(&self) -> MutexGuard<'a, S> {
-        let freed = std::mem::take(&mut self.run.lock().freed);
-        let mut session = self.run.session();
+        let freed = std::mem::take(&mut self.pipeline.lock().freed);
+        let mut session = self.pipeline.session();
         freed.into_iter().for_each(|memory| session.reuse(memory));
         session
     }
@@ -72,13 +73,13 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
     /// Waits for the next thing to do. A group is started when it is full, and where the device is idle as full as the networks
     /// that wait make it: more may not come before the outcomes of these are known.
     fn next_step(&mut self) -> Step {
-        let limits = self.run.limits();
-        let mut state = self.run.lock();
+        let limits = self.pipeline.limits();
+        let mut state = self.pipeline.lock();
         loop {
-            if self.run.queue.is_cancelled() {
+            if self.pipeline.queue.is_cancelled() {
                 state.ready.clear();
                 (self.group, self.load) = (Vec::new(), Load::default());
-                self.run.tell();
+                self.pipeline.tell();
             }
             let is_full = self.fill(&mut state, &limits);
             let (idle, all) = (state.in_flight == 0, state.all_compiled && state.ready.is_empty());
@@ -96,13 +97,13 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
             } else {
                 let alone = needs_all_memory(&self.group, &limits);
                 let room = if alone || self.oversized { idle } else { state.in_flight < limits.in_flight };
-                let no_more_wait = !state.compiling && self.run.queue.is_empty();
+                let no_more_wait = !state.compiling && self.pipeline.queue.is_empty();
                 if room && (is_full || all || idle && no_more_wait) {
                     self.load = Load::default();
                     return Step::Start { group: std::mem::take(&mut self.group), alone };
                 }
             }
-            state = self.run.wait(state);
+            state = self.pipeline.wait(state);
         }
     }
 
@@ -119,13 +120,13 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
             }
         }
         if state.ready.len() < before {
-            self.run.tell();
+            self.pipeline.tell();
         }
         is_full
     }
 
     fn start(&mut self, group: Vec<Queued>, alone: bool) {
-        let queue = self.run.queue;
+        let queue = self.pipeline.queue;
         let started = {
             let mut session = self.session();
             if alone || self.oversized {
@@ -137,12 +138,12 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
         match started {
             Ok((in_flight, left)) => {
                 self.requeue(left);
-                self.run.change(|state| {
+                self.pipeline.change(|state| {
                     state.in_flight += in_flight.iter().len();
                     state.started.extend(in_flight);
                 });
             }
-            Err(failed) => self.run.change(|state| state.failed.push(failed)),
+            Err(failed) => self.pipeline.change(|state| state.failed.push(failed)),
         }
     }
 
@@ -150,7 +151,7 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
     fn requeue(&mut self, networks: Vec<Queued>) {
         self.load = Load::default();
         let networks = networks.into_iter().chain(std::mem::take(&mut self.group));
-        self.run.change(|state| {
+        self.pipeline.change(|state| {
             let later = std::mem::take(&mut state.ready);
             state.ready = networks.chain(later).collect();
         });
@@ -187,7 +188,7 @@ impl<'a, S: DeviceSession> Submitter<'a, S> {
         match &networks[..] {
             [Queued { index, network }] if self.refused == Some(*index) => {
                 let (needed, device) = (bytes(&network.plan, session.limits()), session.device());
-                self.run.queue.put(*index, Err(Error::DeviceMemory { needed, device }));
+                self.pipeline.queue.put(*index, Err(Error::DeviceMemory { needed, device }));
             }
             few => {
                 session.limits().networks = Some((few.len() / 2).max(1));
