@@ -44,7 +44,7 @@ LSU, TENSOR, COPY = 0.8, 0.8, 0.85
 # Warp instructions of machine code for each of PTX, which the emulator counts. Of conv, whose loops the compiler unrolls before
 # it writes PTX: those of the binary for sm_90a by those of its PTX. Of combine, whose loops it unrolls after it: the
 # instructions an octet of combine.cu's header, over the jobs of a network, by what the emulator counts for them.
-MACHINE = {"conv": 0.76, "combine": 0.79, "windows": 0.79}
+MACHINE = {"conv": 0.83, "combine": 0.79, "windows": 0.79}
 # Cycles of a multiprocessor for an mma: of bf16, at 62.9 % of 2048 multiplications a cycle; of bits.
 MMA = {"mma.f16": 16 * 8 * 16 / (2048 * 0.629), "mma.b1": 1 / 0.54}
 # Seconds from one launch of a stream to the next, and of the host to make one.

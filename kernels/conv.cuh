@@ -61,7 +61,7 @@ DEVICE u32 warp_index() { return __shfl_sync(0xffffffffu, anew(threadIdx.x) / 32
 template <class T> DEVICE u32 first_octet(u32 warp) { return blockIdx.z * 8 + warp % T::WN * T::NT; }
 
 // Stages a chunk of one or two octets, from the first one on; two warps share an octet of two, four one of one.
-template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, u32 taps, uint4 *values) {
+template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, uint4 *values) {
     const Conv &job = job_here(a);
     // A warp takes each STEP-th segment of the tile's own, and after them one of those around it, if there are any. BATCH are
     // loaded together: what registers leave beside the sums.
@@ -97,7 +97,7 @@ template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, 
         for (int b = 0; b < BATCH; b++) {
             if (round + b >= ROUNDS) break;
             int place = round + b < OWN_ROUNDS ? (round + b) * STEP : around;
-            if (round + b == OWN_ROUNDS) inside[b] = begin < T::AROUND && segment + around < OF_PLANE && taps > 1;
+            if (round + b == OWN_ROUNDS) inside[b] = begin < T::AROUND && segment + around < OF_PLANE && taps_here(a) > 1;
             else if (T::IMAGES > 1) inside[b] = place < left;
             else inside[b] = OWN % STEP == 0 || begin + place < OWN;
             x[b][0] = load_stream(from + place * 32, inside[b]);
@@ -246,19 +246,10 @@ template <class T> DEVICE u32 tap_of_half(u32 taps, int step) {
     return taps == 1 ? T::tap(T::TAPS / 2) : __byte_perm(places, T::tap(T::TAPS - 1), 0x7770 + step);
 }
 
-// The products of a step, by hi of the weights.
-template <class T> DEVICE void multiply_taps(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows) {
-    u32 b[T::NT][2];
-    load_weights<T>(a, b, rows, 0);
-    advance<T>(rows, 1);
-#pragma unroll
-    for (int part = 2; part >= 0; part--)
-        multiply_step<T>(part ? sums.low : sums.high, address + 16 * part * T::PART, b);
-}
-
 // The products of a chunk, by hi of the weights.
 template <class T>
-DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows, bool pair, u32 taps) {
+DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows, bool pair) {
+    u32 taps = taps_here(a);
     if (pair && taps > 1) {
 #pragma unroll 1
         for (int column = 0; column < T::K; column++) {
@@ -266,12 +257,17 @@ DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, R
             advance<T>(rows, 1);
         }
         advance<T>(rows, T::TAPS - T::K);
-    } else if (taps > 1) {
-#pragma unroll 1
-        for (int step = 0; 2 * step < T::TAPS; step++)
-            multiply_taps<T>(a, sums, address + 16 * tap_of_half<T>(T::TAPS, step), rows);
     } else {
-        multiply_taps<T>(a, sums, address + 16 * T::tap(T::TAPS / 2), rows);
+#pragma unroll 1
+        for (int step = 0; 2 * step < taps; step++) {
+            u32 b[T::NT][2];
+            load_weights<T>(a, b, rows, 0);
+            advance<T>(rows, 1);
+            SharedAddress at = address + 16 * tap_of_half<T>(taps, step);
+#pragma unroll
+            for (int part = 2; part >= 0; part--)
+                multiply_step<T>(part ? sums.low : sums.high, at + 16 * part * T::PART, b);
+        }
     }
 }
 
@@ -486,22 +482,21 @@ template <class T> DEVICE SharedAddress first_tap(const uint4 *values, bool pair
 }
 
 template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *moments) {
-    u32 taps = taps_here(a), octets = in_octets_here(a);
-    if (taps > 1) clear_border<T>(values);
+    if (taps_here(a) > 1) clear_border<T>(values);
     Rows<T> rows = rows_of<T>(a, job_here(a), warp_index());
     Sums<T> sums;
     clear<T>(sums.low), clear<T>(sums.high);
 #pragma unroll 1
-    for (u32 octet = 0; octet < octets; octet += 2) {
-        bool pair = octet + 1 < octets;
+    for (u32 octet = 0; octet < in_octets_here(a); octet += 2) {
+        bool pair = octet + 1 < in_octets_here(a);
         if (octet > 0) __syncthreads();
-        if (pair) stage<T, 2>(a, anew(octet), taps, values);
-        else stage<T, 1>(a, anew(octet), taps, values);
+        if (pair) stage<T, 2>(a, anew(octet), values);
+        else stage<T, 1>(a, anew(octet), values);
         __syncthreads();
         if (!has_pixels<T>(a, warp_index())) continue;
         if (a.launch.planes > 1) multiply_planes<T>(a, sums, first_tap<T>(values, pair), rows, pair);
-        multiply<T>(a, sums, first_tap<T>(values, pair), rows, pair, taps);
-        u32 steps = octet / 2 * taps;
+        multiply<T>(a, sums, first_tap<T>(values, pair), rows, pair);
+        u32 octets = in_octets_here(a), taps = taps_here(a), steps = octet / 2 * taps;
         bool is_last = octet + 2 >= octets, moves = is_last || (steps + taps) % MOVED_STEPS == 0;
         if (moves && weight_steps(octets, taps) > MOST_STEPS)
             move_sums<T>(outputs_of<T>(a), sums.high, steps >= MOVED_STEPS, !is_last);
