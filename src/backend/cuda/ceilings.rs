@@ -42,7 +42,7 @@ pub(super) fn measure(driver: &Arc<dyn Driver>) -> Result<DeviceCeilings, Fault>
     );
     let record = LaunchRecord { jobs: 1, tiles: 1, slices: 1, ..LaunchRecord::default() };
     let kind = LaunchKind::ClearPatterns;
-    let launch = Launch { kind, slot: None, tiled: [0, 0], has_windows: false, has_strides: false, record };
+    let launch = Launch::new(kind, record);
     let capability = driver.compute_capability();
     let launching = shortest_trial(|| {
         (0..LAUNCHES).try_for_each(|_| {

@@ -425,7 +425,7 @@ mod tests {
                     .flat_map(|tiled| [(tiled, false), (tiled, true)])
                 {
                     let record = LaunchRecord::default();
-                    let launch = Launch { kind, slot: None, tiled, has_windows, has_strides: false, record };
+                    let launch = Launch { tiled, has_windows, ..Launch::new(kind, record) };
                     let takes = |kernel: &&Kernel| kernel.kind == kind && kernel.form.takes(&launch);
                     let expected = match kind {
                         // Batch norms are the last block's, classes of tiles WGSL's.
@@ -463,8 +463,7 @@ mod tests {
         ] {
             let record = LaunchRecord::default();
             let kind = LaunchKind::Agreement;
-            let launch =
-                Launch { kind, slot: None, tiled: [0, 0], has_windows: false, has_strides: false, record };
+            let launch = Launch::new(kind, record);
             let kernel = ComputeCapability { major, minor }.kernel(&launch).unwrap();
             assert_eq!(kernel.name, expected, "{major}.{minor}");
         }
@@ -518,12 +517,9 @@ mod tests {
     #[test]
     fn four_blocks_of_convolutions_find_room() {
         let launch = |has_strides| Launch {
-            kind: LaunchKind::ConvTensor,
-            slot: None,
             tiled: [16, 16],
-            has_windows: false,
             has_strides,
-            record: LaunchRecord::default(),
+            ..Launch::new(LaunchKind::ConvTensor, LaunchRecord::default())
         };
         for (major, minor, kilobytes, strided_fits) in [
             (8, 0, 164, true),

@@ -90,14 +90,7 @@ mod tests {
     #[test]
     fn more_jobs_than_a_grid_is_high_are_several_kernels() {
         let record = LaunchRecord { first: 7, jobs: 150_000, tiles: 3, slices: 2, ..LaunchRecord::default() };
-        let launch = Launch {
-            kind: LaunchKind::Weights,
-            slot: None,
-            tiled: [0, 0],
-            has_windows: false,
-            has_strides: false,
-            record,
-        };
+        let launch = Launch::new(LaunchKind::Weights, record);
         let mut seen = Vec::new();
         let put = |kernel: &KernelLaunch<'_>| {
             let arguments: Arguments = bytemuck::pod_read_unaligned(kernel.argument);

@@ -79,6 +79,11 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
+    /// A launch that is of no slot.
+    pub(crate) fn new(kind: LaunchKind, record: LaunchRecord) -> Self {
+        Launch { kind, slot: None, tiled: [0, 0], has_windows: false, has_strides: false, record }
+    }
+
     /// Positions of its jobs among those of their kind.
     pub(crate) fn jobs(&self) -> std::ops::Range<usize> {
         let LaunchRecord { first, jobs, .. } = self.record;

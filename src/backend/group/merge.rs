@@ -51,14 +51,7 @@ impl Group {
     pub(crate) fn all_launches(&self, new: &NewWeights) -> Vec<Launch> {
         let record = LaunchRecord { jobs: new.jobs.len() as u32, tiles: 1, ..LaunchRecord::default() };
         let record = LaunchRecord { slices: 1, ..record };
-        let weights = Launch {
-            kind: LaunchKind::Weights,
-            slot: None,
-            tiled: [0, 0],
-            has_windows: false,
-            has_strides: false,
-            record,
-        };
+        let weights = Launch::new(LaunchKind::Weights, record);
         let weights = (!new.jobs.is_empty()).then_some(weights);
         weights.into_iter().chain(self.launches.iter().copied()).collect()
     }
@@ -236,14 +229,7 @@ impl Merge<'_> {
     fn launch(&mut self, kind: LaunchKind, jobs: Range<usize>, tiles: usize) {
         if !jobs.is_empty() {
             let record = self.record(&jobs, tiles);
-            self.launches.push(Launch {
-                kind,
-                slot: None,
-                tiled: [0, 0],
-                has_windows: false,
-                has_strides: false,
-                record,
-            });
+            self.launches.push(Launch::new(kind, record));
         }
     }
 
@@ -262,14 +248,7 @@ impl Merge<'_> {
             ..self.record(&jobs, tiles)
         };
         let tiled = [slot.height, slot.width];
-        self.launches.push(Launch {
-            kind,
-            slot: Some(slot),
-            tiled,
-            has_windows: false,
-            has_strides: false,
-            record,
-        });
+        self.launches.push(Launch { slot: Some(slot), tiled, ..Launch::new(kind, record) });
     }
 
     fn combines(&mut self, slot: Slot, class: Class, jobs: Range<usize>, units: usize, has_windows: bool) {

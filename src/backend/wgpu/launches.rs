@@ -95,14 +95,7 @@ mod tests {
     #[test]
     fn large_grids_are_folded_and_lose_no_tile_and_no_job() {
         let record = LaunchRecord { first: 5, jobs: 250, tiles: 1001, ..LaunchRecord::default() };
-        let launch = Launch {
-            kind: LaunchKind::Combine,
-            slot: None,
-            tiled: [0, 0],
-            has_windows: false,
-            has_strides: false,
-            record,
-        };
+        let launch = Launch::new(LaunchKind::Combine, record);
         let mut shared = Vec::new();
         let dispatches = dispatches([&launch], 100, &mut shared);
         assert_eq!(
