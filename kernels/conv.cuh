@@ -61,7 +61,7 @@ DEVICE u32 warp_index() { return __shfl_sync(0xffffffffu, anew(threadIdx.x) / 32
 template <class T> DEVICE u32 first_octet(u32 warp) { return blockIdx.z * 8 + warp % T::WN * T::NT; }
 
 // Stages a chunk of one or two octets, from the first one on; two warps share an octet of two, four one of one.
-template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, uint4 *values) {
+template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, u32 taps, uint4 *values) {
     const Conv &job = job_here(a);
     // A warp takes each STEP-th segment of the tile's own, and after them one of those around it, if there are any. BATCH are
     // loaded together: what registers leave beside the sums.
@@ -97,7 +97,7 @@ template <class T, int OCTETS> DEVICE void stage(const Arguments &a, u32 first, 
         for (int b = 0; b < BATCH; b++) {
             if (round + b >= ROUNDS) break;
             int place = round + b < OWN_ROUNDS ? (round + b) * STEP : around;
-            if (round + b == OWN_ROUNDS) inside[b] = begin < T::AROUND && segment + around < OF_PLANE && taps_here(a) > 1;
+            if (round + b == OWN_ROUNDS) inside[b] = begin < T::AROUND && segment + around < OF_PLANE && taps > 1;
             else if (T::IMAGES > 1) inside[b] = place < left;
             else inside[b] = OWN % STEP == 0 || begin + place < OWN;
             x[b][0] = load_stream(from + place * 32, inside[b]);
@@ -246,10 +246,19 @@ template <class T> DEVICE u32 tap_of_half(u32 taps, int step) {
     return taps == 1 ? T::tap(T::TAPS / 2) : __byte_perm(places, T::tap(T::TAPS - 1), 0x7770 + step);
 }
 
+// The products of a step, by hi of the weights.
+template <class T> DEVICE void multiply_taps(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows) {
+    u32 b[T::NT][2];
+    load_weights<T>(a, b, rows, 0);
+    advance<T>(rows, 1);
+#pragma unroll
+    for (int part = 2; part >= 0; part--)
+        multiply_step<T>(part ? sums.low : sums.high, address + 16 * part * T::PART, b);
+}
+
 // The products of a chunk, by hi of the weights.
 template <class T>
-DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows, bool pair) {
-    u32 taps = taps_here(a);
+DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, Rows<T> &rows, bool pair, u32 taps) {
     if (pair && taps > 1) {
 #pragma unroll 1
         for (int column = 0; column < T::K; column++) {
@@ -257,17 +266,12 @@ DEVICE void multiply(const Arguments &a, Sums<T> &sums, SharedAddress address, R
             advance<T>(rows, 1);
         }
         advance<T>(rows, T::TAPS - T::K);
-    } else {
+    } else if (taps > 1) {
 #pragma unroll 1
-        for (int step = 0; 2 * step < taps; step++) {
-            u32 b[T::NT][2];
-            load_weights<T>(a, b, rows, 0);
-            advance<T>(rows, 1);
-            SharedAddress at = address + 16 * tap_of_half<T>(taps, step);
-#pragma unroll
-            for (int part = 2; part >= 0; part--)
-                multiply_step<T>(part ? sums.low : sums.high, at + 16 * part * T::PART, b);
-        }
+        for (int step = 0; 2 * step < T::TAPS; step++)
+            multiply_taps<T>(a, sums, address + 16 * tap_of_half<T>(T::TAPS, step), rows);
+    } else {
+        multiply_taps<T>(a, sums, address + 16 * T::tap(T::TAPS / 2), rows);
     }
 }
 
@@ -475,28 +479,31 @@ template <class T> DEVICE bool has_pixels(const Arguments &a, u32 warp) {
 
 // A lane's row of ldmatrix: the first tap of one of the warp's first 16 pixels, of one octet or of two.
 template <class T> DEVICE SharedAddress first_tap(const uint4 *values, bool pair) {
-    u32 first = warp_index() / T::WN * 16 * T::MT, in_image = first % (T::W * T::ROWS), lane = anew(threadIdx.x) % 32, l = lane % 16;
+    // At width 8 a uniform number here costs sm_80 a register more than it has.
+    u32 warp = T::W == 8 ? anew(threadIdx.x) / 32 : warp_index();
+    u32 first = warp / T::WN * 16 * T::MT, in_image = first % (T::W * T::ROWS), lane = anew(threadIdx.x) % 32, l = lane % 16;
     u32 y = in_image / T::W + (T::W < 16 ? l / T::W : 0), x = in_image % T::W + l % T::W;
     u32 line = first / (T::W * T::ROWS) * T::IMAGE_LINES + y * T::S + T::ABOVE - (T::WHOLE ? 0 : T::PAD);
     return anew(shared_address(values + line * T::PITCH + x + (pair ? lane / 16 * T::PLACES : 0)));
 }
 
 template <class T> DEVICE void conv(const Arguments &a, uint4 *values, Moments *moments) {
-    if (taps_here(a) > 1) clear_border<T>(values);
+    u32 taps = taps_here(a), octets = in_octets_here(a);
+    if (taps > 1) clear_border<T>(values);
     Rows<T> rows = rows_of<T>(a, job_here(a), warp_index());
     Sums<T> sums;
     clear<T>(sums.low), clear<T>(sums.high);
 #pragma unroll 1
-    for (u32 octet = 0; octet < in_octets_here(a); octet += 2) {
-        bool pair = octet + 1 < in_octets_here(a);
+    for (u32 octet = 0; octet < octets; octet += 2) {
+        bool pair = octet + 1 < octets;
         if (octet > 0) __syncthreads();
-        if (pair) stage<T, 2>(a, anew(octet), values);
-        else stage<T, 1>(a, anew(octet), values);
+        if (pair) stage<T, 2>(a, anew(octet), taps, values);
+        else stage<T, 1>(a, anew(octet), taps, values);
         __syncthreads();
         if (!has_pixels<T>(a, warp_index())) continue;
         if (a.launch.planes > 1) multiply_planes<T>(a, sums, first_tap<T>(values, pair), rows, pair);
-        multiply<T>(a, sums, first_tap<T>(values, pair), rows, pair);
-        u32 octets = in_octets_here(a), taps = taps_here(a), steps = octet / 2 * taps;
+        multiply<T>(a, sums, first_tap<T>(values, pair), rows, pair, taps);
+        u32 steps = octet / 2 * taps;
         bool is_last = octet + 2 >= octets, moves = is_last || (steps + taps) % MOVED_STEPS == 0;
         if (moves && weight_steps(octets, taps) > MOST_STEPS)
             move_sums<T>(outputs_of<T>(a), sums.high, steps >= MOVED_STEPS, !is_last);
