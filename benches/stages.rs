@@ -158,7 +158,7 @@ fn fastest(network: &Network, shape: [usize; 4], device: &Device, stage: Stage, 
     let builder = Scorer::builder(batch(shape)).backend(device.backend.clone()).precision(device.precision);
     let builder = builder.threads(1).group_size(device.copies).probe(Arc::clone(&probe));
     // All stages have work.
-    let builder = builder.scores(Scores::all());
+    let builder = builder.scores(Scores::everywhere());
     let scorer = builder.build().unwrap();
     let trial = || {
         let before = probe.time(stage);

@@ -26,7 +26,7 @@ impl Case {
     /// integer.
     pub fn tolerance(stage: Stage) -> f64 {
         match stage {
-            Stage::Conv | Stage::BatchNorm | Stage::Combine => 1e-5,
+            Stage::Conv | Stage::BatchNorm | Stage::Combine | Stage::Gram | Stage::Spectrum => 1e-5,
             // Pivots in f32 against f64.
             Stage::Cholesky => 1e-4,
             Stage::Weights | Stage::Agreement | Stage::Swap | Stage::Plan => 0.0,

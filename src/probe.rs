@@ -24,13 +24,17 @@ pub enum Stage {
     Cholesky,
     /// Distinct activation patterns from the codes.
     Swap,
+    /// Scatter matrices of channels.
+    Gram,
+    /// Eigenvalues of channel correlations and covariances.
+    Spectrum,
     /// Compiling the network.
     Plan,
 }
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 10] = [
         Stage::Weights,
         Stage::Conv,
         Stage::BatchNorm,
@@ -38,6 +42,8 @@ impl Stage {
         Stage::Agreement,
         Stage::Cholesky,
         Stage::Swap,
+        Stage::Gram,
+        Stage::Spectrum,
         Stage::Plan,
     ];
 
@@ -51,11 +57,13 @@ impl Stage {
             Stage::Agreement => "agreement",
             Stage::Cholesky => "cholesky",
             Stage::Swap => "swap",
+            Stage::Gram => "gram",
+            Stage::Spectrum => "spectrum",
             Stage::Plan => "plan",
         }
     }
 
-    /// The stages that work on a device.
+    /// The stages that every device has; of features only the processor has them so far.
     pub const OF_DEVICE: [Stage; 7] = [
         Stage::Weights,
         Stage::Conv,

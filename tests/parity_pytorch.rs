@@ -21,7 +21,8 @@ fn main() -> ExitCode {
             trials.push(needs(Requirement::Reference, &format!("{case}_in_{precision}"), move |folder| {
                 let case = Case::read(&folder.join(case))?;
                 case.agrees(&Backend::Cpu, precision)?;
-                case.agrees_in_patterns(|builder| builder.backend(Backend::Cpu), precision)
+                case.agrees_in_patterns(|builder| builder.backend(Backend::Cpu), precision)?;
+                case.agrees_in_features(|builder| builder.backend(Backend::Cpu), precision)
             }));
         }
     }

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 
 fn wgpu(batch: &Batch) -> ScorerBuilder {
     let builder = Scorer::builder(batch.clone()).backend(Backend::Wgpu(None));
-    builder.scores(Scores::all()).keep_kernels(true)
+    builder.scores(Scores::everywhere()).keep_kernels(true)
 }
 
 fn cpu(batch: &Batch) -> ScorerBuilder {

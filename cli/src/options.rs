@@ -190,9 +190,11 @@ pub(crate) struct PrecisionOption {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Scores")]
 pub(crate) struct ScoresOptions {
-    /// Scores to compute, with commas between: nwot, which always is, and swap
+    /// Scores to compute, with commas between: nwot, which always is, swap, meco, expressivity and progressivity
     ///
     /// nwot: log |det K|, the column `score`. swap: distinct activation patterns of the ReLU units over a few images.
+    /// meco: least eigenvalues of channel correlations, added up over convolutions and cells. expressivity, progressivity:
+    /// sum and least growth of the entropies of the cells' spectra. The last three are computed on the cpu alone so far.
     #[arg(long, value_name = "LIST", default_value_t)]
     pub(crate) scores: Scores,
     /// Images over which swap counts patterns, 8 to 24; all of a smaller batch

@@ -168,7 +168,7 @@ fn searches_and_sweeps_go_by_the_score_that_is_asked_for() {
     assert!(search("--score swap").contains("\"swap\":"));
     let said = refused(&folder, "search --space nasbench201 --score device");
     assert!(
-        said.contains("is no score and no column of numbers; known are nwot, swap, parameters, macs, convs"),
+        said.contains("is no score and no column of numbers; known are nwot, swap, meco, expressivity, progressivity, parameters, macs, convs"),
         "{said}"
     );
 

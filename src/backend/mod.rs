@@ -131,14 +131,17 @@ pub(crate) fn open(backend: &Backend, setup: Setup, passed: &mut Vec<Device>) ->
     }
 }
 
-/// The first that works: a GPU, if it computes in the precision that is asked for, else the processor.
+/// The first that works: a GPU, if it computes in the precision and the scores that are asked for, else the processor.
 #[cfg_attr(
     not(any(feature = "cuda", feature = "wgpu")),
     allow(unused_variables, clippy::ptr_arg, reason = "no GPU can be passed over")
 )]
 fn automatic(setup: Setup, passed: &mut Vec<Device>) -> Result<Arc<dyn Executor>> {
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    if matches!(setup.precision, crate::Precision::Auto | crate::Precision::F32) && setup.twins.is_empty() {
+    if matches!(setup.precision, crate::Precision::Auto | crate::Precision::F32)
+        && setup.twins.is_empty()
+        && setup.cpu_score().is_none()
+    {
         #[cfg(feature = "cuda")]
         if let Ok(executor) = cuda::open(None, setup.clone(), passed) {
             return Ok(executor);

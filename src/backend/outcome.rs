@@ -1,13 +1,14 @@
 //! Outcomes of networks.
 
+use crate::score::ScoreValues;
 use crate::{Agreement, Codes};
 
 /// The outcome of one network's forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) log_det: f64,
-    /// Distinct patterns of activation, where they were asked for.
-    pub(crate) patterns: Option<u32>,
+    /// Scores beside NASWOT's, where they were asked for.
+    pub(crate) scores: ScoreValues,
     /// K and the codes that it is counted from, where they are to be kept.
     pub(crate) agreement: Option<Agreement>,
     pub(crate) codes: Option<Codes>,

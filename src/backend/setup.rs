@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Wanted};
 use crate::probe::{Probe, Stage};
 use crate::score::Need;
 use crate::weights::WeightSource;
-use crate::{Batch, Convention, Error, Network, Precision, Result, Scores, Weights};
+use crate::{Batch, Convention, Error, Network, Precision, Result, ScoreKind, Scores, Weights};
 
 /// Images whose patterns SWAP counts unless another number is set: the default of its authors.
 pub(crate) const SWAP_IMAGES: usize = 16;
@@ -68,10 +68,15 @@ impl Setup {
         }
     }
 
-    /// This setup with all scores, so that every stage has work, and for SWAP with more images than kernels mark in shared memory.
+    /// This setup with all scores of GPUs, so that every stage has work, and for SWAP with more images than kernels mark in shared memory.
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) fn with_every_stage(self) -> Self {
-        Setup { scores: Scores::all(), swap_images: 18, ..self }
+        Setup { scores: Scores::everywhere(), swap_images: 18, ..self }
+    }
+
+    /// The first score that was asked for and only the processor computes.
+    pub(crate) fn cpu_score(&self) -> Option<ScoreKind> {
+        self.scores.iter().find(|&kind| !Scores::everywhere().contains(kind))
     }
 
     /// Does some work of a stage, and tells the probe how long it took where there is one.
@@ -86,7 +91,12 @@ impl Setup {
     pub(crate) fn plan(&self, network: &Network) -> Result<Plan> {
         self.source.check(network.graph())?;
         let graph = network.graph();
-        let plan = Plan::compile(graph, self.batch.shape(), self.convention, self.swap_images())?;
+        let wanted = Wanted {
+            swap_images: self.swap_images(),
+            correlations: self.scores.need(Need::Correlations),
+            spectra: self.scores.need(Need::Spectra),
+        };
+        let plan = Plan::compile(graph, self.batch.shape(), self.convention, wanted)?;
         if plan.activations() == 0 {
             let output = graph.nodes()[graph.output().index()].name();
             let message = "no ReLU that counts has a path to it, so images have no codes to compare: add one";

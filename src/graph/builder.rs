@@ -21,6 +21,7 @@ pub struct GraphBuilder {
     nodes: Vec<Node>,
     /// Names that callers have given.
     names: HashMap<Arc<str>, NodeId>,
+    marks: Vec<NodeId>,
 }
 
 impl Graph {
@@ -40,7 +41,7 @@ impl GraphBuilder {
         }
         check_sizes("input", &[channels])?;
         let (nodes, names) = (Vec::with_capacity(ROOM), HashMap::with_capacity(ROOM));
-        let mut builder = GraphBuilder { nodes, names };
+        let mut builder = GraphBuilder { nodes, names, marks: Vec::new() };
         builder.push_named("input", Op::Input, &[], channels)?;
         Ok(builder)
     }
@@ -187,6 +188,41 @@ impl GraphBuilder {
         self.unary(Op::Zero, input)
     }
 
+    /// Marks a node as the output of a block: first the stem's, then each cell's, in order. Scores of features
+    /// ([`ScoreKind::Meco`], [`ScoreKind::Expressivity`], [`ScoreKind::Progressivity`]) look at the marks that have a path to
+    /// the graph's output; no other score knows of them. A node may be marked again, by a cell that hands on its input.
+    ///
+    /// ```
+    /// use naswot::{Conv, Graph};
+    ///
+    /// let mut g = Graph::builder(3)?;
+    /// let stem = g.conv(g.input(), Conv::new(8, 3).padding(1), "stem.weight")?;
+    /// let stem = g.batch_norm(stem, "stem.norm")?;
+    /// g.mark(stem)?;
+    /// let cell = g.relu(stem)?;
+    /// g.mark(cell)?;
+    /// assert_eq!(g.output(cell)?.marks(), [stem, cell]);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Not a node of this graph, or 2^23 marks.
+    ///
+    /// [`ScoreKind::Meco`]: crate::ScoreKind::Meco
+    /// [`ScoreKind::Expressivity`]: crate::ScoreKind::Expressivity
+    /// [`ScoreKind::Progressivity`]: crate::ScoreKind::Progressivity
+    pub fn mark(&mut self, node: NodeId) -> Result<()> {
+        self.channels(node)?;
+        if self.marks.len() == MOST_NODES {
+            return Err(Error::graph(
+                &*self.nodes[node.0].name,
+                format!("would be marked after {MOST_NODES} marks, the most that a graph has"),
+            ));
+        }
+        self.marks.push(node);
+        Ok(())
+    }
+
     /// Ends the graph at the features that a linear classifier of so many classes reads. The classifier
     /// cannot change the score, so it only counts as parameters.
     ///
@@ -210,7 +246,7 @@ impl GraphBuilder {
 
     fn finish(self, output: NodeId, classes: Option<usize>) -> Result<Graph> {
         self.channels(output)?;
-        Ok(Graph { nodes: self.nodes, output, classes })
+        Ok(Graph { nodes: self.nodes, output, classes, marks: self.marks })
     }
 
     fn unary(&mut self, op: Op, input: NodeId) -> Result<NodeId> {

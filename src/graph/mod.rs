@@ -135,6 +135,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     output: NodeId,
     classes: Option<usize>,
+    marks: Vec<NodeId>,
 }
 
 impl Graph {
@@ -167,6 +168,19 @@ impl Graph {
     /// The features that the classifier reads.
     pub fn output(&self) -> NodeId {
         self.output
+    }
+
+    /// The nodes that were [marked](GraphBuilder::mark) as outputs of its blocks, in that order: the stem's, then each cell's.
+    ///
+    /// ```
+    /// use naswot::nasbench201::{Cell, Op, Skeleton};
+    /// // The stem, three stages of five cells, and two reduction blocks.
+    /// let network = Cell::new([Op::SkipConnect; 6]).network(&Skeleton::default())?;
+    /// assert_eq!(network.graph().marks().len(), 1 + 15 + 2);
+    /// # Ok::<(), naswot::Error>(())
+    /// ```
+    pub fn marks(&self) -> &[NodeId] {
+        &self.marks
     }
 
     /// Channels of the images that it reads.

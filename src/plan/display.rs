@@ -14,6 +14,7 @@ use crate::graph::Shape;
 enum Job<'a> {
     Conv(&'a ConvJob),
     Combine(&'a CombineJob),
+    Gram(&'a GramJob),
 }
 
 /// One job as a row.
@@ -26,7 +27,7 @@ struct Row<'a> {
     shape: Shape,
     #[serde(skip_serializing_if = "Option::is_none")]
     tile: Option<TileClass>,
-    /// First octet of the output; absent where only bits are wanted.
+    /// First octet of the output; absent where no tensor is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
     /// Multiply-accumulates for one image.
@@ -62,6 +63,7 @@ impl Plan {
         for jobs in &self.slots {
             rows.extend(self.combines[jobs.combines.clone()].iter().map(|job| self.combine_row(job)));
             rows.extend(self.convs[jobs.convs.clone()].iter().map(|job| self.conv_row(job)));
+            rows.extend(self.grams[jobs.grams.clone()].iter().map(|job| self.gram_row(job)));
         }
         rows
     }
@@ -122,6 +124,31 @@ impl Plan {
         }
     }
 
+    fn gram_row<'a>(&self, job: &'a GramJob) -> Row<'a> {
+        let end = job.channel + job.channels;
+        let relu = if job.relu { " relu" } else { "" };
+        let purposes = [
+            (job.least > 0).then(|| format!("least eigenvalue x{}", job.least)),
+            (!job.marks.is_empty()).then(|| {
+                let marks: Vec<String> = job.marks.iter().map(usize::to_string).collect();
+                format!("spectrum of mark {}", marks.join(" and "))
+            }),
+        ];
+        let source = format!("t{}[{}..{end}]{relu}", job.tensor, job.channel);
+        Row {
+            slot: job.slot,
+            stage: "gram",
+            reads: std::iter::once(source).chain(purposes.into_iter().flatten()).collect(),
+            shape: Shape { channels: job.channels, ..self.tensors[job.tensor].shape },
+            tile: None,
+            place: None,
+            macs: 0,
+            norms: Vec::new(),
+            code_words: 0,
+            job: Job::Gram(job),
+        }
+    }
+
     fn table(&self) -> Table<'_> {
         let jobs = self.rows();
         Table {
@@ -173,7 +200,8 @@ impl fmt::Display for Plan {
                 Some(TileClass::Wide) => "wide",
                 None => "",
             };
-            let place = row.place.map_or("bits".to_owned(), |place| place.to_string());
+            let nowhere = if row.code_words > 0 { "bits" } else { "" };
+            let place = row.place.map_or(nowhere.to_owned(), |place| place.to_string());
             let macs = if row.macs > 0 { format!("{:.2}", row.macs as f64 / 1e6) } else { String::new() };
             let words = if row.code_words > 0 { row.code_words.to_string() } else { String::new() };
             writeln!(

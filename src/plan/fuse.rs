@@ -33,6 +33,7 @@ pub(super) struct Jobs<'a> {
     pub(super) producers: Vec<Option<JobId>>,
     pub(super) convs: Vec<ConvJob>,
     pub(super) combines: Vec<CombineJob>,
+    pub(super) grams: Vec<GramJob>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) norm_entries: usize,
     pub(super) pending: Vec<Pending<'a>>,
@@ -100,6 +101,9 @@ pub(super) fn fuse<'a>(values: &'a [Value<'a>], groups: &[ConvGroup], image: Sha
         }
         if value.weight > 0 {
             fuse.relu_bits(i);
+        }
+        if value.feature.is_wanted() {
+            fuse.gram(i);
         }
     }
     fuse.jobs
@@ -371,6 +375,29 @@ impl Fuse<'_> {
         }
     }
 
+    /// Asks for the scatter matrix of a value's channels: those of a convolution as they are before batch norm, which changes
+    /// no correlation, all others where a combine stores them.
+    fn gram(&mut self, v: usize) {
+        let term = self.term(v);
+        let is_stored = !self.jobs.tensors[term.tensor].raw && term.norm.is_none() && !term.average;
+        let (tensor, channel, relu) = match self.raw[v] {
+            Some(RawValue { tensor, channel, norm: None }) => (tensor, channel, false),
+            _ if is_stored => (term.tensor, term.channel, term.relu),
+            _ => (self.plain(v), 0, false),
+        };
+        let value = &self.values[v];
+        self.jobs.grams.push(GramJob {
+            slot: Slot::default(),
+            name: value.name.to_owned(),
+            tensor,
+            channel,
+            channels: value.shape.channels,
+            relu,
+            least: value.feature.least,
+            marks: value.feature.marks.clone(),
+        });
+    }
+
     /// Has the bits of a counted ReLU emitted: by the combine that stores its input, or by a reader.
     fn relu_bits(&mut self, v: usize) {
         let Value { name, weight, .. } = self.values[v];
@@ -387,7 +414,7 @@ impl Fuse<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{merge::merge, simplify::simplify};
+    use crate::plan::{features::FeatureUse, merge::merge, simplify::simplify};
     use crate::{Conv, Convention, Graph, GraphBuilder, NodeId};
 
     fn fused(build: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Jobs<'static> {
@@ -395,7 +422,9 @@ mod tests {
         let output = build(&mut g);
         let graph = g.output(output).unwrap();
         let shapes = graph.shapes(4, 4).unwrap();
-        let (values, groups) = merge(simplify(&graph, &shapes, &graph.reached(), Convention::Relu));
+        let features = vec![FeatureUse::default(); shapes.len()];
+        let (values, groups) =
+            merge(simplify(&graph, &shapes, &graph.reached(), Convention::Relu, &features));
         let jobs = fuse(&values, &groups, shapes[0]);
         let pending = jobs.pending.iter().map(|pending| Pending { name: "", ..*pending }).collect();
         Jobs { pending, ..jobs }

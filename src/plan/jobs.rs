@@ -6,6 +6,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::graph::{Distribution, Eps, Shape, Window};
+use crate::score::features::Feature;
+use crate::score::scatter::Scatter;
 use crate::score::swap::Patterns;
 use crate::weights::{RowShape, WeightSource};
 
@@ -238,6 +240,31 @@ impl CombineJob {
     pub(crate) fn keeps_pixels(&self) -> bool {
         let same_size = self.source == [self.shape.height, self.shape.width];
         same_size && self.window.is_none_or(|(_, window)| window.stride == [1, 1])
+    }
+}
+
+/// Makes the scatter matrix of some neighboring channels of a tensor, over all pixels of all images.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct GramJob {
+    pub(crate) slot: Slot,
+    /// For errors: the node whose channels they are.
+    pub(crate) name: String,
+    pub(crate) tensor: TensorId,
+    /// First channel, and how many.
+    pub(crate) channel: usize,
+    pub(crate) channels: usize,
+    /// ReLU on load.
+    pub(crate) relu: bool,
+    /// How often the least eigenvalue of the channels' correlation counts.
+    pub(crate) least: u32,
+    /// The marks that the channels are, whose eigenvalues of the covariance are asked for.
+    pub(crate) marks: Vec<usize>,
+}
+
+impl GramJob {
+    /// The feature of its scatter matrix.
+    pub(crate) fn feature(&self, scatter: Scatter) -> Feature<'_> {
+        Feature { node: &self.name, scatter, least: self.least, marks: &self.marks }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::value::{Readers, Value, retain};
+use super::value::{Value, retain};
 use crate::graph::{Conv, Op, Shape};
 
 /// A value that is a convolution.
@@ -35,6 +35,7 @@ struct Geometry {
     scale: Option<u64>,
     /// The conv's own position where its channels are grouped: such a job stays alone.
     alone: Option<usize>,
+    for_codes: bool,
 }
 
 pub(super) fn merge(values: Vec<Value<'_>>) -> (Vec<Value<'_>>, Vec<ConvGroup>) {
@@ -73,6 +74,9 @@ fn merge_alike(mut values: Vec<Value<'_>>) -> Vec<Value<'_>> {
         };
         if first != i {
             values[first].weight += values[i].weight;
+            values[first].for_codes |= values[i].for_codes;
+            let feature = std::mem::take(&mut values[i].feature);
+            values[first].feature.add(feature);
             same[i] = first;
             keep[i] = false;
         }
@@ -90,12 +94,16 @@ fn computes_alike(a: &Op, b: &Op) -> bool {
 }
 
 fn group_convs(values: &[Value]) -> Vec<ConvGroup> {
-    let readers = Readers::new(values);
+    // Whether something other than a batch norm reads a value, be it for features alone.
+    let mut is_read_bare = vec![false; values.len()];
+    for value in values.iter().filter(|value| !matches!(value.op, Op::BatchNorm { .. })) {
+        value.inputs.iter().for_each(|&input| is_read_bare[input] = true);
+    }
     let mut seen: HashMap<Geometry, usize> = HashMap::new();
     let mut groups: Vec<ConvGroup> = Vec::new();
     for (i, value) in values.iter().enumerate() {
         let Op::Conv(conv) = &value.op else { continue };
-        let scaled = !readers.of(i).iter().all(|&reader| matches!(values[reader].op, Op::BatchNorm { .. }));
+        let scaled = is_read_bare[i];
         let group = *seen.entry(geometry(values, i, conv, scaled)).or_insert_with(|| {
             groups.push(ConvGroup { members: Vec::new(), scaled });
             groups.len() - 1
@@ -115,12 +123,14 @@ fn geometry(values: &[Value], i: usize, conv: &Conv, scaled: bool) -> Geometry {
         dilation: conv.dilation,
         scale: scaled.then(|| conv.standard_deviation(values[input].shape.channels).to_bits()),
         alone: (conv.groups > 1).then_some(i),
+        for_codes: values[i].for_codes,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::features::FeatureUse;
     use crate::plan::simplify::simplify;
     use crate::{Convention, Graph, GraphBuilder, Multiplicity, NodeId};
 
@@ -132,7 +142,8 @@ mod tests {
 
     fn merged(graph: &Graph) -> (Vec<Value<'_>>, Vec<ConvGroup>) {
         let shapes = graph.shapes(8, 8).unwrap();
-        merge(simplify(graph, &shapes, &graph.reached(), Convention::Original))
+        let features = vec![FeatureUse::default(); shapes.len()];
+        merge(simplify(graph, &shapes, &graph.reached(), Convention::Original, &features))
     }
 
     #[test]

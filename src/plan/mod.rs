@@ -12,9 +12,11 @@
 //! - Partial statistics are (sum, M2 about the block's own mean) for each block of pixels and each channel of the producing
 //!   tensor; the twins' blocks have `Plan::block_pixels`.
 //! - Codes are 32-bit words, image by image, at the places that the regions say.
+//! - A scatter matrix is its packed lower triangle, row by row, of products about the mean.
 
 mod codes;
 mod display;
+mod features;
 mod fuse;
 pub(crate) mod jobs;
 mod merge;
@@ -28,11 +30,15 @@ mod value;
 use std::ops::Range;
 
 use crate::graph::{Convention, Graph, MOST_NUMBERS, Op, Shape, numbers};
+use crate::score::features::{Feature, FeatureScores};
+use crate::score::scatter::Scatter;
 use crate::score::swap::map_words;
-use crate::{Error, Result};
+use crate::{Error, Precision, Result};
+pub(crate) use features::Wanted;
 use fuse::Jobs;
 use jobs::{
-    AgreementJob, CombineJob, ConvJob, NormJob, OCTET, Parameter, Region, Statistics, SwapJob, Tensor, octets,
+    AgreementJob, CombineJob, ConvJob, GramJob, NormJob, OCTET, Parameter, Region, Statistics, SwapJob,
+    Tensor, octets,
 };
 pub use jobs::{Slot, TileClass};
 
@@ -50,6 +56,7 @@ pub(crate) struct SlotJobs {
     pub(crate) slot: Slot,
     pub(crate) combines: Range<usize>,
     pub(crate) convs: Range<usize>,
+    pub(crate) grams: Range<usize>,
 }
 
 /// A network compiled for batches of one size and shape, under one convention.
@@ -77,6 +84,11 @@ pub struct Plan {
     pub(crate) agreements: Vec<AgreementJob>,
     /// None where no score needs patterns.
     pub(crate) swap: Option<SwapJob>,
+    pub(crate) grams: Vec<GramJob>,
+    /// What scores asked for beside codes.
+    pub(crate) wanted: Wanted,
+    /// Marks whose eigenvalues are asked for. Those that no gram job names are zeros.
+    pub(crate) marks: usize,
     pub(crate) slots: Vec<SlotJobs>,
     pub(crate) words_per_image: usize,
     pub(crate) arena_octets: usize,
@@ -91,15 +103,15 @@ impl Plan {
     /// A shape that does not fit the graph (naming the node), a batch norm over a single value, or so many
     /// code bits that K would not fit 32-bit integers.
     pub fn new(graph: &Graph, batch: [usize; 4], convention: Convention) -> Result<Self> {
-        Plan::compile(graph, batch, convention, None)
+        Plan::compile(graph, batch, convention, Wanted::default())
     }
 
-    /// The same with the patterns of so many first images counted.
+    /// The same with what else scores ask for.
     pub(crate) fn compile(
         graph: &Graph,
         batch: [usize; 4],
         convention: Convention,
-        swap_images: Option<usize>,
+        wanted: Wanted,
     ) -> Result<Self> {
         let [images, channels, height, width] = batch;
         if images == 0 {
@@ -114,7 +126,8 @@ impl Plan {
         check_batch_norms(graph, &shapes, images)?;
         let reached = graph.reached();
         let activations: u32 = graph.activations_of(&shapes, &reached, convention)?;
-        let values = simplify::simplify(graph, &shapes, &reached, convention);
+        let features = features::uses(graph, &shapes, &reached, images, wanted);
+        let values = simplify::simplify(graph, &shapes, &reached, convention, &features.nodes);
         let (values, groups) = merge::merge(values);
         let mut jobs = fuse::fuse(&values, &groups, shapes[0]);
         let pieces = schedule::most_pieces(&jobs);
@@ -124,11 +137,12 @@ impl Plan {
         }
         schedule::schedule(&mut jobs);
         let codes = codes::codes(&mut jobs);
-        let Jobs { mut tensors, mut convs, mut combines, parameters, norm_entries, .. } = jobs;
+        let Jobs { mut tensors, mut convs, mut combines, mut grams, parameters, norm_entries, .. } = jobs;
         convs.sort_by_key(|job| job.slot);
         combines.sort_by_key(|job| job.slot);
-        let slots = slots(&combines, &convs);
-        let lives = lives(tensors.len(), &combines, &convs, &slots);
+        grams.sort_by_key(|job| job.slot);
+        let slots = slots(&combines, &convs, &grams);
+        let lives = lives(tensors.len(), &combines, &convs, &grams, &slots);
         let arena_octets = place::place(&mut tensors, &lives, images);
         let partial_entries = place_partials(&slots, &mut combines, &mut convs, &tensors, images);
         let mut plan = Plan {
@@ -142,13 +156,16 @@ impl Plan {
             regions: codes.regions,
             agreements: codes.agreements,
             swap: None,
+            grams,
+            wanted,
+            marks: features.marks,
             slots,
             words_per_image: codes.words_per_image,
             arena_octets,
             norm_entries,
             partial_entries,
         };
-        plan.swap = swap_images.map(|images| SwapJob { images, units: plan.units() });
+        plan.swap = wanted.swap_images.map(|images| SwapJob { images, units: plan.units() });
         Ok(plan)
     }
 
@@ -216,6 +233,16 @@ impl Plan {
         self.convs.iter().map(of).sum()
     }
 
+    /// The scores of the features that its gram jobs asked for.
+    ///
+    /// # Errors
+    /// A feature with numbers that are not finite.
+    #[inline(always)]
+    pub(crate) fn feature_scores(&self, features: &[Feature], precision: Precision) -> Result<FeatureScores> {
+        let marks = self.wanted.spectra.then_some(self.marks);
+        FeatureScores::new(features, self.wanted.correlations, marks, precision)
+    }
+
     /// Memory that running it takes.
     pub fn memory(&self) -> Memory {
         let scratch = self.combines.iter().filter(|job| job.window.is_some());
@@ -227,6 +254,7 @@ impl Plan {
             scratch: scratch * OCTET,
             codes: self.images * self.words_per_image,
             patterns: self.swap.map_or(0, |job| map_words(job.images)),
+            scatter: self.grams.iter().map(|job| Scatter::numbers(job.channels)).sum(),
             kernel: self.images * self.images,
         }
     }
@@ -263,6 +291,8 @@ pub struct Memory {
     pub codes: usize,
     /// Words of 4 bytes of a bitmap of activation patterns.
     pub patterns: usize,
+    /// Numbers of scatter matrices, 8 bytes each.
+    pub scatter: usize,
     /// Entries of K, 4 bytes each.
     pub kernel: usize,
 }
@@ -284,7 +314,7 @@ impl Memory {
         let sum = |numbers: &[usize]| numbers.iter().map(|&numbers| numbers as u128).sum::<u128>();
         let stored = storage as u128 * sum(&[self.arena, self.norms, self.partials, self.scratch]);
         let words = 4 * sum(&[self.codes, self.patterns, self.kernel]);
-        u64::try_from(stored + words).unwrap_or(u64::MAX)
+        u64::try_from(stored + words + 8 * self.scatter as u128).unwrap_or(u64::MAX)
     }
 }
 
@@ -311,9 +341,10 @@ fn check_batch_norms(graph: &Graph, shapes: &[Shape], images: usize) -> Result<(
     Ok(())
 }
 
-fn slots(combines: &[CombineJob], convs: &[ConvJob]) -> Vec<SlotJobs> {
+fn slots(combines: &[CombineJob], convs: &[ConvJob], grams: &[GramJob]) -> Vec<SlotJobs> {
+    let of_grams = grams.iter().map(|job| job.slot);
     let mut all: Vec<Slot> =
-        combines.iter().map(|job| job.slot).chain(convs.iter().map(|job| job.slot)).collect();
+        combines.iter().map(|job| job.slot).chain(convs.iter().map(|job| job.slot)).chain(of_grams).collect();
     all.sort_unstable();
     all.dedup();
     all.into_iter()
@@ -323,6 +354,8 @@ fn slots(combines: &[CombineJob], convs: &[ConvJob]) -> Vec<SlotJobs> {
                 ..combines.partition_point(|job| job.slot <= slot),
             convs: convs.partition_point(|job| job.slot < slot)
                 ..convs.partition_point(|job| job.slot <= slot),
+            grams: grams.partition_point(|job| job.slot < slot)
+                ..grams.partition_point(|job| job.slot <= slot),
         })
         .collect()
 }
@@ -332,6 +365,7 @@ fn lives(
     tensors: usize,
     combines: &[CombineJob],
     convs: &[ConvJob],
+    grams: &[GramJob],
     slots: &[SlotJobs],
 ) -> Vec<Option<place::Life>> {
     let mut lives: Vec<Option<place::Life>> = vec![None; tensors];
@@ -349,6 +383,7 @@ fn lives(
         for job in &convs[jobs.convs.clone()] {
             [job.output, job.input].into_iter().for_each(|tensor| extend(tensor, position));
         }
+        grams[jobs.grams.clone()].iter().for_each(|job| extend(job.tensor, position));
     }
     lives[jobs::IMAGE] = None;
     lives

@@ -28,6 +28,10 @@ pub(super) fn schedule(jobs: &mut Jobs) {
             }
         }
     }
+    for position in 0..jobs.grams.len() {
+        let tensor = jobs.grams[position].tensor;
+        jobs.grams[position].slot = slot(jobs, &[tensor], jobs.tensors[tensor].shape, 0, 0);
+    }
     cut_wide_convs(jobs);
 }
 

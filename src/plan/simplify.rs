@@ -1,10 +1,11 @@
-//! Simplification: removes what cannot change a code bit, which is identities, zeros in sums, and whatever no counted
-//! ReLU's input depends on.
+//! Simplification: removes what cannot change a score, which is identities, zeros in sums, and whatever no counted
+//! ReLU's input depends on, nor a feature that a score asks for.
 //!
 //! ReLUs are counted on the graph as given, before anything goes. A ReLU of zeros has the same bits for every
 //! image, so it needs no value. A convolution of zeros is zero whatever its weights are, but the batch norm behind
 //! it stays, since its beta may lift it off zero.
 
+use super::features::FeatureUse;
 use super::value::{Value, retain};
 use crate::graph::{Convention, Graph, Op, Shape};
 
@@ -23,6 +24,7 @@ pub(super) fn simplify<'a>(
     shapes: &[Shape],
     reached: &[bool],
     convention: Convention,
+    features: &[FeatureUse],
 ) -> Vec<Value<'a>> {
     let segments = segments(graph, shapes);
     let mut values: Vec<Value> = Vec::with_capacity(graph.nodes().len());
@@ -36,6 +38,7 @@ pub(super) fn simplify<'a>(
         let (op, inputs) = match rewrite(node.op(), node.channels(), inputs, &values) {
             Rewrite::Same(value) => {
                 values[value].weight += weight;
+                values[value].feature.add(features[i].clone());
                 place.push(value);
                 continue;
             }
@@ -43,10 +46,23 @@ pub(super) fn simplify<'a>(
             Rewrite::Zero => (Op::Zero, Vec::new()),
         };
         let weight = if matches!(op, Op::Relu(_)) { weight } else { 0 };
+        // Zeros are constant: that is all there is to know of them.
+        let feature = if op == Op::Zero { FeatureUse::default() } else { features[i].clone() };
         place.push(values.len());
-        values.push(Value { name: node.name(), op, inputs, shape: shapes[i], segment: segments[i], weight });
+        values.push(Value {
+            name: node.name(),
+            op,
+            inputs,
+            shape: shapes[i],
+            segment: segments[i],
+            weight,
+            for_codes: false,
+            feature,
+        });
     }
-    let keep = needed(&values);
+    let for_codes = needed(&values, |value| value.weight > 0);
+    values.iter_mut().zip(for_codes).for_each(|(value, for_codes)| value.for_codes = for_codes);
+    let keep = needed(&values, |value| value.weight > 0 || value.feature.is_wanted());
     retain(values, &keep)
 }
 
@@ -92,9 +108,9 @@ fn segments(graph: &Graph, shapes: &[Shape]) -> Vec<usize> {
     segments
 }
 
-/// The counted ReLUs, and whatever their inputs depend on.
-fn needed(values: &[Value]) -> Vec<bool> {
-    let mut needed: Vec<bool> = values.iter().map(|value| value.weight > 0).collect();
+/// The values that are wanted, and whatever they depend on.
+fn needed(values: &[Value], is_wanted: impl Fn(&Value) -> bool) -> Vec<bool> {
+    let mut needed: Vec<bool> = values.iter().map(is_wanted).collect();
     for i in (0..values.len()).rev() {
         if needed[i] {
             values[i].inputs.iter().for_each(|&input| needed[input] = true);
@@ -114,7 +130,8 @@ mod tests {
         let graph = g.output(output).unwrap();
         let shapes = graph.shapes(8, 8).unwrap();
         let reached = graph.reached();
-        let values = simplify(&graph, &shapes, &reached, Convention::Relu);
+        let features = vec![FeatureUse::default(); shapes.len()];
+        let values = simplify(&graph, &shapes, &reached, Convention::Relu, &features);
         values.iter().map(|value| value.op.name()).collect()
     }
 

@@ -1,5 +1,6 @@
 //! The passes' own form of a graph: values, each computed by one operation from earlier values.
 
+use super::features::FeatureUse;
 use crate::graph::{Op, Shape, Window};
 
 /// One tensor that the network computes, in topological order.
@@ -15,12 +16,17 @@ pub(super) struct Value<'a> {
     pub(super) segment: usize,
     /// How often the bits of a ReLU count; 0 of all other operations.
     pub(super) weight: u32,
+    /// Whether code bits depend on it; else only scores of features do.
+    pub(super) for_codes: bool,
+    /// What scores of features ask for of it.
+    pub(super) feature: FeatureUse,
 }
 
 /// Average pooling that keeps the resolution, which a reader applies while it reads.
 pub(super) const AVERAGE_3X3: Op = Op::AvgPool(Window { kernel: [3, 3], stride: [1, 1], padding: [1, 1] });
 
-/// Readers of each value, once an edge, in order.
+/// Readers of each value, once an edge, in order. Of a value that code bits depend on, only those that they depend on too: so
+/// how these are computed is the same whatever else is asked for.
 pub(super) struct Readers {
     /// Of all values, one after the other, and where those of each end.
     readers: Vec<usize>,
@@ -29,15 +35,22 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(values: &[Value]) -> Self {
+        let counts = |reader: &Value, input: usize| reader.for_codes || !values[input].for_codes;
         // First where those of each begin; each one that is added moves that on, at last to its end.
         let mut ends = vec![0; values.len() + 1];
-        values.iter().flat_map(|value| &value.inputs).for_each(|&input| ends[input + 1] += 1);
+        for value in values {
+            value
+                .inputs
+                .iter()
+                .filter(|&&input| counts(value, input))
+                .for_each(|&input| ends[input + 1] += 1);
+        }
         for value in 0..values.len() {
             ends[value + 1] += ends[value];
         }
         let mut readers = vec![0; ends[values.len()]];
         for (reader, value) in values.iter().enumerate() {
-            for &input in &value.inputs {
+            for &input in value.inputs.iter().filter(|&&input| counts(value, input)) {
                 readers[ends[input]] = reader;
                 ends[input] += 1;
             }

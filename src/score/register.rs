@@ -14,6 +14,14 @@ pub enum ScoreKind {
     Nwot,
     /// Distinct patterns of activation over a few images.
     Swap,
+    /// Sum of the least eigenvalues of channel correlations over convolutions and cells: MeCo (Jiang et al., "MeCo: Zero-Shot
+    /// NAS with One Data and Single Forward Pass via Minimum Eigenvalue of Correlation", NeurIPS 2023).
+    Meco,
+    /// Sum of the entropies of the marks' spectra, the expressivity of AZ-NAS (Lee and Ham, "AZ-NAS: Assembling Zero-Cost
+    /// Proxies for Network Architecture Search", CVPR 2024).
+    Expressivity,
+    /// Least growth of that entropy from one mark to the next, the progressivity of AZ-NAS.
+    Progressivity,
 }
 
 /// A need of a score: what it reads of a forward pass. What no score that was asked for reads is neither planned nor
@@ -24,6 +32,10 @@ pub(crate) enum Need {
     Agreement,
     /// The patterns of activation: columns of the code matrix.
     Patterns,
+    /// Least eigenvalues of the channel correlations of convolutions and cells.
+    Correlations,
+    /// Eigenvalues of the channel covariances of marks.
+    Spectra,
 }
 
 /// A line of the register.
@@ -36,7 +48,7 @@ struct Entry {
 }
 
 /// All scores, in the order in which lists and columns give them.
-const REGISTER: [Entry; 2] = [
+const REGISTER: [Entry; 5] = [
     Entry {
         kind: ScoreKind::Nwot,
         name: "nwot",
@@ -50,6 +62,27 @@ const REGISTER: [Entry; 2] = [
         title: "SWAP",
         doc: "number of distinct activation patterns of the ReLU units over the first images; higher is better",
         needs: &[Need::Patterns],
+    },
+    Entry {
+        kind: ScoreKind::Meco,
+        name: "meco",
+        title: "MeCo",
+        doc: "sum of the least eigenvalues of the channel correlations of convolutions and cells; higher is better",
+        needs: &[Need::Correlations],
+    },
+    Entry {
+        kind: ScoreKind::Expressivity,
+        name: "expressivity",
+        title: "expressivity",
+        doc: "sum of the entropies of the channel covariances' spectra at the stem and every cell, -inf where one is constant; higher is better",
+        needs: &[Need::Spectra],
+    },
+    Entry {
+        kind: ScoreKind::Progressivity,
+        name: "progressivity",
+        title: "progressivity",
+        doc: "least growth of that entropy from the stem or a cell to the next cell, -inf where one is constant; higher is better",
+        needs: &[Need::Spectra],
     },
 ];
 
@@ -149,6 +182,13 @@ impl Scores {
         ScoreKind::ALL.iter().copied().collect()
     }
 
+    /// Those that every backend computes: scores of features need the processor so far.
+    #[doc(hidden)]
+    pub fn everywhere() -> Self {
+        let of_features = |need: &Need| matches!(need, Need::Correlations | Need::Spectra);
+        ScoreKind::ALL.iter().copied().filter(|kind| !kind.needs().iter().any(of_features)).collect()
+    }
+
     /// Whether a score is in it.
     ///
     /// ```
@@ -239,10 +279,11 @@ mod tests {
         for (list, set) in [("nwot", "nwot"), ("swap", "nwot,swap"), ("swap, nwot,swap", "nwot,swap")] {
             assert_eq!(list.parse::<Scores>().unwrap().to_string(), set);
         }
-        for (list, message) in
-            [("", "scores: `` is none of nwot, swap"), ("nwot,Swap", "scores: `Swap` is none of nwot, swap")]
-        {
-            assert_eq!(list.parse::<Scores>().unwrap_err().to_string(), message);
+        for (list, message) in [
+            ("", "scores: `` is none of nwot, swap, "),
+            ("nwot,Swap", "scores: `Swap` is none of nwot, swap, "),
+        ] {
+            assert!(list.parse::<Scores>().unwrap_err().to_string().starts_with(message));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::analysis::Summary;
 use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
+use crate::score::ScoreValues;
 use crate::{
     Agreement, Batch, Codes, Convention, Device, Error, Initializer, Network, Precision, Result, ScoreKind,
     Scores, Weights,
@@ -84,7 +85,9 @@ pub struct Score {
     pub macs: u64,
     /// Convolutions that have a path to the output.
     pub convolutions: u64,
-    swap: Option<f64>,
+    /// Scores beside NASWOT's.
+    #[serde(flatten)]
+    scores: ScoreValues,
     /// K, when the scorer was told to keep it.
     pub kernel: Option<Agreement>,
     /// The codes that K is counted from, when the scorer was told to keep them.
@@ -111,7 +114,7 @@ impl Score {
     pub fn get(&self, name: &str) -> Option<f64> {
         match name.parse().ok()? {
             ScoreKind::Nwot => Some(self.log_det),
-            ScoreKind::Swap => self.swap,
+            kind => self.scores.get(kind),
         }
     }
 }
@@ -302,9 +305,14 @@ impl Scorer {
         let Some(scores) = Summary::of(outcomes.iter().map(|outcome| outcome.log_det)) else {
             unreachable!("a network is scored under one seed or more");
         };
-        let patterns: Option<Vec<f64>> =
-            outcomes.iter().map(|outcome| outcome.patterns.map(f64::from)).collect();
-        let swap = patterns.and_then(|counts| Summary::of(counts.into_iter())).map(|counts| counts.mean);
+        let mut further = ScoreValues::default();
+        for &kind in ScoreKind::ALL {
+            let values: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.scores.get(kind)).collect();
+            further.set(
+                kind,
+                values.and_then(|values| Summary::of(values.into_iter())).map(|values| values.mean),
+            );
+        }
         Ok(Score {
             id: network.shared_id(),
             log_det: scores.mean,
@@ -313,7 +321,7 @@ impl Scorer {
             parameters: network.parameters(),
             macs: network.macs(height, width)?,
             convolutions: network.convolutions(),
-            swap,
+            scores: further,
             kernel: outcomes[0].agreement.take(),
             codes: outcomes[0].codes.take(),
             seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),

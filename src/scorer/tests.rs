@@ -10,6 +10,7 @@ use super::{Scorer, Session, Ticket};
 use crate::backend::queue::{Queue, Request};
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
+use crate::score::ScoreValues;
 use crate::{BackendErrorKind, Batch, Convention, Error, Graph, Network, Precision, Result, Weights};
 
 /// Far more than any of these takes: a deadlock is a failure, not a test that hangs.
@@ -95,7 +96,7 @@ fn released() -> (Arc<dyn Executor>, Sender<()>, Receiver<usize>) {
 fn outcome(index: usize) -> Outcome {
     Outcome {
         log_det: index as f64,
-        patterns: None,
+        scores: ScoreValues::default(),
         agreement: None,
         codes: None,
         activations: 1,

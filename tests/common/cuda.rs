@@ -88,7 +88,7 @@ pub fn does_not_depend_on_the_group(
 }
 
 pub fn cuda(batch: &Batch, device: Arc<dyn Driver>) -> ScorerBuilder {
-    Scorer::builder(batch.clone()).cuda_driver(device).scores(Scores::all()).keep_kernels(true)
+    Scorer::builder(batch.clone()).cuda_driver(device).scores(Scores::everywhere()).keep_kernels(true)
 }
 
 pub fn cpu(batch: &Batch) -> ScorerBuilder {

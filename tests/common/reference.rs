@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use naswot::{
-    Architecture, Backend, Batch, Checkpoint, Codes, Convention, Network, Precision, Score, Scorer,
-    ScorerBuilder, SkeletonSettings, Weights,
+    Architecture, Backend, Batch, Checkpoint, Codes, Convention, Network, Precision, Score, ScoreKind,
+    Scorer, ScorerBuilder, SkeletonSettings, Weights,
 };
 
 pub const CASES: [&str; 10] = [
@@ -35,6 +35,8 @@ pub struct Case {
     /// Distinct activation patterns.
     swap: f64,
     convolutions: u64,
+    /// Scores of features; -inf where they are text.
+    features: [(ScoreKind, f64); 3],
 }
 
 impl Case {
@@ -56,6 +58,11 @@ impl Case {
             kernel: npyz::NpyFile::new(&fs::read(folder.join("k.npy"))?[..])?.into_vec()?,
             swap: others["swap"].as_f64().ok_or("no swap")?,
             convolutions: others["convs"].as_u64().ok_or("no convs")?,
+            features: [ScoreKind::Meco, ScoreKind::Expressivity, ScoreKind::Progressivity].map(|kind| {
+                let score = &others[kind.name()];
+                assert!(score.is_f64() || score == "-inf", "{name}: {kind}");
+                (kind, score.as_f64().unwrap_or(f64::NEG_INFINITY))
+            }),
         })
     }
 
@@ -117,6 +124,27 @@ impl Case {
                 assert!(error <= tolerance, "{} is {error:e} off {expected}", score.log_det);
             }
             None => assert_eq!(score.log_det, f64::NEG_INFINITY),
+        }
+        Ok(())
+    }
+
+    /// The scores of features are PyTorch's: within 1e-9 in f64, else within 1e-3.
+    pub fn agrees_in_features(
+        &self,
+        device: impl FnOnce(ScorerBuilder) -> ScorerBuilder,
+        precision: Precision,
+    ) -> Result<(), Box<dyn Error>> {
+        let kinds = self.features.iter().map(|&(kind, _)| kind);
+        let score =
+            self.score_on(|builder| device(builder).scores(kinds.collect()), precision, Convention::Relu)?;
+        let tolerance = if precision == Precision::F64 { 1e-9 } else { 1e-3 };
+        for (kind, expected) in self.features {
+            let ours = score.get(kind.name()).ok_or(kind.name())?;
+            println!("{kind}: {ours} for {expected}, {:e} off", (ours - expected).abs());
+            assert!(
+                ours == expected || (ours - expected).abs() <= tolerance,
+                "{kind}: {ours}, not {expected}"
+            );
         }
         Ok(())
     }

@@ -76,7 +76,8 @@ impl MeasuredBackend {
         let probe = Arc::new(Probe::default());
         let start = Instant::now();
         // All scores, so that every stage has work.
-        let builder = self.scorer(batch).probe(Arc::clone(&probe)).scores(Scores::all());
+        let scores = if self.name == "cpu" { Scores::all() } else { Scores::everywhere() };
+        let builder = self.scorer(batch).probe(Arc::clone(&probe)).scores(scores);
         self.score(&builder.build()?, networks)?;
         Ok((start.elapsed(), probe))
     }

@@ -38,7 +38,7 @@ pub(super) struct HeatMapsPlot {
     /// Rows of the picture, and networks in each
     #[arg(long, value_name = "ROWSxCOLUMNS", default_value = "3x8")]
     grid: Grid,
-    /// What stands below the accuracy: a score (nwot, swap), any column of numbers, or a sum of log ranks
+    /// What stands below the accuracy: a score (nwot, swap, meco, ..), any column of numbers, or a sum of log ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,
     #[command(flatten)]

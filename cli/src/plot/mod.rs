@@ -81,7 +81,7 @@ struct ScatterPlot {
     /// Without a table: what to draw scores against
     #[arg(long, value_name = "WHAT", default_value = "parameters", value_parser = size())]
     against: &'static Column,
-    /// What to draw: a score (nwot, swap), any column of numbers, or several of them with `+` between, which are added up by
+    /// What to draw: a score (nwot, swap, meco, ..), any column of numbers, or several of them with `+` between, which are added up by
     /// the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,
@@ -105,7 +105,7 @@ struct HistogramPlot {
     /// Scores: rows of `naswot score`, or a table in CSV, JSON lines or Parquet; `-` is standard input
     #[arg(value_name = "SCORES")]
     scores: PathBuf,
-    /// What to draw: a score (nwot, swap), or any column of numbers
+    /// What to draw: a score (nwot, swap, meco, ..), or any column of numbers
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
     #[command(flatten)]
@@ -174,7 +174,7 @@ struct TracePlot {
     /// Rows as `naswot trace` writes them
     #[arg(value_name = "TRACE")]
     rows: PathBuf,
-    /// What to draw: a score (nwot, swap), or any column of numbers
+    /// What to draw: a score (nwot, swap, meco, ..), or any column of numbers
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Measure::of_file)]
     score: Measure,
     #[command(flatten)]

@@ -59,7 +59,7 @@ pub(crate) struct ReportCommand {
     accuracy: Option<PathBuf>,
     #[command(flatten)]
     join: AccuracyOptions,
-    /// What networks are ranked by: a score (nwot, swap), any column of numbers, or several of them with `+` between, which
+    /// What networks are ranked by: a score (nwot, swap, meco, ..), any column of numbers, or several of them with `+` between, which
     /// are added up by the logarithms of their ranks
     #[arg(long, value_name = "NAME", default_value = "nwot", value_parser = Ranking::parse)]
     score: Ranking,

@@ -8,18 +8,20 @@ use rayon::prelude::*;
 use super::batch_norm::{self, StatisticsLayout};
 use super::combine::{Combine, Scratch};
 use super::conv::Conv;
+use super::gram::GramSource;
 use super::path::{Path, outcome};
 use super::weights::{TwinWeightCache, most_row_bytes};
 use super::workspace::{Sources, Workspace, for_each_image, numbers, octets_last, section};
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Parameter, Statistics, TensorId};
+use crate::plan::jobs::{CombineJob, ConvJob, GramJob, IMAGE, OCTET, Parameter, Statistics, TensorId};
 use crate::probe::Stage;
 use crate::real::Real;
-use crate::score::agreement;
+use crate::score::features::Feature;
 use crate::score::swap::swap;
+use crate::score::{ScoreValues, agreement};
 use crate::weights::RowShape;
-use crate::{Precision, Result};
+use crate::{Precision, Result, ScoreKind};
 
 /// The path of the twins, in one precision.
 pub(super) struct Twin<T> {
@@ -76,9 +78,11 @@ impl<T: Real> ForwardPass<'_, T> {
     fn score(mut self) -> Result<Outcome> {
         let plan = self.plan;
         self.workspace.prepare(plan)?;
+        let mut features = Vec::with_capacity(plan.grams.len());
         for slot in &plan.slots {
             plan.combines[slot.combines.clone()].iter().try_for_each(|job| self.combine(job))?;
             plan.convs[slot.convs.clone()].iter().try_for_each(|job| self.conv(job))?;
+            features.extend(plan.grams[slot.grams.clone()].iter().map(|job| self.gram(job)));
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| {
@@ -87,8 +91,12 @@ impl<T: Real> ForwardPass<'_, T> {
             let count = || job.score(swap(codes, plan.words_per_image, words, job.images, patterns));
             self.setup.timed(Stage::Swap, self.spread, count)
         });
+        let mut scores = ScoreValues::default();
+        scores.set(ScoreKind::Swap, patterns.map(f64::from));
+        let spectra = || plan.feature_scores(&features, T::PRECISION);
+        self.setup.timed(Stage::Spectrum, self.spread, spectra)?.store(&mut scores);
         let Workspace { k, codes, .. } = &*self.workspace;
-        outcome(self.setup, plan, self.spread, k, codes, patterns)
+        outcome(self.setup, plan, self.spread, k, codes, scores)
     }
 
     fn combine(&mut self, job: &CombineJob) -> Result<()> {
@@ -168,6 +176,20 @@ impl<T: Real> ForwardPass<'_, T> {
                 )
             })
         })
+    }
+
+    /// The feature that a gram job asks for.
+    fn gram<'p>(&self, job: &'p GramJob) -> Feature<'p> {
+        let ForwardPass { twin, setup, plan, spread, .. } = *self;
+        let tensor = &plan.tensors[job.tensor];
+        let pixels = match job.tensor {
+            IMAGE => &twin.image[..],
+            _ => &self.workspace.arena[numbers(plan, tensor)],
+        };
+        let block = Plan::block_pixels(plan.images(), tensor.shape);
+        let GramJob { channel, channels, relu, .. } = *job;
+        let source = GramSource { pixels, pitch: tensor.pitch, channel, channels, relu, block };
+        job.feature(setup.timed(Stage::Gram, spread, || source.scatter(spread)))
     }
 
     fn agreement(&mut self) {

@@ -9,6 +9,7 @@ pub(super) mod batch_norm;
 pub(super) mod combine;
 pub(super) mod conv;
 mod forward;
+mod gram;
 mod lanes;
 mod path;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::workspace::reserve;
 use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
+use crate::score::ScoreValues;
 use crate::{Agreement, Codes, Precision, Result};
 
 /// A path: a way to run plans.
@@ -44,7 +45,7 @@ pub(super) fn outcome(
     spread: bool,
     k: &[u32],
     codes: &[u32],
-    patterns: Option<u32>,
+    scores: ScoreValues,
 ) -> Result<Outcome> {
     let mut entries = Vec::new();
     reserve(&mut entries, k.len())?;
@@ -54,7 +55,7 @@ pub(super) fn outcome(
     let agreement = Agreement::new(plan.images(), entries)?;
     Ok(Outcome {
         log_det: setup.timed(Stage::Cholesky, spread, || agreement.log_det()),
-        patterns,
+        scores: scores.of(&setup.scores),
         activations: plan.activations(),
         agreement: setup.keep_kernels.then_some(agreement),
         codes: setup.keep_codes.then(|| Codes::new(plan, codes)),

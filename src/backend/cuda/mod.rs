@@ -32,7 +32,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::group::{Grouped, check_precision};
+use super::group::{self, Grouped};
 use super::{Device, Executor, Setup};
 use crate::Result;
 pub(crate) use check::lockstep;
@@ -51,7 +51,7 @@ pub(super) fn open(
     setup: Setup,
     passed: &mut Vec<Device>,
 ) -> Result<Arc<dyn Executor>> {
-    check_precision("cuda", &setup)?;
+    group::check("cuda", &setup)?;
     let nvrtc = setup.nvrtc.as_deref();
     let driver = match number {
         Some(number) => device::open(number, nvrtc)?,
@@ -65,6 +65,6 @@ pub(super) fn open(
 
 /// The same on a device that is there.
 pub(crate) fn open_on(driver: Arc<dyn Driver>, setup: Setup) -> Result<Arc<dyn Executor>> {
-    check_precision("cuda", &setup)?;
+    group::check("cuda", &setup)?;
     Ok(Arc::new(Grouped::new(CudaSession::open(driver, &setup)?, setup)?))
 }

@@ -25,12 +25,29 @@ pub(crate) struct Grouped<S> {
 ///
 /// # Errors
 /// They do not.
-pub(crate) fn check_precision(backend: &str, setup: &Setup) -> Result<()> {
+fn check_precision(backend: &str, setup: &Setup) -> Result<()> {
     if matches!(setup.precision, Precision::Auto | Precision::F32) {
         return Ok(());
     }
     let message = format!("the {backend} backend computes in f32, not {}", setup.precision);
     Err(Error::Setting { name: "precision", message })
+}
+
+/// Refuses scores that no kernel makes.
+fn check_scores(backend: &str, setup: &Setup) -> Result<()> {
+    match setup.cpu_score() {
+        None => Ok(()),
+        Some(kind) => {
+            let message = format!("`{kind}` is computed on the cpu alone so far, not on {backend}");
+            Err(Error::Setting { name: "scores", message })
+        }
+    }
+}
+
+/// Refuses what a setup asks for and GPUs do not compute.
+pub(crate) fn check(backend: &str, setup: &Setup) -> Result<()> {
+    check_precision(backend, setup)?;
+    check_scores(backend, setup)
 }
 
 impl<S: DeviceSession> Grouped<S> {

@@ -58,7 +58,7 @@ mod tests;
 pub(crate) mod twin;
 
 pub(crate) use device_weights::{DeviceWeightCache, NewWeights, WeightPlaces};
-pub(crate) use executor::{Grouped, check_precision};
+pub(crate) use executor::{Grouped, check};
 pub use fault::Fault;
 pub(crate) use footprint::{Limits, Load, image, most_networks};
 pub(crate) use forms::Forms;
@@ -73,9 +73,10 @@ pub(crate) use results::Results;
 pub(crate) use rows::RowFormat;
 
 use crate::plan::Plan;
+use crate::score::ScoreValues;
 use crate::score::cholesky::Pivots;
 use crate::score::swap::Patterns;
-use crate::{Agreement, Codes, Error, Result};
+use crate::{Agreement, Codes, Error, Result, ScoreKind};
 
 /// A member of a group: one network, and where it lies.
 #[derive(Clone, Debug)]
@@ -108,12 +109,15 @@ impl Member {
         Ok((agreement.judge(log_det(pivots, agreement.activations())), agreement))
     }
 
-    /// SWAP from what came back, where it was asked for.
-    fn patterns(&self, results: &Results) -> Option<u32> {
-        self.plan().swap.map(|job| {
+    /// Scores beside NASWOT's from what came back, where they were asked for.
+    fn scores(&self, results: &Results) -> ScoreValues {
+        let swap = self.plan().swap.map(|job| {
             let counts = results.words(Buffer::Patterns, self.places[Buffer::Patterns], COUNTS);
             job.score(Patterns { distinct: counts[0], active_units: counts[1] })
-        })
+        });
+        let mut scores = ScoreValues::default();
+        scores.set(ScoreKind::Swap, swap.map(f64::from));
+        scores
     }
 
     /// The codes that came back: those of a group whose codes are to be kept.

@@ -94,7 +94,7 @@ impl Packed {
             let (log_det, agreement) = member.judge(results, "f32")?;
             Ok(Outcome {
                 log_det,
-                patterns: member.patterns(results),
+                scores: member.scores(results),
                 agreement: setup.keep_kernels.then_some(agreement),
                 codes: setup.keep_codes.then(|| member.codes(results)),
                 activations: member.plan().activations(),

@@ -22,7 +22,7 @@ mod session;
 
 use std::sync::Arc;
 
-use super::group::{Grouped, check_precision};
+use super::group::{self, Grouped};
 use super::{Executor, Setup};
 use crate::Result;
 pub(super) use adapter::{devices, hardware};
@@ -31,6 +31,6 @@ use session::WgpuSession;
 
 /// Opens the best adapter, or the best one that a selection takes.
 pub(super) fn open(name: Option<&str>, setup: Setup) -> Result<Arc<dyn Executor>> {
-    check_precision("wgpu", &setup)?;
+    group::check("wgpu", &setup)?;
     Ok(Arc::new(Grouped::new(WgpuSession::open(name, &setup)?, setup)?))
 }

@@ -86,6 +86,7 @@ impl Cell {
         let image = graph.input();
         let mut channels = skeleton.stem;
         let mut x = conv_bn_relu(&mut graph, image, channels, 3, "layers.0")?;
+        graph.mark(x)?;
         let mut layer = 1;
         for stack in 0..skeleton.stacks {
             if stack > 0 {
@@ -95,6 +96,7 @@ impl Cell {
             }
             for _ in 0..skeleton.cells {
                 x = self.append(&mut graph, x, channels, &format!("layers.{layer}"))?;
+                graph.mark(x)?;
                 layer += 1;
             }
         }

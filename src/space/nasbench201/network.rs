@@ -64,14 +64,17 @@ impl Cell {
         let mut g = Graph::builder(3)?;
         let mut x = g.conv(g.input(), Conv::new(stem, 3).padding(1), "stem.0.weight")?;
         x = g.batch_norm(x, "stem.1")?;
+        g.mark(x)?;
         for stage in 0..3 {
             // The benchmark numbers cells and reduction blocks through.
             let first = stage * (cells + 1);
             if stage > 0 {
                 x = reduce(&mut g, x, stem << stage, &format!("cells.{}", first - 1))?;
+                g.mark(x)?;
             }
             for i in first..first + cells {
                 x = self.add_to(&mut g, x, &format!("cells.{i}"))?;
+                g.mark(x)?;
             }
         }
         x = g.batch_norm(x, "lastact.0")?;

@@ -9,10 +9,12 @@ use super::blocks::Block;
 use super::codes;
 use super::combine::Combine;
 use super::conv::{self, Form, LanesWeightCache, Packed, most_channels};
-use super::instruction::BoundInstruction;
+use super::gram;
+use super::instruction::{BoundInstruction, Results};
 use super::layout::{self, TensorLayout};
 use super::program::{Instruction, Program};
 use super::simd::{Simd, WithSimd};
+use super::spectrum;
 use super::statistics::Moments;
 use super::units::{Unit, Units};
 use super::workspace::{Scratch, Workspace, scratch_units};
@@ -23,8 +25,11 @@ use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
+use crate::score::ScoreValues;
 use crate::score::agreement::{self, Section};
-use crate::{Error, Precision, Result};
+use crate::score::features::Feature;
+use crate::score::scatter::Scatter;
+use crate::{Error, Precision, Result, ScoreKind};
 
 /// The path of lanes, with one instruction set.
 pub(crate) struct Lanes<S: Simd, const W: usize> {
@@ -52,7 +57,10 @@ impl<S: Simd, const W: usize> Path for Lanes<S, W> {
         // K is copied once, for its score.
         let k = 2 * plan.images() * plan.images();
         let planes = layout.blocks * codes::plane(plan) * size_of::<S::Bits>();
-        let bytes = (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes) as u64;
+        let grams = plan.grams.iter().map(gram::scratch_bytes::<S, W>).max().unwrap_or(0);
+        // Those of a group are there block by block, and all of them once more as eigenvalues are taken.
+        let scatters = 8 * (layout.blocks + 2) * plan.memory().scatter;
+        let bytes = (units * size_of::<Unit<S, W>>() + 4 * (numbers + k) + planes + grams + scatters) as u64;
         bytes + LanesWeightCache::bytes(plan) + most_row_bytes(plan)
     }
 
@@ -92,17 +100,27 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
     /// Runs the plan, group by group, then counts agreements and takes the log-determinant.
     fn score(mut self, program: &Program) -> Result<Outcome> {
         let plan = self.plan;
+        let mut features = Vec::with_capacity(plan.grams.len());
         for group in &program.groups {
-            self.group(&program.instructions[group.clone()])?;
+            self.group(&program.instructions[group.clone()], &mut features)?;
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| self.setup.timed(Stage::Swap, self.spread, || self.swap(job)));
+        let mut scores = ScoreValues::default();
+        scores.set(ScoreKind::Swap, patterns.map(f64::from));
+        // As the plan has them, so that sums have one order on all paths.
+        features.sort_by_key(|&(job, _)| job);
+        let features = features.into_iter().map(|(job, scatter)| plan.grams[job].feature(scatter));
+        let features: Vec<Feature> = features.collect();
+        let spectra = || spectrum::feature_scores(self.lanes.simd, plan, &features);
+        self.setup.timed(Stage::Spectrum, self.spread, spectra)?.store(&mut scores);
         let Workspace { k, codes, .. } = &*self.workspace;
-        outcome(self.setup, plan, self.spread, k, codes.get(), patterns)
+        outcome(self.setup, plan, self.spread, k, codes.get(), scores)
     }
 
-    /// All instructions of a group for one block after the other, or for several on as many cores.
-    fn group(&mut self, instructions: &[Instruction]) -> Result<()> {
+    /// All instructions of a group for one block after the other, or for several on as many cores. Adds scatter matrices to
+    /// `features`, with the gram jobs that they are of.
+    fn group(&mut self, instructions: &[Instruction], features: &mut Vec<(usize, Scatter)>) -> Result<()> {
         let ForwardPass { lanes, setup, plan, layout, spread, .. } = *self;
         let packed =
             instructions.iter().map(|&instruction| self.packed(instruction)).collect::<Result<Vec<_>>>()?;
@@ -117,28 +135,28 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
                     let scale = |deviation| lanes.weights.source().scale(deviation) as f32;
                     BoundInstruction::conv(plan, layout, job, sum.map(combine), packed, scale)
                 }
+                Instruction::Gram(job) => BoundInstruction::gram(&plan.grams[job]),
             });
         }
         let channels: usize = bound.iter().map(BoundInstruction::moments).sum();
         let blocks = layout.blocks;
         let mut moments = vec![Moments::default(); blocks * channels];
+        // Of each block, those of its gram jobs.
+        let mut scatters: Vec<Vec<Scatter>> = vec![Vec::new(); blocks];
         let image = lanes.image.get();
         let work = |b: usize,
                     lasting: &mut [Unit<S, W>],
                     plane: &mut [S::Bits],
-                    moments: &mut [Moments],
+                    mut results: Results<'_>,
                     scratch: &mut Scratch<S, W>| {
             let mut passing = std::mem::take(&mut scratch.passing);
             passing.resize(layout.passing)?;
             let image = &image[b * (image.len() / blocks)..][..image.len() / blocks];
             let mut block = Block { plan, layout, image, lasting, passing: passing.get_mut() };
             let images = layout.images_of::<S, W>(b);
-            let mut rest = moments;
             for bound in &bound {
-                let (moments, others) = rest.split_at_mut(bound.moments());
-                rest = others;
                 setup.timed(bound.stage, false, || {
-                    bound.block(lanes.simd, &mut block, images, plane, moments, scratch)
+                    bound.block(lanes.simd, &mut block, images, plane, &mut results, scratch)
                 })?;
             }
             scratch.passing = passing;
@@ -146,25 +164,37 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
         };
         let arenas = parts(arena.get_mut(), layout.arena, blocks);
         let planes = parts(planes.get_mut(), codes::plane(plan), blocks);
-        let shares = arenas.into_iter().zip(planes).zip(parts(&mut moments, channels, blocks)).enumerate();
+        let results = parts(&mut moments, channels, blocks).into_iter().zip(&mut scatters);
+        let results = results.map(|(moments, scatters)| Results { moments, scatters });
+        let shares = arenas.into_iter().zip(planes).zip(results).enumerate();
         if spread {
             let shares: Vec<_> = shares.collect();
-            shares.into_par_iter().try_for_each(|(b, ((arena, plane), moments))| {
+            shares.into_par_iter().try_for_each(|(b, ((arena, plane), results))| {
                 let Some(thread) = rayon::current_thread_index() else {
                     unreachable!("blocks are spread over a pool's threads");
                 };
                 let own = &scratch[thread];
-                work(b, arena, plane, moments, &mut own.lock().unwrap_or_else(PoisonError::into_inner))
+                let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+                work(b, arena, plane, results, &mut own)
             })?;
         } else {
             let own = scratch[0].get_mut().unwrap_or_else(PoisonError::into_inner);
-            for (b, ((arena, plane), moments)) in shares {
-                work(b, arena, plane, moments, own)?;
+            for (b, ((arena, plane), results)) in shares {
+                work(b, arena, plane, results, own)?;
             }
         }
         let mut merged = vec![Moments::default(); channels];
         for block in moments.chunks_exact(channels.max(1)) {
             merged.iter_mut().zip(block).for_each(|(merged, &moments)| merged.merge(moments));
+        }
+        let grams = instructions.iter().filter_map(|instruction| match *instruction {
+            Instruction::Gram(job) => Some(job),
+            _ => None,
+        });
+        for (position, job) in grams.enumerate() {
+            let mut whole = Scatter::empty(plan.grams[job].channels);
+            scatters.iter().for_each(|block| whole.merge(&block[position]));
+            features.push((job, whole));
         }
         let mut rest = &*merged;
         let ranges: Vec<_> = bound.into_iter().map(|bound| (bound.moments(), bound.channels)).collect();

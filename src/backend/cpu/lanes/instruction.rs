@@ -6,14 +6,16 @@ use std::sync::Arc;
 use super::blocks::Block;
 use super::combine::{Combine, Source};
 use super::conv::{Conv, Packed};
+use super::gram::GramBlock;
 use super::layout::TensorLayout;
 use super::simd::Simd;
 use super::statistics::Moments;
 use super::workspace::Scratch;
 use crate::Result;
 use crate::plan::Plan;
-use crate::plan::jobs::{CombineJob, ConvJob, OCTET, Part};
+use crate::plan::jobs::{CombineJob, ConvJob, GramJob, OCTET, Part};
 use crate::probe::Stage;
+use crate::score::scatter::Scatter;
 
 /// An instruction bound to a plan, a layout and its weights.
 pub(super) struct BoundInstruction<'a> {
@@ -24,9 +26,17 @@ pub(super) struct BoundInstruction<'a> {
     units: Vec<Range<usize>>,
 }
 
+/// What instructions have found out on one block: each takes the moments that it needs, and adds the scatter matrices that
+/// it makes.
+pub(super) struct Results<'a> {
+    pub(super) moments: &'a mut [Moments],
+    pub(super) scatters: &'a mut Vec<Scatter>,
+}
+
 enum Kind<'a> {
     Combine(&'a CombineJob, Combine<'a>),
     Conv(Conv<'a>),
+    Gram(&'a GramJob),
 }
 
 impl<'a> BoundInstruction<'a> {
@@ -57,22 +67,31 @@ impl<'a> BoundInstruction<'a> {
         BoundInstruction { stage: Stage::Conv, kind, channels, units }
     }
 
+    pub(super) fn gram(job: &'a GramJob) -> Self {
+        BoundInstruction {
+            stage: Stage::Gram,
+            kind: Kind::Gram(job),
+            channels: Vec::new(),
+            units: Vec::new(),
+        }
+    }
+
     /// Channels whose moments are wanted.
     pub(super) fn moments(&self) -> usize {
         self.channels.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// Runs on one block, which holds so many images: writes its output, its bits and its moments.
+    /// Runs on one block, which holds so many images: writes its output and its bits, and adds to the results.
     pub(super) fn block<S: Simd, const W: usize>(
         &self,
         simd: S,
         block: &mut Block<'_, S, W>,
         images: usize,
         plane: &mut [S::Bits],
-        moments: &mut [Moments],
+        results: &mut Results<'_>,
         scratch: &mut Scratch<S, W>,
     ) -> Result<()> {
-        let Scratch { combine: rows, feed, winograd, sums, .. } = scratch;
+        let Scratch { combine: rows, feed, winograd, sums, gram, .. } = scratch;
         sums.start();
         let pixels = match &self.kind {
             Kind::Combine(job, combine) => {
@@ -89,8 +108,20 @@ impl<'a> BoundInstruction<'a> {
                 })?;
                 block.plan.tensors[conv.job.output].shape.pixels()
             }
+            Kind::Gram(job) => {
+                let (pitch, first) =
+                    (block.layout.pitch(job.tensor), block.layout.unit(job.tensor, job.channel));
+                let (view, _) = block.split(None);
+                let (channels, relu) = (job.channels, job.relu);
+                let pixels = view.tensor(job.tensor);
+                let source = GramBlock { pixels, pitch, first, channels, relu, images };
+                results.scatters.push(source.scatter(simd, gram)?);
+                return Ok(());
+            }
         };
+        let (moments, rest) = std::mem::take(&mut results.moments).split_at_mut(self.moments());
         sums.finish(images, pixels, moments);
+        results.moments = rest;
         Ok(())
     }
 }

@@ -14,6 +14,7 @@
 //! - `conv`: convolutions, in two forms (`conv/direct`, `conv/winograd`), and their weights.
 //! - `combine`: normalize, ReLU, add and compare with zero, a row at a time; `pool`: rows of a pool; `statistics`: mean
 //!   and variance.
+//! - `gram`: scatter matrices of channels; `spectrum`: their eigenvalues.
 //! - `codes`: bits of all images, transposed into code words.
 //! - `units`: memory on cache lines and huge pages.
 //! - `peak`: what the processor can do at best, which `naswot bench` compares with.
@@ -64,12 +65,14 @@ mod codes;
 mod combine;
 mod conv;
 mod forward;
+mod gram;
 mod instruction;
 mod layout;
 pub(super) mod peak;
 mod pool;
 mod program;
 pub(super) mod simd;
+mod spectrum;
 mod statistics;
 mod units;
 mod workspace;

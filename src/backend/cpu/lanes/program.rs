@@ -23,6 +23,7 @@ pub(super) enum Instruction {
         job: usize,
         sum: Option<usize>,
     },
+    Gram(usize),
 }
 
 impl Instruction {
@@ -30,14 +31,15 @@ impl Instruction {
     fn terms(self, plan: &Plan) -> &[Term] {
         match self {
             Instruction::Combine(job) | Instruction::Conv { sum: Some(job), .. } => &plan.combines[job].terms,
-            Instruction::Conv { .. } => &[],
+            Instruction::Conv { .. } | Instruction::Gram(_) => &[],
         }
     }
 
-    /// The tensor that a convolution reads.
+    /// The tensor that it reads as a whole.
     fn input(self, plan: &Plan) -> Option<TensorId> {
         match self {
             Instruction::Conv { job, sum: None } => Some(plan.convs[job].input),
+            Instruction::Gram(job) => Some(plan.grams[job].tensor),
             _ => None,
         }
     }
@@ -47,6 +49,7 @@ impl Instruction {
         match self {
             Instruction::Combine(job) => &plan.combines[job].statistics.norms,
             Instruction::Conv { job, .. } => &plan.convs[job].statistics.norms,
+            Instruction::Gram(_) => &[],
         }
     }
 
@@ -54,6 +57,7 @@ impl Instruction {
         match self {
             Instruction::Combine(job) => plan.combines[job].output,
             Instruction::Conv { job, .. } => Some(plan.convs[job].output),
+            Instruction::Gram(_) => None,
         }
     }
 }
@@ -70,15 +74,42 @@ impl Program {
     pub(super) fn new<S: Simd, const W: usize>(plan: &Plan) -> Self {
         let sums = sums(plan);
         let stored = |&job: &usize| !sums.contains(&Some(job));
-        let mut instructions = Vec::with_capacity(plan.combines.len() + plan.convs.len());
+        let mut jobs = Vec::with_capacity(plan.combines.len() + plan.convs.len());
         for slot in &plan.slots {
-            instructions.extend(slot.combines.clone().filter(stored).map(Instruction::Combine));
-            instructions.extend(slot.convs.clone().map(|job| Instruction::Conv { job, sum: sums[job] }));
+            jobs.extend(slot.combines.clone().filter(stored).map(Instruction::Combine));
+            jobs.extend(slot.convs.clone().map(|job| Instruction::Conv { job, sum: sums[job] }));
         }
+        let instructions = with_grams(plan, jobs);
         let groups = groups(plan, &instructions);
         let layout = TensorLayout::new::<S, W>(plan, &uses(plan, &instructions, &groups));
         Program { instructions, groups, layout }
     }
+}
+
+/// Puts each gram job right behind the last one that writes its tensor, which is in cache then.
+fn with_grams(plan: &Plan, jobs: Vec<Instruction>) -> Vec<Instruction> {
+    if plan.grams.is_empty() {
+        return jobs;
+    }
+    let mut grams: Vec<Vec<usize>> = vec![Vec::new(); plan.tensors.len()];
+    plan.grams.iter().enumerate().for_each(|(gram, job)| grams[job.tensor].push(gram));
+    let mut last = vec![None; plan.tensors.len()];
+    for (position, job) in jobs.iter().enumerate() {
+        job.output(plan).into_iter().for_each(|output| last[output] = Some(position));
+    }
+    let mut instructions: Vec<Instruction> = grams[IMAGE].iter().copied().map(Instruction::Gram).collect();
+    for (position, job) in jobs.into_iter().enumerate() {
+        instructions.push(job);
+        let written = job.output(plan).filter(|&output| last[output] == Some(position));
+        instructions
+            .extend(written.into_iter().flat_map(|output| &grams[output]).copied().map(Instruction::Gram));
+    }
+    assert_eq!(
+        instructions.iter().filter(|instruction| matches!(instruction, Instruction::Gram(_))).count(),
+        plan.grams.len(),
+        "every gram job reads a tensor that is written"
+    );
+    instructions
 }
 
 /// Cuts instructions where one normalizes what was made since the last cut.
@@ -109,6 +140,7 @@ fn groups(plan: &Plan, instructions: &[Instruction]) -> Vec<Range<usize>> {
 fn sums(plan: &Plan) -> Vec<Option<usize>> {
     let mut readers = vec![0; plan.tensors.len()];
     plan.convs.iter().for_each(|job| readers[job.input] += 1);
+    plan.grams.iter().for_each(|job| readers[job.tensor] += 1);
     plan.combines.iter().flat_map(|job| &job.terms).for_each(|term| readers[term.tensor] += 1);
     let mut makers = vec![None; plan.tensors.len()];
     let plain = |job: &CombineJob| job.window.is_none() && job.statistics.norms.is_empty();

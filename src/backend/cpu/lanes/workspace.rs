@@ -6,6 +6,7 @@ use bytemuck::Zeroable;
 
 use super::codes::plane;
 use super::conv::WinogradScratch;
+use super::gram::GramScratch;
 use super::layout::TensorLayout;
 use super::program::Instruction;
 use super::simd::Simd;
@@ -39,6 +40,7 @@ pub(super) struct Scratch<S: Simd, const W: usize> {
     pub(super) feed: Units<S, W>,
     pub(super) winograd: WinogradScratch<S, W>,
     pub(super) sums: Sums<S, W>,
+    pub(super) gram: GramScratch<S, W>,
 }
 
 impl<S: Simd, const W: usize> Default for Scratch<S, W> {
@@ -49,6 +51,7 @@ impl<S: Simd, const W: usize> Default for Scratch<S, W> {
             feed: Lines::default(),
             winograd: WinogradScratch::default(),
             sums: Sums::default(),
+            gram: GramScratch::default(),
         }
     }
 }
@@ -94,7 +97,7 @@ pub(super) fn scratch_units(plan: &Plan, instructions: &[Instruction]) -> usize 
     let pools = pools.map(|(job, window)| (window.kernel[0] + 1) * job.source[1] * job.shape.channels);
     let feeds = instructions.iter().filter_map(|instruction| match *instruction {
         Instruction::Conv { job, sum } => Some(conv::feed_units(plan, &plan.convs[job], sum.is_some())),
-        Instruction::Combine(_) => None,
+        Instruction::Combine(_) | Instruction::Gram(_) => None,
     });
     let pieces = plan.convs.iter().map(|job| conv::winograd_units(plan, job));
     pools.max().unwrap_or(0) + feeds.max().unwrap_or(0) + pieces.max().unwrap_or(0)

@@ -101,7 +101,9 @@ pub(super) mod tests {
     use crate::backend::cpu::{open, open_path};
     use crate::backend::queue::{Queue, Request};
     use crate::backend::{Executor, Outcome, Setup};
-    use crate::{Batch, Convention, Network, Precision, Weights, nasbench101, nasbench201};
+    use crate::{
+        Batch, Convention, Network, Precision, ScoreKind, Scores, Weights, nasbench101, nasbench201,
+    };
 
     /// Vectors, blocks and tiles of AVX-512, on any machine.
     pub(in super::super) type Wide = Arrays<16, 28, u16>;
@@ -134,7 +136,7 @@ pub(super) mod tests {
         for images in [5, 16, 17, 37] {
             let batch = Batch::synthetic(images, 0).unwrap();
             let mut setup = Setup::new(batch, Weights::Seeded { seed: 0 }, Convention::Relu);
-            (setup.threads, setup.keep_kernels) = (2, true);
+            (setup.threads, setup.keep_kernels, setup.scores) = (2, true, Scores::all());
             let lanes = Lanes::<_, 1>::new(Wide::NEW, &setup).unwrap();
             let wide = open_path(lanes, setup.clone(), String::new()).unwrap();
             setup.precision = Precision::F64;
@@ -146,11 +148,16 @@ pub(super) mod tests {
                     [score, expected].map(|outcome| outcome.agreement.as_ref().unwrap().as_slice());
                 apart += k.iter().zip(expected_k).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
                 of += k.len() as u64 * u64::from(expected.activations);
-                let (score, expected) = (score.log_det, expected.log_det);
-                assert!(
-                    score == expected || (score - expected).abs() <= 1e-3,
-                    "{images}: {score}, not {expected}"
-                );
+                let log_dets = (score.log_det, expected.log_det);
+                let features = [ScoreKind::Meco, ScoreKind::Expressivity, ScoreKind::Progressivity];
+                let features = features
+                    .map(|kind| (score.scores.get(kind).unwrap(), expected.scores.get(kind).unwrap()));
+                for (score, expected) in features.into_iter().chain([log_dets]) {
+                    assert!(
+                        score == expected || (score - expected).abs() <= 1e-3,
+                        "{images}: {score}, not {expected}"
+                    );
+                }
             }
             assert!(apart as f64 <= 1e-5 * of as f64, "{images}: |dK| is {apart} of {of}");
             // One network at a time, its images shared by the threads.
