@@ -8,7 +8,7 @@ use crate::plan::{Plan, Wanted};
 use crate::probe::{Probe, Stage};
 use crate::score::Need;
 use crate::weights::WeightSource;
-use crate::{Batch, Convention, Error, Network, Precision, Result, ScoreKind, Scores, Weights};
+use crate::{Batch, Convention, Error, Network, Precision, Result, Scores, Weights};
 
 /// Images whose patterns SWAP counts unless another number is set: the default of its authors.
 pub(crate) const SWAP_IMAGES: usize = 16;
@@ -75,7 +75,8 @@ impl Setup {
     }
 
     /// The first score that was asked for and only the processor computes.
-    pub(crate) fn cpu_score(&self) -> Option<ScoreKind> {
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn cpu_score(&self) -> Option<crate::ScoreKind> {
         self.scores.iter().find(|&kind| !Scores::everywhere().contains(kind))
     }
 

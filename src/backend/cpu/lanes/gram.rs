@@ -1,9 +1,9 @@
 //! Scatter matrices in lanes: see the twin, `cpu/gram.rs`, for what is computed.
 //!
 //! Each lane adds up d = x - shift and the products of d over one block's pixels, the shift of a channel being its first
-//! image's first pixel, for all lanes. Some pixels at a time are taken off their shift into a scratch that stays in cache; then
-//! each tile of the lower triangle, a vector for each pair of channels, stays in registers over these pixels. Lanes without an
-//! image add zeros.
+//! image's first pixel, for all lanes. It takes some pixels at a time, and tile by tile of the lower triangle, of which a vector
+//! for each pair of channels stays in registers: tiles on the diagonal read the tensor and leave d in a scratch that stays in
+//! cache, where the others read it. Lanes without an image add zeros.
 
 use bytemuck::Zeroable;
 
@@ -109,14 +109,14 @@ impl<S: Simd, const W: usize> WithSimd<S> for AddProducts<'_, S, W> {
         for (number, pixels) in block.pixels.chunks(pixels_at_once * pitch).enumerate() {
             let count = pixels.len() / pitch;
             let deltas = &mut scratch.deltas.get_mut()[..count * channels];
-            let shifted = ShiftPixels { pixels, pitch, first, shift: &shift, has_image: &has_image };
+            let mut chunk = Chunk { pixels, pitch, first, shift: &shift, has_image: &has_image, deltas };
+            let is_first = number == 0;
             match (relu, images == W * S::LANES) {
-                (false, true) => shifted.run::<false, true>(simd, deltas),
-                (false, false) => shifted.run::<false, false>(simd, deltas),
-                (true, true) => shifted.run::<true, true>(simd, deltas),
-                (true, false) => shifted.run::<true, false>(simd, deltas),
+                (false, true) => chunk.add::<false, true>(simd, sums, products, is_first),
+                (false, false) => chunk.add::<false, false>(simd, sums, products, is_first),
+                (true, true) => chunk.add::<true, true>(simd, sums, products, is_first),
+                (true, false) => chunk.add::<true, false>(simd, sums, products, is_first),
             }
-            add_tiles::<S, W>(simd, deltas, channels, sums, products, number == 0);
         }
         let count = images * (block.pixels.len() / pitch);
         let sums: Vec<f64> = sums.iter().map(sum_of_lanes::<S>).collect();
@@ -140,77 +140,140 @@ impl<S: Simd, const W: usize> WithSimd<S> for AddProducts<'_, S, W> {
     }
 }
 
-/// Some pixels, to be taken off their shift.
-struct ShiftPixels<'a, S: Simd, const W: usize> {
+/// Some pixels, and their deltas.
+struct Chunk<'a, S: Simd, const W: usize> {
     pixels: &'a [Unit<S, W>],
     pitch: usize,
     /// First unit of a pixel.
     first: usize,
     shift: &'a [S::Lanes],
     has_image: &'a Unit<S, W>,
+    /// [pixel][channel].
+    deltas: &'a mut [Unit<S, W>],
 }
 
-impl<S: Simd, const W: usize> ShiftPixels<'_, S, W> {
+impl<S: Simd, const W: usize> Chunk<'_, S, W> {
+    /// Adds the sums and products of its pixels to those of the chunks before, or makes them the first.
     #[inline(always)]
-    fn run<const RELU: bool, const IS_FULL: bool>(&self, simd: S, deltas: &mut [Unit<S, W>]) {
+    fn add<const RELU: bool, const IS_FULL: bool>(
+        &mut self,
+        simd: S,
+        sums: &mut [S::Lanes],
+        products: &mut [S::Lanes],
+        is_first: bool,
+    ) {
+        let mut rest = products;
+        for (panel, sums) in sums.chunks_mut(ROWS).enumerate() {
+            let (row, rows) = (panel * ROWS, sums.len());
+            let (others, tile) = rest.split_at_mut(row * rows);
+            let (tile, behind) = tile.split_at_mut(packed(rows));
+            match rows {
+                1 => self.diagonal::<1, RELU, IS_FULL>(simd, row, sums, tile, is_first),
+                2 => self.diagonal::<2, RELU, IS_FULL>(simd, row, sums, tile, is_first),
+                3 => self.diagonal::<3, RELU, IS_FULL>(simd, row, sums, tile, is_first),
+                _ => self.diagonal::<ROWS, RELU, IS_FULL>(simd, row, sums, tile, is_first),
+            }
+            for (number, tile) in others.chunks_exact_mut(rows * columns::<S>()).enumerate() {
+                let column = number * columns::<S>();
+                match (rows, columns::<S>()) {
+                    (1, 4) => self.tile::<1, 4>(simd, row, column, tile, is_first),
+                    (2, 4) => self.tile::<2, 4>(simd, row, column, tile, is_first),
+                    (3, 4) => self.tile::<3, 4>(simd, row, column, tile, is_first),
+                    (_, 4) => self.tile::<ROWS, 4>(simd, row, column, tile, is_first),
+                    (1, _) => self.tile::<1, 2>(simd, row, column, tile, is_first),
+                    (2, _) => self.tile::<2, 2>(simd, row, column, tile, is_first),
+                    (3, _) => self.tile::<3, 2>(simd, row, column, tile, is_first),
+                    _ => self.tile::<ROWS, 2>(simd, row, column, tile, is_first),
+                }
+            }
+            rest = behind;
+        }
+    }
+
+    /// Takes the pixels of some channels off their shift, and adds up these and their products with each other.
+    #[inline(always)]
+    fn diagonal<const R: usize, const RELU: bool, const IS_FULL: bool>(
+        &mut self,
+        simd: S,
+        row: usize,
+        sums: &mut [S::Lanes],
+        products: &mut [S::Lanes],
+        is_first: bool,
+    ) {
         let zero = simd.splat(0.0);
+        let (mut totals, mut shift) = ([zero; R], [zero; R]);
+        let mut triangle = [[zero; R]; R];
+        shift.iter_mut().zip(&self.shift[row..]).for_each(|(shift, stored)| *shift = simd.load(stored));
+        if !is_first {
+            totals.iter_mut().zip(&*sums).for_each(|(total, stored)| *total = simd.load(stored));
+            for (r, triangle) in triangle.iter_mut().enumerate() {
+                let stored = &products[place(R, true, r)..][..r + 1];
+                triangle.iter_mut().zip(stored).for_each(|(product, stored)| *product = simd.load(stored));
+            }
+        }
         let channels = self.shift.len();
-        for (pixel, deltas) in self.pixels.chunks_exact(self.pitch).zip(deltas.chunks_exact_mut(channels)) {
-            let units = &pixel[self.first..][..channels];
-            for ((unit, shift), deltas) in units.iter().zip(self.shift).zip(deltas) {
-                let shift = simd.load(shift);
-                for v in 0..W {
-                    simd.prefetch(std::ptr::from_ref(&unit[v]).wrapping_byte_add(AHEAD));
-                    let x = simd.load(&unit[v]);
-                    let d = simd.sub(if RELU { simd.max(x, zero) } else { x }, shift);
-                    simd.store(
-                        if IS_FULL { d } else { simd.mul(d, simd.load(&self.has_image[v])) },
-                        &mut deltas[v],
-                    );
+        let pixels = self.pixels.chunks_exact(self.pitch).zip(self.deltas.chunks_exact_mut(channels));
+        for (pixel, deltas) in pixels {
+            let (units, deltas) = (&pixel[self.first + row..][..R], &mut deltas[row..][..R]);
+            for v in 0..W {
+                let mut d = [zero; R];
+                for r in 0..R {
+                    simd.prefetch(std::ptr::from_ref(&units[r][v]).wrapping_byte_add(AHEAD));
+                    let x = simd.load(&units[r][v]);
+                    let x = simd.sub(if RELU { simd.max(x, zero) } else { x }, shift[r]);
+                    d[r] = if IS_FULL { x } else { simd.mul(x, simd.load(&self.has_image[v])) };
+                    simd.store(d[r], &mut deltas[r][v]);
+                }
+                for r in 0..R {
+                    totals[r] = simd.add(totals[r], d[r]);
+                    for c in 0..=r {
+                        triangle[r][c] = simd.mul_add(d[r], d[c], triangle[r][c]);
+                    }
                 }
             }
         }
+        totals.iter().zip(sums).for_each(|(&total, stored)| simd.store(total, stored));
+        for (r, triangle) in triangle.iter().enumerate() {
+            let stored = &mut products[place(R, true, r)..][..r + 1];
+            triangle.iter().zip(stored).for_each(|(&product, stored)| simd.store(product, stored));
+        }
     }
-}
 
-/// Adds the products of some pixels to all tiles, or makes them the first.
-#[inline(always)]
-fn add_tiles<S: Simd, const W: usize>(
-    simd: S,
-    deltas: &[Unit<S, W>],
-    channels: usize,
-    sums: &mut [S::Lanes],
-    products: &mut [S::Lanes],
-    is_first: bool,
-) {
-    let mut rest = products;
-    for row in (0..channels).step_by(ROWS) {
-        let rows = (channels - row).min(ROWS);
-        for column in (0..row).step_by(columns::<S>()) {
-            let (tile, others) = rest.split_at_mut(place(columns::<S>(), false, rows));
-            let tile = Tile { deltas, channels, row, column, sums: &mut [], products: tile, is_first };
-            match (rows, columns::<S>()) {
-                (1, 4) => tile.add::<1, 4, false>(simd),
-                (2, 4) => tile.add::<2, 4, false>(simd),
-                (3, 4) => tile.add::<3, 4, false>(simd),
-                (_, 4) => tile.add::<ROWS, 4, false>(simd),
-                (1, _) => tile.add::<1, 2, false>(simd),
-                (2, _) => tile.add::<2, 2, false>(simd),
-                (3, _) => tile.add::<3, 2, false>(simd),
-                _ => tile.add::<ROWS, 2, false>(simd),
+    /// Adds the products of some channels with some before them.
+    #[inline(always)]
+    fn tile<const R: usize, const C: usize>(
+        &self,
+        simd: S,
+        row: usize,
+        column: usize,
+        products: &mut [S::Lanes],
+        is_first: bool,
+    ) {
+        let mut sums = [[simd.splat(0.0); C]; R];
+        let products = products.as_chunks_mut::<C>().0;
+        if !is_first {
+            for (sums, stored) in sums.iter_mut().zip(&*products) {
+                *sums = simd.load_unit(stored);
             }
-            rest = others;
         }
-        let (tile, others) = rest.split_at_mut(place(rows, true, rows));
-        let sums = &mut sums[row..row + rows];
-        let tile = Tile { deltas, channels, row, column: row, sums, products: tile, is_first };
-        match rows {
-            1 => tile.add::<1, 1, true>(simd),
-            2 => tile.add::<2, 2, true>(simd),
-            3 => tile.add::<3, 3, true>(simd),
-            _ => tile.add::<ROWS, ROWS, true>(simd),
+        for deltas in self.deltas.chunks_exact(self.shift.len()) {
+            let (rows, columns) = (&deltas[row..][..R], &deltas[column..][..C]);
+            for v in 0..W {
+                let mut x = [simd.splat(0.0); C];
+                for c in 0..C {
+                    x[c] = simd.load(&columns[c][v]);
+                }
+                for r in 0..R {
+                    let y = simd.load(&rows[r][v]);
+                    for c in 0..C {
+                        sums[r][c] = simd.mul_add(y, x[c], sums[r][c]);
+                    }
+                }
+            }
         }
-        rest = others;
+        for (sums, stored) in sums.iter().zip(products) {
+            simd.store_unit(*sums, stored);
+        }
     }
 }
 
@@ -218,58 +281,6 @@ fn add_tiles<S: Simd, const W: usize>(
 #[inline(always)]
 fn place(columns: usize, on_diagonal: bool, r: usize) -> usize {
     if on_diagonal { packed(r) } else { r * columns }
-}
-
-/// The products of some rows of channels with some columns.
-struct Tile<'a, S: Simd, const W: usize> {
-    /// [pixel][channel].
-    deltas: &'a [Unit<S, W>],
-    channels: usize,
-    row: usize,
-    column: usize,
-    /// Sums of the rows' deltas, made on the diagonal.
-    sums: &'a mut [S::Lanes],
-    products: &'a mut [S::Lanes],
-    is_first: bool,
-}
-
-impl<S: Simd, const W: usize> Tile<'_, S, W> {
-    #[inline(always)]
-    fn add<const R: usize, const C: usize, const ON_DIAGONAL: bool>(self, simd: S) {
-        let last = |r: usize| if ON_DIAGONAL { r + 1 } else { C };
-        let mut products = [[simd.splat(0.0); C]; R];
-        let mut sums = [simd.splat(0.0); R];
-        if !self.is_first {
-            for (r, products) in products.iter_mut().enumerate() {
-                let stored = &self.products[place(C, ON_DIAGONAL, r)..][..last(r)];
-                products.iter_mut().zip(stored).for_each(|(product, stored)| *product = simd.load(stored));
-            }
-            sums.iter_mut().zip(&*self.sums).for_each(|(sum, stored)| *sum = simd.load(stored));
-        }
-        for pixel in self.deltas.chunks_exact(self.channels) {
-            let (rows, columns) = (&pixel[self.row..][..R], &pixel[self.column..][..C]);
-            for v in 0..W {
-                let mut x = [simd.splat(0.0); C];
-                for c in 0..C {
-                    x[c] = simd.load(&columns[c][v]);
-                }
-                for r in 0..R {
-                    let y = if ON_DIAGONAL { x[r] } else { simd.load(&rows[r][v]) };
-                    for c in 0..last(r) {
-                        products[r][c] = simd.mul_add(y, x[c], products[r][c]);
-                    }
-                    if ON_DIAGONAL {
-                        sums[r] = simd.add(sums[r], y);
-                    }
-                }
-            }
-        }
-        for (r, products) in products.iter().enumerate() {
-            let stored = &mut self.products[place(C, ON_DIAGONAL, r)..][..last(r)];
-            products.iter().zip(stored).for_each(|(&product, stored)| simd.store(product, stored));
-        }
-        sums.iter().zip(self.sums).for_each(|(&sum, stored)| simd.store(sum, stored));
-    }
 }
 
 /// The sum of a vector's numbers, halves first.
