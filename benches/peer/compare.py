@@ -4,6 +4,7 @@
     python3 benches/peer/compare.py                                  the first 20 cells, stem 16, N = 32
     python3 benches/peer/compare.py --space nasbench201 --cells 10
     python3 benches/peer/compare.py -- --channels-last --workers 2   PyTorch at its best on two cores
+    python3 benches/peer/compare.py --scores swap,meco,expressivity,progressivity -- --flow scores
 
 Run it with the Python that has torch; what follows `--` goes to `torch_naswot.py time`. The times of naswot are
 those of the whole process `naswot score`: reading, planning, weights, rows. Those of PyTorch leave out its start,
@@ -25,7 +26,7 @@ def run(command):
 def naswot(a, cells):
     start = time.perf_counter()
     rows = run([a.naswot, "score", cells, "--stem", str(a.stem), "--batch-size", str(a.n), "--backend", a.backend,
-                "--precision", a.precision, "--format", "jsonl"]).splitlines()
+                "--precision", a.precision, "--scores", a.scores, "--format", "jsonl"]).splitlines()
     seconds = time.perf_counter() - start
     failed = [row for row in rows if json.loads(row)["error"]]
     if failed:
@@ -48,6 +49,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--backend", default="cpu", help="of naswot; PyTorch takes its device from `-- --device cuda`")
     p.add_argument("--precision", default="f32", help="of naswot")
+    p.add_argument("--scores", default="nwot", help="of naswot")
     p.add_argument("--naswot", default=os.path.join(ROOT, "target", "release", "naswot"), help="the command")
     arguments = sys.argv[1:]
     split = arguments.index("--") if "--" in arguments else len(arguments)
