@@ -221,6 +221,9 @@ fn gpus_refuse_them_by_name() {
         let builder =
             Scorer::builder(noise(2, 0)).backend(backend.parse().unwrap()).scores("meco".parse().unwrap());
         let error = builder.build().err().unwrap().to_string();
-        assert_eq!(error, format!("scores: `meco` is computed on the cpu alone so far, not on {backend}"));
+        assert_eq!(
+            error,
+            format!("scores: `meco` is computed on the cpu alone so far: take that backend, not {backend}")
+        );
     }
 }

@@ -38,7 +38,8 @@ fn check_scores(backend: &str, setup: &Setup) -> Result<()> {
     match setup.cpu_score() {
         None => Ok(()),
         Some(kind) => {
-            let message = format!("`{kind}` is computed on the cpu alone so far, not on {backend}");
+            let message =
+                format!("`{kind}` is computed on the cpu alone so far: take that backend, not {backend}");
             Err(Error::Setting { name: "scores", message })
         }
     }
