@@ -7,6 +7,9 @@
 // long as both sides agree. So a warp's load has 64 bytes in a row of each of 8 images. On the diagonal one load serves both
 // sides. Its tiles alone know the counts |a|, from |a & a|, and take them off all pairs of their images.
 //
+// A network of NAS-Bench-101 (stem 16, N = 32) takes 0.1 M warp instructions of PTX here, 1.5 M by __popc. Predicted by
+// benches/model.py: 0.4 of its 58.6 us on an H200, bound by memory.
+//
 // Sections are whole units of four words; those behind their end are not read, since nobody writes them.
 #include "common.cuh"
 
