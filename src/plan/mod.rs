@@ -30,7 +30,8 @@ mod value;
 use std::ops::Range;
 
 use crate::graph::{Convention, Graph, MOST_NUMBERS, Op, Shape, numbers};
-use crate::score::features::{Feature, FeatureScores};
+use crate::score::ScoreValues;
+use crate::score::features::{Feature, feature_scores};
 use crate::score::scatter::Scatter;
 use crate::score::swap::map_words;
 use crate::{Error, Precision, Result};
@@ -238,9 +239,9 @@ impl Plan {
     /// # Errors
     /// A feature with numbers that are not finite.
     #[inline(always)]
-    pub(crate) fn feature_scores(&self, features: &[Feature], precision: Precision) -> Result<FeatureScores> {
+    pub(crate) fn feature_scores(&self, features: &[Feature], precision: Precision) -> Result<ScoreValues> {
         let marks = self.wanted.spectra.then_some(self.marks);
-        FeatureScores::new(features, self.wanted.correlations, marks, precision)
+        feature_scores(features, self.wanted.correlations, marks, precision)
     }
 
     /// Memory that running it takes.

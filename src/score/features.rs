@@ -25,56 +25,39 @@ pub(crate) struct Feature<'a> {
     pub(crate) marks: &'a [usize],
 }
 
-/// The scores of a network's features, where they were asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct FeatureScores {
-    meco: Option<f64>,
-    expressivity: Option<f64>,
-    progressivity: Option<f64>,
-}
-
-impl FeatureScores {
-    /// Those of some features: MeCo where `correlations` are asked for, those of entropies where there is a number of `marks`.
-    /// A mark that is no feature's is constant.
-    ///
-    /// # Errors
-    /// A matrix with numbers that are not finite.
-    #[inline(always)]
-    pub(crate) fn new(
-        features: &[Feature],
-        correlations: bool,
-        marks: Option<usize>,
-        precision: Precision,
-    ) -> Result<Self> {
-        if let Some(feature) = features.iter().find(|feature| !feature.scatter.is_finite()) {
-            return Err(Error::NonFinite { node: feature.node.to_owned(), precision: precision.name() });
-        }
-        let tolerance = tolerance(precision);
-        // No closures: these are compiled apart from what they stand in, without its instruction set.
-        let mut scores = FeatureScores::default();
-        if correlations {
-            scores.meco = Some(meco(features, tolerance));
-        }
-        if let Some(marks) = marks {
-            let entropies: Option<Vec<f64>> = entropies(features, marks, tolerance).into_iter().collect();
-            // None where a mark is constant.
-            let over_marks =
-                |score: fn(&[f64]) -> f64| Some(entropies.as_deref().map_or(f64::NEG_INFINITY, score));
-            scores.expressivity = over_marks(|entropies| entropies.iter().sum());
-            scores.progressivity = over_marks(|entropies| {
-                let growths = entropies.windows(2).map(|pair| pair[1] - pair[0]);
-                growths.reduce(f64::min).unwrap_or(f64::NEG_INFINITY)
-            });
-        }
-        Ok(scores)
+/// The scores of a network's features: MeCo where `correlations` are asked for, those of entropies where there is a number of
+/// `marks`. A mark that is no feature's is constant.
+///
+/// # Errors
+/// A matrix with numbers that are not finite.
+#[inline(always)]
+pub(crate) fn feature_scores(
+    features: &[Feature],
+    correlations: bool,
+    marks: Option<usize>,
+    precision: Precision,
+) -> Result<ScoreValues> {
+    if let Some(feature) = features.iter().find(|feature| !feature.scatter.is_finite()) {
+        return Err(Error::NonFinite { node: feature.node.to_owned(), precision: precision.name() });
     }
-
-    /// Adds those that were asked for to a network's scores.
-    pub(crate) fn store(&self, scores: &mut ScoreValues) {
-        scores.set(ScoreKind::Meco, self.meco);
-        scores.set(ScoreKind::Expressivity, self.expressivity);
-        scores.set(ScoreKind::Progressivity, self.progressivity);
+    let tolerance = tolerance(precision);
+    // No closures: these are compiled apart from what they stand in, without its instruction set.
+    let mut scores = ScoreValues::default();
+    if correlations {
+        scores.set(ScoreKind::Meco, meco(features, tolerance));
     }
+    if let Some(marks) = marks {
+        let entropies: Option<Vec<f64>> = entropies(features, marks, tolerance).into_iter().collect();
+        // None where a mark is constant.
+        let over_marks = |score: fn(&[f64]) -> f64| entropies.as_deref().map_or(f64::NEG_INFINITY, score);
+        scores.set(ScoreKind::Expressivity, over_marks(|entropies| entropies.iter().sum()));
+        let progressivity = over_marks(|entropies| {
+            let growths = entropies.windows(2).map(|pair| pair[1] - pair[0]);
+            growths.reduce(f64::min).unwrap_or(f64::NEG_INFINITY)
+        });
+        scores.set(ScoreKind::Progressivity, progressivity);
+    }
+    Ok(scores)
 }
 
 /// Share of a matrix's norm within which its eigenvalues are found: far below what rounding in that precision makes of them.

@@ -23,4 +23,4 @@ mod values;
 pub use matrix::Agreement;
 pub(crate) use register::Need;
 pub use register::{ScoreKind, Scores};
-pub(crate) use values::ScoreValues;
+pub(crate) use values::{ScoreValues, or_infinity};

@@ -18,14 +18,13 @@ impl ScoreValues {
 
     /// Those that were asked for, where what others read has been made too.
     pub(crate) fn of(self, scores: &Scores) -> Self {
-        let values = ScoreKind::ALL.iter().map(|&kind| self.get(kind).filter(|_| scores.contains(kind)));
         let mut asked = ScoreValues::default();
-        asked.values.iter_mut().zip(values).for_each(|(asked, value)| *asked = value);
+        scores.iter().for_each(|kind| asked.values[kind as usize] = self.get(kind));
         asked
     }
 
-    pub(crate) fn set(&mut self, kind: ScoreKind, value: Option<f64>) {
-        self.values[kind as usize] = value;
+    pub(crate) fn set(&mut self, kind: ScoreKind, value: f64) {
+        self.values[kind as usize] = Some(value);
     }
 }
 
@@ -37,14 +36,14 @@ impl Serialize for ScoreValues {
     }
 }
 
-/// A number, or the text `-inf`: JSON has no infinity.
-struct Number(f64);
+/// The value of a score, serialized by [`or_infinity`].
+#[derive(Serialize)]
+struct Number(#[serde(serialize_with = "or_infinity")] f64);
 
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            f64::NEG_INFINITY => serializer.serialize_str("-inf"),
-            number => serializer.serialize_f64(number),
-        }
+/// A number, or the text `-inf`: JSON has no infinity.
+pub(crate) fn or_infinity<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match *number {
+        f64::NEG_INFINITY => serializer.serialize_str("-inf"),
+        number => serializer.serialize_f64(number),
     }
 }

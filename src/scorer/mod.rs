@@ -16,7 +16,7 @@ use crate::analysis::Summary;
 use crate::backend::ceilings::DeviceCeilings;
 use crate::backend::{Executor, Outcome, Setup};
 use crate::plan::Plan;
-use crate::score::ScoreValues;
+use crate::score::{ScoreValues, or_infinity};
 use crate::{
     Agreement, Batch, Codes, Convention, Device, Error, Initializer, Network, Precision, Result, ScoreKind,
     Scores, Weights,
@@ -308,10 +308,9 @@ impl Scorer {
         let mut further = ScoreValues::default();
         for &kind in ScoreKind::ALL {
             let values: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.scores.get(kind)).collect();
-            further.set(
-                kind,
-                values.and_then(|values| Summary::of(values.into_iter())).map(|values| values.mean),
-            );
+            if let Some(summary) = values.and_then(|values| Summary::of(values.into_iter())) {
+                further.set(kind, summary.mean);
+            }
         }
         Ok(Score {
             id: network.shared_id(),
@@ -359,12 +358,4 @@ impl fmt::Debug for Scorer {
 /// A shared value, serialized as it is itself.
 fn shared<T: Serialize + ?Sized, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().serialize(serializer)
-}
-
-/// A number, or the text `-inf`: JSON has no infinity.
-fn or_infinity<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    match *number {
-        f64::NEG_INFINITY => serializer.serialize_str("-inf"),
-        number => serializer.serialize_f64(number),
-    }
 }

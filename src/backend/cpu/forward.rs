@@ -17,11 +17,11 @@ use crate::plan::Plan;
 use crate::plan::jobs::{CombineJob, ConvJob, GramJob, IMAGE, OCTET, Parameter, Statistics, TensorId};
 use crate::probe::Stage;
 use crate::real::Real;
+use crate::score::agreement;
 use crate::score::features::Feature;
 use crate::score::swap::swap;
-use crate::score::{ScoreValues, agreement};
 use crate::weights::RowShape;
-use crate::{Precision, Result, ScoreKind};
+use crate::{Precision, Result};
 
 /// The path of the twins, in one precision.
 pub(super) struct Twin<T> {
@@ -91,12 +91,10 @@ impl<T: Real> ForwardPass<'_, T> {
             let count = || job.score(swap(codes, plan.words_per_image, words, job.images, patterns));
             self.setup.timed(Stage::Swap, self.spread, count)
         });
-        let mut scores = ScoreValues::default();
-        scores.set(ScoreKind::Swap, patterns.map(f64::from));
         let spectra = || plan.feature_scores(&features, T::PRECISION);
-        self.setup.timed(Stage::Spectrum, self.spread, spectra)?.store(&mut scores);
+        let scores = self.setup.timed(Stage::Spectrum, self.spread, spectra)?;
         let Workspace { k, codes, .. } = &*self.workspace;
-        outcome(self.setup, plan, self.spread, k, codes, scores)
+        outcome(self.setup, plan, self.spread, k, codes, patterns, scores)
     }
 
     fn combine(&mut self, job: &CombineJob) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::probe::Stage;
 use crate::score::ScoreValues;
-use crate::{Agreement, Codes, Precision, Result};
+use crate::{Agreement, Codes, Precision, Result, ScoreKind};
 
 /// A path: a way to run plans.
 pub(super) trait Path: Send + Sync + Sized + 'static {
@@ -35,7 +35,8 @@ pub(super) trait Path: Send + Sync + Sized + 'static {
     ) -> Result<Outcome>;
 }
 
-/// The outcome of a network whose agreements are counted: its score, from K, and whatever else is to be kept.
+/// The outcome of a network whose agreements and patterns are counted: its score, from K, those of its features, and whatever
+/// else is to be kept.
 ///
 /// # Errors
 /// As [`Agreement::new`]; no memory for K's copy and factor.
@@ -45,7 +46,8 @@ pub(super) fn outcome(
     spread: bool,
     k: &[u32],
     codes: &[u32],
-    scores: ScoreValues,
+    patterns: Option<u32>,
+    mut scores: ScoreValues,
 ) -> Result<Outcome> {
     let mut entries = Vec::new();
     reserve(&mut entries, k.len())?;
@@ -53,6 +55,9 @@ pub(super) fn outcome(
     // Cholesky's factor takes no error, so whether there is memory for it is asked before.
     reserve(&mut Vec::<f64>::new(), k.len())?;
     let agreement = Agreement::new(plan.images(), entries)?;
+    if let Some(patterns) = patterns {
+        scores.set(ScoreKind::Swap, f64::from(patterns));
+    }
     Ok(Outcome {
         log_det: setup.timed(Stage::Cholesky, spread, || agreement.log_det()),
         scores: scores.of(&setup.scores),

@@ -111,12 +111,12 @@ impl Member {
 
     /// Scores beside NASWOT's from what came back, where they were asked for.
     fn scores(&self, results: &Results) -> ScoreValues {
-        let swap = self.plan().swap.map(|job| {
-            let counts = results.words(Buffer::Patterns, self.places[Buffer::Patterns], COUNTS);
-            job.score(Patterns { distinct: counts[0], active_units: counts[1] })
-        });
         let mut scores = ScoreValues::default();
-        scores.set(ScoreKind::Swap, swap.map(f64::from));
+        if let Some(job) = self.plan().swap {
+            let counts = results.words(Buffer::Patterns, self.places[Buffer::Patterns], COUNTS);
+            let swap = job.score(Patterns { distinct: counts[0], active_units: counts[1] });
+            scores.set(ScoreKind::Swap, f64::from(swap));
+        }
         scores
     }
 

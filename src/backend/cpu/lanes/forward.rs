@@ -25,11 +25,10 @@ use crate::backend::{Outcome, Setup};
 use crate::plan::Plan;
 use crate::plan::jobs::{NormJob, Part, SwapJob};
 use crate::probe::Stage;
-use crate::score::ScoreValues;
 use crate::score::agreement::{self, Section};
 use crate::score::features::Feature;
 use crate::score::scatter::Scatter;
-use crate::{Error, Precision, Result, ScoreKind};
+use crate::{Error, Precision, Result};
 
 /// The path of lanes, with one instruction set.
 pub(crate) struct Lanes<S: Simd, const W: usize> {
@@ -106,16 +105,14 @@ impl<S: Simd, const W: usize> ForwardPass<'_, S, W> {
         }
         self.setup.timed(Stage::Agreement, self.spread, || self.agreement());
         let patterns = plan.swap.map(|job| self.setup.timed(Stage::Swap, self.spread, || self.swap(job)));
-        let mut scores = ScoreValues::default();
-        scores.set(ScoreKind::Swap, patterns.map(f64::from));
         // As the plan has them, so that sums have one order on all paths.
         features.sort_by_key(|&(job, _)| job);
         let features = features.into_iter().map(|(job, scatter)| plan.grams[job].feature(scatter));
         let features: Vec<Feature> = features.collect();
         let spectra = || spectrum::feature_scores(self.lanes.simd, plan, &features);
-        self.setup.timed(Stage::Spectrum, self.spread, spectra)?.store(&mut scores);
+        let scores = self.setup.timed(Stage::Spectrum, self.spread, spectra)?;
         let Workspace { k, codes, .. } = &*self.workspace;
-        outcome(self.setup, plan, self.spread, k, codes.get(), scores)
+        outcome(self.setup, plan, self.spread, k, codes.get(), patterns, scores)
     }
 
     /// All instructions of a group for one block after the other, or for several on as many cores. Adds scatter matrices to

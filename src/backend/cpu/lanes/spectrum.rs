@@ -2,12 +2,13 @@
 
 use super::simd::{Simd, WithSimd};
 use crate::plan::Plan;
-use crate::score::features::{Feature, FeatureScores};
+use crate::score::ScoreValues;
+use crate::score::features::Feature;
 use crate::{Precision, Result};
 
 /// The scores of a plan's features.
-pub(super) fn feature_scores<S: Simd>(simd: S, plan: &Plan, features: &[Feature]) -> Result<FeatureScores> {
-    let mut scores = Ok(FeatureScores::default());
+pub(super) fn feature_scores<S: Simd>(simd: S, plan: &Plan, features: &[Feature]) -> Result<ScoreValues> {
+    let mut scores = Ok(ScoreValues::default());
     simd.call(MakeFeatureScores { plan, features, scores: &mut scores });
     scores
 }
@@ -15,7 +16,7 @@ pub(super) fn feature_scores<S: Simd>(simd: S, plan: &Plan, features: &[Feature]
 struct MakeFeatureScores<'a> {
     plan: &'a Plan,
     features: &'a [Feature<'a>],
-    scores: &'a mut Result<FeatureScores>,
+    scores: &'a mut Result<ScoreValues>,
 }
 
 impl<S: Simd> WithSimd<S> for MakeFeatureScores<'_> {
@@ -35,43 +36,24 @@ mod tests {
     use crate::random::{Domain, Rng};
     use crate::score::spectrum;
 
-    /// The least eigenvalue of each matrix.
-    fn least<S: Simd>(simd: S, matrices: &[&[f64]], tolerance: f64) -> Vec<f64> {
+    /// The least eigenvalue of each matrix, or all.
+    fn eigenvalues<S: Simd>(simd: S, matrices: &[&[f64]], all: bool) -> Vec<f64> {
         let mut found = Vec::new();
-        simd.call(Least { matrices, tolerance, found: &mut found });
+        simd.call(FindEigenvalues { matrices, all, found: &mut found });
         found
     }
 
-    /// All eigenvalues of each matrix.
-    fn all<S: Simd>(simd: S, matrices: &[&[f64]], tolerance: f64) -> Vec<f64> {
-        let mut found = Vec::new();
-        simd.call(All { matrices, tolerance, found: &mut found });
-        found
-    }
-
-    struct Least<'a> {
+    struct FindEigenvalues<'a> {
         matrices: &'a [&'a [f64]],
-        tolerance: f64,
+        all: bool,
         found: &'a mut Vec<f64>,
     }
 
-    impl<S: Simd> WithSimd<S> for Least<'_> {
+    impl<S: Simd> WithSimd<S> for FindEigenvalues<'_> {
         #[inline(always)]
         fn run(self, _: S) {
-            *self.found = spectrum::least(self.matrices, self.tolerance);
-        }
-    }
-
-    struct All<'a> {
-        matrices: &'a [&'a [f64]],
-        tolerance: f64,
-        found: &'a mut Vec<f64>,
-    }
-
-    impl<S: Simd> WithSimd<S> for All<'_> {
-        #[inline(always)]
-        fn run(self, _: S) {
-            *self.found = spectrum::all(self.matrices, self.tolerance);
+            let FindEigenvalues { matrices, all, found } = self;
+            *found = if all { spectrum::all(matrices, TIGHT) } else { spectrum::least(matrices, TIGHT) };
         }
     }
 
@@ -110,7 +92,7 @@ mod tests {
         let matrices: Vec<&[f64]> = matrices.iter().map(Vec::as_slice).collect();
         let expected = [spectrum::least(&matrices, TIGHT), spectrum::all(&matrices, TIGHT)];
         for isa in Isa::available() {
-            let found = by_isa!(isa, |simd| [least(simd, &matrices, TIGHT), all(simd, &matrices, TIGHT)]);
+            let found = by_isa!(isa, |simd| [false, true].map(|all| eigenvalues(simd, &matrices, all)));
             assert_eq!(found, expected, "{}", isa.name());
         }
     }
@@ -130,10 +112,9 @@ mod tests {
     #[ignore = "a measurement, to be read: run it alone with --nocapture"]
     fn microseconds() {
         fn of<S: Simd>(simd: S, matrices: &[&[f64]]) -> [f64; 2] {
-            [
-                microseconds_a_matrix(|matrices| least(simd, matrices, TIGHT), matrices),
-                microseconds_a_matrix(|matrices| all(simd, matrices, TIGHT), matrices),
-            ]
+            let microseconds =
+                |all| microseconds_a_matrix(|matrices| eigenvalues(simd, matrices, all), matrices);
+            [false, true].map(microseconds)
         }
         let mut rng = Rng::new(1, Domain::Sampling, "correlations");
         for c in [16, 32, 64] {
